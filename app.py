@@ -1,0 +1,100 @@
+"""The doors of Batchyard: every way in from outside, and nothing else.
+
+A door decodes what came, calls one function of `chalicelib`, and encodes the answer. What a door
+needs is imported when it is first used, because all functions share this file and each pays for its
+own imports only. Mappings, roles and sizes of the functions are in `infra/stack`.
+"""
+
+from typing import Any
+
+from chalice.app import Chalice, IAMAuthorizer, Rate, Response
+
+app = Chalice(app_name="batchyard")
+# A body is JSON whatever its sender calls it; the contract decides what it holds.
+JSON_TYPES = ["application/json", "*/*"]
+iam = IAMAuthorizer()
+
+
+@app.route("/v1/{operation}", methods=["POST"], authorizer=iam, content_types=JSON_TYPES)
+def batch_operation(operation: str) -> Response:
+    """Every operation of the Batch API but those on tags."""
+    from chalicelib.api import door
+
+    return door.operation(operation, app.current_request)
+
+
+@app.route(
+    "/v1/tags/{arn}", methods=["GET", "POST", "DELETE"], authorizer=iam, content_types=JSON_TYPES
+)
+def batch_tags(arn: str) -> Response:
+    """Tags of the resource whose ARN comes encoded, as one segment."""
+    from chalicelib.api import door
+
+    return door.tags(arn, app.current_request)
+
+
+@app.route(
+    "/v1/tags/{arn}/{rest}",
+    methods=["GET", "POST", "DELETE"],
+    authorizer=iam,
+    content_types=JSON_TYPES,
+)
+def batch_tags_decoded(arn: str, rest: str) -> Response:
+    """The same, where something on the way has decoded the slash of the ARN."""
+    from chalicelib.api import door
+
+    return door.tags(f"{arn}/{rest}", app.current_request)
+
+
+@app.lambda_function(name="react")
+def react(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """The stream of the jobs table."""
+    from chalicelib.reactions.job_stream import on_records
+    from chalicelib.wiring import ports
+
+    return on_records(event["Records"], ports())
+
+
+@app.lambda_function(name="catalog_changed")
+def catalog_changed(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """The stream of the catalog table."""
+    from chalicelib.reactions.provisioning import on_catalog_records
+    from chalicelib.wiring import ports
+
+    return on_catalog_records(event["Records"], ports())
+
+
+@app.lambda_function(name="dispatch")
+def dispatch(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """The FIFO queue of wakes, one group a job queue."""
+    from chalicelib.reactions.dispatch import on_wakes
+    from chalicelib.wiring import ports
+
+    return on_wakes(event["Records"], ports())
+
+
+@app.lambda_function(name="task_events")
+def task_events(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """The queue of what ECS, the launch machine and our own clock report."""
+    from chalicelib.reactions.task_events import on_messages
+    from chalicelib.wiring import ports
+
+    return on_messages(event["Records"], ports())
+
+
+@app.schedule(Rate(1, unit=Rate.MINUTES), name="sweep")
+def sweep(event: Any) -> None:
+    """Every minute."""
+    from chalicelib.reactions.sweep import sweep as sweep_once
+    from chalicelib.wiring import ports
+
+    sweep_once(ports())
+
+
+@app.lambda_function(name="provision_step")
+def provision_step(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """A state of the provision machine."""
+    from chalicelib.reactions.provisioning import run_step
+    from chalicelib.wiring import ports
+
+    return run_step(event, ports())

@@ -1,0 +1,1 @@
+"""The AWS Batch API: the contract on the wire and one module per resource."""

@@ -1,0 +1,162 @@
+"""Job definitions: one row a revision, kept as it was registered.
+
+Clients compare what they describe with what they registered, so a definition is echoed whole. The
+row's name is `<name>#<revision, 8 digits>`, so that the newest revision is one read away.
+"""
+
+from typing import Any
+
+from chalicelib.api.call import Call
+from chalicelib.api.paging import name_in, results_limit, token_of
+from chalicelib.core.errors import ClientError, TooManyRequestsError
+from chalicelib.core.ids import Scope
+from chalicelib.core.validation.job_definition import validate_register
+from chalicelib.store.catalog import JOB_DEFINITION, Resource
+
+REGISTER_TRIES = 10  # others registering the same name at the same moment take a revision each
+_OWN_FIELDS = {"jobDefinitionName", "tags"}
+
+
+def register_job_definition(request: dict[str, Any], call: Call) -> dict[str, Any]:
+    stored = validate_register(request)
+    name = stored["jobDefinitionName"]
+    document = {key: value for key, value in stored.items() if key not in _OWN_FIELDS}
+    for _ in range(REGISTER_TRIES):
+        newest = call.ports.catalog.newest(name)
+        revision = revision_of(newest[0]) + 1 if newest else 1
+        definition = Resource(
+            kind=JOB_DEFINITION,
+            name=row_name(name, revision),
+            document=document,
+            active=True,
+            tags=stored.get("tags", {}),
+        )
+        # Closes the race for a revision: one registration takes it, the others the next.
+        if call.ports.catalog.put(definition, replacing=None):
+            return _named(definition, call.ports.settings.scope)
+    raise TooManyRequestsError
+
+
+def deregister_job_definition(request: dict[str, Any], call: Call) -> dict[str, Any]:
+    name, revision = _split(request["jobDefinition"], call.ports.settings.scope)
+    if revision is None:
+        raise ClientError("A revision of the job definition is required.")
+    found = call.ports.catalog.find(JOB_DEFINITION, row_name(name, revision))
+    if found is None or not found.active:
+        return {}
+    # A lost condition means that its tags changed; the caller's retry finds the row as it is.
+    if not call.ports.catalog.put(found.changed(active=False), replacing=found):
+        raise TooManyRequestsError
+    return {}
+
+
+def describe_job_definitions(request: dict[str, Any], call: Call) -> dict[str, Any]:
+    references = request.get("jobDefinitions")
+    if references:
+        found, next_token = _named_ones(references, call), None
+    elif request.get("jobDefinitionName"):
+        found, next_token = _revisions(request, call)
+    else:
+        found, next_token = _all(request, call)
+    scope = call.ports.settings.scope
+    return {
+        "jobDefinitions": [_detail(definition, scope) for definition in found],
+        "nextToken": next_token,
+    }
+
+
+def find_definition(reference: str, call: Call) -> Resource:
+    """The definition to submit with: the revision named, or the newest ACTIVE one."""
+    name, revision = _split(reference, call.ports.settings.scope)
+    if revision is not None:
+        found = call.ports.catalog.find(JOB_DEFINITION, row_name(name, revision))
+        candidates = [found] if found is not None and found.active else []
+    else:
+        candidates = call.ports.catalog.newest(name, active_only=True)
+    if not candidates:
+        raise ClientError(f"JobDefinition {reference} not found or not ACTIVE.")
+    return candidates[0]
+
+
+def row_name(name: str, revision: int) -> str:
+    return f"{name}#{revision:08d}"
+
+
+def revision_of(definition: Resource) -> int:
+    return int(definition.name.rpartition("#")[2])
+
+
+def name_of(definition: Resource) -> str:
+    return definition.name.rpartition("#")[0]
+
+
+def _split(reference: str, scope: Scope) -> tuple[str, int | None]:
+    """(name, revision or None) of any form in which a definition may be named."""
+    bare = scope.name_in(reference, JOB_DEFINITION)
+    if bare is None:
+        raise ClientError(f"JobDefinition {reference} not found or not ACTIVE.")
+    name, colon, digits = bare.partition(":")
+    if not colon:
+        return name, None
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 8:
+        raise ClientError(f"JobDefinition {reference} not found or not ACTIVE.")
+    return name, int(digits)
+
+
+def _named_ones(references: list[str], call: Call) -> list[Resource]:
+    names = []
+    for reference in references:
+        name, revision = _split(reference, call.ports.settings.scope)
+        if revision is not None:
+            names.append(row_name(name, revision))
+    return list(call.ports.catalog.find_many(JOB_DEFINITION, names).values())
+
+
+def _revisions(request: dict[str, Any], call: Call) -> tuple[list[Resource], str | None]:
+    """The revisions of one name, newest first, a page of them."""
+    name, _ = _split(request["jobDefinitionName"], call.ports.settings.scope)
+    limit = results_limit(request)
+    position = name_in(request.get("nextToken"))
+    matching = [
+        definition
+        for definition in call.ports.catalog.newest(name, limit=None)
+        if _has_status(definition, request) and (position is None or definition.name < position)
+    ]
+    more = len(matching) > limit
+    return matching[:limit], token_of(matching[limit - 1].name if more else None)
+
+
+def _all(request: dict[str, Any], call: Call) -> tuple[list[Resource], str | None]:
+    """A page of all definitions; a page may be short where the status filter leaves rows out."""
+    page = call.ports.catalog.list_kind(
+        JOB_DEFINITION, after=name_in(request.get("nextToken")), limit=results_limit(request)
+    )
+    found = [definition for definition in page.resources if _has_status(definition, request)]
+    return found, token_of(page.next_name)
+
+
+def _has_status(definition: Resource, request: dict[str, Any]) -> bool:
+    return not request.get("status") or request["status"] == _status(definition)
+
+
+def _status(definition: Resource) -> str:
+    return "ACTIVE" if definition.active else "INACTIVE"
+
+
+def _named(definition: Resource, scope: Scope) -> dict[str, Any]:
+    name, revision = name_of(definition), revision_of(definition)
+    return {
+        "jobDefinitionName": name,
+        "jobDefinitionArn": scope.arn(JOB_DEFINITION, f"{name}:{revision}"),
+        "revision": revision,
+    }
+
+
+def _detail(definition: Resource, scope: Scope) -> dict[str, Any]:
+    return {
+        **definition.document,
+        **_named(definition, scope),
+        "status": _status(definition),
+        "tags": dict(definition.tags),
+        "containerOrchestrationType": "EKS" if "eksProperties" in definition.document else "ECS",
+    }

@@ -1,0 +1,98 @@
+"""The operations of the API: the door's one call, and the table of what answers which operation.
+
+`answer` is all that `app.py` knows: a request in, HTTP status, headers and body out. An operation
+of the contract that is not in the table is answered as not supported yet, by name.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+from botocore.model import OperationModel
+
+from chalicelib.api.call import Call
+from chalicelib.api.contract import (
+    error_response,
+    operation_named,
+    parse_request,
+    shape_response,
+    tag_operation,
+)
+from chalicelib.core.errors import BatchError, ClientError, NotSupportedError
+from chalicelib.observe import logger
+
+Request = Mapping[str, Any]
+Operation = Callable[[dict[str, Any], Call], dict[str, Any]]
+Answer = tuple[int, dict[str, str], str]
+
+# Which module of this package answers an operation; the function is the operation in snake_case.
+OPERATIONS: dict[str, tuple[str, str]] = {
+    "CreateComputeEnvironment": ("compute_environments", "create_compute_environment"),
+    "DescribeComputeEnvironments": ("compute_environments", "describe_compute_environments"),
+    "UpdateComputeEnvironment": ("compute_environments", "update_compute_environment"),
+    "DeleteComputeEnvironment": ("compute_environments", "delete_compute_environment"),
+    "CreateJobQueue": ("job_queues", "create_job_queue"),
+    "DescribeJobQueues": ("job_queues", "describe_job_queues"),
+    "UpdateJobQueue": ("job_queues", "update_job_queue"),
+    "DeleteJobQueue": ("job_queues", "delete_job_queue"),
+    "RegisterJobDefinition": ("job_definitions", "register_job_definition"),
+    "DeregisterJobDefinition": ("job_definitions", "deregister_job_definition"),
+    "DescribeJobDefinitions": ("job_definitions", "describe_job_definitions"),
+    "SubmitJob": ("submission", "submit_job"),
+    "DescribeJobs": ("job_reads", "describe_jobs"),
+    "ListJobs": ("job_lists", "list_jobs"),
+    "CancelJob": ("stops", "cancel_job"),
+    "TerminateJob": ("stops", "terminate_job"),
+    "CancelJobs": ("stops", "cancel_jobs"),
+    "TerminateJobs": ("stops", "terminate_jobs"),
+    "TagResource": ("tags", "tag_resource"),
+    "UntagResource": ("tags", "untag_resource"),
+    "ListTagsForResource": ("tags", "list_tags_for_resource"),
+}
+
+
+def answer(operation_name: str, call: Call, request_id: str) -> Answer:
+    """Carry out `POST /v1/<operation_name>`."""
+    return _answered(
+        lambda: _carry_out(
+            model := operation_named(operation_name), parse_request(model, call.body), call
+        ),
+        request_id,
+    )
+
+
+def answer_tags(method: str, arn: str, tag_keys: list[str], call: Call, request_id: str) -> Answer:
+    """Carry out `<method> /v1/tags/<arn>`; the ARN and the keys come from the path and query."""
+
+    def carry_out() -> dict[str, Any]:
+        model = tag_operation(method)
+        located: dict[str, Any] = {"resourceArn": arn}
+        if model.name == "UntagResource":
+            located["tagKeys"] = tag_keys
+        return _carry_out(model, parse_request(model, call.body, located), call)
+
+    return _answered(carry_out, request_id)
+
+
+def _carry_out(model: OperationModel, request: dict[str, Any], call: Call) -> dict[str, Any]:
+    entry = OPERATIONS.get(model.name)
+    if entry is None:
+        raise NotSupportedError(model.name)
+    module_name, function_name = entry
+    # Imported when first asked for: a process answers few kinds of operation.
+    operation: Operation = getattr(import_module(f"chalicelib.api.{module_name}"), function_name)
+    return shape_response(model, operation(request, call))
+
+
+def _answered(carry_out: Callable[[], dict[str, Any]], request_id: str) -> Answer:
+    try:
+        return 200, {"Content-Type": "application/json"}, json.dumps(carry_out())
+    except BatchError as error:
+        if not isinstance(error, ClientError):
+            logger.exception("an operation failed", action="api.failed")
+        status, headers, body = error_response(error, request_id)
+    except Exception as error:
+        logger.exception("an operation failed", action="api.failed")
+        status, headers, body = error_response(error, request_id)
+    return status, headers, json.dumps(body)

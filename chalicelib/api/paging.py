@@ -1,0 +1,45 @@
+"""Page tokens: opaque to the caller, readable to us, refused when they are not ours."""
+
+import base64
+import binascii
+import json
+from typing import Any
+
+from chalicelib.core.errors import ClientError
+
+DEFAULT_RESULTS = 100
+
+
+def token_of(position: Any) -> str | None:
+    """The nextToken for a position; None on the last page."""
+    if position is None:
+        return None
+    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
+
+
+def position_in(token: str | None) -> Any:
+    """The position in a nextToken; None for the first page, which clients also ask for by ""."""
+    if not token:
+        return None
+    try:
+        return json.loads(base64.urlsafe_b64decode(token.encode()))
+    except (ValueError, binascii.Error, RecursionError):
+        raise ClientError("The nextToken is not valid.") from None
+
+
+def name_in(token: str | None) -> str | None:
+    """The position of a listing by name."""
+    position = position_in(token)
+    if position is not None and not isinstance(position, str):
+        raise ClientError("The nextToken is not valid.")
+    return position
+
+
+def results_limit(request: dict[str, Any], most: int = DEFAULT_RESULTS) -> int:
+    """How many results a page may have: maxResults, 1 to `most`, else `most`."""
+    wanted = request.get("maxResults")
+    if wanted is None:
+        return most
+    if not 1 <= wanted <= most:
+        raise ClientError(f"maxResults must be between 1 and {most}, got {wanted}.")
+    return int(wanted)

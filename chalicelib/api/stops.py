@@ -1,0 +1,93 @@
+"""CancelJob and TerminateJob, alone and in bulk: the table of reference 2.3.
+
+What a stop does to a job in each status is the lifecycle's decision. A decision that loses its
+condition is made anew on what the job has become meanwhile; unknown and ended jobs are a success.
+"""
+
+from typing import Any
+
+from chalicelib.api.call import Call
+from chalicelib.api.job_reads import job_id_in
+from chalicelib.core.errors import ClientError, TooManyRequestsError
+from chalicelib.core.lifecycle import Event, EventKind, decide
+from chalicelib.observe import log_decision
+from chalicelib.store.jobs import Move
+from chalicelib.store.transactions import ContentionError
+from chalicelib.wiring import Ports
+
+REASON_LIMIT = 1024
+BULK_LIMIT = 50
+STOP_TRIES = 10
+
+
+def cancel_job(request: dict[str, Any], call: Call) -> dict[str, Any]:
+    return _stop_one(request, EventKind.CANCEL, call)
+
+
+def terminate_job(request: dict[str, Any], call: Call) -> dict[str, Any]:
+    return _stop_one(request, EventKind.TERMINATE, call)
+
+
+def cancel_jobs(request: dict[str, Any], call: Call) -> dict[str, Any]:
+    return _stop_many(request, EventKind.CANCEL, call)
+
+
+def terminate_jobs(request: dict[str, Any], call: Call) -> dict[str, Any]:
+    return _stop_many(request, EventKind.TERMINATE, call)
+
+
+def _stop_one(request: dict[str, Any], kind: EventKind, call: Call) -> dict[str, Any]:
+    reason = _reason_of(request)
+    if not request["jobId"]:
+        raise ClientError("jobId is required.")
+    job_id = job_id_in(request["jobId"], call)
+    if job_id is not None:
+        stop_job(job_id, kind, reason, call.ports)
+    return {}
+
+
+def _stop_many(request: dict[str, Any], kind: EventKind, call: Call) -> dict[str, Any]:
+    reason = _reason_of(request)
+    if not 1 <= len(request["jobs"]) <= BULK_LIMIT:
+        raise ClientError(f"Number of jobs must be between 1 and {BULK_LIMIT}.")
+    successful: list[str] = []
+    errors: list[dict[str, str]] = []
+    for reference in dict.fromkeys(request["jobs"]):
+        job_id = job_id_in(reference, call)
+        try:
+            if job_id is not None:
+                stop_job(job_id, kind, reason, call.ports)
+        except TooManyRequestsError as error:
+            errors.append(
+                {"job": reference, "code": "ThrottlingException", "message": error.message}
+            )
+            continue
+        successful.append(reference)
+    return {"successful": successful, "errors": errors}
+
+
+def stop_job(job_id: str, kind: EventKind, reason: str, ports: Ports) -> None:
+    """Apply one stop; TooManyRequestsError when others kept changing the job through every try."""
+    for _ in range(STOP_TRIES):
+        job = ports.jobs.find_jobs([job_id]).get(job_id)
+        if job is None:
+            return
+        decision = decide(job, Event(kind=kind, at_ms=ports.now_ms(), reason=reason))
+        log_decision(decision)
+        if decision.job is job:
+            return
+        try:
+            if not ports.jobs.commit([Move(old=job, new=decision.job)]):
+                return
+        except ContentionError:
+            continue
+    raise TooManyRequestsError
+
+
+def _reason_of(request: dict[str, Any]) -> str:
+    reason = str(request["reason"])
+    if not reason:
+        raise ClientError("reason is required.")
+    if len(reason) > REASON_LIMIT:
+        raise ClientError(f"reason must have at most {REASON_LIMIT} characters.")
+    return reason

@@ -1,0 +1,106 @@
+"""SubmitJob: from a request to the rows of a job, in one transaction.
+
+The definition is snapshotted, overrides are merged and parameters substituted here and now, so a
+job goes its way whatever becomes of its definition. A try that repeats an accepted submission gets
+the first one's answer: its job id is derived from the call (`core/ids.derived_job_id`).
+"""
+
+from typing import Any
+
+from chalicelib.api.call import Call
+from chalicelib.api.job_definitions import find_definition, name_of, revision_of
+from chalicelib.api.job_queues import find_queue
+from chalicelib.core.errors import ClientError, NotSupportedError
+from chalicelib.core.ids import derived_job_id
+from chalicelib.core.job import Job
+from chalicelib.core.states import JobStatus
+from chalicelib.core.validation.submit import merge_submission, resource_needs, validate_share
+from chalicelib.store.catalog import COMPUTE_ENVIRONMENT, Resource
+from chalicelib.store.jobs import Spec
+
+
+def submit_job(request: dict[str, Any], call: Call) -> dict[str, Any]:
+    queue = find_queue(request["jobQueue"], call)
+    definition = find_definition(request["jobDefinition"], call)
+    merged = merge_submission(_with_tags(definition), request)
+    validate_share(request, fair_share=False)
+    _refuse_unsupported(merged, request)
+    _refuse_queue(queue, merged, call)
+    job = _job(request, merged, queue, definition, call)
+    spec = Spec(job_id=job.job_id, document=_document(merged), tags=merged["tags"])
+    # A submission that was accepted before is answered like the first time.
+    call.ports.jobs.submit(job, spec)
+    return {
+        "jobId": job.job_id,
+        "jobName": job.name,
+        "jobArn": call.ports.settings.scope.arn("job", job.job_id),
+    }
+
+
+def _with_tags(definition: Resource) -> dict[str, Any]:
+    return {**definition.document, "tags": dict(definition.tags)}
+
+
+def _refuse_unsupported(merged: dict[str, Any], request: dict[str, Any]) -> None:
+    if request.get("arrayProperties", {}).get("size") is not None:
+        raise NotSupportedError("An array job")
+    if request.get("dependsOn"):
+        raise NotSupportedError("A job with dependencies")
+    if "ecsProperties" in merged:
+        raise NotSupportedError("Submitting a job with ecsProperties")
+
+
+def _refuse_queue(queue: Resource, merged: dict[str, Any], call: Call) -> None:
+    if queue.state != "ENABLED" or queue.status != "VALID":
+        raise ClientError(f"Job Queue {queue.name} is not in ENABLED state.", bare=True)
+    order = queue.document["computeEnvironmentOrder"]
+    first = call.ports.catalog.find(COMPUTE_ENVIRONMENT, order[0]["computeEnvironment"])
+    if first is None:
+        raise ClientError(f"Job Queue {queue.name} has no Compute Environment.", bare=True)
+    # A queue's environments are all of one platform, so the first speaks for all.
+    compute_type = (first.document.get("computeResources") or {}).get("type", "UNMANAGED")
+    offered = "FARGATE" if compute_type.startswith("FARGATE") else "EC2"
+    wanted = merged["platformCapabilities"][0]
+    if wanted != offered:
+        raise ClientError(
+            "Job Queue is attached to Compute Environment that can not run Jobs with capability "
+            f"{wanted}.",
+            bare=True,
+        )
+
+
+def _job(
+    request: dict[str, Any],
+    merged: dict[str, Any],
+    queue: Resource,
+    definition: Resource,
+    call: Call,
+) -> Job:
+    now_ms = call.ports.now_ms()
+    needs = resource_needs(merged)
+    return Job(
+        job_id=_job_id(call),
+        name=request["jobName"],
+        queue=queue.name,
+        definition=f"{name_of(definition)}:{revision_of(definition)}",
+        status=JobStatus.RUNNABLE,
+        attempts_limit=merged["retryStrategy"]["attempts"],
+        timeout_seconds=(merged.get("timeout") or {}).get("attemptDurationSeconds"),
+        cpu_units=round(needs.vcpus * 1024),
+        memory_mib=needs.memory_mib,
+        created_at_ms=now_ms,
+        changed_at_ms=now_ms,
+    )
+
+
+def _job_id(call: Call) -> str:
+    if call.invocation_id is None:
+        return call.ports.new_id()
+    return derived_job_id(call.caller, call.invocation_id, call.body)
+
+
+def _document(merged: dict[str, Any]) -> dict[str, Any]:
+    """What the job keeps of its merged request, empty members left out: each byte is stored."""
+    kept = {name: value for name, value in merged.items() if value and name != "tags"}
+    kept["container"] = {name: value for name, value in merged["container"].items() if value}
+    return kept

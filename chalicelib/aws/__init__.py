@@ -1,0 +1,1 @@
+"""Thin verbs on AWS services. No rules live here."""

@@ -1,0 +1,136 @@
+"""Messages of the task-events queue, read as events of the lifecycle.
+
+"ECS Task State Change" comes as ECS sends it; "Launch Failed" and "Deadline" are our own. Whatever
+is not about a task of ours, or tells nothing that the lifecycle asks for, is None. Reasons are
+put in AWS Batch's words here, and nowhere else.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from chalicelib.aws.messages import DEADLINE, LAUNCH_FAILED, WAKE
+from chalicelib.core.ids import Fence
+from chalicelib.core.lifecycle import START_FAILURE_REASON, Event, EventKind
+
+ECS_TASK_STATE_CHANGE = "ECS Task State Change"
+
+# RunTask errors that a later try, or another environment, may not meet. Everything else is the
+# job's own fault and fails the attempt.
+_PASSING_ERRORS = (
+    "RESOURCE:",
+    "AGENT",
+    "Capacity is unavailable",
+    "Ecs.ServerException",
+    "Ecs.ThrottlingException",
+    "ECS.ServerException",
+    "ThrottlingException",
+    "TooManyRequests",
+    "LimitExceeded",
+    "reached the limit",
+    "ClusterNotFound",
+    "States.Timeout",
+    "Ecs.SdkClientException",
+    "InternalServerError",
+    "InternalFailure",
+)
+
+
+def event_of_message(message: Mapping[str, Any], now_ms: int) -> Event | None:
+    """The lifecycle event that a message tells, or None when it tells none."""
+    detail = message.get("detail")
+    if not isinstance(detail, Mapping):
+        return None
+    fence = Fence.parse(str(detail.get("startedBy") or ""))
+    if fence is None:
+        return None
+    match message.get("detail-type"):
+        case kind if kind == ECS_TASK_STATE_CHANGE:
+            return _event_of_task(detail, fence, now_ms)
+        case kind if kind == LAUNCH_FAILED:
+            return _event_of_launch(detail, fence, now_ms)
+        case kind if kind == DEADLINE:
+            return Event(kind=EventKind.DEADLINE, at_ms=now_ms, fence=fence)
+        case _:
+            return None
+
+
+def wake_of_message(message: Mapping[str, Any]) -> str | None:
+    """The queue that a delayed wake is for, or None when the message is no wake."""
+    detail = message.get("detail")
+    if message.get("detail-type") != WAKE or not isinstance(detail, Mapping):
+        return None
+    return str(detail["queue"])
+
+
+def cluster_of_message(message: Mapping[str, Any]) -> str | None:
+    """The cluster of the task that a message tells of."""
+    detail = message.get("detail")
+    if not isinstance(detail, Mapping) or "clusterArn" not in detail:
+        return None
+    return str(detail["clusterArn"])
+
+
+def event_of_description(task: Mapping[str, Any], fence: Fence, now_ms: int) -> Event | None:
+    """The same, from DescribeTasks: its shape is the event's, its times are datetimes."""
+    return _event_of_task(task, fence, now_ms)
+
+
+def _event_of_task(task: Mapping[str, Any], fence: Fence, now_ms: int) -> Event | None:
+    match task.get("lastStatus"):
+        case "RUNNING":
+            return Event(
+                kind=EventKind.TASK_RUNNING,
+                at_ms=now_ms,
+                fence=fence,
+                task_arn=task["taskArn"],
+                started_at_ms=_ms(task.get("startedAt")),
+            )
+        case "STOPPED":
+            return _event_of_end(task, fence, now_ms)
+        case _:
+            return None
+
+
+def _event_of_end(task: Mapping[str, Any], fence: Fence, now_ms: int) -> Event:
+    containers = task.get("containers") or [{}]
+    stopped_reason = str(task.get("stoppedReason") or "")
+    exit_code = containers[0].get("exitCode")
+    reason, container_reason = stopped_reason, containers[0].get("reason")
+    if task.get("stopCode") == "TaskFailedToStart":
+        # Batch says this one sentence and keeps ECS's cause as the container's reason.
+        reason, container_reason = START_FAILURE_REASON, container_reason or stopped_reason
+    return Event(
+        kind=EventKind.TASK_STOPPED,
+        at_ms=now_ms,
+        fence=fence,
+        reason=reason,
+        task_arn=task["taskArn"],
+        started_at_ms=_ms(task.get("startedAt")),
+        stopped_at_ms=_ms(task.get("executionStoppedAt")) or _ms(task.get("stoppedAt")),
+        exit_code=None if exit_code is None else int(exit_code),
+        container_reason=container_reason,
+    )
+
+
+def _event_of_launch(detail: Mapping[str, Any], fence: Fence, now_ms: int) -> Event:
+    cause = str(detail.get("reason") or "")
+    text = f"{detail.get('error') or ''} {cause}"
+    if any(sign in text for sign in _PASSING_ERRORS):
+        return Event(kind=EventKind.LAUNCH_REFUSED, at_ms=now_ms, fence=fence, reason=cause)
+    return Event(
+        kind=EventKind.LAUNCH_FAILED,
+        at_ms=now_ms,
+        fence=fence,
+        reason=START_FAILURE_REASON,
+        container_reason=cause or str(detail.get("error") or ""),
+    )
+
+
+def _ms(moment: Any) -> int | None:
+    """A time of ECS in ms: text in its events, a datetime in boto3's answers."""
+    if moment is None or moment == "":
+        return None
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment.replace("Z", "+00:00"))
+    return int(moment.timestamp() * 1000)

@@ -1,0 +1,90 @@
+"""Verbs on SQS: waking the dispatcher, and messages to ourselves on the task-events queue."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from chalicelib.core.ids import Fence
+
+SOURCE = "batchyard"
+DEADLINE = "Deadline"
+LAUNCH_FAILED = "Launch Failed"
+WAKE = "Wake"
+DELAY_LIMIT_SECONDS = 900  # the longest that SQS holds a message back
+
+
+class SendError(Exception):
+    """SQS took only part of a batch; the caller's own delivery is tried again."""
+
+
+class Messages:
+    def __init__(self, client: Any, *, wake_queue_url: str, task_events_queue_url: str) -> None:
+        self._client = client
+        self._wake_queue_url = wake_queue_url
+        self._task_events_queue_url = task_events_queue_url
+
+    def send_wakes(self, queues: Iterable[str], cause: str) -> None:
+        """Wake the dispatcher for each queue, one message group a queue.
+
+        `cause` names what happened: SQS drops the repetition of one cause within five minutes, and
+        never the wake of another.
+        """
+        entries = [
+            {
+                "Id": str(number),
+                "MessageBody": json.dumps({"queue": queue}),
+                "MessageGroupId": queue,
+                "MessageDeduplicationId": f"{queue[:60]}.{cause}"[:128],
+            }
+            for number, queue in enumerate(sorted(set(queues)))
+        ]
+        self._send(self._wake_queue_url, entries)
+
+    def send_deadlines(self, deadlines: Sequence[tuple[Fence, int]]) -> None:
+        """For each (fence, delay in seconds): report the deadline when it has passed."""
+        entries = [
+            {
+                "Id": str(number),
+                "DelaySeconds": max(0, min(delay_seconds, DELAY_LIMIT_SECONDS)),
+                "MessageBody": json.dumps(
+                    {
+                        "source": SOURCE,
+                        "detail-type": DEADLINE,
+                        "detail": {"startedBy": str(fence)},
+                    }
+                ),
+            }
+            for number, (fence, delay_seconds) in enumerate(deadlines)
+        ]
+        self._send(self._task_events_queue_url, entries)
+
+    def send_wakes_later(self, queues: Iterable[str], delay_seconds: int) -> None:
+        """Wake the dispatcher after a while.
+
+        By way of the task-events queue, because a FIFO queue delays no single message.
+        """
+        entries = [
+            {
+                "Id": str(number),
+                "DelaySeconds": delay_seconds,
+                "MessageBody": json.dumps(
+                    {"source": SOURCE, "detail-type": WAKE, "detail": {"queue": queue}}
+                ),
+            }
+            for number, queue in enumerate(sorted(set(queues)))
+        ]
+        self._send(self._task_events_queue_url, entries)
+
+    def send_launch_failure(self, fence: Fence, reason: str) -> None:
+        """Report that no task can be made for this placement, as the launch machine would."""
+        detail = {"startedBy": str(fence), "reason": reason, "error": "LaunchNotPossible"}
+        body = {"source": SOURCE, "detail-type": LAUNCH_FAILED, "detail": detail}
+        self._send(self._task_events_queue_url, [{"Id": "0", "MessageBody": json.dumps(body)}])
+
+    def _send(self, url: str, entries: list[dict[str, Any]]) -> None:
+        for start in range(0, len(entries), 10):
+            answer = self._client.send_message_batch(
+                QueueUrl=url, Entries=entries[start : start + 10]
+            )
+            if answer.get("Failed"):
+                raise SendError(str(answer["Failed"][0].get("Message")))

@@ -1,0 +1,59 @@
+"""Verbs on Step Functions: starting the launch and the provision machines."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+INPUT_LIMIT_BYTES = 240_000  # of 256 KiB, leaving room for what the service counts beside
+
+
+class Workflows:
+    def __init__(self, client: Any, *, launch_machine_arn: str, provision_machine_arn: str) -> None:
+        self._client = client
+        self._launch_machine_arn = launch_machine_arn
+        self._provision_machine_arn = provision_machine_arn
+
+    def start_launch(self, launches: Sequence[Mapping[str, Any]]) -> int:
+        """Start Express executions for RunTask requests; returns how many were needed.
+
+        A repeated start is harmless: every request carries its fence as client token, so ECS
+        answers the second with the first one's task.
+        """
+        count = 0
+        for group in _grouped(launches):
+            body = "[" + ",".join(group) + "]"
+            digest = hashlib.sha256(body.encode()).hexdigest()[:40]
+            self._client.start_execution(
+                stateMachineArn=self._launch_machine_arn,
+                name=f"launch-{digest}",
+                input=f'{{"launches":{body}}}',
+            )
+            count += 1
+        return count
+
+    def start_provision(self, name: str, request: Mapping[str, Any]) -> None:
+        """Start the provision machine once for this change: the name is the change's own."""
+        try:
+            self._client.start_execution(
+                stateMachineArn=self._provision_machine_arn, name=name, input=json.dumps(request)
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
+                raise
+
+
+def _grouped(launches: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
+    group: list[str] = []
+    size = 0
+    for launch in launches:
+        text = json.dumps(launch, separators=(",", ":"))
+        if group and size + len(text) > INPUT_LIMIT_BYTES:
+            yield group
+            group, size = [], 0
+        group.append(text)
+        size += len(text) + 1
+    if group:
+        yield group

@@ -1,0 +1,62 @@
+"""The settings of the functions, read once from the environment.
+
+The only module beside `wiring.py` that reads `os.environ`. The stack in `infra/stack` sets every
+variable named here; a missing one is named in the error.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from chalicelib.core.ids import Scope
+
+_PREFIX = "BATCHYARD_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a deployed stack tells its functions."""
+
+    stack: str
+    jobs_table: str
+    lanes_table: str
+    catalog_table: str
+    wake_queue_url: str
+    task_events_queue_url: str
+    launch_machine_arn: str
+    provision_machine_arn: str
+    event_bus: str
+    log_group: str
+    execution_role_arn: str
+    retention_seconds: int
+    starting_window: int
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
+        """The settings of this process; raises KeyError naming the variable that is missing."""
+        days = int(environ.get(_PREFIX + "RETENTION_DAYS", "90"))
+        return cls(
+            stack=environ[_PREFIX + "STACK"],
+            jobs_table=environ[_PREFIX + "JOBS_TABLE"],
+            lanes_table=environ[_PREFIX + "LANES_TABLE"],
+            catalog_table=environ[_PREFIX + "CATALOG_TABLE"],
+            wake_queue_url=environ[_PREFIX + "WAKE_QUEUE_URL"],
+            task_events_queue_url=environ[_PREFIX + "TASK_EVENTS_QUEUE_URL"],
+            launch_machine_arn=environ[_PREFIX + "LAUNCH_MACHINE_ARN"],
+            provision_machine_arn=environ[_PREFIX + "PROVISION_MACHINE_ARN"],
+            event_bus=environ.get(_PREFIX + "EVENT_BUS", "default"),
+            log_group=environ.get(_PREFIX + "LOG_GROUP", "/aws/batch/job"),
+            execution_role_arn=environ[_PREFIX + "EXECUTION_ROLE_ARN"],
+            retention_seconds=days * 24 * 3600,
+            starting_window=int(environ.get(_PREFIX + "STARTING_WINDOW", "200")),
+        )
+
+    @property
+    def scope(self) -> Scope:
+        """Where this stack lives, read off the ARN of its own launch machine."""
+        _, partition, _, region, account, *_ = self.launch_machine_arn.split(":")
+        return Scope(partition=partition, region=region, account=account)
+
+    def cluster_of(self, environment: str) -> str:
+        """The name of the ECS cluster that a compute environment of this stack owns."""
+        return f"{self.stack}-{environment}"

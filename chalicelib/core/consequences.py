@@ -1,0 +1,162 @@
+"""What must follow in the world from a job's row having changed.
+
+Pure: the two images of the row in, effects out. The reactor performs them after the write, as often
+as the stream delivers the record, so every effect is idempotent and carries the job's fence.
+Which ready row and how much capacity belong to a job is derived here too, for the same transaction.
+"""
+
+from dataclasses import dataclass
+
+from chalicelib.core.job import Job
+from chalicelib.core.states import JobStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publish:
+    """Tell EventBridge that the job reached `job.status`."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wake:
+    """Have the dispatcher look at the queue: it has new work."""
+
+    queue: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WakeLater:
+    """Have the dispatcher look at the queue in a while: what refused a launch may have passed."""
+
+    queue: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapacityFreed:
+    """An environment of the queue has room again: wake the dispatcher if anything waits for it."""
+
+    queue: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    job: Job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopTask:
+    job: Job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchDeadline:
+    """See to it that the attempt's timeout is noticed in time."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forget:
+    """The job's row has expired: what hangs on it goes too."""
+
+    job_id: str
+
+
+Effect = Publish | Wake | WakeLater | CapacityFreed | Launch | StopTask | WatchDeadline | Forget
+
+
+def effects_of(old: Job | None, new: Job | None) -> tuple[Effect, ...]:
+    """The effects of the row having gone from `old` to `new`; None where there is no row."""
+    if new is None:
+        return () if old is None else (Forget(job_id=old.job_id),)
+    before = old.status if old is not None else None
+    if old is not None and new.version <= old.version:
+        return ()
+    return (
+        *_publications(before, new),
+        *_dispatching(old, new),
+        *_steering(old, new),
+    )
+
+
+def _publications(before: JobStatus | None, new: Job) -> tuple[Effect, ...]:
+    if before is new.status:
+        return ()
+    passed = _passed_running(before, new)
+    return (*((Publish(job=passed),) if passed else ()), Publish(job=new))
+
+
+def _passed_running(before: JobStatus | None, new: Job) -> Job | None:
+    """The job as it was RUNNING, when its start and end were reported together in one write."""
+    ran = new.status in (JobStatus.SUCCEEDED, JobStatus.FAILED) and new.started_at_ms is not None
+    if before is not JobStatus.STARTING or not ran:
+        return None
+    return new.running_image()
+
+
+def _dispatching(old: Job | None, new: Job) -> tuple[Effect, ...]:
+    status_changed = old is None or old.status is not new.status
+    if not status_changed:
+        return ()
+    if new.status is JobStatus.RUNNABLE:
+        # What refused the launch of a job that was given back (no Fargate capacity, throttling)
+        # would refuse it again at once.
+        given_back = new.placement > 0
+        return (WakeLater(queue=new.queue) if given_back else Wake(queue=new.queue),)
+    if new.status is JobStatus.STARTING:
+        return (Launch(job=new),)
+    if old is not None and old.holds_capacity and not new.holds_capacity:
+        return (CapacityFreed(queue=new.queue),)
+    return ()
+
+
+def _steering(old: Job | None, new: Job) -> tuple[Effect, ...]:
+    """Stopping and watching what runs."""
+    if not new.holds_capacity:
+        return ()
+    entered = old is None or old.status is not new.status
+    effects: list[Effect] = []
+    if new.stop_cause is not None and (entered or old is None or old.stop_cause is None):
+        effects.append(StopTask(job=new))
+    if entered and new.status is JobStatus.RUNNING and new.timeout_seconds is not None:
+        effects.append(WatchDeadline(job=new))
+    return tuple(effects)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapacityChange:
+    """By how much the figures of one compute environment change with a write."""
+
+    environment: str
+    cpu_units: int = 0
+    tasks: int = 0
+    starting: int = 0
+
+    @property
+    def moves_anything(self) -> bool:
+        return bool(self.cpu_units or self.tasks or self.starting)
+
+    def plus(self, other: "CapacityChange") -> "CapacityChange":
+        return CapacityChange(
+            environment=self.environment,
+            cpu_units=self.cpu_units + other.cpu_units,
+            tasks=self.tasks + other.tasks,
+            starting=self.starting + other.starting,
+        )
+
+
+def capacity_change_of(old: Job | None, new: Job) -> CapacityChange | None:
+    """What writing `new` over `old` takes from, or gives back to, the job's environment."""
+    environment = new.environment or (old.environment if old else None)
+    if environment is None:
+        return None
+    held = int(new.holds_capacity) - int(old is not None and old.holds_capacity)
+    starting = int(new.status is JobStatus.STARTING) - int(
+        old is not None and old.status is JobStatus.STARTING
+    )
+    if held == 0 and starting == 0:
+        return None
+    return CapacityChange(
+        environment=environment, cpu_units=held * new.cpu_units, tasks=held, starting=starting
+    )

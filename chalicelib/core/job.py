@@ -1,0 +1,188 @@
+"""A job as a value: the state that its row holds, and what follows from it alone.
+
+A job never changes; a decision (`lifecycle.py`) makes the next one. The request and the definition
+behind it are the spec, written once and kept apart, so that a transition costs one write unit.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from chalicelib.core.ids import JOB_PART, Fence
+from chalicelib.core.states import PLACED, TERMINAL, JobStatus
+
+FIFO_SHARE = "-"
+
+
+class StopCause(StrEnum):
+    """Why an attempt was told to end before its container did."""
+
+    CANCEL = "CANCEL"
+    TERMINATE = "TERMINATE"
+    TIMEOUT = "TIMEOUT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """A finished attempt, as DescribeJobs lists it. Times are milliseconds since the epoch."""
+
+    started_at_ms: int | None
+    stopped_at_ms: int
+    status_reason: str
+    task_arn: str | None = None
+    exit_code: int | None = None
+    container_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrayState:
+    """What an array's parent row adds: its children are computed from it until they run.
+
+    Children below `released` may run; those below `cursor` have been dispatched. `counters` holds
+    how many children that have a row are in each status; the others are counted from the rest.
+    """
+
+    size: int
+    cursor: int = 0
+    released: int = 0
+    counters: tuple[tuple[JobStatus, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """The state of a job. Times are milliseconds since the epoch, a cpu unit is 1/1024 vCPU."""
+
+    job_id: str
+    part: str = JOB_PART
+    version: int = 1  # grows by one with every write; a decision holds only for the version it saw
+    name: str
+    queue: str
+    definition: str  # <name>:<revision>
+    status: JobStatus
+    status_reason: str | None = None
+    attempt: int = 1  # the attempt that the status speaks of
+    placement: int = 0  # how often this attempt was dispatched
+    attempts_limit: int = 1
+    timeout_seconds: int | None = None
+    share: str = FIFO_SHARE
+    priority: int = 0
+    cpu_units: int
+    memory_mib: int
+    created_at_ms: int
+    changed_at_ms: int  # when the status last changed
+    started_at_ms: int | None = None
+    stopped_at_ms: int | None = None
+    environment: str | None = None  # the compute environment, from STARTING on
+    task_arn: str | None = None
+    exit_code: int | None = None
+    container_reason: str | None = None
+    blocked_why: str | None = None  # the label of what keeps the head of a queue waiting
+    blocked_since_ms: int | None = None
+    stop_cause: StopCause | None = None
+    stop_reason: str | None = None
+    history: tuple[Attempt, ...] = ()  # the finished attempts before the present one
+    array: ArrayState | None = None
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.status in TERMINAL
+
+    @property
+    def holds_capacity(self) -> bool:
+        """Whether its compute environment counts this job's vCPUs as in use."""
+        return self.status in PLACED
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether it has been dispatched before: such a job goes to the front of its lane."""
+        return self.attempt > 1 or self.placement > 0
+
+    @property
+    def fence(self) -> Fence:
+        return Fence(
+            job_id=self.job_id, part=self.part, attempt=self.attempt, placement=self.placement
+        )
+
+    @property
+    def deadline_ms(self) -> int | None:
+        """When the running attempt exceeds its timeout, counted from its start; None if never."""
+        if self.status is not JobStatus.RUNNING or self.timeout_seconds is None:
+            return None
+        return (self.started_at_ms or self.changed_at_ms) + self.timeout_seconds * 1000
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """Every finished attempt, the last included once the job has ended in it.
+
+        A job that ended without having been placed (cancelled, a dependency failed) made none.
+        """
+        if not self.is_terminal or self.placement == 0:
+            return self.history
+        return (*self.history, self.last_attempt())
+
+    def last_attempt(self) -> Attempt:
+        """The present attempt as a finished one."""
+        return Attempt(
+            started_at_ms=self.started_at_ms,
+            stopped_at_ms=self.stopped_at_ms or self.changed_at_ms,
+            status_reason=self.status_reason or "",
+            task_arn=self.task_arn,
+            exit_code=self.exit_code,
+            container_reason=self.container_reason,
+        )
+
+    def running_image(self) -> "Job":
+        """This ended job as it was while its last attempt ran."""
+        return replace(
+            self,
+            status=JobStatus.RUNNING,
+            status_reason=None,
+            stopped_at_ms=None,
+            exit_code=None,
+            container_reason=None,
+        )
+
+    def next_version(self, **changes: object) -> "Job":
+        """This job with `changes`, as the row that may replace it."""
+        return replace(self, version=self.version + 1, **changes)  # type: ignore[arg-type]
+
+    def at_version(self, version: int) -> "Job":
+        """This job as the row of that version: several decisions may make one write."""
+        return replace(self, version=version)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """A ready row: the right of one job to be dispatched, and all that placing it needs to know."""
+
+    queue: str
+    share: str
+    rank: str
+    job_id: str
+    cpu_units: int
+    memory_mib: int
+    created_at_ms: int
+
+
+def rank_of(job: Job) -> str:
+    """The place of a job in its lane, smallest first: retries, then priority, age and id.
+
+    A retry goes to the front of the queue (reference 1.5); scheduling priority orders only inside
+    a share (reference 1.12) and is 0 for every job of a FIFO queue.
+    """
+    front = "0" if job.is_retry else "1"
+    return f"{front}#{9999 - job.priority:04d}#{job.created_at_ms:013d}#{job.job_id}"
+
+
+def ready_of(job: Job) -> Ready | None:
+    """The ready row that must exist beside this job: one if it is RUNNABLE, else none."""
+    if job.status is not JobStatus.RUNNABLE:
+        return None
+    return Ready(
+        queue=job.queue,
+        share=job.share,
+        rank=rank_of(job),
+        job_id=job.job_id,
+        cpu_units=job.cpu_units,
+        memory_mib=job.memory_mib,
+        created_at_ms=job.created_at_ms,
+    )

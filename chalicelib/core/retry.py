@@ -1,0 +1,79 @@
+"""Retry: whether a failed attempt is followed by another, and why.
+
+The rules are those of AWS Batch (reference 1.5): `attempts` counts placements including the first,
+`evaluateOnExit` entries are tried in order, all conditions of an entry must match, the first match
+wins, and no match means retry.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class RetryAction(StrEnum):
+    RETRY = "RETRY"
+    EXIT = "EXIT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitRule:
+    """One evaluateOnExit entry; a pattern may end in `*`, an absent one matches everything."""
+
+    action: RetryAction
+    on_status_reason: str | None = None
+    on_reason: str | None = None
+    on_exit_code: str | None = None
+
+    def matches(self, *, status_reason: str, reason: str | None, exit_code: int | None) -> bool:
+        code = None if exit_code is None else str(exit_code)
+        return (
+            _matches(self.on_status_reason, status_reason)
+            and _matches(self.on_reason, reason)
+            and _matches(self.on_exit_code, code)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryStrategy:
+    attempts: int = 1
+    rules: tuple[ExitRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryDecision:
+    action: RetryAction
+    sentence: str
+
+
+def decide_retry(
+    strategy: RetryStrategy,
+    attempt: int,
+    *,
+    status_reason: str,
+    reason: str | None,
+    exit_code: int | None,
+) -> RetryDecision:
+    """What follows the failure of attempt number `attempt`."""
+    if attempt >= strategy.attempts:
+        return RetryDecision(
+            action=RetryAction.EXIT,
+            sentence=f"attempt {attempt} was the last of {strategy.attempts}",
+        )
+    for number, rule in enumerate(strategy.rules, start=1):
+        if rule.matches(status_reason=status_reason, reason=reason, exit_code=exit_code):
+            return RetryDecision(
+                action=rule.action, sentence=f"evaluateOnExit rule {number} says {rule.action}"
+            )
+    return RetryDecision(
+        action=RetryAction.RETRY,
+        sentence=f"attempt {attempt} of {strategy.attempts} failed and no rule ends the job",
+    )
+
+
+def _matches(pattern: str | None, value: str | None) -> bool:
+    if pattern is None:
+        return True
+    if value is None:
+        return False
+    if pattern.endswith("*"):
+        return value.startswith(pattern[:-1])
+    return value == pattern

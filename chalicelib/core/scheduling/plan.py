@@ -1,0 +1,141 @@
+"""The plan: which waiting jobs are placed where, and why the others are not.
+
+Queues are taken by descending priority; among queues of one priority the oldest head comes first.
+Within a queue the order of its lane is kept: a head that cannot be placed blocks the queue (FIFO,
+reference 1.10) and the queue is skipped. A job takes the first environment of its queue's order
+that has room. Every verdict carries a closed label and one sentence for the user who asks why.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import groupby
+
+from chalicelib.core.job import Ready
+from chalicelib.core.scheduling.snapshot import Capacity, Environment, Queue, Snapshot
+
+
+class Why(StrEnum):
+    """Why the head of a queue waits. The MISCONFIGURATION labels are AWS's (reference 1.11)."""
+
+    NO_USABLE_ENVIRONMENT = "NO_USABLE_ENVIRONMENT"
+    CAPACITY_IN_USE = "CAPACITY_IN_USE"
+    STARTING_WINDOW_FULL = "STARTING_WINDOW_FULL"
+    JOB_RESOURCE_REQUIREMENT = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    ready: Ready
+    environment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocked:
+    """The head of a queue that cannot be placed now, with the reason."""
+
+    ready: Ready
+    why: Why
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    placements: tuple[Placement, ...]
+    blocked: dict[str, Blocked]  # by queue
+
+
+@dataclass(slots=True, kw_only=True)
+class _Room:
+    """What is left of an environment while a plan is being made."""
+
+    environment: Environment
+    cpu_units: int
+    starting: int
+
+
+def make_plan(snapshot: Snapshot, *, starting_window: int, placements_limit: int) -> Plan:
+    """Place as many jobs as fit, at most `placements_limit`, no more than the window STARTING."""
+    rooms = {
+        name: _room(environment, snapshot.capacities.get(name), starting_window)
+        for name, environment in snapshot.environments.items()
+    }
+    placements: list[Placement] = []
+    blocked: dict[str, Blocked] = {}
+    usable = sorted((q for q in snapshot.queues if q.usable), key=lambda q: -q.priority)
+    for _, peers in groupby(usable, key=lambda queue: queue.priority):
+        waiting = {queue: list(snapshot.lanes.get(queue.name, ())) for queue in peers}
+        while len(placements) < placements_limit:
+            heads = [queue for queue, lane in waiting.items() if lane]
+            if not heads:
+                break
+            queue = min(heads, key=lambda head: (waiting[head][0].rank, head.name))
+            ready = waiting[queue].pop(0)
+            outcome = _place(ready, queue, rooms)
+            if isinstance(outcome, Placement):
+                placements.append(outcome)
+            else:
+                blocked[queue.name] = outcome
+                waiting[queue] = []
+    return Plan(placements=tuple(placements), blocked=blocked)
+
+
+def _room(environment: Environment, capacity: Capacity | None, starting_window: int) -> _Room:
+    used = capacity or Capacity(environment=environment.name)
+    limit = environment.limit_cpu_units
+    left = _UNLIMITED_CPU_UNITS if limit is None else limit - used.cpu_units
+    return _Room(environment=environment, cpu_units=left, starting=starting_window - used.starting)
+
+
+# An UNMANAGED environment states no maximum; ECS itself refuses what does not fit.
+_UNLIMITED_CPU_UNITS = 2**62
+
+
+def _place(ready: Ready, queue: Queue, rooms: dict[str, _Room]) -> Placement | Blocked:
+    candidates = [
+        rooms[name]
+        for name in queue.environments
+        if name in rooms and rooms[name].environment.usable
+    ]
+    for room in candidates:
+        if room.cpu_units >= ready.cpu_units and room.starting > 0:
+            room.cpu_units -= ready.cpu_units
+            room.starting -= 1
+            return Placement(ready=ready, environment=room.environment.name)
+    return _blocked(ready, queue, candidates)
+
+
+def _blocked(ready: Ready, queue: Queue, candidates: list[_Room]) -> Blocked:
+    need = _vcpus(ready.cpu_units)
+    if not candidates:
+        names = ", ".join(queue.environments) or "none"
+        why, sentence = (
+            Why.NO_USABLE_ENVIRONMENT,
+            f"No compute environment of the queue is ENABLED and VALID ({names}).",
+        )
+    elif all(_never_fits(ready, room.environment) for room in candidates):
+        why, sentence = (
+            Why.JOB_RESOURCE_REQUIREMENT,
+            f"{Why.JOB_RESOURCE_REQUIREMENT} - The job resource requirement (vCPU/memory/GPU) is "
+            "higher than that can be met by the CE(s) attached to the job queue.",
+        )
+    elif any(room.cpu_units >= ready.cpu_units for room in candidates):
+        why, sentence = (
+            Why.STARTING_WINDOW_FULL,
+            "As many tasks are starting as may start at once; the next ones follow as these run.",
+        )
+    else:
+        free = ", ".join(f"{r.environment.name} {_vcpus(r.cpu_units)}" for r in candidates)
+        why, sentence = (
+            Why.CAPACITY_IN_USE,
+            f"The job needs {need} vCPU; free below maxvCpus: {free}.",
+        )
+    return Blocked(ready=ready, why=why, sentence=sentence)
+
+
+def _never_fits(ready: Ready, environment: Environment) -> bool:
+    limit = environment.limit_cpu_units
+    return limit is not None and ready.cpu_units > limit
+
+
+def _vcpus(cpu_units: int) -> str:
+    return f"{max(cpu_units, 0) / 1024:g}"

@@ -1,0 +1,141 @@
+"""What the overrides of a submission do to the containers of its definition.
+
+Command, environment and resources can be overridden, and nothing else. The outcome is judged again,
+because an override can turn a valid definition into an invalid job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chalicelib.core.errors import ClientError
+from chalicelib.core.validation.container import validate_environment
+from chalicelib.core.validation.fargate import validate_size
+from chalicelib.core.validation.platforms import Platform
+from chalicelib.core.validation.resources import (
+    LEGACY_MEMBERS,
+    total_needs,
+    validate_amounts,
+    validate_resources,
+)
+
+_PLACEHOLDER = "Ref::"
+
+
+def merge_container(
+    container: Mapping[str, Any],
+    override: Mapping[str, Any],
+    parameters: Mapping[str, str],
+    platform: Platform,
+) -> dict[str, Any]:
+    """The effective `containerProperties` of a job, its parameters put in."""
+    merged = _merged(container, override, parameters)
+    validate_resources(merged, platform)
+    return merged
+
+
+def merge_task(
+    properties: Mapping[str, Any],
+    override: Mapping[str, Any],
+    parameters: Mapping[str, str],
+    platform: Platform,
+) -> dict[str, Any]:
+    """The effective `ecsProperties` of a job; containers are overridden by their names."""
+    task = properties["taskProperties"][0]
+    overrides = _overrides_by_name(task["containers"], override)
+    containers = [
+        _merged(container, overrides.get(container.get("name"), {}), parameters)
+        for container in task["containers"]
+    ]
+    for container in containers:
+        validate_amounts(container, platform)
+    if platform is Platform.FARGATE:
+        needs = total_needs(containers)
+        validate_size(needs.vcpus, needs.memory_mib)
+    return {"taskProperties": [{**task, "containers": containers}]}
+
+
+def substitute(command: Sequence[str], parameters: Mapping[str, str]) -> list[str]:
+    """The command with each argument `Ref::name` replaced by the parameter of that name.
+
+    Only a whole argument is a placeholder: AWS leaves one inside a longer argument alone. Raises
+    ClientError for a name without a parameter.
+    """
+    return [_substituted(argument, parameters) for argument in command]
+
+
+def _substituted(argument: str, parameters: Mapping[str, str]) -> str:
+    name = argument.removeprefix(_PLACEHOLDER)
+    if not name or name == argument:
+        return argument
+    if name not in parameters:
+        raise ClientError(
+            f"Unable to substitute value. No parameter found for reference {name}", bare=True
+        )
+    return parameters[name]
+
+
+def _overrides_by_name(
+    containers: Sequence[Mapping[str, Any]], override: Mapping[str, Any]
+) -> dict[str | None, Mapping[str, Any]]:
+    tasks = override.get("taskProperties", [])
+    if len(tasks) > 1:
+        raise ClientError("At most 1 taskProperties element can be overridden.")
+    listed = tasks[0].get("containers", []) if tasks else []
+    by_name = {entry.get("name"): entry for entry in listed}
+    if len(by_name) != len(listed):
+        raise ClientError("Container names must be unique")
+    known = {container.get("name") for container in containers}
+    for name in by_name:
+        if name not in known:
+            raise ClientError(f"Container {name} of the override is not in the job definition.")
+    return by_name
+
+
+def _merged(
+    container: Mapping[str, Any], override: Mapping[str, Any], parameters: Mapping[str, str]
+) -> dict[str, Any]:
+    if "" in override.get("command", []):
+        raise ClientError("Command override must not contain an empty string.")
+    validate_environment(override.get("environment", []))
+    # An empty command is how clients say that they do not override it.
+    command = override.get("command") or container.get("command", [])
+    merged = {
+        **container,
+        "command": substitute(command, parameters),
+        "environment": _by_name(
+            container.get("environment", []), override.get("environment", []), "name"
+        ),
+    }
+    return _with_resources(merged, override)
+
+
+def _by_name(
+    defaults: Sequence[Mapping[str, Any]], overrides: Sequence[Mapping[str, Any]], key: str
+) -> list[Mapping[str, Any]]:
+    """Defaults with those of the same name replaced in place, new ones at the end."""
+    entries = {entry[key]: entry for entry in defaults}
+    entries.update((entry[key], entry) for entry in overrides)
+    return list(entries.values())
+
+
+def _with_resources(container: dict[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
+    listed = container.get("resourceRequirements", [])
+    wanted = override.get("resourceRequirements", [])
+    if len({entry["type"] for entry in wanted}) != len(wanted):
+        raise ClientError("Cannot provide duplicates in resourceRequirements.")
+    for member, kind in LEGACY_MEMBERS.items():
+        if any(entry["type"] == kind for entry in wanted):
+            # The new spelling replaces the old one, which would otherwise be a second value.
+            container.pop(member, None)
+        if member not in override:
+            continue
+        if any(entry["type"] == kind for entry in [*listed, *wanted]):
+            raise ClientError(
+                "This value was submitted in a deprecated key and may conflict with the value "
+                "provided by the job definition's resource requirements."
+            )
+        container[member] = override[member]
+    container["resourceRequirements"] = _by_name(listed, wanted, "type")
+    return container

@@ -1,0 +1,57 @@
+"""`eksProperties`: the pod of a job on Kubernetes.
+
+Kubernetes spells resources its own way (`cpu`, `memory`, limits beside requests), so nothing here
+is shared with `container` and `task`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chalicelib.core.errors import ClientError
+
+_MOST_CONTAINERS = 10
+_RESOURCES = ("cpu", "memory", "nvidia.com/gpu")
+_CPU = re.compile(r"[0-9]{1,6}(\.(0|00|25|5|50|75))?")
+_MEMORY = re.compile(r"[1-9][0-9]{0,9}Mi")
+_GPU = re.compile(r"[1-9][0-9]{0,3}")
+_PATTERNS = {"cpu": _CPU, "memory": _MEMORY, "nvidia.com/gpu": _GPU}
+
+
+def validate_eks_properties(properties: Mapping[str, Any]) -> None:
+    """Refuses pods without or with too many containers, and resources that do not add up."""
+    pod = properties.get("podProperties", {})
+    containers = pod.get("containers", [])
+    init_containers = pod.get("initContainers", [])
+    if not 1 <= len(containers) <= _MOST_CONTAINERS:
+        raise ClientError(f"Number of containers must be between 1 and {_MOST_CONTAINERS}")
+    if len(init_containers) > _MOST_CONTAINERS:
+        raise ClientError(f"Number of initContainers must be at most {_MOST_CONTAINERS}")
+    _validate_names([*containers, *init_containers])
+    for container in [*containers, *init_containers]:
+        if not container["image"]:
+            raise ClientError("EKS Container Image must be provided.")
+        _validate_resources(container.get("resources", {}))
+
+
+def _validate_names(containers: Sequence[Mapping[str, Any]]) -> None:
+    names = [container["name"] for container in containers if "name" in container]
+    if len(set(names)) != len(names):
+        raise ClientError("Container names must be unique")
+
+
+def _validate_resources(resources: Mapping[str, Any]) -> None:
+    limits, requests = resources.get("limits", {}), resources.get("requests", {})
+    for amounts in (limits, requests):
+        for name, amount in amounts.items():
+            if name not in _RESOURCES:
+                raise ClientError(f"{name} is not a supported type for resources.")
+            if _PATTERNS[name].fullmatch(amount) is None:
+                raise ClientError(f"Value {amount} for resource {name} is not valid.")
+    for name in ("memory", "nvidia.com/gpu"):
+        if name in limits and name in requests and limits[name] != requests[name]:
+            raise ClientError(f"Limits and requests of {name} must be equal.")
+    if "cpu" in limits and "cpu" in requests and float(limits["cpu"]) < float(requests["cpu"]):
+        raise ClientError("Limits of cpu must be at least the requests of it.")

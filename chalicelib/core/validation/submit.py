@@ -1,0 +1,178 @@
+"""SubmitJob: what a submission may ask for, and the job that it makes of a definition.
+
+`merge_submission` is the whole story: definition and request in, the job's own copy of everything
+out, so that a later change to the definition does not touch a submitted job.
+
+Must not know queues, dependencies' states or ids. What one override does to one container is in
+`overrides`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from chalicelib.core.errors import ClientError, NotSupportedError
+from chalicelib.core.validation.consumables import validate_consumables
+from chalicelib.core.validation.names import merge_tags, validate_job_name, validate_tags
+from chalicelib.core.validation.overrides import merge_container, merge_task
+from chalicelib.core.validation.platforms import platform_of
+from chalicelib.core.validation.resources import ResourceNeeds, total_needs
+from chalicelib.core.validation.resources import resource_needs as _container_needs
+from chalicelib.core.validation.retry import (
+    DEFAULT_STRATEGY,
+    validate_retry_strategy,
+    validate_scheduling_priority,
+    validate_timeout,
+)
+
+_ARRAY_SIZES = range(2, 10000 + 1)
+_MOST_DEPENDENCIES = 20
+_SHARE_IDENTIFIER = re.compile(r"[a-zA-Z0-9_-]{1,255}")
+# The payloads of a definition and the override that belongs to each.
+_OVERRIDES: Mapping[str, str] = {
+    "containerProperties": "containerOverrides",
+    "ecsProperties": "ecsPropertiesOverride",
+    "eksProperties": "eksPropertiesOverride",
+    "nodeProperties": "nodeOverrides",
+}
+
+
+def merge_submission(definition: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
+    """The job's effective settings, in the members of DescribeJobs.
+
+    Always there: `container` (empty for a definition with ecsProperties), `parameters`,
+    `retryStrategy`, `tags` (the job's), `taskTags` (those that its tasks get), `propagateTags`,
+    `platformCapabilities`. There when they apply: `ecsProperties`, `timeout`,
+    `schedulingPriority`. The arguments stay as they are. Raises ClientError for what AWS refuses.
+    """
+    validate_submission(request)
+    _refuse_foreign_overrides(definition, request)
+    _refuse_unsupported(definition, request)
+    parameters = {**definition.get("parameters", {}), **request.get("parameters", {})}
+    platform = platform_of(definition.get("platformCapabilities", []))
+    job: dict[str, Any] = {
+        "container": {},
+        "parameters": parameters,
+        "retryStrategy": _effective_strategy(definition, request),
+        "platformCapabilities": [platform.value],
+        **_effective_tags(definition, request),
+    }
+    if "containerProperties" in definition:
+        job["container"] = merge_container(
+            definition["containerProperties"],
+            request.get("containerOverrides", {}),
+            parameters,
+            platform,
+        )
+    else:
+        job["ecsProperties"] = merge_task(
+            definition["ecsProperties"],
+            request.get("ecsPropertiesOverride", {}),
+            parameters,
+            platform,
+        )
+    timeout = request.get("timeout") or definition.get("timeout")
+    if timeout:
+        job["timeout"] = timeout
+    priority = request.get("schedulingPriorityOverride", definition.get("schedulingPriority"))
+    if priority is not None:
+        job["schedulingPriority"] = priority
+    return job
+
+
+def validate_submission(request: Mapping[str, Any]) -> None:
+    """Refuses what is wrong with a submission whatever its definition and its queue are."""
+    validate_job_name(request["jobName"])
+    validate_tags(request.get("tags", {}))
+    if "retryStrategy" in request:
+        validate_retry_strategy(request["retryStrategy"])
+    validate_timeout(request.get("timeout", {}))
+    if "schedulingPriorityOverride" in request:
+        validate_scheduling_priority(request["schedulingPriorityOverride"])
+    share = request.get("shareIdentifier")
+    if share is not None and _SHARE_IDENTIFIER.fullmatch(share) is None:
+        raise ClientError("ShareIdentifier name should match a valid pattern.")
+    size = request.get("arrayProperties", {}).get("size")
+    if size is not None and size not in _ARRAY_SIZES:
+        raise ClientError(f"Array size must be between 2 and 10000, got {size}.")
+    _validate_dependencies(request)
+    validate_consumables(request.get("consumableResourcePropertiesOverride", {}))
+
+
+def validate_share(request: Mapping[str, Any], *, fair_share: bool) -> None:
+    """Refuses a share or a priority in a FIFO queue, and no share in one with a policy."""
+    asks = "shareIdentifier" in request or "schedulingPriorityOverride" in request
+    if asks and not fair_share:
+        # The words are AWS's own, the missing space included: clients match them.
+        raise ClientError(
+            "Job with shareIdentifier or schedulingPriority can onlybe submitted to job queue "
+            "with fair share scheduling policy.",
+            bare=True,
+        )
+    if fair_share and "shareIdentifier" not in request:
+        raise ClientError(
+            "shareIdentifier is required for a job queue with fair share scheduling policy."
+        )
+
+
+def resource_needs(job: Mapping[str, Any]) -> ResourceNeeds:
+    """What one task of a merged job takes: its `container`, or all of its `ecsProperties`.
+
+    A bare container, as in the member `container`, is taken as well.
+    """
+    if "ecsProperties" in job:
+        return total_needs(job["ecsProperties"]["taskProperties"][0]["containers"])
+    container: Mapping[str, Any] = job.get("container", job)
+    return _container_needs(container)
+
+
+def _validate_dependencies(request: Mapping[str, Any]) -> None:
+    dependencies = request.get("dependsOn", [])
+    if len(dependencies) > _MOST_DEPENDENCIES:
+        raise ClientError(
+            f"Number of dependencies must be at most {_MOST_DEPENDENCIES}, got {len(dependencies)}."
+        )
+    is_array = "size" in request.get("arrayProperties", {})
+    for dependency in dependencies:
+        kind = dependency.get("type")
+        if kind in ("SEQUENTIAL", "N_TO_N") and not is_array:
+            raise ClientError(f"Dependency type {kind} is only applicable for array jobs.")
+        if kind != "SEQUENTIAL" and not dependency.get("jobId"):
+            raise ClientError("jobId of a dependency is required.")
+
+
+def _refuse_foreign_overrides(definition: Mapping[str, Any], request: Mapping[str, Any]) -> None:
+    for payload, override in _OVERRIDES.items():
+        # Clients send empty overrides as a matter of course; they ask for nothing.
+        if request.get(override) and payload not in definition:
+            kind = next(name for name in _OVERRIDES if name in definition)
+            raise ClientError(f"{override} is not applicable for a job definition with {kind}.")
+
+
+def _refuse_unsupported(definition: Mapping[str, Any], request: Mapping[str, Any]) -> None:
+    if "nodeProperties" in definition:
+        raise NotSupportedError("Submitting a multi-node parallel job")
+    if "eksProperties" in definition:
+        raise NotSupportedError("Submitting a job for Amazon EKS")
+    consumables = request.get(
+        "consumableResourcePropertiesOverride", definition.get("consumableResourceProperties", {})
+    )
+    if consumables.get("consumableResourceList"):
+        raise NotSupportedError("Submitting a job with consumable resources")
+
+
+def _effective_strategy(
+    definition: Mapping[str, Any], request: Mapping[str, Any]
+) -> dict[str, Any]:
+    return validate_retry_strategy(
+        request.get("retryStrategy") or definition.get("retryStrategy") or DEFAULT_STRATEGY
+    )
+
+
+def _effective_tags(definition: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
+    tags = request.get("tags", {})
+    propagate = request.get("propagateTags", definition.get("propagateTags", False))
+    task_tags = merge_tags(definition.get("tags", {}), tags) if propagate else {}
+    return {"tags": tags, "taskTags": task_tags, "propagateTags": propagate}

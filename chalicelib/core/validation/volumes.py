@@ -1,0 +1,70 @@
+"""Volumes of a task and where its containers mount them.
+
+Fargate's own restrictions on volumes are in `fargate`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from chalicelib.core.errors import ClientError
+
+_KINDS = ("host", "efsVolumeConfiguration", "s3filesVolumeConfiguration")
+_FILE_SYSTEM_ID = re.compile(r"fs-[0-9a-f]{8,40}")
+_PORTS = range(1, 65535 + 1)
+
+
+def validate_volumes(volumes: Sequence[Mapping[str, Any]], job_role_arn: str | None) -> None:
+    """Refuses volumes of more than one kind, doubled names, and file systems set up wrongly."""
+    names = [volume["name"] for volume in volumes if "name" in volume]
+    if len(set(names)) != len(names):
+        raise ClientError("Volume names must be unique")
+    for volume in volumes:
+        # An empty host is how a plain volume looks that was described and sent back.
+        if sum(1 for kind in _KINDS if volume.get(kind)) > 1:
+            raise ClientError(
+                f"Volume {volume.get('name', '')} can have only one of {', '.join(_KINDS)}."
+            )
+        efs = volume.get("efsVolumeConfiguration")
+        if efs is not None:
+            _validate_efs(efs)
+        s3_files = volume.get("s3filesVolumeConfiguration")
+        if s3_files is not None:
+            _validate_port(s3_files.get("transitEncryptionPort"))
+            if not job_role_arn:
+                raise ClientError("jobRoleArn is required for S3 Files volumes.")
+
+
+def validate_mount_points(
+    containers: Iterable[Mapping[str, Any]], volumes: Iterable[Mapping[str, Any]]
+) -> None:
+    """Refuses a mount point of a volume that the task does not have: ECS would, at the start."""
+    names = {volume.get("name") for volume in volumes}
+    for container in containers:
+        for mount in container.get("mountPoints", []):
+            source = mount.get("sourceVolume")
+            if source and source not in names:
+                raise ClientError(f"sourceVolume {source} must reference a defined volume.")
+
+
+def _validate_efs(efs: Mapping[str, Any]) -> None:
+    if _FILE_SYSTEM_ID.fullmatch(efs["fileSystemId"].rpartition("/")[2]) is None:
+        raise ClientError(f"EFS fileSystemId {efs['fileSystemId']} is not valid.")
+    _validate_port(efs.get("transitEncryptionPort"))
+    authorization = efs.get("authorizationConfig", {})
+    encrypted = efs.get("transitEncryption") == "ENABLED"
+    if authorization.get("iam") == "ENABLED" and not encrypted:
+        raise ClientError("EFS IAM authorization requires TransitEncryption to be enabled.")
+    if not authorization.get("accessPointId"):
+        return
+    if not encrypted:
+        raise ClientError("EFS access point requires TransitEncryption to be enabled.")
+    if efs.get("rootDirectory", "/") != "/":
+        raise ClientError("EFS rootDirectory must be omitted or / when accessPointId is used.")
+
+
+def _validate_port(port: int | None) -> None:
+    if port is not None and port not in _PORTS:
+        raise ClientError(f"transitEncryptionPort must be between 1 and 65535, got {port}.")

@@ -1,0 +1,21 @@
+"""What the functions tell about themselves: one structured logger, and decisions as log lines.
+
+A decision's label is the machine-readable part (for metric filters and tests), its sentence the
+part for a person.
+"""
+
+from aws_lambda_powertools import Logger
+
+from chalicelib.core.lifecycle import Decision
+
+logger = Logger(service="batchyard", log_uncaught_exceptions=True)
+
+
+def log_decision(decision: Decision) -> None:
+    """One line for each decision about a job, with the fence that it speaks of."""
+    logger.info(
+        decision.sentence,
+        action=f"job.{decision.label.lower()}",
+        job=str(decision.job.fence),
+        status=str(decision.job.status),
+    )

@@ -1,0 +1,1 @@
+"""What happens when something happened: streams, wakes, task events, sweeps, provisioning."""

@@ -1,0 +1,173 @@
+"""The dispatcher: reads the lanes' heads, plans, and commits the plan.
+
+Woken for a queue, it plans all queues that share an environment with it, so that priority counts
+between them and freed capacity reaches whoever waits. The plan is pure (`core/scheduling`); the
+transaction that carries it out holds only if the rows are still as they were. What is refused is
+read and planned anew, a bounded number of times: whoever took the place woke the dispatcher too.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chalicelib.core.job import Ready
+from chalicelib.core.lifecycle import Event, EventKind, decide
+from chalicelib.core.scheduling.plan import Placement, Plan, Why, make_plan
+from chalicelib.core.scheduling.snapshot import ComputeType, Environment, Snapshot
+from chalicelib.observe import log_decision, logger
+from chalicelib.reactions.neighbours import all_queues, neighbourhood
+from chalicelib.store.catalog import COMPUTE_ENVIRONMENT, Resource
+from chalicelib.store.jobs import Move, Room
+from chalicelib.store.transactions import ContentionError
+from chalicelib.wiring import Ports
+
+PLACEMENTS_LIMIT = 45  # two actions each, and the environments' figures, fit one transaction
+WINDOW_DELAY_SECONDS = 1
+ROUNDS_LIMIT = 40  # 1800 placements a wake; what is left then is woken for again
+
+
+BatchAnswer = dict[str, list[dict[str, str]]]
+
+
+def on_wakes(records: Sequence[Mapping[str, Any]], ports: Ports) -> BatchAnswer:
+    """Handle a batch of the wake queue; answers in the form of ReportBatchItemFailures.
+
+    Several wakes of one queue in a batch are one wake. A queue that fails fails all its messages,
+    so that the order within its group holds.
+    """
+    messages: dict[str, list[str]] = {}
+    failed: list[str] = []
+    for record in records:
+        try:
+            queue = str(json.loads(record["body"])["queue"])
+        except (ValueError, KeyError, TypeError):
+            logger.exception("a wake cannot be read", action="dispatch.unreadable")
+            failed.append(record["messageId"])
+            continue
+        messages.setdefault(queue, []).append(record["messageId"])
+    for queue, ids in messages.items():
+        try:
+            on_wake(queue, ports)
+        except Exception:
+            logger.exception("a wake failed", action="dispatch.failed", queue=queue)
+            failed.extend(ids)
+    return {"batchItemFailures": [{"itemIdentifier": name} for name in failed]}
+
+
+def on_wake(queue: str, ports: Ports) -> int:
+    """Place what can be placed in the neighbourhood of `queue`; returns how many jobs were."""
+    placed = 0
+    for _ in range(ROUNDS_LIMIT):
+        snapshot = read_snapshot(queue, ports)
+        plan = make_plan(
+            snapshot,
+            starting_window=ports.settings.starting_window,
+            placements_limit=PLACEMENTS_LIMIT,
+        )
+        if not plan.placements:
+            _settle_blocked(plan, ports)
+            return placed
+        placed += _carry_out(plan, snapshot, ports)
+    ports.messages.send_wakes([queue], f"more.{ports.new_id()}")
+    return placed
+
+
+def read_snapshot(queue_name: str, ports: Ports) -> Snapshot:
+    """Everything a plan for this queue and its neighbours is made of."""
+    queues = neighbourhood(all_queues(ports), queue_name)
+    names = [name for queue in queues for name in queue.environments]
+    environments = ports.catalog.find_many(COMPUTE_ENVIRONMENT, names)
+    lanes = {queue.name: ports.lanes.heads(queue.name, PLACEMENTS_LIMIT) for queue in queues}
+    return Snapshot(
+        queues=queues,
+        environments={
+            name: environment_of_resource(resource) for name, resource in environments.items()
+        },
+        capacities=ports.lanes.capacities(names) if any(lanes.values()) else {},
+        lanes=lanes,
+    )
+
+
+def environment_of_resource(resource: Resource) -> Environment:
+    """A compute environment as placement sees it."""
+    resources: Mapping[str, Any] = resource.document.get("computeResources") or {}
+    limit = resources.get("maxvCpus")
+    return Environment(
+        name=resource.name,
+        compute_type=ComputeType(resources.get("type", "UNMANAGED")),
+        usable=resource.state == "ENABLED" and resource.status in {"VALID", "UPDATING"},
+        limit_cpu_units=None if limit is None else int(limit) * 1024,
+    )
+
+
+def _carry_out(plan: Plan, snapshot: Snapshot, ports: Ports) -> int:
+    """Commit the placements that still hold; returns how many are written."""
+    jobs = ports.jobs.find_jobs(placement.ready.job_id for placement in plan.placements)
+    moves: list[Move] = []
+    for placement in plan.placements:
+        job = jobs.get(placement.ready.job_id)
+        event = Event(
+            kind=EventKind.DISPATCHED, at_ms=ports.now_ms(), environment=placement.environment
+        )
+        decision = decide(job, event) if job else None
+        if job is None or decision is None or decision.job is job:
+            _drop_orphan(placement, ports)
+            continue
+        log_decision(decision)
+        moves.append(Move(old=job, new=decision.job))
+    rooms = {
+        name: Room(
+            limit_cpu_units=environment.limit_cpu_units,
+            starting_window=ports.settings.starting_window,
+        )
+        for name, environment in snapshot.environments.items()
+    }
+    try:
+        lost = ports.jobs.commit(moves, rooms)
+    except ContentionError:
+        logger.warning("others write the same rows; planning anew", action="dispatch.contended")
+        return 0
+    return len(moves) - len(lost)
+
+
+def _drop_orphan(placement: Placement, ports: Ports) -> None:
+    """A ready row whose job is not RUNNABLE would block its lane for ever."""
+    if not _still_orphan(placement.ready, ports):
+        return
+    logger.error(
+        "a ready row without a RUNNABLE job is dropped",
+        action="dispatch.orphan",
+        job=placement.ready.job_id,
+    )
+    ports.lanes.drop_ready(placement.ready)
+
+
+def _still_orphan(ready: Ready, ports: Ports) -> bool:
+    """Whether the row stands although its job does not: read in that order, a move cannot fool it.
+
+    Job and ready row change in one transaction, so a ready row read *after* the job proves nothing
+    alone: the job may have become RUNNABLE in between. Only a job that is not RUNNABLE after the
+    row was seen again is an orphan's.
+    """
+    if ready not in ports.lanes.heads(ready.queue, PLACEMENTS_LIMIT):
+        return False
+    job = ports.jobs.find_jobs([ready.job_id]).get(ready.job_id)
+    return job is None or job.status != "RUNNABLE"
+
+
+def _settle_blocked(plan: Plan, ports: Ports) -> None:
+    """Say why each head waits, and come back for those that wait only for launches to pass.
+
+    Ended jobs wake the dispatcher, started ones do not: that would be a wake for every job.
+    """
+    for queue, blocked in plan.blocked.items():
+        logger.info(
+            blocked.sentence,
+            action="dispatch.blocked",
+            queue=queue,
+            why=str(blocked.why),
+            job=blocked.ready.job_id,
+        )
+    window_full = [q for q, b in plan.blocked.items() if b.why is Why.STARTING_WINDOW_FULL]
+    if window_full:
+        ports.messages.send_wakes_later(window_full[:1], WINDOW_DELAY_SECONDS)

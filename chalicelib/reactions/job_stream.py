@@ -1,0 +1,103 @@
+"""The reactor: what the jobs table's stream tells is made to happen in the world.
+
+Every record becomes effects (`core/consequences.py`), and the effects of a batch are performed
+together, most urgent first. The stream delivers again after any failure, so each effect is safe to
+repeat. A record that cannot be read is reported by its number; the ones before it are done.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chalicelib.aws.messages import DELAY_LIMIT_SECONDS
+from chalicelib.core.consequences import (
+    CapacityFreed,
+    Effect,
+    Forget,
+    Launch,
+    Publish,
+    StopTask,
+    Wake,
+    WakeLater,
+    WatchDeadline,
+    effects_of,
+)
+from chalicelib.observe import logger
+from chalicelib.reactions.launching import launch
+from chalicelib.reactions.neighbours import neighbours_of
+from chalicelib.reactions.publishing import publish
+from chalicelib.reactions.stopping import stop
+from chalicelib.store.codec import job_of_image
+from chalicelib.wiring import Ports
+
+GIVEN_BACK_DELAY_SECONDS = 10  # before a refused launch is tried again
+
+BatchAnswer = dict[str, list[dict[str, str]]]
+
+
+def on_records(records: Sequence[Mapping[str, Any]], ports: Ports) -> BatchAnswer:
+    """React to a batch of stream records; answers in the form of ReportBatchItemFailures."""
+    ports.connection  # noqa: B018  (binds the models that decode the images)
+    effects: list[Effect] = []
+    unread: list[dict[str, str]] = []
+    cause = ""
+    for record in records:
+        try:
+            change = record["dynamodb"]
+            seen = effects_of(
+                job_of_image(change.get("OldImage")), job_of_image(change.get("NewImage"))
+            )
+        except Exception:
+            logger.exception("a stream record cannot be read", action="react.unreadable")
+            unread.append({"itemIdentifier": record["dynamodb"]["SequenceNumber"]})
+            break
+        effects.extend(seen)
+        cause = cause or str(record["eventID"])
+    _perform(effects, cause, ports)
+    return {"batchItemFailures": unread}
+
+
+def _perform(effects: Sequence[Effect], cause: str, ports: Ports) -> None:
+    """Carry out the effects of one batch, those that a job waits for first."""
+    launches = [effect.job for effect in effects if isinstance(effect, Launch)]
+    if launches:
+        launch(launches, ports)
+    wakes = {effect.queue for effect in effects if isinstance(effect, Wake)}
+    freed = {effect.queue for effect in effects if isinstance(effect, CapacityFreed)} - wakes
+    wakes |= {queue for queue in freed if _anything_waits(queue, ports)}
+    if wakes:
+        # The first record's id names this batch: a repeated delivery wakes nobody twice.
+        ports.messages.send_wakes(wakes, hashlib.sha256(cause.encode()).hexdigest()[:32])
+    later = {effect.queue for effect in effects if isinstance(effect, WakeLater)} - wakes
+    if later:
+        ports.messages.send_wakes_later(later, GIVEN_BACK_DELAY_SECONDS)
+    for effect in effects:
+        if isinstance(effect, StopTask):
+            stop(effect.job, ports)
+    _watch([effect for effect in effects if isinstance(effect, WatchDeadline)], ports)
+    publications = [effect.job for effect in effects if isinstance(effect, Publish)]
+    if publications:
+        publish(publications, ports)
+    for effect in effects:
+        if isinstance(effect, Forget):
+            ports.jobs.forget(effect.job_id)
+
+
+def _anything_waits(queue: str, ports: Ports) -> bool:
+    """Whether room freed by a job of `queue` can be of use: one strong read instead of a wake.
+
+    No wake is lost by looking: a ready row written after this read comes with a wake of its own.
+    """
+    return any(ports.lanes.has_work(name) for name in neighbours_of(queue, ports))
+
+
+def _watch(effects: Sequence[WatchDeadline], ports: Ports) -> None:
+    """A message for each near deadline; the far ones are the sweeper's."""
+    now_ms = ports.now_ms()
+    near = []
+    for effect in effects:
+        left_ms = (effect.job.deadline_ms or 0) - now_ms
+        if left_ms <= DELAY_LIMIT_SECONDS * 1000:
+            near.append((effect.job.fence, -(-left_ms // 1000)))
+    if near:
+        ports.messages.send_deadlines(near)

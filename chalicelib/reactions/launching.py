@@ -1,0 +1,95 @@
+"""Launching: jobs that became STARTING are handed to the launch machine, in one execution a batch.
+
+A task definition is registered once for each definition revision and variant, and found again by
+its content. A job whose request cannot even be made fails its attempt; the others are launched.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chalicelib.aws.task_definitions import (
+    LaunchSettings,
+    container_overrides,
+    overrides_fit,
+    run_task,
+    task_definition,
+    variant_of,
+)
+from chalicelib.core.job import Job
+from chalicelib.core.scheduling.snapshot import ComputeType
+from chalicelib.observe import logger
+from chalicelib.store.catalog import COMPUTE_ENVIRONMENT, TASK_DEFINITION, Resource
+from chalicelib.store.jobs import Spec
+from chalicelib.wiring import Ports
+
+
+def launch(jobs: Sequence[Job], ports: Ports) -> None:
+    """Start the launch machine for `jobs`, all of them STARTING."""
+    specs = ports.jobs.find_specs(job.job_id for job in jobs)
+    environments = ports.catalog.find_many(
+        COMPUTE_ENVIRONMENT, (job.environment or "" for job in jobs)
+    )
+    launches: list[Mapping[str, Any]] = []
+    for job in jobs:
+        try:
+            request = _request_of(
+                job, specs[job.job_id], environments[job.environment or ""], ports
+            )
+        except Exception as error:
+            # One job's fault must not hold up the shard: it fails, by the way of any launch.
+            logger.exception("a launch cannot be made", action="launch.unmade", job=str(job.fence))
+            ports.messages.send_launch_failure(job.fence, f"{type(error).__name__}: {error}")
+            continue
+        launches.append({"startedBy": str(job.fence), "runTask": request})
+    if launches:
+        ports.workflows.start_launch(launches)
+
+
+def _request_of(job: Job, spec: Spec, environment: Resource, ports: Ports) -> dict[str, Any]:
+    container = spec.document["container"]
+    settings = _settings_of(environment, ports)
+    bake = not overrides_fit(container_overrides(container, job))
+    definition = task_definition(container, job, settings, bake=bake)
+    return run_task(
+        container,
+        job,
+        settings,
+        task_definition_arn=_registered(definition, job, ports),
+        baked=bake,
+        tags=spec.document.get("taskTags") or {},
+        enable_execute_command=bool(container.get("enableExecuteCommand")),
+    )
+
+
+def _settings_of(environment: Resource, ports: Ports) -> LaunchSettings:
+    resources = environment.document.get("computeResources") or {}
+    return LaunchSettings(
+        cluster=ports.settings.cluster_of(environment.name),
+        compute_type=ComputeType(resources.get("type", "UNMANAGED")),
+        subnets=resources.get("subnets") or (),
+        security_groups=resources.get("securityGroupIds") or (),
+        log_group=ports.settings.log_group,
+        region=ports.settings.scope.region,
+        execution_role_arn=ports.settings.execution_role_arn,
+    )
+
+
+def _registered(definition: Mapping[str, Any], job: Job, ports: Ports) -> str:
+    """The ARN of the registered task definition of this content; registers it on first use."""
+    name = f"{job.definition}/{variant_of(definition)}"
+    known = ports.known_task_definitions
+    if name not in known:
+        found = ports.catalog.find(TASK_DEFINITION, name)
+        known[name] = found.document["arn"] if found else _register(name, definition, ports)
+    return known[name]
+
+
+def _register(name: str, definition: Mapping[str, Any], ports: Ports) -> str:
+    arn = ports.ecs.register_task_definition(definition)
+    resource = Resource(kind=TASK_DEFINITION, name=name, document={"arn": arn})
+    if ports.catalog.put(resource, replacing=None):
+        return arn
+    # Another reactor registered the same content first; its revision is the one that is kept.
+    ports.ecs.deregister_task_definition(arn)
+    kept = ports.catalog.find(TASK_DEFINITION, name)
+    return str(kept.document["arn"]) if kept else arn

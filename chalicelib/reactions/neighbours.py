@@ -1,0 +1,40 @@
+"""Which queues share compute environments: they must be planned, and woken, together."""
+
+from chalicelib.core.scheduling.snapshot import Queue
+from chalicelib.store.catalog import JOB_QUEUE, Resource
+from chalicelib.wiring import Ports
+
+# AWS allows 50 queues in an account (reference 4.1); the page is read whole.
+QUEUES_LIMIT = 1000
+
+
+def all_queues(ports: Ports) -> tuple[Queue, ...]:
+    """Every queue of the catalog as placement sees it."""
+    page = ports.catalog.list_kind(JOB_QUEUE, limit=QUEUES_LIMIT)
+    return tuple(queue_of_resource(resource) for resource in page.resources)
+
+
+def queue_of_resource(resource: Resource) -> Queue:
+    return Queue(
+        name=resource.name,
+        priority=int(resource.document.get("priority", 0)),
+        usable=resource.status in {"VALID", "UPDATING"},
+        environments=environments_of(resource),
+    )
+
+
+def environments_of(queue: Resource) -> tuple[str, ...]:
+    """The names of a queue's compute environments, in the order in which they are tried."""
+    order = queue.document.get("computeEnvironmentOrder") or []
+    entries = sorted(order, key=lambda entry: entry["order"])
+    return tuple(str(entry["computeEnvironment"]) for entry in entries)
+
+
+def neighbourhood(queues: tuple[Queue, ...], name: str) -> tuple[Queue, ...]:
+    """The queue of that name and all that share an environment with it; none if it is gone."""
+    shared = {env for queue in queues if queue.name == name for env in queue.environments}
+    return tuple(queue for queue in queues if shared.intersection(queue.environments))
+
+
+def neighbours_of(name: str, ports: Ports) -> tuple[str, ...]:
+    return tuple(queue.name for queue in neighbourhood(all_queues(ports), name))

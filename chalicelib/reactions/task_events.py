@@ -1,0 +1,142 @@
+"""Task events: what ECS, the launch machine and our own clock report about placed jobs.
+
+A batch of messages is read, decided job by job in the order of arrival, and written in as few
+transactions as fit. A move that lost its condition is read and decided again. A message that cannot
+be handled is reported by its id, and ends in the dead-letter queue; the others are done.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.aws.ecs_events import cluster_of_message, event_of_message, wake_of_message
+from chalicelib.aws.messages import DELAY_LIMIT_SECONDS
+from chalicelib.core.job import Job
+from chalicelib.core.lifecycle import Event, EventKind, Label, decide
+from chalicelib.core.retry import RetryStrategy
+from chalicelib.observe import log_decision, logger
+from chalicelib.reactions.retrying import strategy_of
+from chalicelib.store.jobs import Move
+from chalicelib.wiring import Ports
+
+DECISION_TRIES = 6  # how often a lost condition is read and decided anew before SQS brings it back
+
+BatchAnswer = dict[str, list[dict[str, str]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One message as an event of the lifecycle."""
+
+    message_id: str
+    event: Event
+    job_id: str
+    cluster: str | None
+
+
+def on_messages(records: Sequence[Mapping[str, Any]], ports: Ports) -> BatchAnswer:
+    """Handle a batch of the task-events queue; answers in the form of ReportBatchItemFailures."""
+    reports: list[Report] = []
+    failed: set[str] = set()
+    wakes: set[str] = set()
+    for record in records:
+        try:
+            message = json.loads(record["body"])
+            if queue := wake_of_message(message):
+                wakes.add(queue)
+                continue
+            report = _report_of(message, record["messageId"], ports.now_ms())
+        except Exception:
+            logger.exception("a message cannot be read", action="task_events.unreadable")
+            failed.add(record["messageId"])
+            continue
+        if report is not None:
+            reports.append(report)
+    failed |= apply_reports(reports, ports)
+    if wakes:
+        # However many delayed wakes of a queue fall into one second, they are one wake.
+        ports.messages.send_wakes(wakes, f"later.{ports.now_ms() // 1000}")
+    return {"batchItemFailures": [{"itemIdentifier": name} for name in sorted(failed)]}
+
+
+def apply_reports(reports: Sequence[Report], ports: Ports) -> set[str]:
+    """Decide and write; returns the ids of the messages that must come again."""
+    pending = list(reports)
+    for _ in range(DECISION_TRIES):
+        if not pending:
+            return set()
+        pending = _apply_once(pending, ports)
+    return {report.message_id for report in pending}
+
+
+def _report_of(message: Mapping[str, Any], message_id: str, now_ms: int) -> Report | None:
+    event = event_of_message(message, now_ms)
+    if event is None or event.fence is None:
+        return None
+    return Report(
+        message_id=message_id,
+        event=event,
+        job_id=event.fence.job_id,
+        cluster=cluster_of_message(message),
+    )
+
+
+def _apply_once(reports: Sequence[Report], ports: Ports) -> list[Report]:
+    """One round of read, decide, write; returns the reports whose job changed under them."""
+    jobs = ports.jobs.find_jobs(report.job_id for report in reports)
+    strategies = _strategies(reports, jobs, ports)
+    latest = dict(jobs)
+    for report in reports:
+        job = latest.get(report.job_id)
+        if job is None:
+            continue  # expired, or never ours: nothing is left to tell it to
+        decision = decide(job, report.event, strategies.get(job.job_id))
+        log_decision(decision)
+        if decision.label is Label.STRAY_TASK:
+            _stop_stray(report, ports)
+        if report.event.kind is EventKind.DEADLINE and decision.job is job:
+            _come_back(job, report.event.at_ms, ports)
+        latest[job.job_id] = decision.job
+    moves = [
+        # However many reports of a job came together, they make one write of one version.
+        Move(old=job, new=latest[job_id].at_version(job.version + 1))
+        for job_id, job in jobs.items()
+        if latest[job_id] is not job
+    ]
+    lost = {move.old.job_id for move in ports.jobs.commit(moves)}
+    return [report for report in reports if report.job_id in lost]
+
+
+def _strategies(
+    reports: Sequence[Report], jobs: Mapping[str, Job], ports: Ports
+) -> dict[str, RetryStrategy]:
+    """The evaluateOnExit rules of jobs whose attempt failed and may be followed by another."""
+    asked = [
+        job.job_id
+        for report in reports
+        if (job := jobs.get(report.job_id)) is not None
+        and _may_fail(report.event)
+        and job.attempt < job.attempts_limit
+    ]
+    specs = ports.jobs.find_specs(asked) if asked else {}
+    return {job_id: strategy_of(spec) for job_id, spec in specs.items()}
+
+
+def _may_fail(event: Event) -> bool:
+    ends = {EventKind.TASK_STOPPED, EventKind.LAUNCH_FAILED, EventKind.TASK_LOST}
+    return event.kind in ends and event.exit_code != 0
+
+
+def _stop_stray(report: Report, ports: Ports) -> None:
+    if report.cluster and report.event.task_arn:
+        ports.ecs.stop_task(report.cluster, report.event.task_arn, "Given up by Batchyard")
+
+
+def _come_back(job: Job, now_ms: int, ports: Ports) -> None:
+    """A deadline message that came early is sent again for the rest of the time."""
+    if job.deadline_ms is None or job.stop_cause is not None:
+        return
+    left_ms = job.deadline_ms - now_ms
+    if 0 < left_ms <= DELAY_LIMIT_SECONDS * 1000:
+        ports.messages.send_deadlines([(job.fence, -(-left_ms // 1000))])

@@ -1,0 +1,217 @@
+"""The catalog table: every resource of the Batch API that is not a job.
+
+A resource is (kind, name), a version that every change raises, and its document. A change is
+conditional on the version that was read. Queues and environments are linked by a count on the
+environment, changed in the queue's own transaction, so that neither can be deleted under the other.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pynamodb.connection import Connection
+from pynamodb.exceptions import DeleteError, PutError
+from pynamodb.transactions import TransactWrite
+
+from chalicelib.store.tables import CatalogRow
+from chalicelib.store.transactions import Action, Pause, transact
+
+COMPUTE_ENVIRONMENT = "compute-environment"
+JOB_QUEUE = "job-queue"
+JOB_DEFINITION = "job-definition"
+TASK_DEFINITION = "task-definition"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """A row of the catalog. `document` holds what has no field of its own, as the API names it."""
+
+    kind: str
+    name: str
+    version: int = 1
+    document: Mapping[str, Any] = field(default_factory=dict)
+    state: str | None = None
+    status: str | None = None
+    status_reason: str | None = None
+    used_by: int = 0
+    active: bool | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    def changed(self, **changes: Any) -> "Resource":
+        """This resource with `changes`, as the row that may replace it."""
+        return replace(self, version=self.version + 1, **changes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Some resources of a kind, and where the next page begins (None on the last)."""
+
+    resources: tuple[Resource, ...]
+    next_name: str | None
+
+
+class Catalog:
+    """Reads and conditional writes of resources."""
+
+    def __init__(self, connection: Connection, *, pause: Pause) -> None:
+        self._connection = connection
+        self._pause = pause
+
+    def find(self, kind: str, name: str) -> Resource | None:
+        for row in CatalogRow.batch_get([(kind, name)], consistent_read=True):
+            return resource_of_row(row)
+        return None
+
+    def find_many(self, kind: str, names: Iterable[str]) -> dict[str, Resource]:
+        """The resources that exist among `names`, by name."""
+        keys = [(kind, name) for name in dict.fromkeys(names)]
+        rows = CatalogRow.batch_get(keys, consistent_read=True)
+        return {row.name: resource_of_row(row) for row in rows}
+
+    def list_kind(self, kind: str, *, after: str | None = None, limit: int = 100) -> Page:
+        """Resources of a kind by name, strongly consistent, `after` excluded."""
+        later = CatalogRow.name > after if after else None
+        rows = [
+            resource_of_row(row)
+            for row in CatalogRow.query(
+                kind, range_key_condition=later, consistent_read=True, limit=limit + 1
+            )
+        ]
+        more = len(rows) > limit
+        return Page(resources=tuple(rows[:limit]), next_name=rows[limit - 1].name if more else None)
+
+    def newest(
+        self, name: str, *, limit: int | None = 1, active_only: bool = False
+    ) -> list[Resource]:
+        """The newest revisions of the job definition `name`, newest first; None is all."""
+        active = CatalogRow.active == True if active_only else None  # noqa: E712  (an expression)
+        rows = CatalogRow.query(
+            JOB_DEFINITION,
+            range_key_condition=CatalogRow.name.startswith(f"{name}#"),
+            filter_condition=active,
+            consistent_read=True,
+            scan_index_forward=False,
+            limit=limit,
+        )
+        return [resource_of_row(row) for row in rows]
+
+    def put(self, resource: Resource, *, replacing: Resource | None) -> bool:
+        """Write `resource` in place of what was read; False if that has changed meanwhile."""
+        try:
+            row_of_resource(resource).save(condition=_unchanged(replacing))
+        except PutError as error:
+            return _refused(error)
+        return True
+
+    def put_linked(
+        self,
+        queue: Resource,
+        *,
+        replacing: Resource | None,
+        link: Iterable[str] = (),
+        unlink: Iterable[str] = (),
+    ) -> bool:
+        """Write a queue and count it in, or out of, the environments it serves, all or nothing.
+
+        False when the queue has changed, or an environment to link is gone or going.
+        """
+        return not transact(
+            self._connection,
+            [_save(queue, replacing), *_links(link, +1), *_links(unlink, -1)],
+            self._pause,
+        )
+
+    def remove_linked(self, queue: Resource, *, unlink: Sequence[str]) -> bool:
+        """Delete a queue and count it out of its environments, all or nothing."""
+
+        def delete(transaction: TransactWrite) -> None:
+            transaction.delete(CatalogRow(queue.kind, queue.name), condition=_unchanged(queue))
+
+        return not transact(self._connection, [delete, *_links(unlink, -1)], self._pause)
+
+    def remove(self, resource: Resource) -> bool:
+        """Delete what was read; False if it has changed meanwhile."""
+        try:
+            CatalogRow(resource.kind, resource.name).delete(condition=_unchanged(resource))
+        except DeleteError as error:
+            return _refused(error)
+        return True
+
+
+def _unchanged(replacing: Resource | None) -> Any:
+    """Closes the race between two changes of one resource: the later must read again."""
+    if replacing is None:
+        return CatalogRow.kind.does_not_exist()
+    return CatalogRow.version == replacing.version
+
+
+def _save(resource: Resource, replacing: Resource | None) -> Action:
+    def action(transaction: TransactWrite) -> None:
+        transaction.save(row_of_resource(resource), condition=_unchanged(replacing))
+
+    return action
+
+
+def _links(environments: Iterable[str], amount: int) -> list[Action]:
+    return [_link(name, amount) for name in environments]
+
+
+def _link(environment: str, amount: int) -> Action:
+    def action(transaction: TransactWrite) -> None:
+        # Closes the race with the environment's deletion: one that is going takes no new queue.
+        condition = CatalogRow.kind.exists()
+        if amount > 0:
+            condition = condition & (CatalogRow.status != "DELETING")
+        transaction.update(
+            CatalogRow(COMPUTE_ENVIRONMENT, environment),
+            actions=[CatalogRow.used_by.add(amount), CatalogRow.version.add(1)],
+            condition=condition,
+        )
+
+    return action
+
+
+def _refused(error: PutError | DeleteError) -> bool:
+    if error.cause_response_code == "ConditionalCheckFailedException":
+        return False
+    raise error
+
+
+def row_of_resource(resource: Resource) -> CatalogRow:
+    return CatalogRow(
+        resource.kind,
+        resource.name,
+        version=resource.version,
+        document=json.dumps(resource.document, separators=(",", ":")),
+        state=resource.state,
+        status=resource.status,
+        status_reason=resource.status_reason,
+        used_by=resource.used_by or None,
+        active=resource.active,
+        tags=dict(resource.tags) or None,
+    )
+
+
+def resource_of_row(row: CatalogRow) -> Resource:
+    return Resource(
+        kind=row.kind,
+        name=row.name,
+        version=row.version,
+        document=json.loads(row.document),
+        state=row.state,
+        status=row.status,
+        status_reason=row.status_reason,
+        used_by=row.used_by or 0,
+        active=row.active,
+        tags=row.tags or {},
+    )
+
+
+def resource_of_image(image: Mapping[str, Any] | None) -> Resource | None:
+    """The resource in a stream record's image (DynamoDB JSON), or None where there is none."""
+    if not image:
+        return None
+    row = CatalogRow()
+    row.deserialize(dict(image))
+    return resource_of_row(row)

@@ -1,0 +1,131 @@
+"""The lanes table: ready rows in rank order, and what is in use in each environment.
+
+Ready rows are written and deleted only in the transactions of `jobs.py`. This module reads them,
+and keeps the figures of capacity, strongly consistent both.
+"""
+
+from collections.abc import Iterable
+
+from pynamodb.connection import Connection
+from pynamodb.exceptions import DeleteError, PutError
+from pynamodb.expressions.update import Action as UpdateAction
+from pynamodb.transactions import TransactWrite
+
+from chalicelib.core.consequences import CapacityChange
+from chalicelib.core.job import FIFO_SHARE, Ready
+from chalicelib.core.scheduling.snapshot import Capacity
+from chalicelib.store.codec import lane_of, ready_of_row, ready_row_of
+from chalicelib.store.tables import CapacityRow, ReadyRow
+from chalicelib.store.transactions import Action
+
+CAPACITY_LANE = "capacity"
+
+
+class LaneStore:
+    """Reads of the lanes table, and the two repairs that the sweeper makes in it.
+
+    Takes the connection because the models must be bound to their tables before any use.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def heads(self, queue: str, limit: int) -> tuple[Ready, ...]:
+        """The first `limit` ready rows of the queue's lane, in rank order."""
+        rows = ReadyRow.query(lane_of(queue, FIFO_SHARE), consistent_read=True, limit=limit)
+        return tuple(ready_of_row(row) for row in rows)
+
+    def has_work(self, queue: str) -> bool:
+        return bool(self.heads(queue, 1))
+
+    def capacities(self, environments: Iterable[str]) -> dict[str, Capacity]:
+        """What is in use, by environment; one that never ran anything is absent."""
+        keys = [(CAPACITY_LANE, name) for name in dict.fromkeys(environments)]
+        rows = CapacityRow.batch_get(keys, consistent_read=True)
+        return {row.rank: _capacity_of_row(row) for row in rows}
+
+    def mend_capacity(self, seen: Capacity | None, counted: Capacity) -> bool:
+        """Replace drifted figures by counted ones; False if they changed since they were seen."""
+        unchanged = CapacityRow.lane.does_not_exist()
+        if seen is not None:
+            # Closes the race with a dispatch or an end between the count and this write.
+            unchanged = (
+                (CapacityRow.cpu_units == seen.cpu_units)
+                & (CapacityRow.tasks == seen.tasks)
+                & (CapacityRow.starting == seen.starting)
+            )
+        row = CapacityRow(
+            CAPACITY_LANE,
+            counted.environment,
+            cpu_units=counted.cpu_units,
+            tasks=counted.tasks,
+            starting=counted.starting,
+        )
+        try:
+            row.save(condition=unchanged)
+        except PutError as error:
+            return _refused(error)
+        return True
+
+    def drop_ready(self, ready: Ready) -> bool:
+        """Delete a ready row whose job is not RUNNABLE; False if it is another's by now."""
+        try:
+            ready_row_of(ready).delete(condition=ReadyRow.job_id == ready.job_id)
+        except DeleteError as error:
+            return _refused(error)
+        return True
+
+
+def capacity_action(
+    change: CapacityChange, *, limit_cpu_units: int | None, starting_window: int | None
+) -> Action:
+    """The update of an environment's figures inside a transaction.
+
+    Taking capacity is bounded by what is in use at that very moment; giving back is not.
+    """
+    conditions = []
+    if change.cpu_units > 0 and limit_cpu_units is not None:
+        conditions.append(CapacityRow.cpu_units <= limit_cpu_units - change.cpu_units)
+    if change.starting > 0 and starting_window is not None:
+        conditions.append(CapacityRow.starting <= starting_window - change.starting)
+    condition = None
+    for bound in conditions:
+        condition = bound if condition is None else condition & bound
+    if condition is not None:
+        condition = CapacityRow.lane.does_not_exist() | condition
+
+    def action(transaction: TransactWrite) -> None:
+        row = CapacityRow(CAPACITY_LANE, change.environment)
+        transaction.update(row, actions=_additions(change), condition=condition)
+
+    return action
+
+
+def record_started(change: CapacityChange) -> None:
+    """Apply a change of the launch window alone."""
+    # Unconditional because an addition commutes; the job's own write fences how often it is made.
+    CapacityRow(CAPACITY_LANE, change.environment).update(actions=_additions(change))
+
+
+def _additions(change: CapacityChange) -> list[UpdateAction]:
+    additions = (
+        (CapacityRow.cpu_units, change.cpu_units),
+        (CapacityRow.tasks, change.tasks),
+        (CapacityRow.starting, change.starting),
+    )
+    return [attribute.add(amount) for attribute, amount in additions if amount]
+
+
+def _refused(error: PutError | DeleteError) -> bool:
+    if error.cause_response_code == "ConditionalCheckFailedException":
+        return False
+    raise error
+
+
+def _capacity_of_row(row: CapacityRow) -> Capacity:
+    return Capacity(
+        environment=row.rank,
+        cpu_units=row.cpu_units or 0,
+        tasks=row.tasks or 0,
+        starting=row.starting or 0,
+    )

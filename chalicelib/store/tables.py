@@ -1,0 +1,170 @@
+"""The three tables as PynamoDB models: keys, attributes and the index. No rules, no decisions.
+
+The register of access patterns is `store/__init__.py`; the code of each pattern is in `jobs.py`,
+`lanes.py` and `catalog.py`. `bind` names the tables of this stack and must run once before use.
+"""
+
+from pynamodb.attributes import (
+    Attribute,
+    BooleanAttribute,
+    JSONAttribute,
+    UnicodeAttribute,
+)
+from pynamodb.connection import Connection
+from pynamodb.constants import NUMBER
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
+from pynamodb.models import Model
+
+
+class WholeNumberAttribute(Attribute[int]):
+    """A number that is always whole: a count, a version, milliseconds."""
+
+    attr_type = NUMBER
+
+    def serialize(self, value: int) -> str:
+        return str(value)
+
+    def deserialize(self, value: str) -> int:
+        return int(value)
+
+
+class ByStatus(GlobalSecondaryIndex["JobRow"]):  # type: ignore[no-untyped-call]
+    """Root rows by queue and status, in order of creation. Children carry no entry here."""
+
+    class Meta:
+        index_name = "by_status"
+        projection = AllProjection()
+
+    queue_status = UnicodeAttribute(hash_key=True)
+    created_key = UnicodeAttribute(range_key=True)
+
+
+class JobRow(Model):
+    """The state of a job (part `job`), well under 1 KB; see `core.job.Job` for the meanings."""
+
+    class Meta:
+        table_name = "jobs"
+
+    root = UnicodeAttribute(hash_key=True)
+    part = UnicodeAttribute(range_key=True)
+    version = WholeNumberAttribute()
+    name = UnicodeAttribute()
+    queue = UnicodeAttribute()
+    definition = UnicodeAttribute()
+    status = UnicodeAttribute()
+    status_reason = UnicodeAttribute(null=True)
+    attempt = WholeNumberAttribute()
+    placement = WholeNumberAttribute()
+    attempts_limit = WholeNumberAttribute()
+    timeout_seconds = WholeNumberAttribute(null=True)
+    share = UnicodeAttribute()
+    priority = WholeNumberAttribute()
+    cpu_units = WholeNumberAttribute()
+    memory_mib = WholeNumberAttribute()
+    created_at_ms = WholeNumberAttribute()
+    changed_at_ms = WholeNumberAttribute()
+    started_at_ms = WholeNumberAttribute(null=True)
+    stopped_at_ms = WholeNumberAttribute(null=True)
+    environment = UnicodeAttribute(null=True)
+    task_arn = UnicodeAttribute(null=True)
+    exit_code = WholeNumberAttribute(null=True)
+    container_reason = UnicodeAttribute(null=True)
+    blocked_why = UnicodeAttribute(null=True)
+    blocked_since_ms = WholeNumberAttribute(null=True)
+    stop_cause = UnicodeAttribute(null=True)
+    stop_reason = UnicodeAttribute(null=True)
+    history = JSONAttribute(null=True)
+    array = JSONAttribute(null=True)
+    expires_at = WholeNumberAttribute(null=True)
+    queue_status = UnicodeAttribute(null=True)
+    created_key = UnicodeAttribute(null=True)
+
+    by_status = ByStatus()
+
+
+class SpecRow(Model):
+    """The snapshotted request and definition of a job (part `spec`); only its tags ever change."""
+
+    class Meta:
+        table_name = "jobs"
+
+    root = UnicodeAttribute(hash_key=True)
+    part = UnicodeAttribute(range_key=True)
+    document = UnicodeAttribute()  # JSON
+    tags = JSONAttribute(null=True)
+
+
+class ReadyRow(Model):
+    """The right of one job to be dispatched, in the lane of its queue and share."""
+
+    class Meta:
+        table_name = "lanes"
+
+    lane = UnicodeAttribute(hash_key=True)
+    rank = UnicodeAttribute(range_key=True)
+    job_id = UnicodeAttribute()
+    cpu_units = WholeNumberAttribute()
+    memory_mib = WholeNumberAttribute()
+    created_at_ms = WholeNumberAttribute()
+
+
+class CapacityRow(Model):
+    """What is in use in one compute environment (lane `capacity`, rank its name)."""
+
+    class Meta:
+        table_name = "lanes"
+
+    lane = UnicodeAttribute(hash_key=True)
+    rank = UnicodeAttribute(range_key=True)
+    cpu_units = WholeNumberAttribute(default=0)
+    tasks = WholeNumberAttribute(default=0)
+    starting = WholeNumberAttribute(default=0)
+
+
+class CatalogRow(Model):
+    """A resource of the Batch API other than a job: (kind, name) and its document.
+
+    `document` is the resource as the API describes it, without what has an attribute of its own.
+    `used_by` counts the queues that an environment serves, so that its deletion can be refused in
+    the one write that would delete it.
+    """
+
+    class Meta:
+        table_name = "catalog"
+
+    kind = UnicodeAttribute(hash_key=True)
+    name = UnicodeAttribute(range_key=True)
+    version = WholeNumberAttribute(default=1)
+    document = UnicodeAttribute(default="{}")  # JSON
+    state = UnicodeAttribute(null=True)
+    status = UnicodeAttribute(null=True)
+    status_reason = UnicodeAttribute(null=True)
+    used_by = WholeNumberAttribute(null=True)
+    active = BooleanAttribute(null=True)
+    tags = JSONAttribute(null=True)
+
+
+_MODELS: dict[str, tuple[type[Model], ...]] = {
+    "jobs": (JobRow, SpecRow),
+    "lanes": (ReadyRow, CapacityRow),
+    "catalog": (CatalogRow,),
+}
+
+
+def bind(*, jobs: str, lanes: str, catalog: str, region: str) -> Connection:
+    """Point the models at the tables of this stack; returns the connection they all share.
+
+    PynamoDB would make a connection, and so a botocore client, for each model: five times the
+    cold start. One serves all.
+    """
+    shared = Connection(region=region)
+    for role, name in (("jobs", jobs), ("lanes", lanes), ("catalog", catalog)):
+        for number, model in enumerate(_MODELS[role]):
+            model.Meta.table_name = name
+            model.Meta.region = region
+            model._connection = None
+            of_table = model._get_connection()
+            if number == 0:
+                shared.add_meta_table(of_table.get_meta_table())
+            of_table.connection = shared
+    return shared

@@ -1,0 +1,55 @@
+"""One DynamoDB transaction: sent, retried against contention, its refusals named by action.
+
+DynamoDB cancels a transaction either because a condition does not hold (an answer) or because
+another one touches an item at this moment (contention, worth another try after a short pause).
+"""
+
+from collections.abc import Callable, Sequence
+
+from pynamodb.connection import Connection
+from pynamodb.exceptions import TransactWriteError
+from pynamodb.transactions import TransactWrite
+
+ACTIONS_LIMIT = 100  # DynamoDB's limit on the actions of one transaction
+CONTENTION_TRIES = 8
+
+Action = Callable[[TransactWrite], None]
+Pause = Callable[[int], None]
+
+
+class ContentionError(Exception):
+    """Others kept writing the same items through every try; the caller may come back later."""
+
+
+def transact(connection: Connection, actions: Sequence[Action], pause: Pause) -> tuple[int, ...]:
+    """Carry out all `actions` or none; returns the numbers of those whose condition failed.
+
+    An empty answer means that everything is written. `pause(n)` waits before try n + 1.
+    """
+    for number in range(1, CONTENTION_TRIES + 1):
+        refused = _attempt(connection, actions)
+        if refused is not None:
+            return refused
+        pause(number)
+    raise ContentionError(f"{len(actions)} actions, {CONTENTION_TRIES} tries")
+
+
+def _attempt(connection: Connection, actions: Sequence[Action]) -> tuple[int, ...] | None:
+    """The refused actions; empty when all is written, None on contention alone."""
+    try:
+        with TransactWrite(connection=connection) as transaction:
+            for action in actions:
+                action(transaction)
+    except TransactWriteError as error:
+        if error.cause_response_code == "TransactionInProgressException":
+            return None
+        if error.cause_response_code != "TransactionCanceledException":
+            raise
+        codes = [reason.code if reason else "" for reason in error.cancellation_reasons]
+        failed = tuple(i for i, code in enumerate(codes) if code == "ConditionalCheckFailed")
+        if failed:
+            return failed
+        if all(code in {"", "None", "TransactionConflict", "ThrottlingError"} for code in codes):
+            return None
+        raise
+    return ()

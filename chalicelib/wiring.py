@@ -1,0 +1,120 @@
+"""Where everything is put together: settings, clock, ids, stores and AWS clients of one process.
+
+The only module beside `config.py` that may read the clock or make random values. A `Ports` makes
+each thing when it is first asked for, so a function imports and connects to only what it uses.
+"""
+
+import random
+import time
+import uuid
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.config import Settings
+
+if TYPE_CHECKING:
+    from pynamodb.connection import Connection
+
+    from chalicelib.aws.ecs import Ecs
+    from chalicelib.aws.events import Events
+    from chalicelib.aws.messages import Messages
+    from chalicelib.aws.workflows import Workflows
+    from chalicelib.store.catalog import Catalog
+    from chalicelib.store.jobs import JobStore
+    from chalicelib.store.lanes import LaneStore
+
+
+class Ports:
+    """The outside world as the doors see it. Tests put their own clock, ids or clients in place."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.known_task_definitions: dict[str, str] = {}
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def new_id(self) -> str:
+        return str(uuid.uuid4())
+
+    def pause(self, number: int) -> None:
+        """Wait before another try of a contended write: longer each time, never in step."""
+        time.sleep(random.uniform(0, 0.01 * 2**number))
+
+    @cached_property
+    def connection(self) -> "Connection":
+        from chalicelib.store.tables import bind
+
+        return bind(
+            jobs=self.settings.jobs_table,
+            lanes=self.settings.lanes_table,
+            catalog=self.settings.catalog_table,
+            region=self.settings.scope.region,
+        )
+
+    @cached_property
+    def jobs(self) -> "JobStore":
+        from chalicelib.store.jobs import JobStore
+
+        return JobStore(
+            self.connection,
+            retention_seconds=self.settings.retention_seconds,
+            pause=self.pause,
+        )
+
+    @cached_property
+    def lanes(self) -> "LaneStore":
+        from chalicelib.store.lanes import LaneStore
+
+        # The connection binds the models that the lane store reads through.
+        return LaneStore(self.connection)
+
+    @cached_property
+    def catalog(self) -> "Catalog":
+        from chalicelib.store.catalog import Catalog
+
+        return Catalog(self.connection, pause=self.pause)
+
+    @cached_property
+    def ecs(self) -> "Ecs":
+        from chalicelib.aws.ecs import Ecs
+
+        return Ecs(self._client("ecs"))
+
+    @cached_property
+    def events(self) -> "Events":
+        from chalicelib.aws.events import Events
+
+        return Events(self._client("events"), bus=self.settings.event_bus)
+
+    @cached_property
+    def messages(self) -> "Messages":
+        from chalicelib.aws.messages import Messages
+
+        return Messages(
+            self._client("sqs"),
+            wake_queue_url=self.settings.wake_queue_url,
+            task_events_queue_url=self.settings.task_events_queue_url,
+        )
+
+    @cached_property
+    def workflows(self) -> "Workflows":
+        from chalicelib.aws.workflows import Workflows
+
+        return Workflows(
+            self._client("stepfunctions"),
+            launch_machine_arn=self.settings.launch_machine_arn,
+            provision_machine_arn=self.settings.provision_machine_arn,
+        )
+
+    def _client(self, service: str) -> Any:
+        import boto3
+
+        session: Any = boto3.session.Session()  # typed per service only for literal names
+        return session.client(service, region_name=self.settings.scope.region)
+
+
+@lru_cache(maxsize=1)
+def ports() -> Ports:
+    """The ports of this process, made once and kept while the function is warm."""
+    return Ports(Settings.from_env())

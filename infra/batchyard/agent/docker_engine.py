@@ -1,0 +1,306 @@
+"""Containers in a Docker engine, through the `docker` package (an optional extra).
+
+Owns: creating, attaching, starting, signalling and removing containers, and hearing of
+their ends: an attached stream that ends says that a container may have ended, an inspection
+says how. One thread inspects for all. Labels name the owner, so that a later agent with
+the same state directory finds what was left. The request's shape is `docker_options`'.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
+
+from .docker_options import (
+    OWNER_LABEL,
+    FrameDecoder,
+    container_config,
+    reachable_endpoint,
+    task_volumes,
+)
+from .plan import Json, TaskPlan
+from .pump import Pump, read_available
+from .runtime import (
+    OUT_OF_MEMORY,
+    ContainerExited,
+    ContainerHealth,
+    ContainerStart,
+    ContainerStarted,
+    Emit,
+    StartFailed,
+)
+
+_log = logging.getLogger(__name__)
+
+_CALL_TIMEOUT_SECONDS = 240
+_INSPECT_SECONDS = 0.05
+_LONGEST_INSPECT_SECONDS = 1.0
+_LONGEST_PARTIAL_BYTES = 256 * 1024
+_NOT_FOUND = 404
+_NOT_RUNNING = 409
+_KILLED = 137
+
+
+class NoEngine(Exception):
+    """No engine answers, or the `docker` package is not installed."""
+
+
+def connect() -> Any:
+    """A client of the engine that the environment names. Raises `NoEngine`."""
+    try:
+        docker = importlib.import_module("docker")
+    except ImportError as error:
+        raise NoEngine("the docker package is not installed") from error
+    try:
+        client = docker.from_env(timeout=_CALL_TIMEOUT_SECONDS)
+        client.ping()
+    except docker.errors.DockerException as error:
+        raise NoEngine(str(error)) from error
+    return client.api
+
+
+@dataclass(slots=True, kw_only=True)
+class _Container:
+    """One container that was started and has not been told as exited."""
+
+    id: str
+    request: ContainerStart
+    fd: int
+    decoder: FrameDecoder
+    partial: dict[int, bytes] = field(default_factory=dict)
+    output_ended: bool = False
+    healthy: bool | None = None
+    inspect_due: float = 0.0
+    inspect_seconds: float = _INSPECT_SECONDS
+
+    @property
+    def is_inspected(self) -> bool:
+        """Whether its end or its health must be looked for."""
+        return self.output_ended or self.request.container.health_check is not None
+
+
+class DockerRuntime:
+    """The `Runtime` of a Docker engine. `engine` is docker's low-level API client."""
+
+    name = "docker"
+
+    def __init__(self, engine: Any, *, owner: str, endpoint_url: str, emit: Emit) -> None:
+        self._engine = engine
+        self._owner = owner
+        self._network_mode, self._endpoint_url = reachable_endpoint(
+            endpoint_url, linux=sys.platform == "linux"
+        )
+        self._given_endpoint_url = endpoint_url
+        self._emit = emit
+        self._errors = importlib.import_module("docker").errors
+        self._changed = threading.Condition()
+        self._containers: dict[str, _Container] = {}
+        self._closing = False
+        self._pump = Pump()
+        self._inspector = threading.Thread(target=self._inspect, name="inspector", daemon=True)
+        self._inspector.start()
+
+    def start(self, request: ContainerStart) -> ContainerStarted:
+        environment = dict(request.environment)
+        if environment.get("AWS_ENDPOINT_URL") == self._given_endpoint_url:
+            environment["AWS_ENDPOINT_URL"] = self._endpoint_url
+        config = container_config(
+            request.task,
+            request.container,
+            environment=environment,
+            owner=self._owner,
+            network_mode=self._network_mode,
+        )
+        container = self._attach(self._create(request, config), request, tty=config["Tty"])
+        with self._changed:
+            self._containers[container.id] = container
+        try:
+            self._engine.start(container.id)
+        except Exception as error:
+            with self._changed:
+                del self._containers[container.id]
+            self._pump.call(lambda: self._detach(container))
+            self._remove(container.id)
+            raise StartFailed(f"CannotStartContainerError: {_words(error)}") from error
+        # Watched from here on only: an end before the start would be no end.
+        self._pump.call(lambda: self._pump.add(container.fd, lambda: self._on_output(container)))
+        with self._changed:
+            self._changed.notify()
+        return ContainerStarted(runtime_id=container.id)
+
+    def terminate(self, runtime_id: str) -> None:
+        try:
+            config = self._engine.inspect_container(runtime_id)["Config"]
+            self._engine.kill(runtime_id, signal=config.get("StopSignal") or "SIGTERM")
+        except self._errors.APIError as error:
+            _ignore_gone(error)
+
+    def kill(self, runtime_id: str) -> None:
+        try:
+            self._engine.kill(runtime_id)
+        except self._errors.APIError as error:
+            _ignore_gone(error)
+
+    def forget_task(self, task: TaskPlan) -> None:
+        for name in task_volumes(task):
+            try:
+                self._engine.remove_volume(name, force=True)
+            except self._errors.APIError as error:
+                _log.warning("volume %s could not be removed: %s", name, _words(error))
+
+    def clear_strays(self, earlier: Iterable[ContainerStarted]) -> None:
+        label = f"{OWNER_LABEL}={self._owner}"
+        for stray in self._engine.containers(all=True, filters={"label": label}):
+            self._remove(stray["Id"])
+        for stray in self._engine.volumes(filters={"label": label})["Volumes"] or []:
+            self._engine.remove_volume(stray["Name"], force=True)
+
+    def close(self) -> None:
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._inspector.join(timeout=5)
+        self._pump.close()
+
+    def _create(self, request: ContainerStart, config: Json) -> str:
+        try:
+            for name in task_volumes(request.task):
+                self._engine.create_volume(name, labels={OWNER_LABEL: self._owner})
+            try:
+                return str(self._engine.create_container_from_config(config)["Id"])
+            except self._errors.ImageNotFound:
+                self._pull(request.container.image)
+                return str(self._engine.create_container_from_config(config)["Id"])
+        except (self._errors.DockerException, OSError) as error:
+            raise StartFailed(f"CannotCreateContainerError: {_words(error)}") from error
+
+    def _pull(self, image: str) -> None:
+        # Without a tag the engine would pull every one of the repository.
+        named = image.rsplit("/", 1)[-1]
+        reference = image if ":" in named or "@" in named else f"{image}:latest"
+        try:
+            for progress in self._engine.pull(reference, stream=True, decode=True):
+                if "error" in progress:
+                    raise StartFailed(f"CannotPullContainerError: {progress['error']}")
+        except (self._errors.DockerException, OSError) as error:
+            raise StartFailed(f"CannotPullContainerError: {_words(error)}") from error
+
+    def _attach(self, container_id: str, request: ContainerStart, *, tty: bool) -> _Container:
+        """Before the start, so that no output can be missed."""
+        stream = self._engine.attach_socket(
+            container_id, params={"stdout": 1, "stderr": 1, "stream": 1}
+        )
+        # A descriptor of our own: the client's objects close theirs when they are collected.
+        fd = os.dup(stream.fileno())
+        stream.close()
+        os.set_blocking(fd, False)
+        return _Container(id=container_id, request=request, fd=fd, decoder=FrameDecoder(tty=tty))
+
+    def _on_output(self, container: _Container) -> None:
+        data = read_available(container.fd)
+        if data is None:
+            return
+        for stream, payload in container.decoder.feed(data):
+            self._write(container, stream, payload)
+        if data:
+            return
+        self._pump.remove(container.fd)
+        self._detach(container)
+        for rest in container.partial.values():
+            if rest:
+                container.request.output.write(rest + b"\n")
+        container.request.output.finish()
+        with self._changed:
+            container.output_ended = True
+            self._changed.notify()
+
+    @staticmethod
+    def _write(container: _Container, stream: int, payload: bytes) -> None:
+        """Whole lines only, so that stdout and stderr do not mix within a line."""
+        text = container.partial.get(stream, b"") + payload
+        whole, newline, rest = text.rpartition(b"\n")
+        if len(rest) > _LONGEST_PARTIAL_BYTES:
+            whole, newline, rest = text, b"", b""
+        container.partial[stream] = rest
+        container.request.output.write(whole + newline)
+
+    @staticmethod
+    def _detach(container: _Container) -> None:
+        os.close(container.fd)
+
+    def _inspect(self) -> None:
+        while True:
+            with self._changed:
+                if self._closing:
+                    return
+                watched = [c for c in self._containers.values() if c.is_inspected]
+                now = monotonic()
+                due = [c for c in watched if c.inspect_due <= now]
+                if not due:
+                    next_due = min((c.inspect_due - now for c in watched), default=None)
+                    self._changed.wait(next_due)
+                    continue
+            for container in due:
+                self._inspect_one(container)
+
+    def _inspect_one(self, container: _Container) -> None:
+        try:
+            state: Json = self._engine.inspect_container(container.id)["State"]
+        except self._errors.NotFound:
+            # Somebody removed it by hand; all that is known is that it was killed.
+            state = {"Status": "exited", "ExitCode": _KILLED}
+        except (self._errors.DockerException, OSError) as error:
+            _log.warning("container %s cannot be inspected: %s", container.id[:12], _words(error))
+            state = {"Status": "unknown"}
+        self._tell_health(container, state)
+        if state.get("Status") in ("exited", "dead") and container.output_ended:
+            self._tell_exit(container, state)
+            return
+        container.inspect_due = monotonic() + container.inspect_seconds
+        container.inspect_seconds = min(container.inspect_seconds * 1.5, _LONGEST_INSPECT_SECONDS)
+
+    def _tell_health(self, container: _Container, state: Json) -> None:
+        status = (state.get("Health") or {}).get("Status")
+        healthy = {"healthy": True, "unhealthy": False}.get(str(status))
+        if healthy is not None and healthy is not container.healthy:
+            container.healthy = healthy
+            task_id, name = container.request.task.task_id, container.request.container.name
+            self._emit(ContainerHealth(task_id=task_id, name=name, healthy=healthy))
+
+    def _tell_exit(self, container: _Container, state: Json) -> None:
+        with self._changed:
+            del self._containers[container.id]
+        self._remove(container.id)
+        self._emit(
+            ContainerExited(
+                task_id=container.request.task.task_id,
+                name=container.request.container.name,
+                runtime_id=container.id,
+                exit_code=int(state.get("ExitCode") or 0),
+                reason=OUT_OF_MEMORY if state.get("OOMKilled") else None,
+            )
+        )
+
+    def _remove(self, container_id: str) -> None:
+        try:
+            self._engine.remove_container(container_id, force=True, v=True)
+        except self._errors.APIError as error:
+            _ignore_gone(error)
+
+
+def _words(error: Exception) -> str:
+    """The engine's own words, as ECS repeats them."""
+    explanation = getattr(error, "explanation", None)
+    return f"Error response from daemon: {explanation}" if explanation else str(error)
+
+
+def _ignore_gone(error: Any) -> None:
+    if error.status_code not in (_NOT_FOUND, _NOT_RUNNING):
+        _log.warning("the engine refused: %s", _words(error))

@@ -1,0 +1,48 @@
+"""The environment variables a container sees.
+
+Pure. Owns what ECS adds to a container's own environment. It must not read this
+process's environment: PATH and the endpoint come in as arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .plan import ContainerPlan, TaskPlan
+
+_EXECUTION_ENVIRONMENTS = {"FARGATE": "AWS_ECS_FARGATE"}
+
+
+def container_environment(
+    task: TaskPlan,
+    container: ContainerPlan,
+    *,
+    region: str,
+    endpoint_url: str,
+    secrets: Mapping[str, str],
+) -> dict[str, str]:
+    """What ECS gives, then the definition with its overrides, then resolved secrets.
+
+    The local endpoint and its credentials take the place of the task role: a job's own
+    variables of those names win, as they do in an account.
+    """
+    given = {
+        "AWS_EXECUTION_ENV": _EXECUTION_ENVIRONMENTS.get(task.launch_type, "AWS_ECS_EC2"),
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_ENDPOINT_URL": endpoint_url,
+    }
+    return given | dict(container.environment) | dict(secrets)
+
+
+def process_environment(
+    environment: Mapping[str, str], *, path: str, home: str, runtime_id: str
+) -> dict[str, str]:
+    """Add what an image and Docker would: PATH, HOME and a host name.
+
+    HOSTNAME is the container's short id as Docker sets it. It is unique, so it also marks
+    every descendant of the container, whatever session it moved to.
+    """
+    return {"PATH": path, "HOME": home} | dict(environment) | {"HOSTNAME": runtime_id}

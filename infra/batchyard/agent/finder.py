@@ -1,0 +1,121 @@
+"""Which tasks are new, and which were stopped from outside.
+
+Owns: asking ECS at a bounded rate and comparing its answers with what is known. It must not
+run anything: the loop hands its findings to `supervisor`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+
+from .ecs import EcsPort
+from .plan import Json
+
+_CLUSTERS_EVERY_SECONDS = 1.0
+_MISSED_EVERY_SECONDS = 2.0
+_MISSED_COST_FACTOR = 20.0
+_STOPPED = "STOPPED"
+
+
+@dataclass(slots=True)
+class Found:
+    """What changed since the last look. Records are DescribeTasks' own."""
+
+    new: list[Json] = field(default_factory=list)  # Never seen, to be run.
+    stopped: list[Json] = field(default_factory=list)  # Ours, and stopped by StopTask.
+    gone: list[str] = field(default_factory=list)  # Ours, and ECS no longer knows them.
+    missed: list[Json] = field(default_factory=list)  # Stopped before they were ever seen.
+
+
+class TaskFinder:
+    """Compares. Known ARNs are kept for good: the emulator keeps far more for each task."""
+
+    def __init__(
+        self, ecs: EcsPort, *, cluster_prefix: str, monotonic: Callable[[], float]
+    ) -> None:
+        self._ecs = ecs
+        self._cluster_prefix = cluster_prefix
+        self._monotonic = monotonic
+        self._clusters: list[str] = []
+        self._clusters_due = 0.0
+        self._missed_due = 0.0
+        self._known: set[str] = set()
+
+    def remember(self, task_arns: Collection[str]) -> None:
+        """These are dealt with already: they are never new."""
+        self._known.update(task_arns)
+
+    def forget(self, task_arns: Iterable[str]) -> None:
+        """These could not be taken: find them again."""
+        self._known.difference_update(task_arns)
+
+    def begin(self) -> None:
+        """Take tasks that had stopped before this agent began as dealt with by an earlier one."""
+        for cluster_arn in self._current_clusters():
+            self._known.update(self._ecs.list_task_arns(cluster_arn, _STOPPED))
+
+    def look(self, live: Collection[str]) -> Found:
+        """Ask ECS. `live` are the ARNs of tasks being run. Raises `EcsUnavailable`."""
+        found = Found()
+        running: set[str] = set()
+        for cluster_arn in self._current_clusters():
+            listed = self._ecs.list_task_arns(cluster_arn, "RUNNING")
+            running.update(listed)
+            unknown = [arn for arn in listed if arn not in self._known]
+            if unknown:
+                self._take(found, cluster_arn, unknown)
+        self._check_absent(found, [arn for arn in live if arn not in running])
+        if self._monotonic() >= self._missed_due:
+            self._look_for_missed(found)
+        return found
+
+    def _current_clusters(self) -> list[str]:
+        now = self._monotonic()
+        if now >= self._clusters_due:
+            self._clusters = self._ecs.list_cluster_arns(self._cluster_prefix)
+            self._clusters_due = now + _CLUSTERS_EVERY_SECONDS
+        return self._clusters
+
+    def _take(self, found: Found, cluster_arn: str, task_arns: list[str]) -> None:
+        for task in self._ecs.describe_tasks(cluster_arn, task_arns):
+            self._known.add(task["taskArn"])
+            if task.get("desiredStatus") == _STOPPED:
+                found.missed.append(task)
+            else:
+                found.new.append(task)
+
+    def _check_absent(self, found: Found, absent: list[str]) -> None:
+        """A listing whose pages shift can miss a task, so absence alone proves nothing."""
+        by_cluster: dict[str, list[str]] = {}
+        for arn in absent:
+            by_cluster.setdefault(_cluster_arn(arn), []).append(arn)
+        for cluster_arn, task_arns in by_cluster.items():
+            records = {
+                task["taskArn"]: task for task in self._ecs.describe_tasks(cluster_arn, task_arns)
+            }
+            for arn in task_arns:
+                if arn not in records:
+                    found.gone.append(arn)
+                elif records[arn].get("desiredStatus") == _STOPPED:
+                    found.stopped.append(records[arn])
+
+    def _look_for_missed(self, found: Found) -> None:
+        """A task may be stopped between two looks; somebody still waits to hear of its end.
+
+        Stopped tasks pile up in an emulator, so the longer this takes the rarer it is done.
+        """
+        began = self._monotonic()
+        for cluster_arn in self._clusters:
+            stopped = self._ecs.list_task_arns(cluster_arn, _STOPPED)
+            unknown = [arn for arn in stopped if arn not in self._known]
+            if unknown:
+                self._take(found, cluster_arn, unknown)
+        cost_seconds = self._monotonic() - began
+        self._missed_due = began + max(_MISSED_EVERY_SECONDS, cost_seconds * _MISSED_COST_FACTOR)
+
+
+def _cluster_arn(task_arn: str) -> str:
+    """The cluster of a task, from the long form of its ARN."""
+    prefix, _, name_and_id = task_arn.partition(":task/")
+    return f"{prefix}:cluster/{name_and_id.rsplit('/', 1)[0]}"

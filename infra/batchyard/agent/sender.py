@@ -1,0 +1,151 @@
+"""Telling the world: task events to SQS, ends of tasks to ECS.
+
+Owns: two threads, each with one queue, in order, trying until it works or the agent ends.
+`EventSender` sends events in batches of ten; `TaskCloser` has ECS record an end, after its
+event was sent. It must not know tasks: what follows a success is a callback.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from .ecs import EcsPort, EcsUnavailable
+from .plan import Json
+
+_log = logging.getLogger(__name__)
+
+_BATCH_MESSAGES = 10
+_BATCH_BYTES = 256 * 1024
+_FIRST_PAUSE_SECONDS = 0.1
+_LONGEST_PAUSE_SECONDS = 5.0
+
+
+class QueuePort(Protocol):
+    """The task-events queue."""
+
+    def send_batch(self, bodies: Sequence[str]) -> list[int]:
+        """Send up to ten messages; the positions of those that were refused. May raise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outgoing:
+    body: str
+    on_sent: Callable[[], None]
+
+
+class EventSender:
+    """Sends events in the order they were put."""
+
+    def __init__(self, port: QueuePort) -> None:
+        self._port = port
+        self._queue: queue.SimpleQueue[_Outgoing | None] = queue.SimpleQueue()
+        self._closing = threading.Event()
+        self._held: _Outgoing | None = None
+        self._thread = threading.Thread(target=self._run, name="events", daemon=True)
+        self._thread.start()
+
+    def put(self, event: Json, on_sent: Callable[[], None] = lambda: None) -> None:
+        """Queue an event; `on_sent` is called in the sender's thread once it is in the queue."""
+        self._queue.put(_Outgoing(body=json.dumps(event), on_sent=on_sent))
+
+    def close(self) -> None:
+        """Send what is queued, without retries, and end the thread."""
+        self._closing.set()
+        self._queue.put(None)
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        while batch := self._next_batch():
+            pause_seconds = _FIRST_PAUSE_SECONDS
+            while batch := self._unsent(batch):
+                if self._closing.wait(pause_seconds):
+                    return
+                pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
+
+    def _next_batch(self) -> list[_Outgoing]:
+        """Everything that is queued by now, within the limits; empty when it is over."""
+        first = self._held or self._queue.get()
+        self._held = None
+        batch: list[_Outgoing] = []
+        size_bytes = 0
+        while first is not None:
+            size_bytes += len(first.body.encode())
+            if batch and size_bytes > _BATCH_BYTES:
+                self._held = first
+                break
+            batch.append(first)
+            if len(batch) == _BATCH_MESSAGES:
+                break
+            try:
+                first = self._queue.get_nowait()
+            except queue.Empty:
+                break
+        return batch
+
+    def _unsent(self, batch: list[_Outgoing]) -> list[_Outgoing]:
+        try:
+            refused = set(self._port.send_batch([outgoing.body for outgoing in batch]))
+        except Exception as error:
+            # Whatever went wrong, the events are kept: without them jobs would hang.
+            _log.warning("task events could not be sent, trying again: %s", error)
+            return batch
+        for position, outgoing in enumerate(batch):
+            if position not in refused:
+                outgoing.on_sent()
+        return [outgoing for position, outgoing in enumerate(batch) if position in refused]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Closing:
+    cluster_arn: str
+    task_arn: str
+    reason: str
+    on_closed: Callable[[], None]
+
+
+class TaskCloser:
+    """Has ECS record ends of tasks."""
+
+    def __init__(self, ecs: EcsPort) -> None:
+        self._ecs = ecs
+        self._queue: queue.SimpleQueue[_Closing | None] = queue.SimpleQueue()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="closer", daemon=True)
+        self._thread.start()
+
+    def put(
+        self, cluster_arn: str, task_arn: str, reason: str, on_closed: Callable[[], None]
+    ) -> None:
+        """Queue an end; `on_closed` is called in the closer's thread once ECS has it."""
+        self._queue.put(
+            _Closing(cluster_arn=cluster_arn, task_arn=task_arn, reason=reason, on_closed=on_closed)
+        )
+
+    def close(self) -> None:
+        """Do what is queued, without retries, and end the thread."""
+        self._closing.set()
+        self._queue.put(None)
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        while (task := self._queue.get()) is not None:
+            pause_seconds = _FIRST_PAUSE_SECONDS
+            while not self._closed(task):
+                if self._closing.wait(pause_seconds):
+                    return
+                pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
+
+    def _closed(self, task: _Closing) -> bool:
+        try:
+            self._ecs.stop_task(task.cluster_arn, task.task_arn, task.reason)
+        except EcsUnavailable as error:
+            _log.warning("the end of %s could not be recorded: %s", task.task_arn, error)
+            return False
+        task.on_closed()
+        return True

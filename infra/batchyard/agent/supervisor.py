@@ -1,0 +1,352 @@
+"""The tasks being run: what was decided is done, what happened is told.
+
+Owns: the live tasks, their journal entries, their start threads and their kill deadlines.
+All methods are called from the loop's thread; slow work (starting, signalling an engine)
+goes to thread pools and comes back through `post`. Decisions are `lifecycle`'s, wording
+is `events`'; it must not know how tasks are found (`finder`).
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+from . import lifecycle
+from .ecs import EcsPort
+from .environment import container_environment
+from .events import lost_host, running_event, stopped_event
+from .journal import Journal, JournalEntry
+from .lifecycle import StopCause, StopCode, TaskState
+from .logs import LogSender, NoOutput
+from .plan import ContainerPlan, Json, LogTarget, TaskPlan, plan_task
+from .runtime import (
+    ContainerExited,
+    ContainerHealth,
+    ContainerStart,
+    ContainerStarted,
+    Output,
+    Runtime,
+    RuntimeEvent,
+    StartFailed,
+)
+from .sender import EventSender, TaskCloser
+
+_log = logging.getLogger(__name__)
+
+_STOPPED_BY_USER = "Task stopped by user"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartDone:
+    """A start thread's result: `started`, or the reason why not."""
+
+    task_id: str
+    name: str
+    started: ContainerStarted | None = None
+    reason: str = ""
+
+
+Message = RuntimeEvent | StartDone
+
+
+class Secrets(Protocol):
+    """Looks up secret values."""
+
+    def resolve(self, secrets: Mapping[str, str]) -> dict[str, str]:
+        """Variable name to value; `StartFailed` when any cannot be read."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _LiveTask:
+    plan: TaskPlan
+    entry: JournalEntry
+    state: TaskState
+    stopping_at_ms: int | None = None
+    logs: set[LogTarget] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What containers are told of the world, and the supervisor's sources of time and ids."""
+
+    region: str
+    endpoint_url: str
+    wall_ms: Callable[[], int]
+    monotonic: Callable[[], float]
+    new_id: Callable[[], str]
+
+
+class Supervisor:
+    """Runs tasks. `post` must put a message into the loop's inbox, from any thread."""
+
+    def __init__(
+        self,
+        *,
+        ecs: EcsPort,
+        runtime: Runtime,
+        journal: Journal,
+        logs: LogSender,
+        events: EventSender,
+        closer: TaskCloser,
+        secrets: Secrets,
+        starts: Executor,
+        signals: Executor,
+        post: Callable[[Message], None],
+        surroundings: Surroundings,
+    ) -> None:
+        self._ecs = ecs
+        self._runtime = runtime
+        self._journal = journal
+        self._logs = logs
+        self._events = events
+        self._closer = closer
+        self._secrets = secrets
+        self._starts = starts
+        self._signals = signals
+        self._post = post
+        self._around = surroundings
+        self._live: dict[str, _LiveTask] = {}
+        self._kills: list[tuple[float, str, str]] = []
+        self._abandoned = False
+
+    @property
+    def live_arns(self) -> list[str]:
+        """Tasks being run or stopped."""
+        return [live.plan.task_arn for live in self._live.values()]
+
+    def recover(self) -> list[str]:
+        """Tell the end of every task of an earlier life; the ARNs of those tasks.
+
+        A task that had ended is told as it ended; one that had not has lost its host.
+        """
+        entries = self._journal.entries()
+        self._runtime.clear_strays([made for entry in entries for made in entry.containers])
+        for entry in entries:
+            if entry.final_event is None:
+                self._end_lost(entry)
+            else:
+                self._tell_end(entry, entry.final_event)
+        return [str(entry.task["taskArn"]) for entry in entries]
+
+    def run(self, task: Json) -> None:
+        """Take a new task. Raises `EcsUnavailable` when its definition cannot be had."""
+        definition = self._ecs.describe_task_definition(task["taskDefinitionArn"])
+        plan = plan_task(task, definition)
+        live = _LiveTask(plan=plan, entry=JournalEntry(task=task), state=lifecycle.new_state(plan))
+        self._live[plan.task_id] = live
+        # Write-ahead: a task that the journal does not name has never been started.
+        live.entry.containers = [
+            ContainerStarted(runtime_id=self._runtime_id()) for _ in plan.containers
+        ]
+        self._journal.write(live.entry)
+        self._advance(live)
+
+    def stop(self, task_arn: str, reason: str) -> None:
+        """StopTask was called on a task, or its record is gone."""
+        live = self._live.get(_task_id(task_arn))
+        if live is not None:
+            cause = StopCause(code=StopCode.USER_INITIATED, reason=reason or _STOPPED_BY_USER)
+            live.state = lifecycle.stop(live.state, cause)
+            self._advance(live)
+
+    def tell_missed(self, task: Json) -> None:
+        """A task was stopped before it could be started."""
+        cause = StopCause(
+            code=StopCode.USER_INITIATED, reason=task.get("stoppedReason") or _STOPPED_BY_USER
+        )
+        self._end_unwatched(JournalEntry(task=task), cause)
+
+    def handle(self, message: Message) -> None:
+        """Something came back from a thread. One for a task that is over is ignored."""
+        live = self._live.get(message.task_id)
+        if live is None:
+            return
+        match message:
+            case StartDone():
+                self._on_start_done(live, message)
+            case ContainerExited():
+                live.state = lifecycle.on_exited(
+                    live.plan,
+                    live.state,
+                    message.name,
+                    runtime_id=message.runtime_id,
+                    exit_code=message.exit_code,
+                    reason=message.reason,
+                )
+            case ContainerHealth():
+                live.state = lifecycle.on_health(live.state, message.name, message.healthy)
+        self._advance(live)
+        if isinstance(message, StartDone) and message.task_id in self._live:
+            self._journal.write(live.entry)
+
+    def kill_overdue(self) -> float | None:
+        """SIGKILL what outlived its stop timeout; seconds until the next such deadline."""
+        now = self._around.monotonic()
+        while self._kills and self._kills[0][0] <= now:
+            _, task_id, name = heapq.heappop(self._kills)
+            live = self._live.get(task_id)
+            runtime_id = live.state.containers[name].runtime_id if live else None
+            if runtime_id is not None:
+                self._signals.submit(self._runtime.kill, runtime_id)
+        return self._kills[0][0] - now if self._kills else None
+
+    def abandon(self) -> None:
+        """This agent ends: stop all containers, tell nothing. The journal tells the next one."""
+        self._abandoned = True
+        for live in list(self._live.values()):
+            self.stop(live.plan.task_arn, "The agent ended")
+
+    def kill_all(self) -> None:
+        """SIGKILL every container that still runs."""
+        self._kills = [
+            (self._around.monotonic(), task_id, name)
+            for task_id, live in self._live.items()
+            for name in live.state.containers
+        ]
+        self.kill_overdue()
+
+    def _on_start_done(self, live: _LiveTask, done: StartDone) -> None:
+        if done.started is None:
+            live.state = lifecycle.on_start_failed(live.plan, live.state, done.name, done.reason)
+            return
+        live.state = lifecycle.on_started(live.state, done.name, done.started.runtime_id)
+        position = [container.name for container in live.plan.containers].index(done.name)
+        live.entry.containers[position] = done.started
+
+    def _advance(self, live: _LiveTask) -> None:
+        live.state, actions = lifecycle.advance(live.plan, live.state)
+        if live.state.cause is not None and live.stopping_at_ms is None:
+            live.stopping_at_ms = self._around.wall_ms()
+        for action in actions:
+            match action:
+                case lifecycle.StartContainer(name):
+                    self._start(live, live.plan.container(name))
+                case lifecycle.StopContainer(name):
+                    self._stop_container(live, live.plan.container(name))
+                case lifecycle.ReportRunning():
+                    self._tell_running(live)
+                case lifecycle.ReportStopped(cause):
+                    self._end(live, cause)
+
+    def _start(self, live: _LiveTask, container: ContainerPlan) -> None:
+        position = live.plan.containers.index(container)
+        runtime_id = live.entry.containers[position].runtime_id
+        output: Output = NoOutput()
+        if container.log is not None:
+            live.logs.add(container.log)
+            output = self._logs.open(container.log)
+        self._starts.submit(self._start_in_thread, live.plan, container, runtime_id, output)
+
+    def _start_in_thread(
+        self, plan: TaskPlan, container: ContainerPlan, runtime_id: str, output: Output
+    ) -> None:
+        done = partial(StartDone, task_id=plan.task_id, name=container.name)
+        try:
+            environment = container_environment(
+                plan,
+                container,
+                region=self._around.region,
+                endpoint_url=self._around.endpoint_url,
+                secrets=self._secrets.resolve(container.secrets),
+            )
+            started = self._runtime.start(
+                ContainerStart(
+                    task=plan,
+                    container=container,
+                    runtime_id=runtime_id,
+                    environment=environment,
+                    output=output,
+                )
+            )
+        except StartFailed as failure:
+            self._post(done(reason=failure.reason))
+        except Exception as error:
+            # A task whose start is never answered would hang for ever.
+            _log.exception("container %s of task %s", container.name, plan.task_id)
+            self._post(done(reason=f"CannotStartContainerError: {error}"))
+        else:
+            self._post(done(started=started))
+
+    def _stop_container(self, live: _LiveTask, container: ContainerPlan) -> None:
+        runtime_id = live.state.containers[container.name].runtime_id
+        assert runtime_id is not None
+        self._signals.submit(self._runtime.terminate, runtime_id)
+        due = self._around.monotonic() + container.stop_timeout_seconds
+        heapq.heappush(self._kills, (due, live.plan.task_id, container.name))
+
+    def _tell_running(self, live: _LiveTask) -> None:
+        live.entry.started_at_ms = self._around.wall_ms()
+        if not self._abandoned:
+            self._events.put(
+                running_event(
+                    live.entry.task,
+                    live.state,
+                    event_id=self._around.new_id(),
+                    started_at_ms=live.entry.started_at_ms,
+                )
+            )
+
+    def _end(self, live: _LiveTask, cause: StopCause) -> None:
+        del self._live[live.plan.task_id]
+        self._signals.submit(self._runtime.forget_task, live.plan)
+        if self._abandoned:
+            return
+        now_ms = self._around.wall_ms()
+        event = stopped_event(
+            live.entry.task,
+            live.state,
+            cause,
+            event_id=self._around.new_id(),
+            started_at_ms=live.entry.started_at_ms,
+            stopping_at_ms=live.stopping_at_ms or now_ms,
+            stopped_at_ms=now_ms,
+        )
+        live.entry.final_event = event
+        self._journal.write(live.entry)
+        # Whoever hears of the end finds the whole log.
+        self._logs.when_sent(frozenset(live.logs), lambda: self._tell_end(live.entry, event))
+
+    def _end_lost(self, entry: JournalEntry) -> None:
+        task_arn, cluster_arn = str(entry.task["taskArn"]), str(entry.task["clusterArn"])
+        now = next(iter(self._ecs.describe_tasks(cluster_arn, [task_arn])), None)
+        if now is not None and now.get("desiredStatus") == "STOPPED":
+            reason = now.get("stoppedReason") or _STOPPED_BY_USER
+            self._end_unwatched(entry, StopCause(code=StopCode.USER_INITIATED, reason=reason))
+        else:
+            self._end_unwatched(entry, lost_host(entry.task))
+
+    def _end_unwatched(self, entry: JournalEntry, cause: StopCause) -> None:
+        """An end nobody saw: no exit codes."""
+        now_ms = self._around.wall_ms()
+        event = stopped_event(
+            entry.task,
+            TaskState(containers={}),
+            cause,
+            event_id=self._around.new_id(),
+            started_at_ms=entry.started_at_ms,
+            stopping_at_ms=now_ms,
+            stopped_at_ms=now_ms,
+        )
+        entry.final_event = event
+        self._journal.write(entry)
+        self._tell_end(entry, event)
+
+    def _tell_end(self, entry: JournalEntry, event: Json) -> None:
+        """Event first, then ECS's record, then the journal: each step may be repeated."""
+        task = entry.task
+        reason = event["detail"]["stoppedReason"]
+        forget = partial(self._journal.forget, entry.task_id)
+        close = partial(self._closer.put, task["clusterArn"], task["taskArn"], reason, forget)
+        self._events.put(event, on_sent=close)
+
+    def _runtime_id(self) -> str:
+        return self._around.new_id().replace("-", "")[:12]
+
+
+def _task_id(task_arn: str) -> str:
+    return task_arn.rsplit("/", 1)[-1]

@@ -1,0 +1,153 @@
+"""Puts the agent's parts together.
+
+Owns: which implementation stands behind each port, the number of threads, and the only
+reads of clocks, randomness and this process's environment. `__main__` calls it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from . import docker_engine, orphans
+from .ecs import BotoEcs, BotoLogs, BotoQueue, client
+from .finder import TaskFinder
+from .journal import Journal
+from .logs import LogSender
+from .loop import AgentLoop
+from .processes import ProcessRuntime
+from .runtime import Emit, Runtime
+from .secrets import SecretResolver
+from .sender import EventSender, TaskCloser
+from .supervisor import Supervisor, Surroundings
+
+_log = logging.getLogger(__name__)
+
+_START_THREADS = 8
+_SIGNAL_THREADS = 2
+_PLAIN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class RuntimeKind(Enum):
+    """The values of --runtime."""
+
+    AUTO = "auto"
+    PROCESS = "process"
+    DOCKER = "docker"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The command line, checked."""
+
+    endpoint_url: str
+    region: str
+    cluster_prefix: str
+    task_events_queue_url: str
+    state_dir: Path
+    runtime: RuntimeKind
+
+
+class Agent:
+    """A whole agent. `run` returns after `loop.end` was called and all has been stopped."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.loop = AgentLoop(monotonic=time.monotonic)
+        orphans.adopt_orphans()
+        ecs = BotoEcs(self._client("ecs", settings))
+        self._runtime = make_runtime(settings, self.loop.post)
+        self._logs = LogSender(BotoLogs(self._client("logs", settings)), wall_ms=_wall_ms)
+        self._events = EventSender(
+            BotoQueue(self._client("sqs", settings), settings.task_events_queue_url)
+        )
+        self._closer = TaskCloser(ecs)
+        self._starts = ThreadPoolExecutor(_START_THREADS, thread_name_prefix="start")
+        self._signals = ThreadPoolExecutor(_SIGNAL_THREADS, thread_name_prefix="signal")
+        self._finder = TaskFinder(
+            ecs, cluster_prefix=settings.cluster_prefix, monotonic=time.monotonic
+        )
+        self._supervisor = Supervisor(
+            ecs=ecs,
+            runtime=self._runtime,
+            journal=Journal(settings.state_dir / "tasks"),
+            logs=self._logs,
+            events=self._events,
+            closer=self._closer,
+            secrets=SecretResolver(
+                self._client("secretsmanager", settings), self._client("ssm", settings)
+            ),
+            starts=self._starts,
+            signals=self._signals,
+            post=self.loop.post,
+            surroundings=Surroundings(
+                region=settings.region,
+                endpoint_url=settings.endpoint_url,
+                wall_ms=_wall_ms,
+                monotonic=time.monotonic,
+                new_id=lambda: str(uuid.uuid4()),
+            ),
+        )
+
+    @property
+    def runtime_name(self) -> str:
+        """Which kind of runtime was chosen."""
+        return self._runtime.name
+
+    def run(self, on_ready: Callable[[], None]) -> None:
+        """Work until the loop is told to end, then stop every thread, senders last."""
+        self.loop.run(self._finder, self._supervisor, on_ready=on_ready)
+        self._starts.shutdown(wait=False, cancel_futures=True)
+        self._signals.shutdown(wait=True)
+        self._runtime.close()
+        self._logs.close()
+        self._events.close()
+        self._closer.close()
+
+    @staticmethod
+    def _client(service: str, settings: Settings) -> object:
+        return client(service, endpoint_url=settings.endpoint_url, region=settings.region)
+
+
+def make_runtime(settings: Settings, emit: Emit) -> Runtime:
+    """The runtime asked for; `auto` takes an engine where one answers, else processes.
+
+    Raises `docker_engine.NoEngine` when an engine was demanded and none answers.
+    """
+    if settings.runtime is not RuntimeKind.PROCESS:
+        try:
+            engine = docker_engine.connect()
+        except docker_engine.NoEngine as error:
+            if settings.runtime is RuntimeKind.DOCKER:
+                raise
+            _log.info("no container engine (%s): containers run as plain processes", error)
+        else:
+            return docker_engine.DockerRuntime(
+                engine,
+                owner=_owner(settings.state_dir),
+                endpoint_url=settings.endpoint_url,
+                emit=emit,
+            )
+    return ProcessRuntime(
+        scratch=settings.state_dir / "scratch",
+        path=os.environ.get("PATH", _PLAIN_PATH),
+        emit=emit,
+    )
+
+
+def _owner(state_dir: Path) -> str:
+    """A name for this agent that outlives it, so that the next one knows its containers."""
+    path = state_dir / "agent-id"
+    if not path.exists():
+        path.write_text(uuid.uuid4().hex)
+    return path.read_text().strip()
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,188 @@
+"""The command line: `batchyard`. Lists the verbs, and says what they said to a person.
+
+Each verb imports what it needs when it is called, so `--help` answers at once. What a verb does is
+in the module of its matter: `local`, `deploy`, `environment`.
+"""
+
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from batchyard.paths import DEFAULT_STATE_DIR, StateDir
+
+if TYPE_CHECKING:
+    from batchyard.deploy import StackEvent
+    from batchyard.local import Cloud
+
+app = typer.Typer(
+    help="Batch jobs on your own terms: the AWS Batch API, serverless, in your account or on your "
+    "machine.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+StateDirOption = Annotated[Path, typer.Option("--state-dir", help="Where a local cloud lives.")]
+
+
+@app.command()
+def up(
+    state_dir: StateDirOption = DEFAULT_STATE_DIR,
+    port: Annotated[int, typer.Option(help="The port of the AWS emulator.")] = 4566,
+    runtime: Annotated[str, typer.Option(help="auto, process or docker")] = "auto",
+    detach: Annotated[bool, typer.Option("--detach", help="Return when all is up.")] = False,
+) -> None:
+    """Bring up the whole of it on this machine, with no account."""
+    from batchyard import local
+
+    if runtime not in {"auto", "process", "docker"}:
+        raise typer.BadParameter("auto, process or docker", param_hint="--runtime")
+    state = StateDir.at(state_dir)
+    # A service manager's SIGTERM ends it as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        cloud = local.up(state, port=port, runtime=runtime, say=_say, report=_report_failure)
+        _tell_how_to_use(cloud, state, detached=detach)
+        if detach:
+            return
+        _wait_for_the_end(cloud)
+    except KeyboardInterrupt:
+        _say("Stopping")
+    except Exception as error:
+        if not detach:
+            local.down(state, purge=False, say=_say)
+        _fail(error)
+    local.down(state, purge=False, say=_say)
+
+
+@app.command()
+def down(
+    state_dir: StateDirOption = DEFAULT_STATE_DIR,
+    purge: Annotated[bool, typer.Option("--purge", help="Remove its data too.")] = False,
+) -> None:
+    """Stop what `up` started for this state dir, and only that."""
+    from batchyard import local
+
+    local.down(StateDir.at(state_dir), purge=purge, say=_say)
+
+
+@app.command()
+def env(
+    state_dir: StateDirOption = DEFAULT_STATE_DIR,
+    stack: Annotated[str | None, typer.Option(help="A stack in the account instead.")] = None,
+) -> None:
+    """Print the export lines that bring AWS clients here: eval "$(batchyard env)"."""
+    from batchyard import environment
+
+    try:
+        if stack is None:
+            values = environment.variables(state_dir)
+        else:
+            import boto3
+
+            values = environment.variables_of_stack(boto3.Session(), stack)
+    except Exception as error:
+        _fail(error)
+    print(environment.export_lines(values))
+
+
+@app.command()
+def deploy(
+    stack: Annotated[str, typer.Option(help="Name of the stack, and prefix of all it makes.")] = (
+        "batchyard"
+    ),
+    param: Annotated[list[str] | None, typer.Option(help="A parameter, as NAME=VALUE.")] = None,
+    state_dir: StateDirOption = DEFAULT_STATE_DIR,
+) -> None:
+    """Package and deploy to the account of the ambient credentials."""
+    import boto3
+
+    from batchyard import deploy as deployment
+    from batchyard.package import AWS_PLATFORM, make_package
+
+    parameters = dict(_name_and_value(text) for text in param or [])
+    try:
+        _say("Packaging the functions")
+        package = make_package(StateDir.at(state_dir).packages, platform=AWS_PLATFORM)
+        _say(f"Deploying the stack {stack}")
+        outputs = deployment.deploy(
+            boto3.Session(),
+            package,
+            stack_name=stack,
+            parameters=parameters,
+            report=_report,
+        )
+    except Exception as error:
+        _fail(error)
+    _say(
+        f'Deployed: {outputs["EndpointURL"]}\nUse it with: eval "$(batchyard env --stack {stack})"'
+    )
+
+
+@app.command()
+def template() -> None:
+    """Print the CloudFormation template that is deployed, code still to be placed."""
+    import json
+    import tempfile
+
+    from batchyard.package import make_template
+
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            made = make_template(Path(folder))
+    except Exception as error:
+        _fail(error)
+    print(json.dumps(made, indent=2))
+
+
+def _name_and_value(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise typer.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--param")
+    return name, value
+
+
+def _wait_for_the_end(cloud: "Cloud") -> None:
+    """Return when the emulator that we started ends; Ctrl-C ends the waiting too."""
+    import time
+
+    while "emulator" not in cloud.processes or cloud.runs("emulator"):
+        time.sleep(0.5)
+    _say("The emulator has ended")
+
+
+def _tell_how_to_use(cloud: "Cloud", state: StateDir, *, detached: bool) -> None:
+    option = "" if state == StateDir.at(DEFAULT_STATE_DIR) else f" --state-dir {state.root}"
+    end = f"batchyard down{option}" if detached else "Ctrl-C"
+    _say(
+        f"Batchyard is up on port {cloud.port}.\n"
+        f'  Use it:   eval "$(batchyard env{option})" && aws batch describe-job-queues\n'
+        f"  Its logs: {state.logs}\n"
+        f"  Stop it:  {end}"
+    )
+
+
+def _report(event: "StackEvent") -> None:
+    style = "red" if event.failed else "green" if event.status.endswith("COMPLETE") else "dim"
+    _say(f"[{style}]{event.status:24}[/] {event.resource}  {event.reason}")
+
+
+def _report_failure(event: "StackEvent") -> None:
+    if event.failed:
+        _report(event)
+
+
+def _say(text: str) -> None:
+    """To standard error, so that what a verb prints for machines stays clean."""
+    from rich.console import Console
+
+    Console(stderr=True, highlight=False).print(text, soft_wrap=True)
+
+
+def _fail(error: Exception) -> NoReturn:
+    from rich.markup import escape
+
+    _say(f"[red]{escape(str(error) or type(error).__name__)}[/]")
+    sys.exit(1)

@@ -1,0 +1,154 @@
+"""The AWS emulator of the local cloud: installing it, its command, and whether one answers.
+
+It lives in a virtual environment of its own, because its pins clash with ours. Any other emulator
+that answers on the port serves as well; this one is only what `up` starts when none does.
+"""
+
+import os
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from batchyard.package import held, run
+from batchyard.paths import LOCKS, StateDir, digest, shared_cache
+
+if TYPE_CHECKING:
+    from batchyard.deploy import Session
+
+HOST = "127.0.0.1"
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+START_PATIENCE_SECONDS = 60.0
+POLL_SECONDS = 0.05
+
+
+class EmulatorError(Exception):
+    """No emulator can be had on the port."""
+
+
+def endpoint_url(port: int) -> str:
+    # By address: S3 clients then put the bucket into the path, not into the host name.
+    return f"http://{HOST}:{port}"
+
+
+def local_session(port: int) -> "Session":
+    """A session whose clients all reach the emulator on this port."""
+    from localstack_client.session import Session as LocalSession
+
+    # localstack-client obeys this variable before its own argument, and botocore looks up a
+    # profile even where credentials are given.
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
+        os.environ.pop(name, None)
+    session: Session = LocalSession(
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        region_name=REGION,
+        localstack_host=f"{HOST}:{port}",
+    )
+    return session
+
+
+def clean_environment() -> dict[str, str]:
+    """Our environment without anything that would lead an AWS client elsewhere."""
+    foreign = ("AWS_", "BATCHYARD_", "PYTHON", "LAMBDA_", "MINISTACK_", "LOCALSTACK_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+
+
+def install() -> Path:
+    """The interpreter of the emulator's environment, made on first use for each lock and Python."""
+    lock = LOCKS / "emulator.txt"
+    name = digest(f"{sys.version}{sys.prefix}{lock.read_text()}".encode())
+    folder = shared_cache() / f"emulator-{name}"
+    python, complete = folder / "bin" / "python", folder / "complete"
+    with held(folder.with_suffix(".lock")):
+        if complete.exists():
+            return python
+        shutil.rmtree(folder, ignore_errors=True)
+        # Our own pip installs into it: nothing in there ever needs one.
+        run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
+        run(
+            [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+            + ["--require-hashes", "--no-deps", "-r", str(lock)]
+        )
+        complete.touch()
+    return python
+
+
+def command(python: Path) -> list[str]:
+    return [str(python), "-m", "ministack"]
+
+
+def environment(state: StateDir, port: int) -> dict[str, str]:
+    """The settings under which the emulator touches this port, this state dir and nothing else."""
+    root = state.emulator
+    return clean_environment() | {
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": HOST,
+        "MINISTACK_HOST": HOST,
+        "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        "MINISTACK_REGION": REGION,
+        # Its streams do not survive a restart but the readers' positions in them do, so a restored
+        # table would feed nobody: every start begins empty instead.
+        "PERSIST_STATE": "0",
+        "STATE_DIR": str(root / "state"),
+        "S3_DATA_DIR": str(root / "s3"),
+        "TMPDIR": str(root / "tmp"),
+        # Its own ECS would run containers; with no engine to reach it only keeps the records,
+        # and our agent runs them.
+        "DOCKER_HOST": f"unix://{root}/no-engine",
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "LOG_LEVEL": "WARNING",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def prepare(state: StateDir) -> None:
+    """Make the emulator's folders, empty."""
+    shutil.rmtree(state.emulator, ignore_errors=True)
+    for name in ("state", "s3", "tmp"):
+        (state.emulator / name).mkdir(parents=True, exist_ok=True)
+
+
+def answers(port: int) -> bool:
+    """Whether an AWS emulator answers on the port; raises EmulatorError if something else does."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        if probe.connect_ex((HOST, port)) != 0:
+            return False
+    import botocore.exceptions
+
+    try:
+        local_session(port).client("sts").get_caller_identity()
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+        raise EmulatorError(
+            f"Port {port} is taken by something that is no AWS emulator ({error}). "
+            "Choose another with --port."
+        ) from error
+    return True
+
+
+def await_ready(port: int, still_runs: Callable[[], bool], log: Path) -> None:
+    """Wait until the emulator that was just started answers."""
+    deadline = time.monotonic() + START_PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            listening = probe.connect_ex((HOST, port)) == 0
+        if listening and answers(port):
+            return
+        if not still_runs():
+            break
+        time.sleep(POLL_SECONDS)
+    raise EmulatorError(f"The emulator did not start; it said:\n{tail(log)}")
+
+
+def tail(log: Path, lines: int = 15) -> str:
+    """The last lines of a log, for a person to read."""
+    text = log.read_text(errors="replace") if log.exists() else ""
+    return "\n".join(text.splitlines()[-lines:])

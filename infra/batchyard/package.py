@@ -1,0 +1,176 @@
+"""What is deployed: one archive of code, and the template that uses it.
+
+Chalice makes the functions and the API from app.py; the stack's own files are merged over that. The
+libraries come from the hashed runtime lock, trimmed to what the functions use and compiled, so a
+cold start neither reads nor compiles what it does not need. Equal sources give an equal package:
+names are content. `deploy` brings it somewhere; nothing here calls AWS.
+"""
+
+import compileall
+import fcntl
+import hashlib
+import json
+import os
+import py_compile
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from batchyard.paths import LOCKS, REPOSITORY, STACK, digest, shared_cache
+from batchyard.template import Template, load_stack
+
+AWS_PLATFORM = "manylinux2014_aarch64"
+# The services that the functions call, and `batch`, whose model is the contract of the API.
+SERVICES = frozenset(
+    {"autoscaling", "batch", "dynamodb", "ec2", "ecs", "events", "logs", "sqs"}
+    | {"stepfunctions", "sts"}
+)
+# Functions find their modules here; tracebacks name it whatever folder the package was made in.
+TASK_ROOT = "/var/task"
+ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+class PackageError(Exception):
+    """A tool that packaging relies on failed; the message is what it said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """A template whose functions still need to be told where the archive is, and the archive."""
+
+    template: Template
+    archive: Path
+    key: str
+
+
+def make_package(build: Path, *, source: Path = REPOSITORY, platform: str | None = None) -> Package:
+    """Package the application at `source` for this platform (None: the machine's own).
+
+    `build` is emptied first and holds the archive afterwards.
+    """
+    shutil.rmtree(build, ignore_errors=True)
+    build.mkdir(parents=True)
+    libraries = _libraries(platform)
+    template = make_template(build, source=source)
+    code = build / "code"
+    with zipfile.ZipFile(build / "out" / "deployment.zip") as made_by_chalice:
+        made_by_chalice.extractall(code)
+    _compile(code)
+    files = dict(sorted((_files_of(libraries) | _files_of(code)).items()))
+    key = _name_of(files)
+    archive = build / f"{key}.zip"
+    _write_archive(archive, files)
+    return Package(template=template, archive=archive, key=f"{key}.zip")
+
+
+def make_template(build: Path, *, source: Path = REPOSITORY) -> Template:
+    """The final template, and in `build`/out Chalice's archive of the doors without libraries."""
+    project = build / "project"
+    ignore = shutil.ignore_patterns("__pycache__")
+    for folder in ("chalicelib", ".chalice"):
+        shutil.copytree(source / folder, project / folder, ignore=ignore)
+    shutil.copy(source / "app.py", project)
+    (project / "requirements.txt").touch()
+    ours = load_stack(STACK, source / "statemachines")
+    (build / "stack.json").write_text(json.dumps(ours))
+    run(
+        [sys.executable, "-c", "import sys, chalice.cli; sys.exit(chalice.cli.main())"]
+        + ["package", "--stage", "main", "--merge-template", str(build / "stack.json")]
+        + [str(build / "out")],
+        cwd=project,
+        # Chalice asks for a region before it looks whether it needs one.
+        env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1"},
+    )
+    template: Template = json.loads((build / "out" / "sam.json").read_text())
+    return template
+
+
+def _libraries(platform: str | None) -> Path:
+    """The libraries of the runtime lock, installed once for each lock, Python and platform."""
+    lock = LOCKS / "runtime.txt"
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    traits = [version, platform, sorted(SERVICES), Path(__file__).read_text(), lock.read_text()]
+    folder = shared_cache() / f"libraries-{digest(json.dumps(traits).encode())}"
+    with held(folder.with_suffix(".lock")):
+        if folder.exists():
+            return folder
+        fresh = folder.with_suffix(".new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--no-deps"]
+        command += ["--require-hashes", "--only-binary=:all:", "--target", str(fresh)]
+        if platform is not None:
+            command += ["--platform", platform, "--python-version", version]
+        run([*command, "-r", str(lock)])
+        _trim(fresh)
+        _compile(fresh)
+        fresh.rename(folder)
+    return folder
+
+
+def _trim(libraries: Path) -> None:
+    """Remove what no function reads: models of other services, documentation, metadata."""
+    for model in (libraries / "botocore" / "data").iterdir():
+        if model.is_dir() and model.name not in SERVICES:
+            shutil.rmtree(model)
+    unread = ["boto3/data", "boto3/examples", "bin"]
+    unread += ["aws_lambda_powertools/event_handler/openapi/swagger_ui"]
+    for name in unread:
+        shutil.rmtree(libraries / name, ignore_errors=True)
+    for folder in libraries.glob("*.dist-info"):
+        for path in folder.iterdir():
+            # Libraries may ask for their own version; nobody asks for the rest.
+            if path.name != "METADATA":
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _compile(folder: Path) -> None:
+    """Compile so that the result is the same wherever it is done, and is never checked again."""
+    compileall.compile_dir(
+        str(folder),
+        quiet=2,
+        stripdir=str(folder),
+        prependdir=TASK_ROOT,
+        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+    )
+
+
+def _files_of(folder: Path) -> dict[str, Path]:
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path for path in paths}
+
+
+def _name_of(files: dict[str, Path]) -> str:
+    """A name for what is in the archive, which does not depend on how it is compressed."""
+    whole = hashlib.sha256()
+    for name, path in files.items():
+        whole.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return whole.hexdigest()[:32]
+
+
+def _write_archive(archive: Path, files: dict[str, Path]) -> None:
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, path in files.items():
+            entry = zipfile.ZipInfo(name, ZIP_EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            packed.writestr(entry, path.read_bytes())
+
+
+def run(command: list[str], *, cwd: Path | None = None, env: dict[str, str] | None = None) -> None:
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise PackageError(f"{' '.join(command[:4])} ...: {done.stderr or done.stdout}".strip())
+
+
+@contextmanager
+def held(lock: Path) -> Iterator[None]:
+    """Be the only process that does this; others wait until it is done."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

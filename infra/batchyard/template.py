@@ -1,0 +1,70 @@
+"""Our part of the CloudFormation template, from the readable files of `infra/stack`.
+
+Each file holds one concern and may use CloudFormation's short tags. Together they are what Chalice
+merges over the functions and the API that it makes from app.py. Nothing here knows an account.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Template = dict[str, Any]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with CloudFormation's short tags, in the long form that JSON needs."""
+
+
+def _expand_tag(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.SequenceNode):
+        value: Any = loader.construct_sequence(node, deep=True)
+    elif isinstance(node, yaml.MappingNode):
+        value = loader.construct_mapping(node, deep=True)
+    else:
+        value = str(node.value)
+    if suffix == "GetAtt" and isinstance(value, str):
+        value = value.split(".", 1)
+    return {suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}": value}
+
+
+_Loader.add_multi_constructor("!", _expand_tag)
+
+
+def load_stack(stack: Path, machines: Path) -> Template:
+    """All files of the stack in one template, with the state machines' definitions put in.
+
+    Raises ValueError when two files define the same thing.
+    """
+    merged: Template = {}
+    for path in sorted(stack.glob("*.yaml")):
+        # A safe loader in all but its tags, which make plain dicts.
+        for section, entries in yaml.load(path.read_text(), Loader=_Loader).items():  # noqa: S506
+            known = merged.setdefault(section, {})
+            twice = known.keys() & entries.keys()
+            if twice:
+                raise ValueError(f"{path.name}: {section} {sorted(twice)} defined before")
+            known.update(entries)
+    for resource in merged["Resources"].values():
+        if resource.get("Type") == "AWS::StepFunctions::StateMachine":
+            _put_in_definition(resource["Properties"], machines)
+    # Through JSON, so that what YAML anchors share is shared no longer.
+    copied: Template = json.loads(json.dumps(merged))
+    return copied
+
+
+def _put_in_definition(properties: Template, machines: Path) -> None:
+    """Replace the name of a definition's file by what the file says, without its white space."""
+    definition = json.loads((machines / properties["DefinitionString"]).read_text())
+    properties["DefinitionString"] = json.dumps(definition, separators=(",", ":"))
+
+
+def with_code_at(template: Mapping[str, Any], location: str) -> Template:
+    """The template with every function's code at this place (s3://bucket/key)."""
+    copied: Template = json.loads(json.dumps(template))
+    for resource in copied["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            resource["Properties"]["CodeUri"] = location
+    return copied
