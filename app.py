@@ -9,7 +9,8 @@ from typing import Any
 
 from chalice.app import Chalice, IAMAuthorizer, Rate, Response
 
-app = Chalice(app_name="batchyard")
+# Chalice would give its logger, which has our name, a level and a handler of its own.
+app = Chalice(app_name="batchyard", configure_logs=False)
 # A body is JSON whatever its sender calls it; the contract decides what it holds.
 JSON_TYPES = ["application/json", "*/*"]
 iam = IAMAuthorizer()
@@ -70,7 +71,7 @@ def dispatch(event: dict[str, Any], context: Any) -> dict[str, Any]:
     from chalicelib.reactions.dispatch import on_wakes
     from chalicelib.wiring import ports
 
-    return on_wakes(event["Records"], ports())
+    return on_wakes(event["Records"], ports(), context.get_remaining_time_in_millis)
 
 
 @app.lambda_function(name="task_events")

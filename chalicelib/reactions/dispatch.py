@@ -7,7 +7,7 @@ read and planned anew, a bounded number of times: whoever took the place woke th
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chalicelib.core.job import Ready
@@ -26,11 +26,16 @@ WINDOW_DELAY_SECONDS = 1
 ROUNDS_LIMIT = 40  # 1800 placements a wake; what is left then is woken for again
 
 
+ROUND_RESERVE_MS = 4_000  # no round begins with less time than the slowest has taken
+
+LeftMs = Callable[[], int]
 BatchAnswer = dict[str, list[dict[str, str]]]
 
 
-def on_wakes(records: Sequence[Mapping[str, Any]], ports: Ports) -> BatchAnswer:
+def on_wakes(records: Sequence[Mapping[str, Any]], ports: Ports, left_ms: LeftMs) -> BatchAnswer:
     """Handle a batch of the wake queue; answers in the form of ReportBatchItemFailures.
+
+    `left_ms` tells how long this invocation may go on.
 
     Several wakes of one queue in a batch are one wake. A queue that fails fails all its messages,
     so that the order within its group holds.
@@ -47,17 +52,23 @@ def on_wakes(records: Sequence[Mapping[str, Any]], ports: Ports) -> BatchAnswer:
         messages.setdefault(queue, []).append(record["messageId"])
     for queue, ids in messages.items():
         try:
-            on_wake(queue, ports)
+            on_wake(queue, ports, left_ms)
         except Exception:
             logger.exception("a wake failed", action="dispatch.failed", queue=queue)
             failed.extend(ids)
     return {"batchItemFailures": [{"itemIdentifier": name} for name in failed]}
 
 
-def on_wake(queue: str, ports: Ports) -> int:
-    """Place what can be placed in the neighbourhood of `queue`; returns how many jobs were."""
+def on_wake(queue: str, ports: Ports, left_ms: LeftMs) -> int:
+    """Place what can be placed in the neighbourhood of `queue`; returns how many jobs were.
+
+    Whatever is left when the time is, is woken for again: a message group must not stand still
+    behind an invocation that was cut off.
+    """
     placed = 0
     for _ in range(ROUNDS_LIMIT):
+        if left_ms() < ROUND_RESERVE_MS:
+            break
         snapshot = read_snapshot(queue, ports)
         plan = make_plan(
             snapshot,
