@@ -67,7 +67,7 @@ class Ports:
         from chalicelib.store.lanes import LaneStore
 
         # The connection binds the models that the lane store reads through.
-        return LaneStore(self.connection)
+        return LaneStore(self.connection, pause=self.pause)
 
     @cached_property
     def catalog(self) -> "Catalog":

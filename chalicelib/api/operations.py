@@ -19,8 +19,14 @@ from chalicelib.api.contract import (
     shape_response,
     tag_operation,
 )
-from chalicelib.core.errors import BatchError, ClientError, NotSupportedError
+from chalicelib.core.errors import (
+    BatchError,
+    ClientError,
+    NotSupportedError,
+    TooManyRequestsError,
+)
 from chalicelib.observe import logger
+from chalicelib.store.transactions import is_overload
 
 Request = Mapping[str, Any]
 Operation = Callable[[dict[str, Any], Call], dict[str, Any]]
@@ -94,5 +100,7 @@ def _answered(carry_out: Callable[[], dict[str, Any]], request_id: str) -> Answe
         status, headers, body = error_response(error, request_id)
     except Exception as error:
         logger.exception("an operation failed", action="api.failed")
-        status, headers, body = error_response(error, request_id)
+        # Asked for too much at once is not a failure of ours: SDKs wait and come back.
+        known = TooManyRequestsError() if is_overload(error) else error
+        status, headers, body = error_response(known, request_id)
     return status, headers, json.dumps(body)

@@ -20,21 +20,32 @@ from chalicelib.store.jobs import Spec
 
 
 def submit_job(request: dict[str, Any], call: Call) -> dict[str, Any]:
+    job_id = _job_id(call)
+    try:
+        name = _submit(request, job_id, call)
+    except ClientError:
+        # What was accepted stays accepted, whatever has become of its queue between two tries.
+        accepted = call.ports.jobs.find_jobs([job_id]).get(job_id) if call.invocation_id else None
+        if accepted is None:
+            raise
+        name = accepted.name
+    arn = call.ports.settings.scope.arn("job", job_id)
+    return {"jobId": job_id, "jobName": name, "jobArn": arn}
+
+
+def _submit(request: dict[str, Any], job_id: str, call: Call) -> str:
+    """Write the job; returns its name. ClientError for what AWS refuses."""
     queue = find_queue(request["jobQueue"], call)
     definition = find_definition(request["jobDefinition"], call)
     merged = merge_submission(_with_tags(definition), request)
     validate_share(request, fair_share=False)
     _refuse_unsupported(merged, request)
     _refuse_queue(queue, merged, call)
-    job = _job(request, merged, queue, definition, call)
+    job = _job(job_id, request, merged, queue, definition, call.ports.now_ms())
     spec = Spec(job_id=job.job_id, document=_document(merged), tags=merged["tags"])
     # A submission that was accepted before is answered like the first time.
     call.ports.jobs.submit(job, spec)
-    return {
-        "jobId": job.job_id,
-        "jobName": job.name,
-        "jobArn": call.ports.settings.scope.arn("job", job.job_id),
-    }
+    return job.name
 
 
 def _with_tags(definition: Resource) -> dict[str, Any]:
@@ -70,16 +81,16 @@ def _refuse_queue(queue: Resource, merged: dict[str, Any], call: Call) -> None:
 
 
 def _job(
+    job_id: str,
     request: dict[str, Any],
     merged: dict[str, Any],
     queue: Resource,
     definition: Resource,
-    call: Call,
+    now_ms: int,
 ) -> Job:
-    now_ms = call.ports.now_ms()
     needs = resource_needs(merged)
     return Job(
-        job_id=_job_id(call),
+        job_id=job_id,
         name=request["jobName"],
         queue=queue.name,
         definition=f"{name_of(definition)}:{revision_of(definition)}",

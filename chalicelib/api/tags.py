@@ -48,7 +48,8 @@ def list_tags_for_resource(request: dict[str, Any], call: Call) -> dict[str, Any
 def _change(arn: str, change: Change, call: Call) -> None:
     kind, name = _located(arn, call)
     if kind == "job":
-        call.ports.jobs.put_tags(name, change(_job_tags(name, arn, call)))
+        if not call.ports.jobs.put_tags(name, change(_job_tags(name, arn, call))):
+            raise _not_found(arn)
         return
     for _ in range(TAG_TRIES):
         found = call.ports.catalog.find(kind, name)

@@ -56,7 +56,12 @@ class Ecs:
         tasks: dict[str, dict[str, Any]] = {}
         for start in range(0, len(task_arns), 100):
             page = task_arns[start : start + 100]
-            answer = self._client.describe_tasks(cluster=cluster, tasks=page)
+            try:
+                answer = self._client.describe_tasks(cluster=cluster, tasks=page)
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "ClusterNotFoundException":
+                    return {}
+                raise
             tasks |= {task["taskArn"]: task for task in answer["tasks"]}
         return tasks
 

@@ -25,6 +25,7 @@ _PASSING_ERRORS = (
     "Ecs.ThrottlingException",
     "ECS.ServerException",
     "ThrottlingException",
+    "Rate exceeded",
     "TooManyRequests",
     "LimitExceeded",
     "reached the limit",

@@ -1,10 +1,12 @@
 """Verbs on EventBridge: publishing what happened to jobs."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 SOURCE = "batchyard"
+ENTRIES_LIMIT = 10
+REQUEST_LIMIT_BYTES = 256_000
 JOB_STATE_CHANGE = "Batch Job State Change"
 
 
@@ -30,8 +32,23 @@ class Events:
             }
             for at_ms, detail in details
         ]
-        for start in range(0, len(entries), 10):
-            answer = self._client.put_events(Entries=entries[start : start + 10])
+        for group in _grouped(entries):
+            answer = self._client.put_events(Entries=group)
             if answer.get("FailedEntryCount"):
                 failed = next(entry for entry in answer["Entries"] if "ErrorCode" in entry)
                 raise PublishError(f"{failed['ErrorCode']}: {failed.get('ErrorMessage')}")
+
+
+def _grouped(entries: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """The entries in groups that one PutEvents takes: ten, and 256 KB with their envelopes."""
+    group: list[dict[str, Any]] = []
+    size = 0
+    for entry in entries:
+        length = len(entry["Detail"].encode()) + 512
+        if group and (len(group) == ENTRIES_LIMIT or size + length > REQUEST_LIMIT_BYTES):
+            yield group
+            group, size = [], 0
+        group.append(entry)
+        size += length
+    if group:
+        yield group

@@ -7,6 +7,7 @@ Which ready row and how much capacity belong to a job is derived here too, for t
 
 from dataclasses import dataclass
 
+from chalicelib.core.ids import JOB_PART
 from chalicelib.core.job import Job
 from chalicelib.core.states import JobStatus
 
@@ -34,9 +35,9 @@ class WakeLater:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapacityFreed:
-    """An environment of the queue has room again: wake the dispatcher if anything waits for it."""
+    """The environment has room again: wake the dispatcher if anything waits for it."""
 
-    queue: str
+    environment: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,30 +70,35 @@ Effect = Publish | Wake | WakeLater | CapacityFreed | Launch | StopTask | WatchD
 def effects_of(old: Job | None, new: Job | None) -> tuple[Effect, ...]:
     """The effects of the row having gone from `old` to `new`; None where there is no row."""
     if new is None:
-        return () if old is None else (Forget(job_id=old.job_id),)
-    before = old.status if old is not None else None
+        # Only the root's row has a spec; a child's expiry concerns nobody else.
+        if old is None or old.part != JOB_PART:
+            return ()
+        return (Forget(job_id=old.job_id),)
     if old is not None and new.version <= old.version:
         return ()
     return (
-        *_publications(before, new),
+        *_publications(old, new),
         *_dispatching(old, new),
         *_steering(old, new),
     )
 
 
-def _publications(before: JobStatus | None, new: Job) -> tuple[Effect, ...]:
-    if before is new.status:
+def _publications(old: Job | None, new: Job) -> tuple[Effect, ...]:
+    if old is not None and old.status is new.status:
         return ()
-    passed = _passed_running(before, new)
+    passed = _passed_running(old, new)
     return (*((Publish(job=passed),) if passed else ()), Publish(job=new))
 
 
-def _passed_running(before: JobStatus | None, new: Job) -> Job | None:
+def _passed_running(old: Job | None, new: Job) -> Job | None:
     """The job as it was RUNNING, when its start and end were reported together in one write."""
-    ran = new.status in (JobStatus.SUCCEEDED, JobStatus.FAILED) and new.started_at_ms is not None
-    if before is not JobStatus.STARTING or not ran:
+    if old is None or old.status is not JobStatus.STARTING:
         return None
-    return new.running_image()
+    ended = new.is_terminal or new.attempt > old.attempt
+    attempt = new.history[-1] if new.attempt > old.attempt else new.last_attempt()
+    if not ended or attempt.started_at_ms is None:
+        return None
+    return old.running_image(attempt)
 
 
 def _dispatching(old: Job | None, new: Job) -> tuple[Effect, ...]:
@@ -106,8 +112,8 @@ def _dispatching(old: Job | None, new: Job) -> tuple[Effect, ...]:
         return (WakeLater(queue=new.queue) if given_back else Wake(queue=new.queue),)
     if new.status is JobStatus.STARTING:
         return (Launch(job=new),)
-    if old is not None and old.holds_capacity and not new.holds_capacity:
-        return (CapacityFreed(queue=new.queue),)
+    if old is not None and old.environment and old.holds_capacity and not new.holds_capacity:
+        return (CapacityFreed(environment=old.environment),)
     return ()
 
 

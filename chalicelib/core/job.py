@@ -113,9 +113,11 @@ class Job:
     def attempts(self) -> tuple[Attempt, ...]:
         """Every finished attempt, the last included once the job has ended in it.
 
-        A job that ended without having been placed (cancelled, a dependency failed) made none.
+        A job that ended without a task (cancelled, a dependency failed) made no attempt; one whose
+        task could not start did, and says so in the container's reason.
         """
-        if not self.is_terminal or self.placement == 0:
+        began = self.task_arn is not None or self.container_reason is not None
+        if not self.is_terminal or not began:
             return self.history
         return (*self.history, self.last_attempt())
 
@@ -130,15 +132,14 @@ class Job:
             container_reason=self.container_reason,
         )
 
-    def running_image(self) -> "Job":
-        """This ended job as it was while its last attempt ran."""
+    def running_image(self, attempt: Attempt) -> "Job":
+        """This STARTING job as it was while `attempt`, which has ended since, ran."""
         return replace(
             self,
             status=JobStatus.RUNNING,
-            status_reason=None,
-            stopped_at_ms=None,
-            exit_code=None,
-            container_reason=None,
+            changed_at_ms=attempt.started_at_ms or self.changed_at_ms,
+            started_at_ms=attempt.started_at_ms,
+            task_arn=attempt.task_arn,
         )
 
     def next_version(self, **changes: object) -> "Job":

@@ -181,4 +181,4 @@ def _settle_blocked(plan: Plan, ports: Ports) -> None:
         )
     window_full = [q for q, b in plan.blocked.items() if b.why is Why.STARTING_WINDOW_FULL]
     if window_full:
-        ports.messages.send_wakes_later(window_full[:1], WINDOW_DELAY_SECONDS)
+        ports.messages.send_wakes_later(window_full, WINDOW_DELAY_SECONDS)

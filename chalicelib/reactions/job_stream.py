@@ -7,6 +7,7 @@ repeat. A record that cannot be read is reported by its number; the ones before 
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from chalicelib.aws.messages import DELAY_LIMIT_SECONDS
@@ -24,7 +25,7 @@ from chalicelib.core.consequences import (
 )
 from chalicelib.observe import logger
 from chalicelib.reactions.launching import launch
-from chalicelib.reactions.neighbours import neighbours_of
+from chalicelib.reactions.neighbours import all_queues
 from chalicelib.reactions.publishing import publish
 from chalicelib.reactions.stopping import stop
 from chalicelib.store.codec import job_of_image
@@ -37,10 +38,9 @@ BatchAnswer = dict[str, list[dict[str, str]]]
 
 def on_records(records: Sequence[Mapping[str, Any]], ports: Ports) -> BatchAnswer:
     """React to a batch of stream records; answers in the form of ReportBatchItemFailures."""
-    ports.connection  # noqa: B018  (binds the models that decode the images)
     effects: list[Effect] = []
     unread: list[dict[str, str]] = []
-    cause = ""
+    cause: list[str] = []
     for record in records:
         try:
             change = record["dynamodb"]
@@ -52,8 +52,10 @@ def on_records(records: Sequence[Mapping[str, Any]], ports: Ports) -> BatchAnswe
             unread.append({"itemIdentifier": record["dynamodb"]["SequenceNumber"]})
             break
         effects.extend(seen)
-        cause = cause or str(record["eventID"])
-    _perform(effects, cause, ports)
+        cause.append(str(record["eventID"]))
+    # What was handled names the wakes of this batch: a repeated delivery wakes nobody twice, and
+    # one that brings a new record along does.
+    _perform(effects, "".join(cause[:1] + cause[-1:]), ports)
     return {"batchItemFailures": unread}
 
 
@@ -63,10 +65,9 @@ def _perform(effects: Sequence[Effect], cause: str, ports: Ports) -> None:
     if launches:
         launch(launches, ports)
     wakes = {effect.queue for effect in effects if isinstance(effect, Wake)}
-    freed = {effect.queue for effect in effects if isinstance(effect, CapacityFreed)} - wakes
-    wakes |= {queue for queue in freed if _anything_waits(queue, ports)}
+    freed = {effect.environment for effect in effects if isinstance(effect, CapacityFreed)}
+    wakes |= _waiting_for(freed, wakes, ports)
     if wakes:
-        # The first record's id names this batch: a repeated delivery wakes nobody twice.
         ports.messages.send_wakes(wakes, hashlib.sha256(cause.encode()).hexdigest()[:32])
     later = {effect.queue for effect in effects if isinstance(effect, WakeLater)} - wakes
     if later:
@@ -83,12 +84,19 @@ def _perform(effects: Sequence[Effect], cause: str, ports: Ports) -> None:
             ports.jobs.forget(effect.job_id)
 
 
-def _anything_waits(queue: str, ports: Ports) -> bool:
-    """Whether room freed by a job of `queue` can be of use: one strong read instead of a wake.
+def _waiting_for(freed: set[str], woken: set[str], ports: Ports) -> set[str]:
+    """A queue for each freed environment that has work for it: a strong read instead of a wake.
 
     No wake is lost by looking: a ready row written after this read comes with a wake of its own.
+    One queue is enough, because it is planned together with all that share the environment.
     """
-    return any(ports.lanes.has_work(name) for name in neighbours_of(queue, ports))
+    found: set[str] = set()
+    queues = all_queues(ports) if freed else ()
+    for environment in freed:
+        users = {queue.name for queue in queues if environment in queue.environments}
+        if not users & (woken | found):
+            found.update(islice((name for name in sorted(users) if ports.lanes.has_work(name)), 1))
+    return found
 
 
 def _watch(effects: Sequence[WatchDeadline], ports: Ports) -> None:

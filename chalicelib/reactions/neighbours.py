@@ -31,10 +31,15 @@ def environments_of(queue: Resource) -> tuple[str, ...]:
 
 
 def neighbourhood(queues: tuple[Queue, ...], name: str) -> tuple[Queue, ...]:
-    """The queue of that name and all that share an environment with it; none if it is gone."""
-    shared = {env for queue in queues if queue.name == name for env in queue.environments}
-    return tuple(queue for queue in queues if shared.intersection(queue.environments))
+    """The queue of that name and all that share an environment with it, or with one that does.
 
-
-def neighbours_of(name: str, ports: Ports) -> tuple[str, ...]:
-    return tuple(queue.name for queue in neighbourhood(all_queues(ports), name))
+    Nothing if the queue is gone. The relation is followed to its end: a plan that places a job on
+    an environment must know of every queue that has a higher claim to it.
+    """
+    found = {queue.name for queue in queues if queue.name == name}
+    while True:
+        shared = {env for queue in queues if queue.name in found for env in queue.environments}
+        wider = {queue.name for queue in queues if shared.intersection(queue.environments)} | found
+        if wider == found:
+            return tuple(queue for queue in queues if queue.name in found)
+        found = wider

@@ -39,7 +39,6 @@ class ChangedMeanwhileError(Exception):
 
 def on_catalog_records(records: Sequence[Mapping[str, Any]], ports: Ports) -> BatchAnswer:
     """React to the catalog's stream; answers in the form of ReportBatchItemFailures."""
-    ports.connection  # noqa: B018  (binds the models that decode the images)
     for record in records:
         change = record["dynamodb"]
         try:

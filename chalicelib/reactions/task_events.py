@@ -96,7 +96,7 @@ def _apply_once(reports: Sequence[Report], ports: Ports) -> list[Report]:
         if decision.label is Label.STRAY_TASK:
             _stop_stray(report, ports)
         if report.event.kind is EventKind.DEADLINE and decision.job is job:
-            _come_back(job, report.event.at_ms, ports)
+            _come_back(job, report.event, ports)
         latest[job.job_id] = decision.job
     moves = [
         # However many reports of a job came together, they make one write of one version.
@@ -133,10 +133,10 @@ def _stop_stray(report: Report, ports: Ports) -> None:
         ports.ecs.stop_task(report.cluster, report.event.task_arn, "Given up by Batchyard")
 
 
-def _come_back(job: Job, now_ms: int, ports: Ports) -> None:
+def _come_back(job: Job, event: Event, ports: Ports) -> None:
     """A deadline message that came early is sent again for the rest of the time."""
-    if job.deadline_ms is None or job.stop_cause is not None:
+    if job.deadline_ms is None or job.stop_cause is not None or event.fence != job.fence:
         return
-    left_ms = job.deadline_ms - now_ms
+    left_ms = job.deadline_ms - event.at_ms
     if 0 < left_ms <= DELAY_LIMIT_SECONDS * 1000:
         ports.messages.send_deadlines([(job.fence, -(-left_ms // 1000))])

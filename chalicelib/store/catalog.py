@@ -11,11 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pynamodb.connection import Connection
-from pynamodb.exceptions import DeleteError, PutError
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.store.tables import CatalogRow
-from chalicelib.store.transactions import Action, Pause, transact
+from chalicelib.store.transactions import Action, Pause, transact, write_alone
 
 COMPUTE_ENVIRONMENT = "compute-environment"
 JOB_QUEUE = "job-queue"
@@ -98,11 +97,8 @@ class Catalog:
 
     def put(self, resource: Resource, *, replacing: Resource | None) -> bool:
         """Write `resource` in place of what was read; False if that has changed meanwhile."""
-        try:
-            row_of_resource(resource).save(condition=_unchanged(replacing))
-        except PutError as error:
-            return _refused(error)
-        return True
+        row = row_of_resource(resource)
+        return write_alone(lambda: row.save(condition=_unchanged(replacing)), self._pause)
 
     def put_linked(
         self,
@@ -132,11 +128,8 @@ class Catalog:
 
     def remove(self, resource: Resource) -> bool:
         """Delete what was read; False if it has changed meanwhile."""
-        try:
-            CatalogRow(resource.kind, resource.name).delete(condition=_unchanged(resource))
-        except DeleteError as error:
-            return _refused(error)
-        return True
+        row = CatalogRow(resource.kind, resource.name)
+        return write_alone(lambda: row.delete(condition=_unchanged(resource)), self._pause)
 
 
 def _unchanged(replacing: Resource | None) -> Any:
@@ -170,12 +163,6 @@ def _link(environment: str, amount: int) -> Action:
         )
 
     return action
-
-
-def _refused(error: PutError | DeleteError) -> bool:
-    if error.cause_response_code == "ConditionalCheckFailedException":
-        return False
-    raise error
 
 
 def row_of_resource(resource: Resource) -> CatalogRow:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pynamodb.connection import Connection
-from pynamodb.exceptions import PutError
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.core.consequences import CapacityChange, capacity_change_of
@@ -21,7 +20,7 @@ from chalicelib.core.states import JobStatus
 from chalicelib.store.codec import job_of_row, ready_row_of, row_of_job
 from chalicelib.store.lanes import capacity_action, record_started
 from chalicelib.store.tables import JobRow, ReadyRow, SpecRow
-from chalicelib.store.transactions import ACTIONS_LIMIT, Action, Pause, transact
+from chalicelib.store.transactions import ACTIONS_LIMIT, Action, Pause, transact, write_alone
 
 SPEC_PART = "spec"
 
@@ -110,13 +109,8 @@ class JobStore:
 
     def _put_alone(self, move: Move) -> bool:
         """A move that touches no other row needs no transaction, which would cost twice."""
-        try:
-            row_of_job(move.new, self._retention_seconds).save(condition=_unchanged(move.old))
-        except PutError as error:
-            if error.cause_response_code == "ConditionalCheckFailedException":
-                return False
-            raise
-        return True
+        row = row_of_job(move.new, self._retention_seconds)
+        return write_alone(lambda: row.save(condition=_unchanged(move.old)), self._pause)
 
     def _record_started(self, moves: Iterable[Move]) -> None:
         """Free the launch window of tasks that run now.
@@ -125,7 +119,7 @@ class JobStore:
         in between leaves the figure too high until the sweeper counts anew.
         """
         for change in _capacity_changes(moves).values():
-            record_started(change)
+            record_started(change, self._pause)
 
     def _commit_group(self, group: Sequence[Move], rooms: Mapping[str, Room]) -> tuple[Move, ...]:
         remaining = list(group)
@@ -196,10 +190,12 @@ class JobStore:
         rows = JobRow.by_status.query(f"{queue}#{status}", limit=limit)
         return tuple(job_of_row(row) for row in rows)
 
-    def put_tags(self, job_id: str, tags: Mapping[str, str]) -> None:
-        """Replace the job's tags. The condition keeps an expired job's spec from coming back."""
-        SpecRow(job_id, SPEC_PART).update(
-            actions=[SpecRow.tags.set(dict(tags))], condition=SpecRow.root.exists()
+    def put_tags(self, job_id: str, tags: Mapping[str, str]) -> bool:
+        """Replace the job's tags; False if the job has expired, whose spec must not come back."""
+        row = SpecRow(job_id, SPEC_PART)
+        action = SpecRow.tags.set(dict(tags))
+        return write_alone(
+            lambda: row.update(actions=[action], condition=SpecRow.root.exists()), self._pause
         )
 
     def forget(self, job_id: str) -> None:

@@ -7,7 +7,6 @@ and keeps the figures of capacity, strongly consistent both.
 from collections.abc import Iterable
 
 from pynamodb.connection import Connection
-from pynamodb.exceptions import DeleteError, PutError
 from pynamodb.expressions.update import Action as UpdateAction
 from pynamodb.transactions import TransactWrite
 
@@ -16,7 +15,7 @@ from chalicelib.core.job import FIFO_SHARE, Ready
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.store.codec import lane_of, ready_of_row, ready_row_of
 from chalicelib.store.tables import CapacityRow, ReadyRow
-from chalicelib.store.transactions import Action
+from chalicelib.store.transactions import Action, Pause, write_alone
 
 CAPACITY_LANE = "capacity"
 
@@ -27,8 +26,9 @@ class LaneStore:
     Takes the connection because the models must be bound to their tables before any use.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, pause: Pause) -> None:
         self._connection = connection
+        self._pause = pause
 
     def heads(self, queue: str, limit: int) -> tuple[Ready, ...]:
         """The first `limit` ready rows of the queue's lane, in rank order."""
@@ -61,19 +61,14 @@ class LaneStore:
             tasks=counted.tasks,
             starting=counted.starting,
         )
-        try:
-            row.save(condition=unchanged)
-        except PutError as error:
-            return _refused(error)
-        return True
+        return write_alone(lambda: row.save(condition=unchanged), self._pause)
 
     def drop_ready(self, ready: Ready) -> bool:
         """Delete a ready row whose job is not RUNNABLE; False if it is another's by now."""
-        try:
-            ready_row_of(ready).delete(condition=ReadyRow.job_id == ready.job_id)
-        except DeleteError as error:
-            return _refused(error)
-        return True
+        row = ready_row_of(ready)
+        return write_alone(
+            lambda: row.delete(condition=ReadyRow.job_id == ready.job_id), self._pause
+        )
 
 
 def capacity_action(
@@ -101,10 +96,11 @@ def capacity_action(
     return action
 
 
-def record_started(change: CapacityChange) -> None:
+def record_started(change: CapacityChange, pause: Pause) -> None:
     """Apply a change of the launch window alone."""
     # Unconditional because an addition commutes; the job's own write fences how often it is made.
-    CapacityRow(CAPACITY_LANE, change.environment).update(actions=_additions(change))
+    row = CapacityRow(CAPACITY_LANE, change.environment)
+    write_alone(lambda: row.update(actions=_additions(change)), pause)
 
 
 def _additions(change: CapacityChange) -> list[UpdateAction]:
@@ -114,12 +110,6 @@ def _additions(change: CapacityChange) -> list[UpdateAction]:
         (CapacityRow.starting, change.starting),
     )
     return [attribute.add(amount) for attribute, amount in additions if amount]
-
-
-def _refused(error: PutError | DeleteError) -> bool:
-    if error.cause_response_code == "ConditionalCheckFailedException":
-        return False
-    raise error
 
 
 def _capacity_of_row(row: CapacityRow) -> Capacity:

@@ -7,7 +7,7 @@ another one touches an item at this moment (contention, worth another try after 
 from collections.abc import Callable, Sequence
 
 from pynamodb.connection import Connection
-from pynamodb.exceptions import TransactWriteError
+from pynamodb.exceptions import PynamoDBException, TransactWriteError
 from pynamodb.transactions import TransactWrite
 
 ACTIONS_LIMIT = 100  # DynamoDB's limit on the actions of one transaction
@@ -19,6 +19,39 @@ Pause = Callable[[int], None]
 
 class ContentionError(Exception):
     """Others kept writing the same items through every try; the caller may come back later."""
+
+
+_THROTTLED = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ThrottlingException",
+        "TransactionInProgressException",
+    }
+)
+
+
+def is_overload(error: BaseException) -> bool:
+    """Whether DynamoDB, or contention, asks to come back later."""
+    if isinstance(error, ContentionError):
+        return True
+    return isinstance(error, PynamoDBException) and error.cause_response_code in _THROTTLED
+
+
+def write_alone(write: Callable[[], object], pause: Pause) -> bool:
+    """One conditional write outside a transaction; False when its condition does not hold."""
+    for number in range(1, CONTENTION_TRIES + 1):
+        try:
+            write()
+        except PynamoDBException as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                return False
+            if error.cause_response_code != "TransactionConflictException":
+                raise
+            pause(number)  # a transaction is writing the same item at this moment
+        else:
+            return True
+    raise ContentionError(f"1 write, {CONTENTION_TRIES} tries")
 
 
 def transact(connection: Connection, actions: Sequence[Action], pause: Pause) -> tuple[int, ...]:

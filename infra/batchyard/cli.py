@@ -25,6 +25,9 @@ app = typer.Typer(
 )
 
 StateDirOption = Annotated[Path, typer.Option("--state-dir", help="Where a local cloud lives.")]
+StackOption = Annotated[
+    str | None, typer.Option("--stack", help="A stack in the account instead of a local cloud.")
+]
 
 
 @app.command()
@@ -135,6 +138,77 @@ def template() -> None:
     except Exception as error:
         _fail(error)
     print(json.dumps(made, indent=2))
+
+
+@app.command()
+def logs(
+    job: Annotated[str, typer.Argument(help="Id or ARN of the job.")],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Until the job ends.")] = False,
+    attempt: Annotated[int | None, typer.Option(help="Of this attempt only.")] = None,
+    state_dir: StateDirOption = DEFAULT_STATE_DIR,
+    stack: StackOption = None,
+) -> None:
+    """Print what a job has written; with --follow, as it writes it."""
+    from batchyard import clients, follow_view
+
+    try:
+        reach = clients.connect(state_dir, stack)
+        follow_view.print_log(reach, job, follow=follow, attempt=attempt, say=_say)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        _fail(error)
+
+
+@app.command()
+def watch(
+    name: Annotated[str, typer.Argument(metavar="JOB|QUEUE", help="By name, id or ARN.")],
+    until_idle: Annotated[
+        bool, typer.Option("--until-idle", help="Leave a queue when nothing is in flight.")
+    ] = False,
+    state_dir: StateDirOption = DEFAULT_STATE_DIR,
+    stack: StackOption = None,
+) -> None:
+    """Watch a job until it ends (exit code 0 if it succeeded, 1 if not), or a queue."""
+    from batchyard import clients, follow_view
+
+    try:
+        succeeded = follow_view.watch(
+            clients.connect(state_dir, stack), name, until_idle=until_idle
+        )
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        _fail(error)
+    sys.exit(0 if succeeded else 1)
+
+
+@app.command()
+def demo() -> None:
+    """Run real jobs on a local cloud of their own, show the results, and remove it all."""
+    from batchyard import demo as demonstration
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        demonstration.run(say=_say, report=_report_failure)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        _fail(error)
+
+
+@app.command()
+def bench() -> None:
+    """Measure latency, throughput and the price of a job on a local cloud of its own."""
+    from batchyard import bench as benchmark
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        benchmark.run(say=_say, report=_report_failure)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        _fail(error)
 
 
 def _name_and_value(text: str) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from batchyard.template import with_code_at
 
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 JOB_LOG_GROUP = "/aws/batch/job"
+FIRST_POLL_SECONDS = 0.1
 LONGEST_POLL_SECONDS = 2.0
 # A first deployment that failed leaves a stack that can only be deleted.
 DEAD_ON_ARRIVAL = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"}
@@ -30,7 +31,8 @@ class Session(Protocol):
     @property
     def region_name(self) -> str: ...
 
-    def client(self, service_name: Any, /) -> Any: ...
+    @property
+    def client(self) -> Callable[..., Any]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +212,7 @@ def _delete(cloudformation: Any, stack_name: str, report: Report) -> None:
 def _follow(cloudformation: Any, stack_name: str, seen: set[str], report: Report) -> dict[str, Any]:
     """Report what happens until the stack has come to rest; return how it is then."""
     failures: list[StackEvent] = []
-    pause_seconds = 0.1
+    pause_seconds = FIRST_POLL_SECONDS
     while True:
         stack = _find_stack(cloudformation, stack_name)
         for raw in reversed(list(_news(cloudformation, stack_name, seen))):

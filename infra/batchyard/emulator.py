@@ -71,10 +71,8 @@ def install() -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         # Our own pip installs into it: nothing in there ever needs one.
         run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
-        run(
-            [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
-            + ["--require-hashes", "--no-deps", "-r", str(lock)]
-        )
+        pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+        run([*pip, "--require-hashes", "--no-deps", "-r", str(lock)])
         complete.touch()
     return python
 
@@ -121,10 +119,15 @@ def answers(port: int) -> bool:
         probe.settimeout(1)
         if probe.connect_ex((HOST, port)) != 0:
             return False
+    import botocore.config
     import botocore.exceptions
 
+    # Whoever listens without a word is not waited for.
+    impatient = botocore.config.Config(
+        connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2}
+    )
     try:
-        local_session(port).client("sts").get_caller_identity()
+        local_session(port).client("sts", config=impatient).get_caller_identity()
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
         raise EmulatorError(
             f"Port {port} is taken by something that is no AWS emulator ({error}). "

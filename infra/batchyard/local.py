@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from batchyard import emulator, processes
-from batchyard.processes import Mark
 from batchyard.deploy import Report, deploy
 from batchyard.package import held, make_package
 from batchyard.paths import REPOSITORY, StateDir
+from batchyard.processes import Mark
 
 STACK_NAME = "batchyard"
 # The agent first: it stops the jobs' own processes, and reports to the emulator while it can.

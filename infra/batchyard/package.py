@@ -78,10 +78,10 @@ def make_template(build: Path, *, source: Path = REPOSITORY) -> Template:
     (project / "requirements.txt").touch()
     ours = load_stack(STACK, source / "statemachines")
     (build / "stack.json").write_text(json.dumps(ours))
+    chalice = [sys.executable, "-c", "import sys, chalice.cli; sys.exit(chalice.cli.main())"]
+    merging = ["--merge-template", str(build / "stack.json")]
     run(
-        [sys.executable, "-c", "import sys, chalice.cli; sys.exit(chalice.cli.main())"]
-        + ["package", "--stage", "main", "--merge-template", str(build / "stack.json")]
-        + [str(build / "out")],
+        [*chalice, "package", "--stage", "main", *merging, str(build / "out")],
         cwd=project,
         # Chalice asks for a region before it looks whether it needs one.
         env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1"},

@@ -4,6 +4,7 @@ A process is known by its id and its start time, because ids are used again. Eac
 of its own; stopping it stops the group, so that what it started goes with it.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -83,10 +84,8 @@ def _group_left(mark: Mark) -> bool:
 
 
 def _send(function: Callable[[int, int], None], target: int, sign: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         function(target, sign)
-    except ProcessLookupError:
-        pass
 
 
 def _wait(done: Callable[[], bool], patience_seconds: float) -> None:

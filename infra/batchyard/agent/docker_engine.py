@@ -197,9 +197,9 @@ class DockerRuntime:
         stream = self._engine.attach_socket(
             container_id, params={"stdout": 1, "stderr": 1, "stream": 1}
         )
-        # A descriptor of our own: the client's objects close theirs when they are collected.
-        fd = os.dup(stream.fileno())
-        stream.close()
+        # The descriptor becomes ours: the client's own objects close theirs whenever they are
+        # collected, and would leave the connection open until then.
+        fd: int = stream._sock.detach()
         os.set_blocking(fd, False)
         return _Container(id=container_id, request=request, fd=fd, decoder=FrameDecoder(tty=tty))
 

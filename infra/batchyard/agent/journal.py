@@ -45,7 +45,7 @@ class Journal:
         """Create or replace the task's entry."""
         path = self._path(entry.task_id)
         partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(asdict(entry)))
+        partial.write_text(json.dumps(_encode(entry)))
         os.replace(partial, path)
 
     def forget(self, task_id: str) -> None:
@@ -64,6 +64,16 @@ class Journal:
 
     def _path(self, task_id: str) -> Path:
         return self._directory / f"{task_id}.json"
+
+
+def _encode(entry: JournalEntry) -> Json:
+    # Not `asdict` for the whole: that would copy the task's record, the bulk of it, each time.
+    return {
+        "task": entry.task,
+        "containers": [asdict(container) for container in entry.containers],
+        "started_at_ms": entry.started_at_ms,
+        "final_event": entry.final_event,
+    }
 
 
 def _decode(raw: Json) -> JournalEntry:

@@ -104,10 +104,9 @@ def _all_pids() -> Iterable[int]:
 
 
 def _own_children() -> Iterable[int]:
-    found: list[int] = []
-    for children in _PROC.glob("self/task/*/children"):
-        try:
-            found.extend(int(word) for word in children.read_text().split())
-        except OSError:
-            continue
-    return found
+    """Children of the main thread: the kernel gives orphans to the first thread alive."""
+    own = os.getpid()
+    try:
+        return [int(word) for word in (_PROC / f"{own}/task/{own}/children").read_text().split()]
+    except OSError:
+        return []

@@ -1,8 +1,8 @@
 """Telling the world: task events to SQS, ends of tasks to ECS.
 
-Owns: two threads, each with one queue, in order, trying until it works or the agent ends.
-`EventSender` sends events in batches of ten; `TaskCloser` has ECS record an end, after its
-event was sent. It must not know tasks: what follows a success is a callback.
+Owns: the threads that try until it works or the agent ends. `EventSender` sends events in
+order, in batches of ten, from one thread; `TaskCloser` has ECS record ends, after their
+events were sent, from two. It must not know tasks: what follows a success is a callback.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ _BATCH_MESSAGES = 10
 _BATCH_BYTES = 256 * 1024
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
+_CLOSER_THREADS = 2
+"""StopTask takes one task a call, so one thread alone could not keep up with a busy agent."""
 
 
 class QueuePort(Protocol):
@@ -86,6 +88,9 @@ class EventSender:
                 first = self._queue.get_nowait()
             except queue.Empty:
                 break
+            if first is None:
+                # The sign to end must be met again, by the next call, with nothing before it.
+                self._queue.put(None)
         return batch
 
     def _unsent(self, batch: list[_Outgoing]) -> list[_Outgoing]:
@@ -116,22 +121,28 @@ class TaskCloser:
         self._ecs = ecs
         self._queue: queue.SimpleQueue[_Closing | None] = queue.SimpleQueue()
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="closer", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._run, name="closer", daemon=True)
+            for _ in range(_CLOSER_THREADS)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def put(
         self, cluster_arn: str, task_arn: str, reason: str, on_closed: Callable[[], None]
     ) -> None:
-        """Queue an end; `on_closed` is called in the closer's thread once ECS has it."""
+        """Queue an end; `on_closed` is called in one of the closer's threads once ECS has it."""
         self._queue.put(
             _Closing(cluster_arn=cluster_arn, task_arn=task_arn, reason=reason, on_closed=on_closed)
         )
 
     def close(self) -> None:
-        """Do what is queued, without retries, and end the thread."""
+        """Do what is queued, without retries, and end the threads."""
         self._closing.set()
-        self._queue.put(None)
-        self._thread.join(timeout=5)
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join(timeout=5)
 
     def _run(self) -> None:
         while (task := self._queue.get()) is not None:

@@ -1,0 +1,51 @@
+"""Clients for our own verbs, made from the variables that `batchyard env` prints for others.
+
+Nothing is put into this process's environment, so one process may talk to several stacks.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.session
+
+from batchyard import environment
+
+DEFAULT_LOG_GROUP = "/aws/batch/job"
+
+
+class Clients:
+    """The AWS services as the given variables reach them; each client is made once."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+        local_key = values.get("AWS_ACCESS_KEY_ID")
+        # A profile of the caller's has no say where the credentials are given.
+        no_profile = {"profile": (None, None, None, None)} if local_key else None
+        core = botocore.session.Session(session_vars=no_profile)
+        core.set_config_variable("data_path", values["AWS_DATA_PATH"])
+        self._session: Any = boto3.Session(
+            aws_access_key_id=local_key,
+            aws_secret_access_key=values.get("AWS_SECRET_ACCESS_KEY"),
+            region_name=values["AWS_REGION"],
+            botocore_session=core,
+        )
+        self._made: dict[str, Any] = {}
+
+    def __call__(self, service: str) -> Any:
+        """The client of a service, by boto3's name for it."""
+        if service not in self._made:
+            endpoint_url = self._values.get(
+                f"AWS_ENDPOINT_URL_{service.upper()}", self._values.get("AWS_ENDPOINT_URL")
+            )
+            self._made[service] = self._session.client(service, endpoint_url=endpoint_url)
+        return self._made[service]
+
+
+def connect(state_dir: Path, stack: str | None = None) -> Clients:
+    """Clients for the local cloud of this state dir, or for a stack in the caller's account."""
+    if stack is None:
+        return Clients(environment.variables(state_dir))
+    ambient: Any = boto3.Session()  # its types name every service, the protocol names none
+    return Clients(environment.variables_of_stack(ambient, stack))

@@ -1,0 +1,1 @@
+"""The tests of Batchyard, mirrored on the code path by path."""

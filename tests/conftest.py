@@ -1,0 +1,25 @@
+"""What every test may use: a World, and one profile for all that Hypothesis makes up."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.support.world import World, world
+
+# Deterministic, so that a red gate is red for everyone; the machine's pace is no failure.
+settings.register_profile(
+    "gate",
+    derandomize=True,
+    deadline=None,
+    max_examples=100,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("gate")
+
+
+@pytest.fixture(name="world")
+def make_world() -> Iterator[World]:
+    """A stack of its own for one test, which must leave nothing unhandled."""
+    with world() as made:
+        yield made

@@ -1,0 +1,1 @@
+"""Tests that need a container engine; `engine.sh` runs them beside one of its own."""

@@ -1,0 +1,1 @@
+"""Tests on the packaged stack in the local cloud."""

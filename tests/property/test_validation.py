@@ -1,0 +1,112 @@
+"""The rules of meaning over anything that fits the model: an answer, never another exception."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chalicelib.api import contract
+from chalicelib.core.errors import BatchError
+from chalicelib.core.validation import compute_environment, job_queue
+from chalicelib.core.validation.job_definition import validate_register
+from chalicelib.core.validation.submit import merge_submission, resource_needs, validate_submission
+from tests.property.shapes import requests
+
+# Shapes of this size are slow to draw, and what they are drawn for is breadth.
+ROOMY = settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+ENVIRONMENT = {
+    "type": "MANAGED",
+    "computeResources": {
+        "type": "FARGATE",
+        "maxvCpus": 1,
+        "subnets": ["subnet-1"],
+        "securityGroupIds": ["sg-1"],
+    },
+}
+QUEUE = {"jobQueueName": "queue", "priority": 1, "state": "ENABLED"}
+
+RULES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "RegisterJobDefinition": validate_register,
+    "SubmitJob": validate_submission,
+    "CreateComputeEnvironment": compute_environment.validate_create,
+    "UpdateComputeEnvironment": lambda request: compute_environment.validate_update(
+        ENVIRONMENT, request
+    ),
+    "CreateJobQueue": job_queue.validate_create,
+    "UpdateJobQueue": lambda request: job_queue.validate_update(QUEUE, request),
+}
+
+
+def drawn(name: str) -> st.SearchStrategy[dict[str, Any]]:
+    return requests(contract.service_model().operation_model(name).input_shape)
+
+
+def renamed(request: dict[str, Any]) -> dict[str, Any]:
+    """The request with a name that passes, so that the rules behind the name are reached."""
+    names = ("jobDefinitionName", "jobName", "computeEnvironmentName", "jobQueueName")
+    return request | {name: "name" for name in names if name in request}
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+@ROOMY
+@given(data=st.data())
+def test_every_request_is_accepted_or_refused(name: str, data: st.DataObject) -> None:
+    request = renamed(data.draw(drawn(name)))
+    with contextlib.suppress(BatchError):
+        RULES[name](request)
+
+
+def definitions() -> st.SearchStrategy[dict[str, Any]]:
+    """Definitions that pass, with a command and an environment of any content."""
+    text = st.text("aR:ef_", max_size=6)
+    named = st.fixed_dictionaries({"name": st.sampled_from("ABC"), "value": text})
+    container = st.fixed_dictionaries(
+        {
+            "image": st.just("busybox"),
+            "resourceRequirements": st.just(
+                [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "4"}]
+            ),
+        },
+        optional={
+            "command": st.lists(text, max_size=3),
+            "environment": st.lists(named, max_size=3),
+        },
+    )
+    return st.fixed_dictionaries(
+        {
+            "jobDefinitionName": st.just("definition"),
+            "type": st.just("container"),
+            "containerProperties": container,
+        }
+    ).map(validate_register)
+
+
+@ROOMY
+@given(definition=definitions(), request=drawn("SubmitJob"))
+def test_every_submission_makes_a_job_or_is_refused(
+    definition: dict[str, Any], request: dict[str, Any]
+) -> None:
+    with contextlib.suppress(BatchError):
+        job = merge_submission(definition, renamed(request))
+        assert resource_needs(job).vcpus >= 1
+        assert resource_needs(job).memory_mib >= 4
+        names = [variable["name"] for variable in job["container"]["environment"]]
+        assert len(set(names)) == len(names)
+
+
+@settings(deadline=None)
+@given(definition=definitions())
+def test_a_definition_that_was_described_can_be_registered_again(
+    definition: dict[str, Any],
+) -> None:
+    assert validate_register(definition) == definition

@@ -1,0 +1,1 @@
+"""What the tests are made with: one process that stands in for the deployed stack."""

@@ -1,0 +1,186 @@
+"""A small interpreter of Amazon States Language, enough to carry out the machines of this stack.
+
+Pass, Task, Choice, Map, Wait, Succeed and Fail, with paths, retries and catches. An execution is
+resumed by its owner: it yields the seconds that it would wait for, and remembers every state that
+it entered. A state or member that it does not know is an error, never skipped.
+"""
+
+import re
+from collections.abc import Callable, Generator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+Invoke = Callable[[str, Any], Any]  # (resource, parameters) -> result; raises TaskError
+Steps = Generator[float, None, Any]
+
+_KNOWN_MEMBERS = {
+    "Type", "Comment", "Next", "End", "Resource", "Parameters", "InputPath", "ResultPath",
+    "ResultSelector", "OutputPath", "TimeoutSeconds", "Retry", "Catch", "Choices", "Default",
+    "ItemsPath", "MaxConcurrency", "ItemProcessor", "Seconds", "Result", "Error", "Cause",
+}  # fmt: skip
+
+
+class TaskError(Exception):
+    """A task that failed, with the name that Retry and Catch go by."""
+
+    def __init__(self, error: str, cause: str) -> None:
+        super().__init__(f"{error}: {cause}")
+        self.error, self.cause = error, cause
+
+
+@dataclass(slots=True, kw_only=True)
+class Execution:
+    """One run of a machine; `entered` and `handled` tell what of the machine it came by."""
+
+    definition: Mapping[str, Any]
+    invoke: Invoke
+    entered: list[str] = field(default_factory=list)
+    handled: set[str] = field(default_factory=set)  # "<state> retry" and "<state> catch"
+
+    def run(self, given: Any) -> Steps:
+        """The steps of the execution; its value is the output, TaskError is its failure."""
+        return self._run_states(self.definition, deepcopy(given))
+
+    def _run_states(self, machine: Mapping[str, Any], data: Any) -> Steps:
+        name = machine["StartAt"]
+        while True:
+            state = machine["States"][name]
+            assert state.keys() <= _KNOWN_MEMBERS, f"{name}: {state.keys() - _KNOWN_MEMBERS}"
+            self.entered.append(name)
+            follower, data = yield from self._run_state(name, state, data)
+            if follower is None:
+                return data
+            name = follower
+
+    def _run_state(self, name: str, state: Mapping[str, Any], data: Any) -> Steps:
+        """(the next state or None, its input)."""
+        match state["Type"]:
+            case "Choice":
+                return _chosen(state, data), data
+            case "Wait":
+                yield float(state["Seconds"])
+                return _after(state), data
+            case "Succeed":
+                return None, data
+            case "Fail":
+                raise TaskError(state["Error"], state["Cause"])
+            case "Pass":
+                return _after(state), _put(data, state, state.get("Result", data))
+            case "Task" | "Map":
+                return (yield from self._worked(name, state, data))
+            case other:
+                raise AssertionError(f"{name} is a {other}")
+
+    def _worked(self, name: str, state: Mapping[str, Any], data: Any) -> Steps:
+        tries: dict[int, int] = {}
+        while True:
+            try:
+                result = yield from self._result(state, data)
+            except TaskError as error:
+                rule = _retrier(state, error, tries)
+                if rule is not None:
+                    self.handled.add(f"{name} retry")
+                    yield rule
+                    continue
+                catcher = _matching(state.get("Catch", []), error)
+                if catcher is None:
+                    raise
+                self.handled.add(f"{name} catch")
+                failure = {"Error": error.error, "Cause": error.cause}
+                return catcher["Next"], _put(data, catcher, failure)
+            if "ResultSelector" in state:
+                result = _parameters(state["ResultSelector"], result)
+            return _after(state), _put(data, state, result)
+
+    def _result(self, state: Mapping[str, Any], data: Any) -> Steps:
+        given = _at(data, state.get("InputPath", "$"))
+        if state["Type"] == "Task":
+            parameters = _parameters(state["Parameters"], given) if "Parameters" in state else given
+            return self.invoke(state["Resource"], parameters)
+        results = []
+        for item in _at(given, state["ItemsPath"]):
+            result = yield from self._run_states(state["ItemProcessor"], deepcopy(item))
+            results.append(result)
+        return results
+
+
+def _after(state: Mapping[str, Any]) -> str | None:
+    return None if state.get("End") else str(state["Next"])
+
+
+def _put(data: Any, state: Mapping[str, Any], result: Any) -> Any:
+    """`data` with the state's result where ResultPath says, cut down to OutputPath."""
+    path = state.get("ResultPath", "$")
+    if path == "$":
+        data = result
+    elif path is not None:
+        key = re.fullmatch(r"\$\.(\w+)", path)
+        assert key is not None, f"ResultPath {path}"
+        data = {**data, key[1]: result}
+    output = state.get("OutputPath", "$")
+    return {} if output is None else _at(data, output)
+
+
+def _parameters(template: Any, data: Any) -> Any:
+    if isinstance(template, list):
+        return [_parameters(item, data) for item in template]
+    if not isinstance(template, Mapping):
+        return template
+    return {
+        key.removesuffix(".$"): _at(data, value) if key.endswith(".$") else _parameters(value, data)
+        for key, value in template.items()
+    }
+
+
+def _at(data: Any, path: str) -> Any:
+    """The value at a path such as `$.result.Failures[0].Reason`."""
+    for key, index in re.findall(r"\.(\w+)|\[(\d+)\]", path):
+        try:
+            data = data[key] if key else data[int(index)]
+        except (KeyError, IndexError, TypeError):
+            raise TaskError("States.Runtime", f"nothing at {path}") from None
+    return data
+
+
+def _chosen(state: Mapping[str, Any], data: Any) -> str:
+    for choice in state["Choices"]:
+        if _holds(choice, data):
+            return str(choice["Next"])
+    return str(state["Default"])
+
+
+def _holds(rule: Mapping[str, Any], data: Any) -> bool:
+    if "And" in rule:
+        return all(_holds(part, data) for part in rule["And"])
+    if "IsPresent" in rule:
+        try:
+            _at(data, rule["Variable"])
+        except TaskError:
+            return not rule["IsPresent"]
+        return bool(rule["IsPresent"])
+    value = _at(data, rule["Variable"])
+    wanted = [rule[name] for name in ("StringEquals", "NumericEquals") if name in rule]
+    assert len(wanted) == 1, f"a comparison that is not known: {rule}"
+    return bool(value == wanted[0])
+
+
+def _matching(rules: list[Any], error: TaskError) -> Any:
+    """The first rule for this error. States.ALL does not hold for States.Runtime."""
+    for rule in rules:
+        names = rule["ErrorEquals"]
+        if error.error in names or ("States.ALL" in names and error.error != "States.Runtime"):
+            return rule
+    return None
+
+
+def _retrier(state: Mapping[str, Any], error: TaskError, tries: dict[int, int]) -> float | None:
+    """The seconds to wait before another try, or None when there is none."""
+    rule = _matching(state.get("Retry", []), error)
+    if rule is None:
+        return None
+    number = tries[id(rule)] = tries.get(id(rule), 0) + 1
+    if number > rule.get("MaxAttempts", 3):
+        return None
+    wait = rule.get("IntervalSeconds", 1) * rule.get("BackoffRate", 2.0) ** (number - 1)
+    return float(min(wait, rule.get("MaxDelaySeconds", wait)))

@@ -1,0 +1,243 @@
+"""ECS in memory: clusters, task definitions and tasks that run when a test says so.
+
+A task goes PROVISIONING, RUNNING, STOPPED by `start`, `finish` and `fail_to_start`, or by StopTask;
+each change that a rule of the stack lets through is an event, in the shape that ECS sends.
+"""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.support.clients import FakeClient, OnCall, client_error
+from tests.support.stack import ACCOUNT, REGION
+
+EXITED = "Essential container in task exited"
+_PREFIX = f"arn:aws:ecs:{REGION}:{ACCOUNT}"
+
+Json = dict[str, Any]
+
+
+@dataclass(slots=True, kw_only=True)
+class Task:
+    arn: str
+    cluster: str
+    request: Json
+    status: str = "PROVISIONING"
+    desired: str = "RUNNING"
+    started_at_ms: int | None = None
+    stopped_at_ms: int | None = None
+    ending: Json = field(default_factory=dict)  # stopCode and stoppedReason
+    container: Json = field(default_factory=dict)  # exitCode and reason
+
+    @property
+    def started_by(self) -> str:
+        return str(self.request["startedBy"])
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that RunTask gives the container."""
+        override = self.request["overrides"]["containerOverrides"][0]
+        return {entry["name"]: entry["value"] for entry in override["environment"]}
+
+
+class FakeEcs(FakeClient):
+    """Set `obeys_stops` to False for tasks that take their time to stop."""
+
+    service = "ecs"
+
+    def __init__(
+        self, now_ms: Callable[[], int], on_call: OnCall, on_event: Callable[[Json], None]
+    ) -> None:
+        super().__init__(now_ms, on_call)
+        self._on_event = on_event
+        self._numbers = itertools.count(1)
+        self.clusters: dict[str, Json] = {}
+        self.definitions: dict[str, Json] = {}
+        self.tasks: dict[str, Task] = {}
+        self.refusals: list[Json | Exception] = []  # what the next RunTasks answer instead
+        self.obeys_stops = True
+
+    # What a test makes happen
+
+    def live(self) -> list[Task]:
+        return [task for task in self.tasks.values() if task.status != "STOPPED"]
+
+    def start(self, task: Task) -> None:
+        """The task's container runs from now on."""
+        task.status, task.started_at_ms = "RUNNING", self.now_ms()
+        self._tell(task)
+
+    def finish(self, task: Task, exit_code: int = 0, *, reason: str | None = None) -> None:
+        """The container exits by itself."""
+        container: Json = {"exitCode": exit_code} | ({"reason": reason} if reason else {})
+        self._end(task, "EssentialContainerExited", EXITED, container)
+
+    def fail_to_start(self, task: Task, cause: str) -> None:
+        """The container never comes to run: its image cannot be pulled, for instance."""
+        self._end(task, "TaskFailedToStart", cause, {})
+
+    def lose(self, task: Task) -> None:
+        """The task is gone and no event tells of it, nor does ECS know it any more."""
+        del self.tasks[task.arn]
+
+    # The API
+
+    def do_create_cluster(self, params: Json) -> Json:
+        name = params["clusterName"]
+        self.clusters.setdefault(name, {"tags": params.get("tags", [])})
+        return {"cluster": {"clusterName": name, "status": "ACTIVE"}}
+
+    def do_update_cluster_settings(self, params: Json) -> Json:
+        self._cluster(params, "UpdateClusterSettings")["settings"] = params["settings"]
+        return {}
+
+    def do_put_cluster_capacity_providers(self, params: Json) -> Json:
+        providers = params["capacityProviders"]
+        self._cluster(params, "PutClusterCapacityProviders")["providers"] = providers
+        return {}
+
+    def do_delete_cluster(self, params: Json) -> Json:
+        self._cluster(params, "DeleteCluster")
+        name = _name_of(params["cluster"])
+        if any(task.cluster == name for task in self.live()):
+            raise client_error("ClusterContainsTasksException", "tasks", "DeleteCluster")
+        del self.clusters[name]
+        return {}
+
+    def do_register_task_definition(self, params: Json) -> Json:
+        revision = sum(one["family"] == params["family"] for one in self.definitions.values()) + 1
+        arn = f"{_PREFIX}:task-definition/{params['family']}:{revision}"
+        self.definitions[arn] = params | {"status": "ACTIVE"}
+        return {"taskDefinition": {"taskDefinitionArn": arn}}
+
+    def do_deregister_task_definition(self, params: Json) -> Json:
+        self.definitions[params["taskDefinition"]]["status"] = "INACTIVE"
+        return {}
+
+    def do_run_task(self, params: Json) -> Json:
+        """A client token that was used before is answered with the task that it made."""
+        self._cluster(params, "RunTask")
+        assert self.definitions[params["taskDefinition"]]["status"] == "ACTIVE"
+        token = params["clientToken"]
+        assert len(token) <= 64
+        assert len(params["startedBy"]) <= 128
+        for task in self.tasks.values():
+            if task.request["clientToken"] == token:
+                if task.request != params:
+                    raise client_error("ConflictException", "another request", "RunTask")
+                return {"tasks": [self.described(task)], "failures": []}
+        if self.refusals:
+            refusal = self.refusals.pop(0)
+            if isinstance(refusal, Exception):
+                raise refusal
+            return {"tasks": [], "failures": [refusal]}
+        cluster = _name_of(params["cluster"])
+        arn = f"{_PREFIX}:task/{cluster}/{next(self._numbers):032x}"
+        task = Task(arn=arn, cluster=cluster, request=params)
+        self.tasks[arn] = task
+        return {"tasks": [self.described(task)], "failures": []}
+
+    def do_stop_task(self, params: Json) -> Json:
+        self._cluster(params, "StopTask")
+        task = self.tasks.get(params["task"])
+        if task is None:
+            raise client_error(
+                "InvalidParameterException", "The referenced task was not found.", "StopTask"
+            )
+        if task.status != "STOPPED":
+            task.desired = "STOPPED"
+            task.ending = {"stopCode": "UserInitiated", "stoppedReason": params.get("reason")}
+            if self.obeys_stops:
+                self.end_stopping(task)
+        return {"task": self.described(task)}
+
+    def end_stopping(self, task: Task) -> None:
+        """A task that was told to stop ends now: by SIGTERM if its container ran."""
+        container = {"exitCode": 143} if task.status == "RUNNING" else {}
+        self._end(task, "UserInitiated", str(task.ending["stoppedReason"]), container)
+
+    def do_list_tasks(self, params: Json) -> Json:
+        self._cluster(params, "ListTasks")
+        found = [
+            task.arn
+            for task in self.tasks.values()
+            if task.cluster == _name_of(params["cluster"])
+            and params.get("startedBy") in {None, task.started_by}
+            and task.desired == params.get("desiredStatus", "RUNNING")
+        ]
+        return {"taskArns": found}
+
+    def do_describe_tasks(self, params: Json) -> Json:
+        self._cluster(params, "DescribeTasks")
+        assert len(params["tasks"]) <= 100
+        known = [self.tasks[arn] for arn in params["tasks"] if arn in self.tasks]
+        missing = [arn for arn in params["tasks"] if arn not in self.tasks]
+        return {
+            "tasks": [self.described(task) for task in known],
+            "failures": [{"arn": arn, "reason": "MISSING"} for arn in missing],
+        }
+
+    # How a task looks
+
+    def described(self, task: Task) -> Json:
+        """The task as DescribeTasks shows it: times are datetimes."""
+        times = {
+            "startedAt": task.started_at_ms,
+            "executionStoppedAt": task.stopped_at_ms if task.container else None,
+            "stoppedAt": task.stopped_at_ms,
+        }
+        return {
+            "taskArn": task.arn,
+            "clusterArn": f"{_PREFIX}:cluster/{task.cluster}",
+            "taskDefinitionArn": task.request["taskDefinition"],
+            "startedBy": task.started_by,
+            "lastStatus": task.status,
+            "desiredStatus": task.desired,
+            "containers": [{"name": "default", "lastStatus": task.status} | task.container],
+            **task.ending,
+            **{
+                name: datetime.fromtimestamp(at_ms / 1000, UTC)
+                for name, at_ms in times.items()
+                if at_ms is not None
+            },
+        }
+
+    def event_of(self, task: Task) -> Json:
+        """The task's state as ECS puts it on the event bus: times are text."""
+        detail = {
+            name: value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            if isinstance(value, datetime)
+            else value
+            for name, value in self.described(task).items()
+        }
+        return {
+            "version": "0",
+            "detail-type": "ECS Task State Change",
+            "source": "aws.ecs",
+            "account": ACCOUNT,
+            "region": REGION,
+            "resources": [task.arn],
+            "detail": detail,
+        }
+
+    def _end(self, task: Task, stop_code: str, reason: str, container: Json) -> None:
+        task.status = task.desired = "STOPPED"
+        task.stopped_at_ms = self.now_ms()
+        task.ending = {"stopCode": stop_code, "stoppedReason": reason}
+        task.container = container
+        self._tell(task)
+
+    def _tell(self, task: Task) -> None:
+        self._on_event(self.event_of(task))
+
+    def _cluster(self, params: Json, operation: str) -> Json:
+        name = _name_of(params["cluster"])
+        if name not in self.clusters:
+            raise client_error("ClusterNotFoundException", "Cluster not found.", operation)
+        return self.clusters[name]
+
+
+def _name_of(cluster: str) -> str:
+    return cluster.rpartition("/")[2]

@@ -1,0 +1,96 @@
+"""Scenes that many tests begin with: an environment, a queue and a definition, and jobs in them."""
+
+from typing import Any
+
+from tests.support.world import World
+
+Json = dict[str, Any]
+
+ROLE = "arn:aws:iam::123456789012:role/execution"
+
+
+def make_environment(
+    world: World, name: str = "fargate", *, max_vcpus: int = 16, type: str = "FARGATE"
+) -> None:
+    """A VALID managed environment on Fargate."""
+    world.api(
+        "CreateComputeEnvironment",
+        {
+            "computeEnvironmentName": name,
+            "type": "MANAGED",
+            "computeResources": {
+                "type": type,
+                "maxvCpus": max_vcpus,
+                "subnets": ["subnet-1"],
+                "securityGroupIds": ["sg-1"],
+            },
+        },
+    )
+    world.settle()
+
+
+def make_queue(
+    world: World,
+    name: str = "queue",
+    *,
+    environments: tuple[str, ...] = ("fargate",),
+    priority: int = 1,
+    **members: Any,
+) -> None:
+    order = [
+        {"order": number, "computeEnvironment": environment}
+        for number, environment in enumerate(environments, start=1)
+    ]
+    request = {"jobQueueName": name, "priority": priority, "computeEnvironmentOrder": order}
+    world.api("CreateJobQueue", request | members)
+    world.settle()
+
+
+def make_definition(
+    world: World, name: str = "work", *, container: Json | None = None, **members: Any
+) -> str:
+    """Registers a container definition for Fargate; returns its ARN."""
+    properties = {
+        "image": "busybox",
+        "command": ["true"],
+        "executionRoleArn": ROLE,
+        "resourceRequirements": [
+            {"type": "VCPU", "value": "1"},
+            {"type": "MEMORY", "value": "2048"},
+        ],
+    }
+    answered = world.api(
+        "RegisterJobDefinition",
+        {
+            "jobDefinitionName": name,
+            "type": "container",
+            "platformCapabilities": ["FARGATE"],
+            "containerProperties": properties | (container or {}),
+            **members,
+        },
+    )
+    world.settle()
+    return str(answered["jobDefinitionArn"])
+
+
+def make_stage(world: World, **environment: Any) -> None:
+    """Environment `fargate`, queue `queue` and definition `work`."""
+    make_environment(world, **environment)
+    make_queue(world)
+    make_definition(world)
+
+
+def submit(world: World, name: str = "job", *, queue: str = "queue", **members: Any) -> str:
+    """Submits a job and returns its id, one millisecond after the one before."""
+    world.now_ms += 1
+    request = {"jobName": name, "jobQueue": queue, "jobDefinition": "work"} | members
+    return str(world.api("SubmitJob", request)["jobId"])
+
+
+def running(world: World, name: str = "job", **members: Any) -> str:
+    """A job whose container runs."""
+    job_id = submit(world, name, **members)
+    world.settle()
+    world.ecs.start(world.task_of(job_id))
+    world.settle()
+    return job_id

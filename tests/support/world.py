@@ -1,0 +1,371 @@
+"""The World: the deployed stack in one process, with a clock that only tests move.
+
+The real doors run over moto's DynamoDB and over clients in memory (`fake_*.py`) that the real
+modules of `chalicelib/aws` talk to. Nothing is delivered by itself: `settle` pumps streams, queues
+and executions until all is quiet, `deliver_*` does one thing at a time, and faults are made by
+delivering twice, out of order or not at all. `crash_at` ends the process at the n-th call outward.
+"""
+
+import itertools
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+from unittest import mock
+
+from pynamodb.connection import Connection
+
+import app as doors
+from chalicelib.api.call import Call
+from chalicelib.api.contract import service_model
+from chalicelib.api.operations import answer, answer_tags
+from chalicelib.config import Settings
+from chalicelib.core.job import Job
+from chalicelib.core.scheduling.snapshot import Capacity
+from chalicelib.wiring import Ports
+from tests.support import stack, tables
+from tests.support.fake_ecs import FakeEcs, Task
+from tests.support.fake_events import FakeEvents
+from tests.support.fake_sqs import TASK_EVENTS_QUEUE_URL, WAKE_QUEUE_URL, FakeSqs, Message, Queue
+from tests.support.fake_step_functions import (
+    LAUNCH_MACHINE_ARN,
+    PROVISION_MACHINE_ARN,
+    FakeStepFunctions,
+)
+
+START_MS = 1_800_000_000_000
+STEPS_LIMIT = 5000  # more than any test's world takes to come to rest
+CALLER = f"arn:aws:iam::{stack.ACCOUNT}:user/tester"
+
+Json = dict[str, Any]
+Door = Callable[[Json, Any], Any]
+
+
+class Crash(BaseException):
+    """The process ends here. Not an Exception, because no code of ours may survive it."""
+
+
+class ApiError(Exception):
+    """An answer of the API that is not a 200."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(f"{status} {code}: {message}")
+        self.status, self.code, self.message = status, code, message
+
+
+class WorldPorts(Ports):
+    """The ports of the doors, with the World's clock, ids and clients."""
+
+    def __init__(self, world: "World", settings: Settings) -> None:
+        super().__init__(settings)
+        self._world = world
+
+    @cached_property
+    def connection(self) -> Connection:
+        return tables.connection()
+
+    def now_ms(self) -> int:
+        return self._world.now_ms
+
+    def new_id(self) -> str:
+        return self._world.new_id()
+
+    def pause(self, number: int) -> None:
+        self._world.on_pause()
+
+    def _client(self, service: str) -> Any:
+        return self._world.clients[service]
+
+
+class World:
+    """One stack. `settings` are overrides of its settings; use `world()` to have it checked."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.now_ms = START_MS
+        self.calls: list[str] = []  # every call outward since it was last cleared
+        self.crash_at: int | None = None  # the number of the call that is not made any more
+        self.left_ms = 10_000  # how long the functions believe that they may go on
+        self.failures: list[Exception] = []  # what functions raised; a test looks, and clears
+        self.on_pause: Callable[[], None] = lambda: None
+        self._ids = itertools.count(1)
+        tables.make_tables()
+        self.stop_watching = tables.watch_calls(self._on_call)
+        clock = self._clock
+        self.sqs = FakeSqs(clock, self._on_call)
+        self.ecs = FakeEcs(clock, self._on_call, self._on_task_event)
+        self.events = FakeEvents(clock, self._on_call)
+        self.machines = FakeStepFunctions(
+            clock,
+            self._on_call,
+            ecs=self.ecs,
+            sqs=self.sqs,
+            run_step=lambda payload: self.call_door(doors.provision_step, payload),
+        )
+        self.clients = {
+            "sqs": self.sqs,
+            "ecs": self.ecs,
+            "events": self.events,
+            "stepfunctions": self.machines,
+        }
+        self.settings = settings_of(**settings)
+        self.ports = WorldPorts(self, self.settings)
+        self.jobs_stream = tables.Stream("jobs", "JobsToReact")
+        self.catalog_stream = tables.Stream("catalog", "CatalogToCatalogChanged")
+
+    # The outside
+
+    def _clock(self) -> int:
+        return self.now_ms
+
+    def new_id(self) -> str:
+        return f"{next(self._ids):08x}-0000-4000-8000-000000000000"
+
+    def _on_call(self, call: str) -> None:
+        self.calls.append(call)
+        if self.crash_at is not None and len(self.calls) >= self.crash_at:
+            raise Crash(call)
+
+    def _on_task_event(self, event: Json) -> None:
+        """What the stack's rule lets through goes to the queue of task events."""
+        if stack.matches(stack.properties("TaskStateChanges")["EventPattern"], event):
+            self.sqs.put(self.sqs.task_events, {"MessageBody": json.dumps(event)})
+
+    def restart(self) -> None:
+        """A cold start of every function: nothing that a process kept in memory is left."""
+        self.ports = WorldPorts(self, self.settings)
+
+    # The API
+
+    def api(
+        self,
+        operation: str,
+        request: Json | None = None,
+        *,
+        invocation_id: str | None = None,
+        caller: str = CALLER,
+    ) -> Json:
+        """Call an operation of the Batch API; ApiError for any answer but 200."""
+        given = dict(request or {})
+        body = json.dumps(given).encode()
+        call = Call(ports=self.ports, caller=caller, invocation_id=invocation_id, body=body)
+        http = service_model().operation_model(operation).http
+        if http["requestUri"].startswith("/v1/tags"):
+            arn, keys = given.pop("resourceArn"), given.pop("tagKeys", [])
+            status, headers, text = answer_tags(http["method"], arn, keys, call, "request-1")
+        else:
+            status, headers, text = answer(http["requestUri"].split("/")[-1], call, "request-1")
+        decoded: Json = json.loads(text)
+        if status != 200:
+            raise ApiError(status, headers["x-amzn-errortype"], decoded["message"])
+        return decoded
+
+    # What is stored
+
+    def job(self, job_id: str) -> Job:
+        return self.ports.jobs.find_jobs([job_id])[job_id]
+
+    def detail(self, job_id: str) -> Json:
+        """The job as DescribeJobs tells it."""
+        (found,) = self.api("DescribeJobs", {"jobs": [job_id]})["jobs"]
+        described: Json = found
+        return described
+
+    def capacity(self, environment: str) -> Capacity:
+        found = self.ports.lanes.capacities([environment])
+        return found.get(environment, Capacity(environment=environment))
+
+    def task_of(self, job_id: str) -> Task:
+        """The one live task of the job."""
+        (task,) = [t for t in self.ecs.live() if t.started_by.startswith(f"{job_id}/")]
+        return task
+
+    # Delivery, one thing at a time
+
+    def deliver_stream(self, count: int | None = None, *, again: bool = False) -> bool:
+        """React to the next records of the jobs table; with `again` they will come once more."""
+        return self._deliver_stream(self.jobs_stream, doors.react, count, again)
+
+    def deliver_catalog(self, count: int | None = None, *, again: bool = False) -> bool:
+        return self._deliver_stream(self.catalog_stream, doors.catalog_changed, count, again)
+
+    def deliver_wakes(
+        self, picked: Sequence[Message] | None = None, *, again: bool = False
+    ) -> bool:
+        """Dispatch for the wakes that are due, or for those picked."""
+        return self._deliver_queue(self.sqs.wakes, doors.dispatch, 10, picked, again)
+
+    def deliver_messages(
+        self, picked: Sequence[Message] | None = None, *, again: bool = False
+    ) -> bool:
+        """Hand over the task events that are due, or those picked, in that order."""
+        return self._deliver_queue(self.sqs.task_events, doors.task_events, 100, picked, again)
+
+    def deliver_execution(self) -> bool:
+        """Carry on the execution that is first due."""
+        due = self.machines.due()
+        if due:
+            self.machines.resume(due[0])
+        return bool(due)
+
+    def sweep(self) -> None:
+        """The minute's round."""
+        event = {
+            "version": "0",
+            "id": "sweep",
+            "detail-type": "Scheduled Event",
+            "source": "aws.events",
+            "account": stack.ACCOUNT,
+            "time": "2027-01-15T08:00:00Z",
+            "region": stack.REGION,
+            "resources": [],
+            "detail": {},
+        }
+        self.call_door(doors.sweep, event)
+
+    def call_door(self, door: Door, event: Json) -> Any:
+        """Call a function of app.py as Lambda would, in a process with this World's ports."""
+        with mock.patch("chalicelib.wiring.ports", return_value=self.ports):
+            return door(event, self)
+
+    def get_remaining_time_in_millis(self) -> int:
+        """The one thing that doors ask their context for; the World is that context."""
+        return self.left_ms
+
+    def _deliver_stream(
+        self, stream: tables.Stream, door: Door, count: int | None, again: bool
+    ) -> bool:
+        stream.draw()
+        batch = stream.records[: count or stream.batch_size]
+        if not batch:
+            return False
+        failed = self._handled(door, batch)
+        done = len(batch)
+        if failed is None:
+            done = 0
+        elif failed:
+            numbers = [record["dynamodb"]["SequenceNumber"] for record in batch]
+            done = min(numbers.index(name) for name in failed)
+        stream.tries = 0 if done else stream.tries + 1
+        if stream.tries > stream.tries_limit:
+            # Cut in halves, Lambda comes down to the one record that cannot be handled.
+            stream.dead.append(stream.records.pop(0))
+            stream.tries = 0
+        elif not again:
+            del stream.records[:done]
+        return True
+
+    def _deliver_queue(
+        self,
+        queue: Queue,
+        door: Door,
+        most: int,
+        picked: Sequence[Message] | None,
+        again: bool,
+    ) -> bool:
+        batch = list(queue.deliverable(self.now_ms)[:most] if picked is None else picked)
+        if not batch:
+            return False
+        failed = self._handled(door, [message.record() for message in batch])
+        every = {message.message_id for message in batch}
+        if not again:
+            queue.settle(batch, every if failed is None else failed, self.now_ms)
+        return True
+
+    def _handled(self, door: Door, batch: Sequence[Json]) -> set[str] | None:
+        """The items that the function reports as failed; None when it did not come to an end."""
+        try:
+            answered = self.call_door(door, {"Records": list(batch)})
+        except Crash:
+            self.crash_at = None
+            self.restart()
+            return None
+        except Exception as error:
+            self.failures.append(error)
+            return None
+        return {item["itemIdentifier"] for item in answered["batchItemFailures"]}
+
+    # Delivery of everything
+
+    def step(self) -> bool:
+        """Deliver one thing that is due now; False when nothing is."""
+        return (
+            self.deliver_stream()
+            or self.deliver_catalog()
+            or self.deliver_execution()
+            or self.deliver_messages()
+            or self.deliver_wakes()
+        )
+
+    def settle(self) -> None:
+        """Deliver until nothing is due any more. The clock stands still."""
+        for _ in range(STEPS_LIMIT):
+            if not self.step():
+                return
+        raise AssertionError("the world does not come to rest")
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, and deliver what falls due at the moment at which it does."""
+        until_ms = self.now_ms + round(seconds * 1000)
+        self.settle()
+        while (due_ms := self._next_due_ms()) is not None and due_ms <= until_ms:
+            self.now_ms = max(self.now_ms, due_ms)
+            self.settle()
+        self.now_ms = until_ms
+        self.settle()
+
+    def _next_due_ms(self) -> int | None:
+        queues = self.sqs.queues.values()
+        hidden = [m.visible_at_ms for queue in queues for m in queue.messages]
+        waiting = [run.due_at_ms for run in self.machines.running]
+        return min((at for at in hidden + waiting if at > self.now_ms), default=None)
+
+    # Leftovers
+
+    def leftovers(self) -> list[str]:
+        """What nobody handled, or could: empty at the end of a test that is as it should be."""
+        self.jobs_stream.draw()
+        self.catalog_stream.draw()
+        left = [f"raised: {error!r}" for error in self.failures]
+        for stream in (self.jobs_stream, self.catalog_stream):
+            left += [f"undelivered: {record['dynamodb']['Keys']}" for record in stream.records]
+            left += [f"dead record: {record['dynamodb']['Keys']}" for record in stream.dead]
+        for queue in self.sqs.queues.values():
+            left += [f"undelivered: {m.body}" for m in queue.deliverable(self.now_ms)]
+            left += [f"failed: {m.body}" for m in queue.messages if m.receives]
+            left += [f"dead message: {m.body}" for m in queue.dead]
+        left += [f"execution due: {run.name}" for run in self.machines.due()]
+        ended = self.machines.ended
+        left += [f"execution failed: {run.name}: {run.failure}" for run in ended if run.failure]
+        return left
+
+
+@contextmanager
+def world(**settings: Any) -> Iterator[World]:
+    """A World that must be left tidy: no failure and no delivery outstanding that is due."""
+    made = World(**settings)
+    try:
+        yield made
+    finally:
+        made.stop_watching()
+    left = made.leftovers()
+    assert not left, "left over:\n" + "\n".join(left)
+
+
+def settings_of(**overrides: Any) -> Settings:
+    values: dict[str, Any] = {
+        "stack": stack.STACK,
+        "jobs_table": tables.NAMES["jobs"],
+        "lanes_table": tables.NAMES["lanes"],
+        "catalog_table": tables.NAMES["catalog"],
+        "wake_queue_url": WAKE_QUEUE_URL,
+        "task_events_queue_url": TASK_EVENTS_QUEUE_URL,
+        "launch_machine_arn": LAUNCH_MACHINE_ARN,
+        "provision_machine_arn": PROVISION_MACHINE_ARN,
+        "event_bus": "default",
+        "log_group": "/aws/batch/job",
+        "execution_role_arn": f"arn:aws:iam::{stack.ACCOUNT}:role/yard-execution",
+        "retention_seconds": 90 * 24 * 3600,
+        "starting_window": 200,
+    }
+    return Settings(**values | overrides)

@@ -1,0 +1,1 @@
+"""One module of the code at a time."""

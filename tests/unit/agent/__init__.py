@@ -1,0 +1,1 @@
+"""Tests of the local ECS agent. `world` holds the stand-ins for AWS."""

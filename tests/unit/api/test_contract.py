@@ -1,0 +1,264 @@
+"""The contract's own decisions: operations by path, bodies, exceptions to the model, responses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from botocore.model import OperationModel
+
+from chalicelib.api import contract
+from chalicelib.core import errors
+from chalicelib.core.errors import BatchError, ClientError
+
+SUBMIT = contract.operation_named("submitjob")
+REGISTER = contract.operation_named("registerjobdefinition")
+JOB = {"jobName": "hello", "jobQueue": "queue", "jobDefinition": "definition"}
+
+
+def parse(operation: OperationModel, value: object) -> dict[str, Any]:
+    return contract.parse_request(operation, json.dumps(value))
+
+
+def refusal(operation: OperationModel, body: bytes | str | None) -> str:
+    with pytest.raises(ClientError) as caught:
+        contract.parse_request(operation, body)
+    return caught.value.message
+
+
+def test_every_operation_of_the_model_has_its_door() -> None:
+    names = contract.service_model().operation_names
+    tag_names = {contract.tag_operation(method).name for method in ("GET", "POST", "DELETE")}
+    assert tag_names == {"ListTagsForResource", "TagResource", "UntagResource"}
+    for name in set(names) - tag_names:
+        assert contract.operation_named(name.lower()).name == name
+    assert len(names) == 48
+
+
+@pytest.mark.parametrize("path_name", ["", "SubmitJob", "submitjobs", "tags", "x" * 5000, "\ud800"])
+def test_an_unknown_operation_is_refused(path_name: str) -> None:
+    with pytest.raises(ClientError, match="Unknown operation"):
+        contract.operation_named(path_name)
+
+
+def test_an_unknown_tag_method_is_refused() -> None:
+    with pytest.raises(ClientError, match="Unknown operation: PUT on tags"):
+        contract.tag_operation("PUT")
+
+
+@pytest.mark.parametrize("body", [None, "", b"", " \n", "{}", b"{}"])
+def test_an_empty_body_is_an_empty_request(body: bytes | str | None) -> None:
+    assert contract.parse_request(contract.operation_named("listjobs"), body) == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("{", "Request body is not valid JSON: Expecting property name"),
+        ("[]", "Request body must be a JSON object, got a list."),
+        ("null", "Request body must be a JSON object, got null."),
+        (b"\xff{}", "Request body is not valid UTF-8."),
+        ("\ud800", "Request body is not valid UTF-8."),
+        ('{"jobName": NaN}', "Request body is not valid JSON: NaN is not a number."),
+        ('{"jobName": -Infinity}', "Request body is not valid JSON: -Infinity is not a number."),
+        ('{"jobName": "a", "jobName": "b"}', "Request body has the member jobName more than once."),
+        ('{"extra": ' + "9" * 5000 + "}", "is out of range."),
+        ("[" * 20_000, "Request body is nested too deeply."),
+        ('{"a":' * 5_000, "Request body is nested too deeply."),
+        ("{" + " " * 1024 * 1024 + "}", "Request body size must be at most 1 MiB."),
+        ('{"jobName": "\\ud800"}', "jobName is not valid Unicode."),
+        ('{"jobName": "a\\u0000b"}', "jobName must not contain a NUL character."),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_refused(body: bytes | str, words: str) -> None:
+    # CancelJob has no tighter limit of its own on the size of a body.
+    body = body if isinstance(body, bytes) else body.replace("jobName", "jobId")
+    cancel = contract.operation_named("canceljob")
+    if isinstance(body, str) and body.startswith('{"jobId": "'):
+        body = body.removesuffix("}") + ', "reason": "r"}'
+    assert words.replace("jobName", "jobId") in refusal(cancel, body)
+
+
+def test_the_sizes_of_aws_are_kept() -> None:
+    padding = {"padding": "x" * 30 * 1024}
+    assert refusal(SUBMIT, json.dumps(JOB | padding)) == (
+        "SubmitJob request size must be less than 30 KiB."
+    )
+    padding = {"padding": "x" * 24 * 1024}
+    assert parse(SUBMIT, JOB | padding) == JOB
+    assert refusal(REGISTER, json.dumps(padding)) == (
+        "JobDefinition size must be less than 24 KiB."
+    )
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [{"tags": {}}, {"arrayProperties": {}}, {"parameters": {}}, {"dependsOn": []}],
+)
+def test_empty_members_are_accepted(empty: dict[str, Any]) -> None:
+    assert parse(SUBMIT, JOB | empty) == JOB | empty
+
+
+def test_an_empty_token_is_accepted() -> None:
+    assert parse(contract.operation_named("listjobs"), {"nextToken": ""}) == {"nextToken": ""}
+
+
+def test_null_members_are_absent_and_unknown_ones_are_dropped() -> None:
+    assert parse(SUBMIT, JOB | {"tags": None, "later": {"deep": [1]}}) == JOB
+    assert parse(SUBMIT, JOB | {"tags": {"a": None, "b": "c"}})["tags"] == {"b": "c"}
+
+
+def test_a_kind_of_dependency_beyond_the_model_is_left_to_the_core() -> None:
+    dependency = {"jobId": "id", "type": "AFTER_ANY"}
+    assert parse(SUBMIT, JOB | {"dependsOn": [dependency]})["dependsOn"] == [dependency]
+
+
+def test_a_retry_action_is_taken_in_any_case() -> None:
+    strategy = {"attempts": 2, "evaluateOnExit": [{"onExitCode": "1", "action": "Retry"}]}
+    parsed = parse(SUBMIT, JOB | {"retryStrategy": strategy})
+    assert parsed["retryStrategy"]["evaluateOnExit"][0]["action"] == "RETRY"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"jobQueue": None}, "jobQueue is required."),
+        ({"jobName": 5}, "jobName must be a string, got an integer."),
+        ({"dependsOn": {}}, "dependsOn must be a list, got an object."),
+        ({"dependsOn": [None]}, "dependsOn[0] must be an object, got null."),
+        (
+            {"arrayProperties": {"size": True}},
+            "arrayProperties.size must be an integer, got a boole",
+        ),
+        (
+            {"arrayProperties": {"size": 2.0}},
+            "arrayProperties.size must be an integer, got a number",
+        ),
+        ({"arrayProperties": {"size": 2**31}}, "arrayProperties.size must be between -2147483648"),
+        ({"propagateTags": "yes"}, "propagateTags must be a boolean, got a string."),
+        ({"tags": {"": "v"}}, "tags key must have at least 1 characters, got 0."),
+        ({"tags": {str(n): "v" for n in range(51)}}, "tags must have at most 50 entries, got 51."),
+        (
+            {"containerOverrides": {"resourceRequirements": [{"type": "CPU", "value": "1"}]}},
+            "Value CPU for containerOverrides.resourceRequirements[0].type is not valid. "
+            "Valid values: [GPU, VCPU, MEMORY]",
+        ),
+    ],
+)
+def test_a_refusal_names_the_member(change: dict[str, Any], words: str) -> None:
+    assert refusal(SUBMIT, json.dumps(JOB | change)).startswith(words)
+
+
+def test_a_capability_is_refused_in_the_words_of_aws() -> None:
+    request = {"jobDefinitionName": "a", "type": "container", "platformCapabilities": ["MAINFRAME"]}
+    assert refusal(REGISTER, json.dumps(request)) == (
+        "Capability MAINFRAME is not valid. Valid capabilities: [FARGATE, EC2, MANAGED_INSTANCES]"
+    )
+
+
+def test_members_of_the_path_and_query_are_checked_when_given() -> None:
+    tag, untag = contract.tag_operation("POST"), contract.tag_operation("DELETE")
+    body = '{"tags": {"a": "b"}, "resourceArn": "from the body"}'
+    assert contract.parse_request(tag, body) == {"tags": {"a": "b"}}
+    assert contract.parse_request(tag, body, {"resourceArn": "arn"})["resourceArn"] == "arn"
+    with pytest.raises(ClientError, match="resourceArn is required"):
+        contract.parse_request(tag, body, {})
+    with pytest.raises(ClientError, match="tagKeys must have at least 1 items"):
+        contract.parse_request(untag, None, {"resourceArn": "arn", "tagKeys": []})
+
+
+def test_a_response_keeps_modelled_members_only() -> None:
+    describe = contract.operation_named("describejobs")
+    job = {
+        "jobId": "id",
+        "createdAt": Decimal("1700000000000"),
+        "startedAt": None,
+        "secret": "ours",
+        "attempts": [],
+        "isCancelled": False,
+        "tags": {},
+        "container": {"exitCode": 0.0, "ours": 1, "command": ["true"], "reason": None},
+    }
+    assert contract.shape_response(describe, {"jobs": [job], "ours": 1}) == {
+        "jobs": [
+            {
+                "jobId": "id",
+                "createdAt": 1700000000000,
+                "attempts": [],
+                "isCancelled": False,
+                "tags": {},
+                "container": {"exitCode": 0, "command": ["true"]},
+            }
+        ]
+    }
+
+
+def test_a_timestamp_is_written_as_an_integer() -> None:
+    describe = contract.operation_named("describejobs")
+    shaped = contract.shape_response(describe, {"jobs": [{"createdAt": 1.7e12}]})
+    assert json.dumps(shaped) == '{"jobs": [{"createdAt": 1700000000000}]}'
+
+
+def test_a_response_of_the_wrong_kind_is_a_defect() -> None:
+    describe = contract.operation_named("describejobs")
+    with pytest.raises(TypeError, match="Long is a long, not str"):
+        contract.shape_response(describe, {"jobs": [{"createdAt": "yesterday"}]})
+
+
+def all_errors() -> list[type[BatchError]]:
+    found, open_ends = [], [BatchError]
+    while open_ends:
+        kind = open_ends.pop()
+        found.append(kind)
+        open_ends.extend(kind.__subclasses__())
+    return found
+
+
+def test_every_error_has_an_answer() -> None:
+    assert {kind.__module__ for kind in all_errors()} == {errors.__name__}
+    answers = {kind: contract.error_response(kind("words"))[:2] for kind in all_errors()}
+    codes = {kind: (answer[0], answer[1]["x-amzn-errortype"]) for kind, answer in answers.items()}
+    assert codes == {
+        BatchError: (500, "ServerException"),
+        errors.ClientError: (400, "ClientException"),
+        errors.NotSupportedError: (400, "ClientException"),
+        errors.TooManyRequestsError: (429, "TooManyRequestsException"),
+        errors.ServerError: (500, "ServerException"),
+    }
+
+
+def test_a_refusal_is_framed_as_aws_frames_it() -> None:
+    error = ClientError("vCPU is required.")
+    assert contract.error_response(error, "1-2")[2] == {
+        "message": "Error executing request, Exception : vCPU is required., RequestId: 1-2"
+    }
+    assert contract.error_response(error)[2] == {"message": "vCPU is required."}
+    bare = ClientError("Unable.", bare=True)
+    assert contract.error_response(bare, "1-2")[2] == {"message": "Unable."}
+
+
+@pytest.mark.parametrize(
+    "error", [errors.ServerError("secret"), BatchError("secret"), KeyError("secret")]
+)
+def test_a_failure_of_ours_tells_nothing(error: BaseException) -> None:
+    status, headers, body = contract.error_response(error, "1-2")
+    assert status == 500
+    assert headers["x-amzn-errortype"] == "ServerException"
+    assert "secret" not in json.dumps(body)
+
+
+def test_an_unsupported_feature_is_named() -> None:
+    error = errors.NotSupportedError("CreateQuotaShare")
+    assert error.message == "CreateQuotaShare is not supported yet by Batchyard."
+
+
+def test_the_contract_is_read_without_a_client() -> None:
+    code = (
+        "import sys; from chalicelib.api import contract; contract.operation_named('submitjob');"
+        "sys.exit(bool({'boto3', 'botocore.client', 'botocore.session'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

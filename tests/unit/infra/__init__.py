@@ -1,0 +1,1 @@
+"""Tests of packaging, deploying and the local cloud."""

@@ -1,0 +1,53 @@
+"""What `batchyard env` prints, and that SDKs do what it is meant to make them do."""
+
+import subprocess
+from pathlib import Path
+
+import botocore.session
+import pytest
+
+from batchyard import environment
+from batchyard.local import Cloud, LocalError
+from batchyard.paths import StateDir
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StateDir:
+    state = StateDir.at(tmp_path)
+    Cloud(port=4999, outputs={"RestAPIId": "abc123"}).save(state)
+    return state
+
+
+def test_clients_are_led_to_the_local_cloud(state: StateDir) -> None:
+    values = environment.variables(state.root)
+    assert values["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4999"
+    assert values["AWS_ENDPOINT_URL_BATCH"] == (
+        "http://127.0.0.1:4999/restapis/abc123/api/_user_request_"
+    )
+    assert values["AWS_REGION"] == values["AWS_DEFAULT_REGION"] == "us-east-1"
+    assert values["AWS_ACCESS_KEY_ID"] == "test"
+
+
+def test_botocore_signs_for_api_gateway(state: StateDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in environment.variables(state.root).items():
+        monkeypatch.setenv(name, value)
+    client = botocore.session.Session().create_client("batch")
+    assert client.meta.endpoint_url.endswith("/_user_request_")
+    assert client.meta.service_model.signing_name == "execute-api"
+
+
+def test_a_shell_reads_the_lines_back(tmp_path: Path) -> None:
+    lines = environment.export_lines({"ONE": "a b'c", "TWO": "$HOME"})
+    script = f'{lines}\nprintf "%s|%s" "$ONE" "$TWO"'
+    assert subprocess.check_output(["sh", "-c", script], text=True) == "a b'c|$HOME"
+
+
+def test_without_a_cloud_it_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(LocalError, match="batchyard up"):
+        environment.variables(tmp_path)
+
+
+def test_a_broken_record_is_no_record(tmp_path: Path) -> None:
+    state = StateDir.at(tmp_path)
+    state.record.write_text('{"port": 45')
+    assert Cloud.load(state) is None

@@ -1,0 +1,92 @@
+"""Packages are made of what they should be, and equal sources make equal packages."""
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from batchyard import package
+from batchyard.package import make_package
+from batchyard.paths import REPOSITORY
+
+
+@pytest.fixture(autouse=True)
+def libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Libraries that need no installing."""
+    folder = tmp_path / "libraries"
+    (folder / "somelib").mkdir(parents=True)
+    (folder / "somelib" / "__init__.py").write_text("ANSWER = 42\n")
+    monkeypatch.setattr(package, "_libraries", lambda platform: folder)
+    return folder
+
+
+def test_equal_sources_make_equal_packages(tmp_path: Path) -> None:
+    first = make_package(tmp_path / "one")
+    second = make_package(tmp_path / "two")
+    assert first.key == second.key
+    assert first.archive.read_bytes() == second.archive.read_bytes()
+    assert first.template == second.template
+
+
+def test_the_archive_holds_doors_application_and_libraries(tmp_path: Path) -> None:
+    made = make_package(tmp_path / "build")
+    with zipfile.ZipFile(made.archive) as archive:
+        names = archive.namelist()
+    assert {"app.py", "chalicelib/config.py", "chalice/app.py", "somelib/__init__.py"} <= set(names)
+    assert names == sorted(names)
+    # Compiled before it is shipped: a function's own folder cannot be written to.
+    assert any(name.startswith("chalicelib/__pycache__/config.") for name in names)
+
+
+def test_another_source_makes_another_package(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    for folder in ("chalicelib", ".chalice", "statemachines"):
+        shutil.copytree(REPOSITORY / folder, source / folder)
+    shutil.copy(REPOSITORY / "app.py", source)
+    before = make_package(tmp_path / "build", source=source)
+    with (source / "chalicelib" / "config.py").open("a") as module:
+        module.write("\nCHANGED = True\n")
+    assert make_package(tmp_path / "build", source=source).key != before.key
+
+
+def test_a_tool_that_fails_is_quoted(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    for folder in ("chalicelib", ".chalice", "statemachines"):
+        shutil.copytree(REPOSITORY / folder, source / folder)
+    (source / "app.py").write_text("raise RuntimeError('no doors today')\n")
+    with pytest.raises(package.PackageError, match="no doors today"):
+        make_package(tmp_path / "build", source=source)
+
+
+def test_what_no_function_reads_is_trimmed(tmp_path: Path) -> None:
+    for name in (
+        "botocore/data/batch/service.json",
+        "botocore/data/workmail/service.json",
+        "botocore/data/endpoints.json",
+        "boto3/data/s3.json",
+        "boto3/session.py",
+        "some-1.0.dist-info/METADATA",
+        "some-1.0.dist-info/RECORD",
+    ):
+        (tmp_path / "trimmed" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "trimmed" / name).touch()
+    package._trim(tmp_path / "trimmed")
+    left = {
+        path.relative_to(tmp_path / "trimmed").as_posix()
+        for path in (tmp_path / "trimmed").rglob("*")
+        if path.is_file()
+    }
+    assert left == {
+        "botocore/data/batch/service.json",
+        "botocore/data/endpoints.json",
+        "boto3/session.py",
+        "some-1.0.dist-info/METADATA",
+    }
+
+
+def test_the_platform_of_the_libraries_is_the_functions_own() -> None:
+    config = json.loads((REPOSITORY / ".chalice" / "config.json").read_text())
+    machine = {"arm64": "aarch64", "x86_64": "x86_64"}[config["lambda_architecture"]]
+    assert package.AWS_PLATFORM.endswith(machine)

@@ -1,0 +1,214 @@
+"""The rules that the stack keeps, read off the very template that is deployed."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batchyard.package import make_template
+from batchyard.paths import STACK
+from batchyard.template import load_stack, with_code_at
+from chalicelib.config import Settings
+
+MAPPING = "AWS::Lambda::EventSourceMapping"
+WINDOWS_LIMIT_SECONDS = 60
+# Actions that IAM knows no resource for, each with the reason written beside it in roles.yaml.
+WITHOUT_RESOURCE = {
+    "dynamodb:ListStreams",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ecr:GetAuthorizationToken",
+    "ecs:CreateCluster",
+    "ecs:DeregisterTaskDefinition",
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+}
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return make_template(tmp_path_factory.mktemp("template"))
+
+
+def resources(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    return {
+        name: resource["Properties"]
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == kind
+    }
+
+
+def statements(template: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (role, statement)
+        for role, properties in resources(template, "AWS::IAM::Role").items()
+        for policy in properties["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+
+
+def actions_of(statement: dict[str, Any]) -> list[str]:
+    actions = statement["Action"]
+    return [actions] if isinstance(actions, str) else actions
+
+
+def test_cfn_lint_finds_nothing(template: dict[str, Any]) -> None:
+    lint = [str(Path(sys.executable).parent / "cfn-lint")]
+    done = subprocess.run(
+        lint, input=json.dumps(template), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_function_has_a_role_and_a_log_group_of_its_own(template: dict[str, Any]) -> None:
+    functions = resources(template, "AWS::Serverless::Function")
+    assert set(functions) == {
+        "APIHandler", "React", "CatalogChanged", "Dispatch", "TaskEvents", "Sweep",
+        "ProvisionStep",
+    }  # fmt: skip
+    groups = resources(template, "AWS::Logs::LogGroup")
+    for name, function in functions.items():
+        assert function["Role"] == {"Fn::GetAtt": [f"{name}Role", "Arn"]}
+        named = function["FunctionName"]["Fn::Sub"]
+        assert groups[f"{name}Logs"]["LogGroupName"] == {"Fn::Sub": f"/aws/lambda/{named}"}
+        assert groups[f"{name}Logs"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+def test_settings_are_built_from_what_the_stack_sets(template: dict[str, Any]) -> None:
+    given = template["Globals"]["Function"]["Environment"]["Variables"]
+    values = dict.fromkeys(given, "1") | {
+        "BATCHYARD_LAUNCH_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:x"
+    }
+    assert Settings.from_env(values).scope.region == "us-east-1"
+
+
+def test_messages_stay_hidden_for_six_times_their_function(template: dict[str, Any]) -> None:
+    queues = resources(template, "AWS::SQS::Queue")
+    functions = resources(template, "AWS::Serverless::Function")
+    checked = 0
+    for mapping in resources(template, MAPPING).values():
+        source = mapping["EventSourceArn"]["Fn::GetAtt"][0]
+        if source in queues:
+            timeout = functions[mapping["FunctionName"]["Ref"]]["Timeout"]
+            window = mapping.get("MaximumBatchingWindowInSeconds", 0)
+            if isinstance(window, dict):
+                window = template["Parameters"][window["Ref"]]["MaxValue"]
+            assert queues[source]["VisibilityTimeout"] >= 6 * timeout + window
+            checked += 1
+    assert checked == 2
+
+
+def test_nothing_is_lost_without_a_trace(template: dict[str, Any]) -> None:
+    """Every mapping fails by record, and what fails for good ends in a queue with an alarm."""
+    queues = resources(template, "AWS::SQS::Queue")
+    watched = {
+        dimension["Value"]["Fn::GetAtt"][0]
+        for alarm in resources(template, "AWS::CloudWatch::Alarm").values()
+        for dimension in alarm["Dimensions"]
+        if dimension["Name"] == "QueueName"
+    }
+    for mapping in resources(template, MAPPING).values():
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        source = mapping["EventSourceArn"]["Fn::GetAtt"][0]
+        if source in queues:
+            graveyard = queues[source]["RedrivePolicy"]["deadLetterTargetArn"]
+        else:
+            assert mapping["MaximumRetryAttempts"] == 10
+            graveyard = mapping["DestinationConfig"]["OnFailure"]["Destination"]
+        assert graveyard["Fn::GetAtt"][0] in watched
+
+
+def test_every_function_has_an_alarm_on_its_errors(template: dict[str, Any]) -> None:
+    watched = {
+        dimension["Value"]["Ref"]
+        for alarm in resources(template, "AWS::CloudWatch::Alarm").values()
+        for dimension in alarm["Dimensions"]
+        if dimension["Name"] == "FunctionName"
+    }
+    assert watched == set(resources(template, "AWS::Serverless::Function"))
+
+
+def test_no_role_is_wider_than_iam_forces_it_to_be(template: dict[str, Any]) -> None:
+    for role, statement in statements(template):
+        for action in actions_of(statement):
+            assert "*" not in action, f"{role}: {action}"
+        if statement["Resource"] == "*" and "Condition" not in statement:
+            assert set(actions_of(statement)) <= WITHOUT_RESOURCE, role
+
+
+def test_only_the_launch_machine_runs_tasks(template: dict[str, Any]) -> None:
+    assert [role for role, s in statements(template) if "ecs:RunTask" in actions_of(s)] == [
+        "LaunchMachineRole"
+    ]
+
+
+def test_roles_are_passed_to_ecs_tasks_only(template: dict[str, Any]) -> None:
+    passing = [s for _, s in statements(template) if "iam:PassRole" in actions_of(s)]
+    assert len(passing) == 2
+    for statement in passing:
+        assert statement["Resource"] != "*"
+        assert statement["Condition"] == {
+            "StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
+        }
+
+
+def test_every_method_of_the_api_asks_for_iam(template: dict[str, Any]) -> None:
+    (api,) = resources(template, "AWS::Serverless::Api").values()
+    methods = [
+        (path, name, method)
+        for path, item in api["DefinitionBody"]["paths"].items()
+        for name, method in item.items()
+        if name != "options"
+    ]
+    assert methods
+    for path, name, method in methods:
+        assert method["security"] == [{"sigv4": []}], f"{name} {path}"
+
+
+def test_the_code_is_put_into_every_function(template: dict[str, Any]) -> None:
+    placed = with_code_at(template, "s3://bucket/key")
+    functions = resources(placed, "AWS::Serverless::Function").values()
+    assert {function["CodeUri"] for function in functions} == {"s3://bucket/key"}
+    assert "s3://bucket/key" not in json.dumps(template)
+
+
+def test_machines_carry_their_definitions(template: dict[str, Any]) -> None:
+    for machine in resources(template, "AWS::StepFunctions::StateMachine").values():
+        text = machine["DefinitionString"]
+        assert "StartAt" in json.loads(text)
+        for name in machine["DefinitionSubstitutions"]:
+            assert f"${{{name}}}" in text
+
+
+def test_two_files_may_not_define_the_same(tmp_path: Path) -> None:
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).write_text("Outputs:\n  Same: { Value: x }\n")
+    with pytest.raises(ValueError, match=r"b\.yaml: Outputs \['Same'\] defined before"):
+        load_stack(tmp_path, tmp_path)
+
+
+def test_short_tags_become_what_json_needs(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        "Resources: {}\n"
+        "Outputs:\n"
+        "  Attribute: { Value: !GetAtt Table.Arn }\n"
+        '  Nested: { Value: !If [Wide, !Ref One, !Sub "${Two}-x"] }\n'
+    )
+    assert load_stack(tmp_path, tmp_path)["Outputs"] == {
+        "Attribute": {"Value": {"Fn::GetAtt": ["Table", "Arn"]}},
+        "Nested": {"Value": {"Fn::If": ["Wide", {"Ref": "One"}, {"Fn::Sub": "${Two}-x"}]}},
+    }
+
+
+def test_every_file_of_the_stack_says_what_it_is_for() -> None:
+    for path in STACK.glob("*.yaml"):
+        assert path.read_text().startswith("# "), path.name
