@@ -58,5 +58,8 @@ class Settings:
         return Scope(partition=partition, region=region, account=account)
 
     def cluster_of(self, environment: str) -> str:
-        """The name of the ECS cluster that a compute environment of this stack owns."""
-        return f"{self.stack}-{environment}"
+        """The name of the ECS cluster that a compute environment of this stack owns.
+
+        No stack's name has an underscore, so no other stack's clusters share this one's prefix.
+        """
+        return f"{self.stack}_{environment}"

@@ -29,7 +29,7 @@ def create_job_queue(request: dict[str, Any], call: Call) -> dict[str, Any]:
     queue = Resource(
         kind=JOB_QUEUE,
         name=stored["jobQueueName"],
-        document=_document(stored),
+        document=_document(stored) | {"platform": _platform_of(environments)},
         state=stored["state"],
         status="VALID",
         status_reason=HEALTHY,
@@ -73,7 +73,10 @@ def update_job_queue(request: dict[str, Any], call: Call) -> dict[str, Any]:
         _as_described(environments) if "computeEnvironmentOrder" in request else None,
     )
     after = set(_with_names(stored, call))
-    updated = current.changed(document=_document(stored), state=stored["state"])
+    document = _document(stored)
+    if environments:
+        document["platform"] = _platform_of(environments)
+    updated = current.changed(document=document, state=stored["state"])
     written = call.ports.catalog.put_linked(
         updated, replacing=current, link=sorted(after - before), unlink=sorted(before - after)
     )
@@ -126,6 +129,13 @@ def _as_described(environments: Sequence[Resource | None]) -> list[dict[str, Any
         {**environment.document, "status": environment.status} if environment else None
         for environment in environments
     ]
+
+
+def _platform_of(environments: Sequence[Resource | None]) -> str:
+    """The platform that all environments of a queue have, kept with it to spare submits a read."""
+    first = next(environment for environment in environments if environment is not None)
+    compute_type = (first.document.get("computeResources") or {}).get("type", "UNMANAGED")
+    return "FARGATE" if compute_type.startswith("FARGATE") else "EC2"
 
 
 def _with_names(stored: dict[str, Any], call: Call) -> list[str]:

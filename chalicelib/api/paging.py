@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from chalicelib.core.errors import ClientError
+from chalicelib.core.ids import can_be_key
 
 DEFAULT_RESULTS = 100
 
@@ -30,7 +31,9 @@ def position_in(token: str | None) -> Any:
 def name_in(token: str | None) -> str | None:
     """The position of a listing by name."""
     position = position_in(token)
-    if position is not None and not isinstance(position, str):
+    if position is None:
+        return None
+    if not isinstance(position, str) or not can_be_key(position):
         raise ClientError("The nextToken is not valid.")
     return position
 

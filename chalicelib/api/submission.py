@@ -15,7 +15,7 @@ from chalicelib.core.ids import derived_job_id
 from chalicelib.core.job import Job
 from chalicelib.core.states import JobStatus
 from chalicelib.core.validation.submit import merge_submission, resource_needs, validate_share
-from chalicelib.store.catalog import COMPUTE_ENVIRONMENT, Resource
+from chalicelib.store.catalog import Resource
 from chalicelib.store.jobs import Spec
 
 
@@ -40,7 +40,7 @@ def _submit(request: dict[str, Any], job_id: str, call: Call) -> str:
     merged = merge_submission(_with_tags(definition), request)
     validate_share(request, fair_share=False)
     _refuse_unsupported(merged, request)
-    _refuse_queue(queue, merged, call)
+    _refuse_queue(queue, merged)
     job = _job(job_id, request, merged, queue, definition, call.ports.now_ms())
     spec = Spec(job_id=job.job_id, document=_document(merged), tags=merged["tags"])
     # A submission that was accepted before is answered like the first time.
@@ -61,18 +61,11 @@ def _refuse_unsupported(merged: dict[str, Any], request: dict[str, Any]) -> None
         raise NotSupportedError("Submitting a job with ecsProperties")
 
 
-def _refuse_queue(queue: Resource, merged: dict[str, Any], call: Call) -> None:
+def _refuse_queue(queue: Resource, merged: dict[str, Any]) -> None:
     if queue.state != "ENABLED" or queue.status != "VALID":
         raise ClientError(f"Job Queue {queue.name} is not in ENABLED state.", bare=True)
-    order = queue.document["computeEnvironmentOrder"]
-    first = call.ports.catalog.find(COMPUTE_ENVIRONMENT, order[0]["computeEnvironment"])
-    if first is None:
-        raise ClientError(f"Job Queue {queue.name} has no Compute Environment.", bare=True)
-    # A queue's environments are all of one platform, so the first speaks for all.
-    compute_type = (first.document.get("computeResources") or {}).get("type", "UNMANAGED")
-    offered = "FARGATE" if compute_type.startswith("FARGATE") else "EC2"
     wanted = merged["platformCapabilities"][0]
-    if wanted != offered:
+    if wanted != queue.document["platform"]:
         raise ClientError(
             "Job Queue is attached to Compute Environment that can not run Jobs with capability "
             f"{wanted}.",

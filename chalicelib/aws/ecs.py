@@ -3,13 +3,22 @@
 from collections.abc import Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 STOPPED = "STOPPED"
 
 
 class ClusterInUseError(Exception):
     """The cluster still has tasks or instances; its deletion may be tried again later."""
+
+
+def error_name(error: Exception) -> str:
+    """The name under which Step Functions would report this error of an ECS call."""
+    if isinstance(error, ClientError):
+        return f"Ecs.{error.response['Error']['Code']}"
+    if isinstance(error, BotoCoreError):
+        return "Ecs.SdkClientException"  # the call did not get through
+    return type(error).__name__
 
 
 class Ecs:

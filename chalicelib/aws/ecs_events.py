@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.aws.messages import DEADLINE, LAUNCH_FAILED, WAKE
+from chalicelib.aws.task_definitions import CONTAINER_NAME
 from chalicelib.core.ids import Fence
 from chalicelib.core.lifecycle import START_FAILURE_REASON, Event, EventKind
 
@@ -94,10 +95,10 @@ def _event_of_task(task: Mapping[str, Any], fence: Fence, now_ms: int) -> Event 
 
 
 def _event_of_end(task: Mapping[str, Any], fence: Fence, now_ms: int) -> Event:
-    containers = task.get("containers") or [{}]
+    container = _container_of(task)
     stopped_reason = str(task.get("stoppedReason") or "")
-    exit_code = containers[0].get("exitCode")
-    reason, container_reason = stopped_reason, containers[0].get("reason")
+    exit_code = container.get("exitCode")
+    reason, container_reason = stopped_reason, container.get("reason")
     if task.get("stopCode") == "TaskFailedToStart":
         # Batch says this one sentence and keeps ECS's cause as the container's reason.
         reason, container_reason = START_FAILURE_REASON, container_reason or stopped_reason
@@ -112,6 +113,12 @@ def _event_of_end(task: Mapping[str, Any], fence: Fence, now_ms: int) -> Event:
         exit_code=None if exit_code is None else int(exit_code),
         container_reason=container_reason,
     )
+
+
+def _container_of(task: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The job's own container: an account's agents may add containers of theirs to a task."""
+    containers = task.get("containers") or [{}]
+    return next((one for one in containers if one.get("name") == CONTAINER_NAME), containers[0])
 
 
 def _event_of_launch(detail: Mapping[str, Any], fence: Fence, now_ms: int) -> Event:
@@ -134,4 +141,4 @@ def _ms(moment: Any) -> int | None:
         return None
     if isinstance(moment, str):
         moment = datetime.fromisoformat(moment.replace("Z", "+00:00"))
-    return int(moment.timestamp() * 1000)
+    return round(moment.timestamp() * 1000)

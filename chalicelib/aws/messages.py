@@ -75,9 +75,9 @@ class Messages:
         ]
         self._send(self._task_events_queue_url, entries)
 
-    def send_launch_failure(self, fence: Fence, reason: str) -> None:
+    def send_launch_failure(self, fence: Fence, error: str, reason: str) -> None:
         """Report that no task can be made for this placement, as the launch machine would."""
-        detail = {"startedBy": str(fence), "reason": reason, "error": "LaunchNotPossible"}
+        detail = {"startedBy": str(fence), "reason": reason, "error": error}
         body = {"source": SOURCE, "detail-type": LAUNCH_FAILED, "detail": detail}
         self._send(self._task_events_queue_url, [{"Id": "0", "MessageBody": json.dumps(body)}])
 

@@ -105,16 +105,25 @@ def _dispatching(old: Job | None, new: Job) -> tuple[Effect, ...]:
     status_changed = old is None or old.status is not new.status
     if not status_changed:
         return ()
+    if new.status is JobStatus.STARTING:
+        return (Launch(job=new),)
     if new.status is JobStatus.RUNNABLE:
         # What refused the launch of a job that was given back (no Fargate capacity, throttling)
         # would refuse it again at once.
-        given_back = new.placement > 0
-        return (WakeLater(queue=new.queue) if given_back else Wake(queue=new.queue),)
-    if new.status is JobStatus.STARTING:
-        return (Launch(job=new),)
-    if old is not None and old.environment and old.holds_capacity and not new.holds_capacity:
-        return (CapacityFreed(environment=old.environment),)
-    return ()
+        if new.placement > 0:
+            return (WakeLater(queue=new.queue),)
+        return (Wake(queue=new.queue), *_freed(old, new))
+    if old is not None and old.status is JobStatus.RUNNABLE:
+        # Stopped in its lane: it may have been the head that kept the others waiting.
+        return (Wake(queue=new.queue),)
+    return _freed(old, new)
+
+
+def _freed(old: Job | None, new: Job) -> tuple[Effect, ...]:
+    """The room that the job leaves; its queue may have no part in that environment any more."""
+    if old is None or not old.environment or not old.holds_capacity or new.holds_capacity:
+        return ()
+    return (CapacityFreed(environment=old.environment),)
 
 
 def _steering(old: Job | None, new: Job) -> tuple[Effect, ...]:

@@ -11,18 +11,27 @@ from dataclasses import dataclass
 
 JOB_PART = "job"
 
-# Longer than any ARN of ours; what exceeds it names nothing, and would be no key for DynamoDB.
-_REFERENCE_LIMIT = 512
+# Longer than any ARN of ours, and half of what DynamoDB takes as a sort key.
+_KEY_LIMIT_BYTES = 512
 
 # A namespace of our own, so that derived job ids never collide with other uses of UUID version 5.
 _SUBMISSIONS = uuid.UUID("5a8ed1f5-6f43-5d6c-9f0e-0c6f0d1d3a52")
 _FENCE = re.compile(
-    r"^(?P<job>[0-9a-f-]{36})/(?P<part>[a-z0-9]{1,12})/(?P<attempt>\d{1,3})(?:-(?P<placement>\d{1,6}))?$"
+    r"(?P<job>[0-9a-f-]{36})/(?P<part>[a-z0-9]{1,12})"
+    r"/(?P<attempt>[0-9]{1,3})(?:-(?P<placement>[0-9]{1,6}))?"
 )
 _ARN = re.compile(
-    r"^arn:(?P<partition>[a-z0-9-]+):batch:(?P<region>[a-z0-9-]*):(?P<account>\d{12}):"
-    r"(?P<kind>[a-z-]+)/(?P<name>.+)$"
+    r"arn:(?P<partition>[a-z0-9-]+):batch:(?P<region>[a-z0-9-]*):(?P<account>[0-9]{12}):"
+    r"(?P<kind>[a-z-]+)/(?P<name>.+)"
 )
+
+
+def can_be_key(text: str) -> bool:
+    """Whether DynamoDB takes `text` in a key; what it would refuse names nothing of ours."""
+    try:
+        return len(text.encode()) <= _KEY_LIMIT_BYTES
+    except UnicodeEncodeError:
+        return False
 
 
 def derived_job_id(caller: str, invocation_id: str, body: bytes) -> str:
@@ -55,7 +64,7 @@ class Fence:
     @classmethod
     def parse(cls, started_by: str) -> "Fence | None":
         """The fence in an ECS task's `startedBy`, or None when the task is not one of ours."""
-        found = _FENCE.match(started_by)
+        found = _FENCE.fullmatch(started_by)
         if found is None:
             return None
         return cls(
@@ -83,18 +92,18 @@ class Scope:
 
         None when it is an ARN of something else or of somewhere else, or longer than any name.
         """
-        if len(reference) > _REFERENCE_LIMIT:
+        if not can_be_key(reference):
             return None
         if not reference.startswith("arn:"):
             return reference or None
-        found = _ARN.match(reference)
+        found = _ARN.fullmatch(reference)
         if found is None or found["kind"] != kind or found["account"] != self.account:
             return None
         return found["name"] if found["region"] == self.region else None
 
     def split(self, arn: str) -> tuple[str, str] | None:
         """(kind, name) of an ARN of this scope, or None."""
-        found = _ARN.match(arn)
+        found = _ARN.fullmatch(arn) if can_be_key(arn) else None
         if found is None or (found["region"], found["account"]) != (self.region, self.account):
             return None
         return found["kind"], found["name"]

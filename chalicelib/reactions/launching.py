@@ -7,6 +7,7 @@ its content. A job whose request cannot even be made fails its attempt; the othe
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from chalicelib.aws.ecs import error_name
 from chalicelib.aws.task_definitions import (
     LaunchSettings,
     container_overrides,
@@ -36,9 +37,10 @@ def launch(jobs: Sequence[Job], ports: Ports) -> None:
                 job, specs[job.job_id], environments[job.environment or ""], ports
             )
         except Exception as error:
-            # One job's fault must not hold up the shard: it fails, by the way of any launch.
+            # One job's trouble must not hold up the shard: it goes the way of any failed launch,
+            # which gives the job back or fails it by the name of the error.
             logger.exception("a launch cannot be made", action="launch.unmade", job=str(job.fence))
-            ports.messages.send_launch_failure(job.fence, f"{type(error).__name__}: {error}")
+            ports.messages.send_launch_failure(job.fence, error_name(error), str(error))
             continue
         launches.append({"startedBy": str(job.fence), "runTask": request})
     if launches:

@@ -28,6 +28,8 @@ from chalicelib.wiring import Ports
 LAUNCH_GRACE_MS = 90_000
 # How long a RUNNING job goes unexamined: its task's end is told by an event all but always.
 RUNNING_GRACE_MS = 60_000
+# How long the event of a task's end may be on its way.
+STOPPED_GRACE_MS = 60_000
 # Deadlines this near get a message of their own; a sweep later they might have passed.
 DEADLINE_HORIZON_MS = 120_000
 PLACED_LIMIT = 10_000  # placed jobs of one status and queue that a sweep looks at
@@ -105,7 +107,8 @@ def _lost_launches(
             continue
         for task in ports.ecs.describe_tasks(cluster, arns).values():
             event = event_of_description(task, job.fence, now_ms)
-            if event is not None:
+            running = event is not None and event.kind is EventKind.TASK_RUNNING
+            if event is not None and (running or _is_overdue_end(event, now_ms)):
                 yield _report(job, event, cluster)
 
 
@@ -126,10 +129,20 @@ def _lost_tasks(cluster: str, jobs: Sequence[Job], now_ms: int, ports: Ports) ->
         event = _lost(job, now_ms, GONE_REASON)
         if task is not None:
             described = event_of_description(task, job.fence, now_ms)
-            if described is None or described.kind is not EventKind.TASK_STOPPED:
+            if described is None or not _is_overdue_end(described, now_ms):
                 continue
             event = described
         yield _report(job, event, cluster)
+
+
+def _is_overdue_end(event: Event, now_ms: int) -> bool:
+    """Whether a task stopped so long ago that its event will not come any more.
+
+    An event on its way is waited for: it is ECS's own account of the end.
+    """
+    if event.kind is not EventKind.TASK_STOPPED:
+        return False
+    return event.stopped_at_ms is None or now_ms - event.stopped_at_ms >= STOPPED_GRACE_MS
 
 
 def _overdue(jobs: Iterable[Job], now_ms: int) -> Iterable[Report]:

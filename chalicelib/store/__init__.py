@@ -8,19 +8,21 @@
 | make a job | JobStore.submit | jobs, lanes: job, spec, ready row | transaction | 3 actions |
 | move jobs on | JobStore.commit | jobs, lanes | transaction, or one put | 100 actions |
 | jobs of a queue by status | JobStore.list_by_status | by_status (queue#status) | eventual | a page |
+| a queue's jobs of one status, oldest first | JobStore.list_oldest | by_status (queue#status) | eventual | 10,000 rows |
 | change a job's tags | JobStore.put_tags | jobs (root, spec) | conditional | 1 row |
 | an expired job's spec | JobStore.forget | jobs (root, spec) | - | 1 row |
 | heads of a lane | LaneStore.heads | lanes (queue/share) | strong | a page |
 | does a lane hold work | LaneStore.has_work | lanes (queue/share) | strong | 1 row |
 | capacity of environments | LaneStore.capacities | lanes (capacity, name), batch | strong | 100 keys |
-| tasks no longer starting | LaneStore via JobStore.commit | lanes (capacity, name) | update | 1 row |
+| tasks no longer starting | JobStore.commit | lanes (capacity, name) | update | 1 row |
 | mend drifted figures | LaneStore.mend_capacity | lanes (capacity, name) | conditional | 1 row |
 | drop a ready row of no job | LaneStore.drop_ready | lanes (queue/share, rank) | conditional | 1 row |
 | one resource | Catalog.find | catalog (kind, name) | strong | 1 row |
+| a few resources by name | Catalog.find_many | catalog (kind, name), batch | strong | 100 keys a read |
 | resources of a kind | Catalog.list_kind | catalog (kind) | strong | a page |
 | a definition's newest revisions | Catalog.newest | catalog (job-definition, name#) | strong | a page |
 | make or change a resource | Catalog.put, Catalog.put_linked | catalog | conditional | 1 row, or 8 in one transaction |
-| drop a resource | Catalog.remove | catalog | conditional | 1 row |
+| drop a resource | Catalog.remove, Catalog.remove_linked | catalog | conditional | 1 row, or 4 in one transaction |
 
 There is no scan. DynamoDB's limits are part of the design: 100 actions a transaction, 400 KB an item.
 """

@@ -109,7 +109,8 @@ def _additions(change: CapacityChange) -> list[UpdateAction]:
         (CapacityRow.tasks, change.tasks),
         (CapacityRow.starting, change.starting),
     )
-    return [attribute.add(amount) for attribute, amount in additions if amount]
+    # Zeros too: a row that an update makes has every figure, as `mend_capacity` expects.
+    return [attribute.add(amount) for attribute, amount in additions]
 
 
 def _capacity_of_row(row: CapacityRow) -> Capacity:

@@ -5,6 +5,7 @@ another one touches an item at this moment (contention, worth another try after 
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from pynamodb.connection import Connection
 from pynamodb.exceptions import PynamoDBException, TransactWriteError
@@ -67,10 +68,39 @@ def transact(connection: Connection, actions: Sequence[Action], pause: Pause) ->
     raise ContentionError(f"{len(actions)} actions, {CONTENTION_TRIES} tries")
 
 
+class _Transaction(TransactWrite):
+    """A transaction that knows where each of its actions stands in what is sent.
+
+    PynamoDB sends deletions first, then puts, then updates, in whatever order they were asked for,
+    and DynamoDB gives its reasons in the order sent.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection=connection)
+        self._kinds: list[int] = []
+
+    def delete(self, *args: Any, **kwargs: Any) -> None:
+        self._kinds.append(0)
+        super().delete(*args, **kwargs)
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self._kinds.append(1)
+        super().save(*args, **kwargs)
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        self._kinds.append(2)
+        super().update(*args, **kwargs)
+
+    def numbers_as_sent(self) -> list[int]:
+        """The numbers of the actions, as they were asked for, in the order of sending."""
+        return sorted(range(len(self._kinds)), key=self._kinds.__getitem__)
+
+
 def _attempt(connection: Connection, actions: Sequence[Action]) -> tuple[int, ...] | None:
     """The refused actions; empty when all is written, None on contention alone."""
+    sent = _Transaction(connection)
     try:
-        with TransactWrite(connection=connection) as transaction:
+        with sent as transaction:
             for action in actions:
                 action(transaction)
     except TransactWriteError as error:
@@ -79,9 +109,10 @@ def _attempt(connection: Connection, actions: Sequence[Action]) -> tuple[int, ..
         if error.cause_response_code != "TransactionCanceledException":
             raise
         codes = [reason.code if reason else "" for reason in error.cancellation_reasons]
-        failed = tuple(i for i, code in enumerate(codes) if code == "ConditionalCheckFailed")
+        numbers = sent.numbers_as_sent()
+        failed = [numbers[i] for i, code in enumerate(codes) if code == "ConditionalCheckFailed"]
         if failed:
-            return failed
+            return tuple(sorted(failed))
         if all(code in {"", "None", "TransactionConflict", "ThrottlingError"} for code in codes):
             return None
         raise

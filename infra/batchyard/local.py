@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from batchyard import emulator, processes
-from batchyard.deploy import Report, deploy
+from batchyard.deploy import DeployError, Report, deploy, find_outputs
 from batchyard.package import held, make_package
 from batchyard.paths import REPOSITORY, StateDir
 from batchyard.processes import Mark
@@ -113,6 +113,8 @@ def down(state: StateDir, *, purge: bool, say: Say) -> None:
                 if mark is not None:
                     say(f"Stopping the {name}")
                     processes.stop(mark, patience_seconds=patience_seconds)
+                    if name == "emulator":
+                        cloud.outputs = {}  # The stack was in its memory.
             cloud.save(state)
         if purge:
             for path in state.root.iterdir():
@@ -122,6 +124,11 @@ def down(state: StateDir, *, purge: bool, say: Say) -> None:
 
 def _ensure_emulator(state: StateDir, cloud: Cloud, say: Say) -> None:
     if emulator.answers(cloud.port):
+        if not cloud.outputs and _serves_another(cloud):
+            raise LocalError(
+                f"The emulator on port {cloud.port} has a stack {cloud.stack_name} that was not "
+                "brought up from this state dir: take that down first, or give another --port."
+            )
         say(f"An AWS emulator answers on port {cloud.port}")
         return
     say("Installing the AWS emulator, if it is not")
@@ -139,6 +146,15 @@ def _ensure_emulator(state: StateDir, cloud: Cloud, say: Say) -> None:
     emulator.await_ready(cloud.port, lambda: cloud.runs("emulator"), log)
 
 
+def _serves_another(cloud: Cloud) -> bool:
+    """Whether the stack is there already; a second agent beside its own would fight over tasks."""
+    try:
+        find_outputs(emulator.local_session(cloud.port), cloud.stack_name)
+    except DeployError:
+        return False
+    return True
+
+
 def _ensure_agent(state: StateDir, cloud: Cloud, runtime: str, say: Say) -> None:
     if cloud.runs("agent"):
         return
@@ -148,7 +164,7 @@ def _ensure_agent(state: StateDir, cloud: Cloud, runtime: str, say: Say) -> None
     log = state.logs / "agent.log"
     agent = [sys.executable, "-m", "batchyard.agent", "--region", emulator.REGION]
     agent += ["--endpoint-url", emulator.endpoint_url(cloud.port)]
-    agent += ["--cluster-prefix", f"{cloud.stack_name}-", "--runtime", runtime]
+    agent += ["--cluster-prefix", f"{cloud.stack_name}_", "--runtime", runtime]
     agent += ["--task-events-queue-url", cloud.outputs["TaskEventsQueueUrl"]]
     agent += ["--state-dir", str(state.agent)]
     cloud.processes["agent"] = processes.start(
