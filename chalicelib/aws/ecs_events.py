@@ -141,4 +141,4 @@ def _ms(moment: Any) -> int | None:
         return None
     if isinstance(moment, str):
         moment = datetime.fromisoformat(moment.replace("Z", "+00:00"))
-    return round(moment.timestamp() * 1000)
+    return int(moment.timestamp() * 1000)

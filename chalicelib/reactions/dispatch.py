@@ -75,10 +75,12 @@ def on_wake(queue: str, ports: Ports, left_ms: LeftMs) -> int:
             starting_window=ports.settings.starting_window,
             placements_limit=PLACEMENTS_LIMIT,
         )
-        if not plan.placements:
+        written = _carry_out(plan, snapshot, ports) if plan.placements else 0
+        placed += written
+        if written == len(plan.placements) < PLACEMENTS_LIMIT:
+            # All that was seen is placed or blocked; whatever came since comes with a wake.
             _settle_blocked(plan, ports)
             return placed
-        placed += _carry_out(plan, snapshot, ports)
     ports.messages.send_wakes([queue], f"more.{ports.new_id()}")
     return placed
 

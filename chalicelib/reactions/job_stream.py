@@ -62,8 +62,11 @@ def on_records(records: Sequence[Mapping[str, Any]], ports: Ports) -> BatchAnswe
 def _perform(effects: Sequence[Effect], cause: str, ports: Ports) -> None:
     """Carry out the effects of one batch, those that a job waits for first."""
     launches = [effect.job for effect in effects if isinstance(effect, Launch)]
+    publications = [effect.job for effect in effects if isinstance(effect, Publish)]
+    concerned = [job.job_id for job in (*launches, *publications)]
+    specs = ports.jobs.find_specs(concerned) if concerned else {}
     if launches:
-        launch(launches, ports)
+        launch(launches, specs, ports)
     wakes = {effect.queue for effect in effects if isinstance(effect, Wake)}
     freed = {effect.environment for effect in effects if isinstance(effect, CapacityFreed)}
     wakes |= _waiting_for(freed, wakes, ports)
@@ -76,9 +79,8 @@ def _perform(effects: Sequence[Effect], cause: str, ports: Ports) -> None:
         if isinstance(effect, StopTask):
             stop(effect.job, ports)
     _watch([effect for effect in effects if isinstance(effect, WatchDeadline)], ports)
-    publications = [effect.job for effect in effects if isinstance(effect, Publish)]
     if publications:
-        publish(publications, ports)
+        publish(publications, specs, ports)
     for effect in effects:
         if isinstance(effect, Forget):
             ports.jobs.forget(effect.job_id)

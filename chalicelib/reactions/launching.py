@@ -24,9 +24,8 @@ from chalicelib.store.jobs import Spec
 from chalicelib.wiring import Ports
 
 
-def launch(jobs: Sequence[Job], ports: Ports) -> None:
-    """Start the launch machine for `jobs`, all of them STARTING."""
-    specs = ports.jobs.find_specs(job.job_id for job in jobs)
+def launch(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: Ports) -> None:
+    """Start the launch machine for `jobs`, all of them STARTING; `specs` are theirs, by id."""
     environments = ports.catalog.find_many(
         COMPUTE_ENVIRONMENT, (job.environment or "" for job in jobs)
     )

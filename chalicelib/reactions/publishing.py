@@ -1,15 +1,15 @@
 """Publishing: each change of a job's status becomes a "Batch Job State Change" event."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from chalicelib.api.job_detail import job_detail
 from chalicelib.core.job import Job
+from chalicelib.store.jobs import Spec
 from chalicelib.wiring import Ports
 
 
-def publish(jobs: Sequence[Job], ports: Ports) -> None:
+def publish(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: Ports) -> None:
     """Publish each job as it was at its change; `detail` is the JobDetail (reference 1.19)."""
-    specs = ports.jobs.find_specs(job.job_id for job in jobs)
     scope = ports.settings.scope
     details = [
         (job.changed_at_ms, job_detail(job, specs[job.job_id], scope))
