@@ -94,7 +94,10 @@ def _container_detail(job: Job, document: Mapping[str, Any]) -> dict[str, Any]:
             "exitCode": job.exit_code,
             "reason": job.container_reason,
             "taskArn": job.task_arn,
-            "logStreamName": _log_stream(job, job.task_arn, document),
+            # Only a container that ran has written anything.
+            "logStreamName": _log_stream(job, job.task_arn, document)
+            if job.status is not JobStatus.STARTING
+            else None,
         }
     )
 
@@ -107,7 +110,6 @@ def _attempt_detail(attempt: Attempt, job: Job, document: Mapping[str, Any]) -> 
                     "taskArn": attempt.task_arn,
                     "exitCode": attempt.exit_code,
                     "reason": attempt.container_reason,
-                    # Only a container that ran has written anything.
                     "logStreamName": _log_stream(job, attempt.task_arn, document)
                     if attempt.started_at_ms
                     else None,
@@ -122,7 +124,7 @@ def _attempt_detail(attempt: Attempt, job: Job, document: Mapping[str, Any]) -> 
 
 
 def _log_stream(job: Job, task_arn: str | None, document: Mapping[str, Any]) -> str | None:
-    if task_arn is None or job.status is JobStatus.STARTING:
+    if task_arn is None:
         return None
     return log_stream_of(document["container"], job.definition.rpartition(":")[0], task_arn)
 

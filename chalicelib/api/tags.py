@@ -47,17 +47,21 @@ def list_tags_for_resource(request: dict[str, Any], call: Call) -> dict[str, Any
 
 def _change(arn: str, change: Change, call: Call) -> None:
     kind, name = _located(arn, call)
-    if kind == "job":
-        if not call.ports.jobs.put_tags(name, change(_job_tags(name, arn, call))):
-            raise _not_found(arn)
-        return
     for _ in range(TAG_TRIES):
-        found = call.ports.catalog.find(kind, name)
-        if found is None:
-            raise _not_found(arn)
-        if call.ports.catalog.put(found.changed(tags=change(found.tags)), replacing=found):
+        if _changed_once(kind, name, arn, change, call):
             return
     raise TooManyRequestsError
+
+
+def _changed_once(kind: str, name: str, arn: str, change: Change, call: Call) -> bool:
+    """False when others changed the resource between the read and the write."""
+    if kind == "job":
+        tags = _job_tags(name, arn, call)
+        return call.ports.jobs.put_tags(name, change(tags), replacing=tags)
+    found = call.ports.catalog.find(kind, name)
+    if found is None:
+        raise _not_found(arn)
+    return call.ports.catalog.put(found.changed(tags=change(found.tags)), replacing=found)
 
 
 def _job_tags(job_id: str, arn: str, call: Call) -> Tags:

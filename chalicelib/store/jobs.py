@@ -190,13 +190,19 @@ class JobStore:
         rows = JobRow.by_status.query(f"{queue}#{status}", limit=limit)
         return tuple(job_of_row(row) for row in rows)
 
-    def put_tags(self, job_id: str, tags: Mapping[str, str]) -> bool:
-        """Replace the job's tags; False if the job has expired, whose spec must not come back."""
+    def put_tags(
+        self, job_id: str, tags: Mapping[str, str], *, replacing: Mapping[str, str]
+    ) -> bool:
+        """Put `tags` in place of those that were read.
+
+        False if they have changed meanwhile, or the job has expired, whose spec must not come back.
+        """
         row = SpecRow(job_id, SPEC_PART)
-        action = SpecRow.tags.set(dict(tags))
-        return write_alone(
-            lambda: row.update(actions=[action], condition=SpecRow.root.exists()), self._pause
-        )
+        action = SpecRow.tags.set(dict(tags)) if tags else SpecRow.tags.remove()
+        unchanged = SpecRow.tags == dict(replacing) if replacing else SpecRow.tags.does_not_exist()
+        # Closes the race between two changes of one job's tags: the later must read again.
+        condition = SpecRow.root.exists() & unchanged
+        return write_alone(lambda: row.update(actions=[action], condition=condition), self._pause)
 
     def forget(self, job_id: str) -> None:
         """Delete the spec of an expired job; deleting it twice is the same as once."""

@@ -11,14 +11,19 @@ import boto3
 import botocore.session
 
 from batchyard import environment
+from batchyard.deploy import find_outputs
 
 DEFAULT_LOG_GROUP = "/aws/batch/job"
 
 
 class Clients:
-    """The AWS services as the given variables reach them; each client is made once."""
+    """The AWS services as the given variables reach them; each client is made once.
 
-    def __init__(self, values: Mapping[str, str]) -> None:
+    `log_group` is where jobs write unless their definition names another.
+    """
+
+    def __init__(self, values: Mapping[str, str], *, log_group: str = DEFAULT_LOG_GROUP) -> None:
+        self.log_group = log_group
         self._values = values
         local_key = values.get("AWS_ACCESS_KEY_ID")
         # A profile of the caller's has no say where the credentials are given.
@@ -48,4 +53,7 @@ def connect(state_dir: Path, stack: str | None = None) -> Clients:
     if stack is None:
         return Clients(environment.variables(state_dir))
     ambient: Any = boto3.Session()  # its types name every service, the protocol names none
-    return Clients(environment.variables_of_stack(ambient, stack))
+    return Clients(
+        environment.variables_of_stack(ambient, stack),
+        log_group=find_outputs(ambient, stack).get("JobLogGroup", DEFAULT_LOG_GROUP),
+    )

@@ -8,7 +8,6 @@ One is asked nonsense, and a rule ends it at once. All that is shown is what the
 import io
 import json
 import shutil
-import socket
 import sys
 import sysconfig
 import tarfile
@@ -22,7 +21,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from batchyard import local
+from batchyard import emulator, local
 from batchyard.clients import Clients, connect
 from batchyard.deploy import Report
 from batchyard.follow import JobDetail, Look, looks_at
@@ -68,20 +67,13 @@ def local_cloud(say: Say, report: Report) -> Iterator[Clients]:
     """A local cloud in a folder and on a port of its own, both gone when the block ends."""
     root = Path(tempfile.mkdtemp(prefix="batchyard-"))
     state = StateDir.at(root)
-    try:
-        local.up(state, port=free_port(), runtime="process", say=say, report=report)
-        yield connect(root)
-    finally:
-        local.down(state, purge=True, say=say)
-        shutil.rmtree(root, ignore_errors=True)
-
-
-def free_port() -> int:
-    """A port that nothing listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    with emulator.reserved_port() as port:
+        try:
+            local.up(state, port=port, runtime="process", say=say, report=report)
+            yield connect(root)
+        finally:
+            local.down(state, purge=True, say=say)
+            shutil.rmtree(root, ignore_errors=True)
 
 
 def _put_input(clients: Clients, console: Console) -> None:

@@ -9,7 +9,8 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,8 +82,13 @@ def command(python: Path) -> list[str]:
     return [str(python), "-m", "ministack"]
 
 
-def environment(state: StateDir, port: int) -> dict[str, str]:
-    """The settings under which the emulator touches this port, this state dir and nothing else."""
+def environment(
+    state: StateDir, port: int, extra: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The settings under which the emulator touches this port, this state dir and nothing else.
+
+    `extra` goes over them: what else this one is to be told.
+    """
     root = state.emulator
     return clean_environment() | {
         "GATEWAY_PORT": str(port),
@@ -103,6 +109,7 @@ def environment(state: StateDir, port: int) -> dict[str, str]:
         "SFTP_ENABLED": "0",
         "LOG_LEVEL": "WARNING",
         "PYTHONUNBUFFERED": "1",
+        **(extra or {}),
     }
 
 
@@ -111,6 +118,23 @@ def prepare(state: StateDir) -> None:
     shutil.rmtree(state.emulator, ignore_errors=True)
     for name in ("state", "s3", "tmp"):
         (state.emulator / name).mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port that nobody else is given while the block lasts, for an emulator to listen on.
+
+    A socket that is bound and does not listen keeps the port out of what the system gives away,
+    and on Linux lets another one listen there that allows the address's reuse, as servers do.
+    Elsewhere that one would be refused, so there the port is only free when it is chosen.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind((HOST, 0))
+        port: int = holder.getsockname()[1]
+        if sys.platform != "linux":
+            holder.close()
+        yield port
 
 
 def answers(port: int) -> bool:

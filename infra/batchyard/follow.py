@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from batchyard.clients import DEFAULT_LOG_GROUP, Clients
+from batchyard.clients import Clients
 
 ENDED = frozenset({"SUCCEEDED", "FAILED"})
 STATUSES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
@@ -127,9 +127,10 @@ def streams_of(job: JobDetail) -> list[Stream]:
     return streams
 
 
-def log_group_of(job: JobDetail) -> str:
+def log_group_of(job: JobDetail, usual: str) -> str:
+    """The log group that the job's definition names, or the usual one."""
     options = job.get("container", {}).get("logConfiguration", {}).get("options", {})
-    group: str = options.get("awslogs-group", DEFAULT_LOG_GROUP)
+    group: str = options.get("awslogs-group", usual)
     return group
 
 
@@ -164,7 +165,7 @@ class Tail:
             reading = self._readings.setdefault(stream.name, _Reading())
             if self._is_complete(reading):
                 continue
-            texts = self._read_on(log_group_of(job), stream.name, reading)
+            texts = self._read_on(log_group_of(job, self.clients.log_group), stream.name, reading)
             if texts or stream.over != reading.over:
                 reading.news_at_seconds = self.monotonic()
             reading.over = stream.over

@@ -9,7 +9,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -70,10 +70,12 @@ def up(
     say: Say,
     report: Report,
     source: Path = REPOSITORY,
+    emulator_settings: Mapping[str, str] | None = None,
 ) -> Cloud:
     """Bring up whatever is missing of the local cloud, and return how it is reached.
 
     Doing so twice changes nothing. On failure, what was started stays on record for `down`.
+    `emulator_settings` go to an emulator that is started, beside its own.
     """
     state.root.mkdir(parents=True, exist_ok=True)
     with held(state.lock):
@@ -85,7 +87,7 @@ def up(
                     "take it down first, or give another --state-dir."
                 )
             cloud = Cloud(port=port)
-        _ensure_emulator(state, cloud, say)
+        _ensure_emulator(state, cloud, say, emulator_settings or {})
         say("Packaging the functions")
         package = make_package(state.packages, source=source)
         say("Deploying the stack")
@@ -116,13 +118,22 @@ def down(state: StateDir, *, purge: bool, say: Say) -> None:
                     if name == "emulator":
                         cloud.outputs = {}  # The stack was in its memory.
             cloud.save(state)
+            _end_leftover_jobs(state)
         if purge:
             for path in state.root.iterdir():
                 if path != state.lock:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _ensure_emulator(state: StateDir, cloud: Cloud, say: Say) -> None:
+def _end_leftover_jobs(state: StateDir) -> None:
+    """End the jobs' own processes, which outlive an agent that was killed."""
+    if state.agent.exists():
+        from batchyard.agent.leftovers import clear
+
+        clear(state.agent)
+
+
+def _ensure_emulator(state: StateDir, cloud: Cloud, say: Say, settings: Mapping[str, str]) -> None:
     if emulator.answers(cloud.port):
         if not cloud.outputs and _serves_another(cloud):
             raise LocalError(
@@ -138,7 +149,7 @@ def _ensure_emulator(state: StateDir, cloud: Cloud, say: Say) -> None:
     log = state.logs / "emulator.log"
     cloud.processes["emulator"] = processes.start(
         emulator.command(python),
-        env=emulator.environment(state, cloud.port),
+        env=emulator.environment(state, cloud.port, settings),
         cwd=state.emulator,
         log=log,
     )

@@ -10,7 +10,7 @@ set -eu
 [ "$#" -gt 0 ] || { echo "usage: engine.sh COMMAND [ARGUMENT...]" >&2; exit 2; }
 [ "$(id -u)" = 0 ] || { echo "engine.sh: an engine can only be started by root" >&2; exit 2; }
 
-root=$(mktemp -d /tmp/batchyard-engine.XXXXXX)
+root=$(mktemp -d -t batchyard-engine.XXXXXX)
 containerd_pid=
 dockerd_pid=
 
@@ -104,7 +104,7 @@ make_image() {
     /bin/busybox --list | while read -r applet; do
         [ "$applet" = busybox ] || ln -s busybox "$root/image/bin/$applet"
     done
-    printf 'root:x:0:0:root:/:/bin/sh\nworker:x:1234:1234:worker:/tmp:/bin/sh\n' \
+    printf 'root:x:0:0:root:/:/bin/sh\nworker:x:1234:1234:worker:/:/bin/sh\n' \
         >"$root/image/etc/passwd"
     printf 'root:x:0:\nworker:x:1234:\n' >"$root/image/etc/group"
     tar -C "$root/image" -c . |

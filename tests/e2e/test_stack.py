@@ -6,44 +6,40 @@ What jobs do on it is told in the other files of this folder.
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
 from batchyard import environment, local, processes
+from batchyard.emulator import reserved_port
 from batchyard.local import Cloud
 from batchyard.paths import REPOSITORY, StateDir
 from batchyard.processes import Mark
+from tests.e2e.world import World, processes_of
 
 pytestmark = pytest.mark.e2e
 DEADLINE_SECONDS = 30.0
 
 
-def batchyard(*arguments: str) -> str:
-    """The command line, as a user calls it; what it printed for machines."""
+COMMAND = [sys.executable, "-c", "from batchyard.cli import app; app()"]
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPOSITORY / "infra")}
+
+
+def batchyard(*arguments: str, code: int = 0) -> "subprocess.CompletedProcess[str]":
+    """The command line, as a user calls it, ending with this exit code."""
     done = subprocess.run(
-        [sys.executable, "-c", "from batchyard.cli import app; app()", *arguments],
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY / "infra")},
-        capture_output=True,
-        text=True,
-        check=False,
+        [*COMMAND, *arguments], env=ENVIRONMENT, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
+    assert done.returncode == code, done.stderr
+    return done
 
 
 def await_that(condition: Callable[[], Any]) -> Any:
@@ -77,14 +73,16 @@ def marks(state: StateDir) -> dict[str, Mark]:
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[StateDir]]:
     """Two local clouds, brought up by the command line, taken down whatever happens."""
     states = [StateDir.at(tmp_path_factory.mktemp(name)) for name in ("one", "two")]
-    try:
-        for state in states:
-            where = ["--state-dir", str(state.root), "--port", str(free_port())]
-            batchyard("up", *where, "--runtime", "process", "--detach")
-        yield states
-    finally:
-        for state in states:
-            local.down(state, purge=True, say=print)
+    with reserved_port() as first, reserved_port() as second:
+        try:
+            for state, port in zip(states, (first, second), strict=True):
+                where = ["--state-dir", str(state.root), "--port", str(port)]
+                batchyard("up", *where, "--runtime", "process", "--detach")
+            yield states
+        finally:
+            for state in states:
+                local.down(state, purge=True, say=print)
+    assert [processes_of(state.root) for state in states] == [{}, {}]
 
 
 def test_each_answers_the_batch_api_for_itself(two: list[StateDir]) -> None:
@@ -105,7 +103,7 @@ def test_each_answers_the_batch_api_for_itself(two: list[StateDir]) -> None:
 
 
 def test_the_command_line_tells_clients_where_to_go(two: list[StateDir]) -> None:
-    lines = batchyard("env", "--state-dir", str(two[1].root))
+    lines = batchyard("env", "--state-dir", str(two[1].root)).stdout
     program = "import boto3; print(boto3.client('batch').describe_job_queues()['jobQueues'])"
     script = f'{lines}\nexec {sys.executable} -c "{program}"'
     assert subprocess.check_output(["sh", "-c", script], text=True) == "[]\n"
@@ -132,7 +130,7 @@ def test_a_row_of_the_catalog_leads_to_a_cluster(two: list[StateDir]) -> None:
     )
     ecs = client(two[1], "ecs")
     await_that(
-        lambda: any(arn.endswith("/batchyard-wired") for arn in ecs.list_clusters()["clusterArns"])
+        lambda: any(arn.endswith("/batchyard_wired") for arn in ecs.list_clusters()["clusterArns"])
     )
 
 
@@ -142,6 +140,14 @@ def test_up_again_changes_nothing(two: list[StateDir]) -> None:
     assert cloud is not None
     batchyard("up", "--state-dir", str(two[0].root), "--port", str(cloud.port), "--detach")
     assert marks(two[0]) == before
+
+
+def test_another_state_dir_does_not_take_over_the_port(two: list[StateDir], tmp_path: Path) -> None:
+    cloud = Cloud.load(two[0])
+    assert cloud is not None
+    where = ["--state-dir", str(tmp_path), "--port", str(cloud.port)]
+    refused = batchyard("up", "--detach", *where, code=1)
+    assert "not brought up from this state dir" in refused.stderr.replace("\n", " ")
 
 
 def test_a_killed_agent_comes_back(two: list[StateDir]) -> None:
@@ -161,14 +167,49 @@ def test_a_killed_agent_comes_back(two: list[StateDir]) -> None:
 def test_down_stops_its_own_cloud_and_no_other(two: list[StateDir]) -> None:
     one, other = two
     # A half-dead cloud: one of its processes is gone without anybody's having said so.
-    stopped = marks(one)
-    os.kill(stopped["emulator"].pid, signal.SIGKILL)
+    os.kill(marks(one)["emulator"].pid, signal.SIGKILL)
     batchyard("down", "--state-dir", str(one.root), "--purge")
-    for mark in stopped.values():
-        assert not processes.alive(mark)
-        assert not processes._group_left(mark)
+    assert processes_of(one.root) == {}
     assert [path.name for path in one.root.iterdir()] == ["lock"]
     assert all(processes.alive(mark) for mark in marks(other).values())
     assert client(other, "batch").describe_job_queues()["jobQueues"] == []
     # Down twice is down.
     batchyard("down", "--state-dir", str(one.root))
+
+
+def test_down_ends_the_jobs_of_an_agent_that_was_killed(two: list[StateDir]) -> None:
+    state = two[1]
+    world = World(state.root)
+    job_id = world.submit(world.queue(world.environment()), world.definition("sleep", "1000"))
+    world.await_job(job_id, "RUNNING")
+    ready = json.loads((state.agent / "agent.json").read_text())
+    # The keeper first, that nobody brings the agent back.
+    for pid in (marks(state)["agent"].pid, ready["pid"]):
+        os.kill(pid, signal.SIGKILL)
+    assert "sleep 1000 " in processes_of(state.root).values()
+    batchyard("down", "--state-dir", str(state.root))
+    assert processes_of(state.root) == {}
+
+
+def test_in_the_foreground_it_ends_with_ctrl_c(tmp_path: Path) -> None:
+    state = StateDir.at(tmp_path)
+    where = ["--state-dir", str(tmp_path), "--runtime", "process"]
+    with (
+        reserved_port() as port,
+        subprocess.Popen(
+            [*COMMAND, "up", *where, "--port", str(port)],
+            env=ENVIRONMENT,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as foreground,
+    ):
+        assert foreground.stderr is not None
+        try:
+            assert any("Batchyard is up" in line for line in foreground.stderr)
+            started = marks(state)
+            assert all(processes.alive(mark) for mark in started.values())
+        finally:
+            foreground.send_signal(signal.SIGINT)
+            foreground.communicate(timeout=DEADLINE_SECONDS)
+        assert foreground.returncode == 0
+    assert processes_of(tmp_path) == {}

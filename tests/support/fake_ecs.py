@@ -56,6 +56,7 @@ class FakeEcs(FakeClient):
         self.clusters: dict[str, Json] = {}
         self.definitions: dict[str, Json] = {}
         self.tasks: dict[str, Task] = {}
+        self.forgotten: list[Task] = []
         self.refusals: list[Json | Exception] = []  # what the next RunTasks answer instead
         self.obeys_stops = True
 
@@ -79,8 +80,8 @@ class FakeEcs(FakeClient):
         self._end(task, "TaskFailedToStart", cause, {})
 
     def lose(self, task: Task) -> None:
-        """The task is gone and no event tells of it, nor does ECS know it any more."""
-        del self.tasks[task.arn]
+        """The task is gone and no event tells of it; only its client token is remembered."""
+        self.forgotten.append(self.tasks.pop(task.arn))
 
     # The API
 
@@ -123,7 +124,7 @@ class FakeEcs(FakeClient):
         token = params["clientToken"]
         assert len(token) <= 64
         assert len(params["startedBy"]) <= 128
-        for task in self.tasks.values():
+        for task in (*self.tasks.values(), *self.forgotten):
             if task.request["clientToken"] == token:
                 if task.request != params:
                     raise client_error("ConflictException", "another request", "RunTask")

@@ -94,3 +94,28 @@ def running(world: World, name: str = "job", **members: Any) -> str:
     world.ecs.start(world.task_of(job_id))
     world.settle()
     return job_id
+
+
+def needing(vcpus: int) -> Json:
+    """Overrides for a job of this size."""
+    needs = {"VCPU": vcpus, "MEMORY": 2048 * vcpus}
+    return {"resourceRequirements": [{"type": k, "value": str(v)} for k, v in needs.items()]}
+
+
+def finish(world: World, job_id: str, exit_code: int = 0, *, reason: str | None = None) -> None:
+    """The job's container exits, and what follows from it is done."""
+    world.ecs.finish(world.task_of(job_id), exit_code, reason=reason)
+    world.settle()
+
+
+def cluster_of(world: World, environment: str) -> str:
+    """The name of the environment's ECS cluster."""
+    return world.settings.cluster_of(environment)
+
+
+def sweep(world: World, *, minutes: int = 1) -> None:
+    """The minute's rounds, with what follows from each."""
+    for _ in range(minutes):
+        world.advance(60)
+        world.sweep()
+        world.settle()

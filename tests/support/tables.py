@@ -6,7 +6,8 @@ botocore client costs more than all the calls of a test.
 
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 from unittest import mock
@@ -17,7 +18,7 @@ from moto.dynamodb.models import dynamodb_backends
 from pynamodb.connection import Connection
 
 from chalicelib.store.tables import bind
-from tests.support import stack
+from tests.support import short_wire, stack
 
 _TAKEN = ("TableName", "BillingMode", "AttributeDefinitions", "KeySchema")
 NAMES = {role: f"{stack.STACK}-{role}" for role in ("jobs", "lanes", "catalog")}
@@ -28,16 +29,33 @@ Json = dict[str, Any]
 @lru_cache(maxsize=1)
 def connection() -> Connection:
     """The connection that the models of this process are bound to, with moto behind it."""
-    # For the whole of the process: what is left of it goes with the process.
-    mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": stack.REGION}).start()
-    mock_aws().start()
-    return bind(region=stack.REGION, **NAMES)
+    with _no_account():
+        bound = bind(region=stack.REGION, **NAMES)
+        _answer_from_moto(bound.client)
+    return bound
 
 
 @lru_cache(maxsize=1)
 def _client() -> Any:
-    connection()
-    return boto3.client("dynamodb", region_name=stack.REGION)
+    with _no_account():
+        made = boto3.client("dynamodb", region_name=stack.REGION)
+    _answer_from_moto(made)
+    return made
+
+
+@contextmanager
+def _no_account() -> Iterator[None]:
+    """A client that is made in here has credentials that open nothing.
+
+    moto's own mock ends with it, so that tests with mocks of their own begin with nothing in them.
+    """
+    with mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": stack.REGION}), mock_aws():
+        yield
+
+
+def _answer_from_moto(client: Any) -> None:
+    # After those who only watch the calls: the first that answers is the last that is asked.
+    client.meta.events.register_last("before-call.dynamodb", short_wire.answer)
 
 
 def make_tables() -> None:

@@ -21,6 +21,7 @@ from chalicelib.api.call import Call
 from chalicelib.api.contract import service_model
 from chalicelib.api.operations import answer, answer_tags
 from chalicelib.config import Settings
+from chalicelib.core.ids import JOB_PART
 from chalicelib.core.job import Job
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.wiring import Ports
@@ -88,6 +89,7 @@ class World:
         self.left_ms = 10_000  # how long the functions believe that they may go on
         self.failures: list[Exception] = []  # what functions raised; a test looks, and clears
         self.on_pause: Callable[[], None] = lambda: None
+        self.on_call: Callable[[str], None] | None = None  # told of a call before it is made
         self._ids = itertools.count(1)
         tables.make_tables()
         self.stop_watching = tables.watch_calls(self._on_call)
@@ -100,7 +102,7 @@ class World:
             self._on_call,
             ecs=self.ecs,
             sqs=self.sqs,
-            run_step=lambda payload: self.call_door(doors.provision_step, payload),
+            run_step=self._run_step,
         )
         self.clients = {
             "sqs": self.sqs,
@@ -123,6 +125,8 @@ class World:
 
     def _on_call(self, call: str) -> None:
         self.calls.append(call)
+        if self.on_call is not None:
+            self.on_call(call)
         if self.crash_at is not None and len(self.calls) >= self.crash_at:
             raise Crash(call)
 
@@ -180,6 +184,10 @@ class World:
         (task,) = [t for t in self.ecs.live() if t.started_by.startswith(f"{job_id}/")]
         return task
 
+    def expire(self, job_id: str) -> None:
+        """The job's row goes, as DynamoDB removes what has passed its expires_at."""
+        self.ports.connection.delete_item(tables.NAMES["jobs"], job_id, JOB_PART)
+
     # Delivery, one thing at a time
 
     def deliver_stream(self, count: int | None = None, *, again: bool = False) -> bool:
@@ -231,6 +239,15 @@ class World:
     def get_remaining_time_in_millis(self) -> int:
         """The one thing that doors ask their context for; the World is that context."""
         return self.left_ms
+
+    def _run_step(self, payload: Json) -> Any:
+        """A function that dies under a state machine is an error that its Retry knows."""
+        try:
+            return self.call_door(doors.provision_step, payload)
+        except Crash:
+            self.crash_at = None
+            self.restart()
+            raise RuntimeError("the function died") from None
 
     def _deliver_stream(
         self, stream: tables.Stream, door: Door, count: int | None, again: bool

@@ -43,6 +43,8 @@ _CALL_TIMEOUT_SECONDS = 240
 _INSPECT_SECONDS = 0.05
 _LONGEST_INSPECT_SECONDS = 1.0
 _LONGEST_PARTIAL_BYTES = 256 * 1024
+# Attached streams are read as they come off the descriptor, which is of no use under TLS or SSH.
+_PLAIN_URLS = ("http+docker://localhost", "http://")
 _NOT_FOUND = 404
 _NOT_RUNNING = 409
 _KILLED = 137
@@ -63,6 +65,9 @@ def connect() -> Any:
         client.ping()
     except docker.errors.DockerException as error:
         raise NoEngine(str(error)) from error
+    if not client.api.base_url.startswith(_PLAIN_URLS):
+        client.close()
+        raise NoEngine("only engines on a local socket or plain TCP are supported")
     return client.api
 
 
@@ -77,6 +82,7 @@ class _Container:
     partial: dict[int, bytes] = field(default_factory=dict)
     output_ended: bool = False
     healthy: bool | None = None
+    is_unreachable: bool = False
     inspect_due: float = 0.0
     inspect_seconds: float = _INSPECT_SECONDS
 
@@ -257,8 +263,11 @@ class DockerRuntime:
             # Somebody removed it by hand; all that is known is that it was killed.
             state = {"Status": "exited", "ExitCode": _KILLED}
         except (self._errors.DockerException, OSError) as error:
-            _log.warning("container %s cannot be inspected: %s", container.id[:12], _words(error))
+            # Said once: an engine that is being restarted, or is gone, is asked again for long.
+            level = logging.DEBUG if container.is_unreachable else logging.WARNING
+            _log.log(level, "container %s: no answer: %s", container.id[:12], _words(error))
             state = {"Status": "unknown"}
+        container.is_unreachable = state["Status"] == "unknown"
         self._tell_health(container, state)
         if state.get("Status") in ("exited", "dead") and container.output_ended:
             self._tell_exit(container, state)

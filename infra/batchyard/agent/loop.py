@@ -92,13 +92,13 @@ class AgentLoop:
             supervisor.stop(task["taskArn"], task.get("stoppedReason") or "")
         for arn in found.gone:
             supervisor.stop(arn, "The record of the task is gone")
-        for position, task in enumerate(found.new):
+        for task in found.new:
             try:
                 supervisor.run(task)
-            except EcsUnavailable:
-                # Not one of these was taken: the next look finds them again.
-                finder.forget(later["taskArn"] for later in found.new[position:])
-                raise
+            except EcsUnavailable as error:
+                # It was not taken, so the next look finds it again; the others go on.
+                _log.warning("task %s cannot be run yet: %s", task["taskArn"], error)
+                finder.forget([task["taskArn"]])
         if found.new or found.missed or found.stopped:
             self._busy_until = self._monotonic() + _BUSY_FOR_SECONDS
 

@@ -136,7 +136,14 @@ class Supervisor:
     def run(self, task: Json) -> None:
         """Take a new task. Raises `EcsUnavailable` when its definition cannot be had."""
         definition = self._ecs.describe_task_definition(task["taskDefinitionArn"])
-        plan = plan_task(task, definition)
+        try:
+            plan = plan_task(task, definition)
+        except (KeyError, ValueError, TypeError) as error:
+            # ECS would have refused such a definition; an emulator may not.
+            reason = f"{lifecycle.FAILED_TO_START.reason}: {error}"
+            cause = StopCause(code=StopCode.TASK_FAILED_TO_START, reason=reason)
+            self._end_unwatched(JournalEntry(task=task), cause)
+            return
         live = _LiveTask(plan=plan, entry=JournalEntry(task=task), state=lifecycle.new_state(plan))
         self._live[plan.task_id] = live
         # Write-ahead: a task that the journal does not name has never been started.

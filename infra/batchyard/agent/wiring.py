@@ -32,6 +32,7 @@ _log = logging.getLogger(__name__)
 
 _START_THREADS = 8
 _SIGNAL_THREADS = 2
+OWNER_FILE = "agent-id"  # in the state directory, of an agent whose containers an engine runs
 _PLAIN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -143,7 +144,7 @@ def make_runtime(settings: Settings, emit: Emit) -> Runtime:
 
 def _owner(state_dir: Path) -> str:
     """A name for this agent that outlives it, so that the next one knows its containers."""
-    path = state_dir / "agent-id"
+    path = state_dir / OWNER_FILE
     if not path.exists():
         path.write_text(uuid.uuid4().hex)
     return path.read_text().strip()

@@ -163,6 +163,14 @@ def test_an_ecs_that_fails_now_and_then_loses_no_task(world: World) -> None:
         assert world.stopped(task_id)["containers"][0]["exitCode"] == 0
 
 
+def test_a_definition_that_makes_no_sense_fails_and_holds_nobody_up(world: World) -> None:
+    after = [{"containerName": "default", "condition": "NEVER"}]
+    bad = world.ecs.run_task(task_definition(container(dependsOn=after)))
+    good = world.ecs.run_task(task_definition(container()))
+    assert world.stopped(bad)["stopCode"] == "TaskFailedToStart"
+    assert world.stopped(good)["containers"][0]["exitCode"] == 0
+
+
 def test_a_task_stopped_at_once_is_told_stopped_seen_or_not(world: World) -> None:
     task_id = world.ecs.run_task(shell("exec sleep 100"))
     world.ecs.stop_task(CLUSTER, TASK_PREFIX + task_id, "early")

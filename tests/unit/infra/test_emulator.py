@@ -35,6 +35,15 @@ def test_nobody_answers_on_a_free_port() -> None:
     assert not emulator.answers(port)
 
 
+def test_a_reserved_port_is_given_to_nobody_but_who_asks_for_it() -> None:
+    with emulator.reserved_port() as port:
+        assert not emulator.answers(port)
+        with socket.create_server((emulator.HOST, port)) as server:
+            assert server.getsockname()[1] == port
+        with emulator.reserved_port() as other:
+            assert other != port
+
+
 def test_a_stranger_on_the_port_is_named(stranger: int) -> None:
     with pytest.raises(emulator.EmulatorError, match=f"Port {stranger} is taken"):
         emulator.answers(stranger)
@@ -50,6 +59,11 @@ def test_it_writes_nowhere_but_into_its_state_dir(
     for name in ("STATE_DIR", "S3_DATA_DIR", "TMPDIR"):
         assert Path(given[name]).is_relative_to(tmp_path)
     assert "AWS_PROFILE" not in given
+
+
+def test_what_else_it_is_told_goes_over_its_settings(tmp_path: Path) -> None:
+    given = emulator.environment(StateDir.at(tmp_path), 4999, {"AUTH": "true", "LOG_LEVEL": "INFO"})
+    assert (given["AUTH"], given["LOG_LEVEL"]) == ("true", "INFO")
 
 
 def test_a_local_session_ignores_where_the_shell_points(

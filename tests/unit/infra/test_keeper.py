@@ -38,7 +38,8 @@ def test_a_command_that_ends_is_started_again(tmp_path: Path) -> None:
     await_lines(runs, 3)
     told.set()
     thread.join(DEADLINE_SECONDS)
-    assert codes == [7]
+    # Told while the command ran or while it did not: both are an end.
+    assert codes in ([7], [0])
 
 
 def test_told_to_end_it_ends_the_command(tmp_path: Path) -> None:

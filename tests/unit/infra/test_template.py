@@ -14,14 +14,10 @@ from batchyard.template import load_stack, with_code_at
 from chalicelib.config import Settings
 
 MAPPING = "AWS::Lambda::EventSourceMapping"
-WINDOWS_LIMIT_SECONDS = 60
 # Actions that IAM knows no resource for, each with the reason written beside it in roles.yaml.
 WITHOUT_RESOURCE = {
     "dynamodb:ListStreams",
-    "ec2:DescribeSecurityGroups",
-    "ec2:DescribeSubnets",
     "ecr:GetAuthorizationToken",
-    "ecs:CreateCluster",
     "ecs:DeregisterTaskDefinition",
     "logs:CreateLogDelivery",
     "logs:DeleteLogDelivery",

@@ -1,0 +1,189 @@
+"""The benchmark: how fast a job starts, how many end in a second, what one costs, what is imported.
+
+It measures on local clouds of its own and prints; it judges nothing and no test depends on it.
+Latency and throughput (`bench_runs`) are taken on the cloud as `up` makes it. The ledger is taken
+on a second one, where a recording proxy (`bench_proxy`) stands before the emulator; `bench_ledger`
+adds up, `bench_report` prints.
+"""
+
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from batchyard import bench_report, emulator, local, processes
+from batchyard.bench_cold import cold_start
+from batchyard.bench_ledger import Invocations, Ledger, ledger_of, requests_of
+from batchyard.bench_proxy import Recording, address_for, recording_proxy
+from batchyard.bench_runs import PATIENCE_SECONDS, BenchError, Runs
+from batchyard.clients import Clients
+from batchyard.deploy import Report
+from batchyard.environment import variables
+from batchyard.local import Cloud, Say
+from batchyard.paths import StateDir
+
+LONE_JOBS = 50
+LEDGER_JOBS = 20
+BATCH_JOBS = 500
+# When nobody but the minute sweeper has called anything for this long, all is done.
+QUIET_SECONDS = 2.5
+SWEEPER = "sweep"
+LOG_EVENT_BYTES = 26  # what CloudWatch adds to each event it takes in
+REPORT_LINE = re.compile(r"^REPORT .*Billed Duration: (\d+) ms\s+Memory Size: (\d+) MB")
+
+
+def run(*, say: Say, report: Report) -> None:
+    """Take all measurements and print them."""
+    console = bench_report.console()
+    bench_report.print_machine(console)
+    with plain_cloud(say, report) as (runs, state):
+        say(f"{LONE_JOBS} jobs, one after another")
+        bench_report.print_latency(console, [runs.lone() for _ in range(LONE_JOBS)])
+        say(f"{BATCH_JOBS} jobs at once")
+        bench_report.print_throughput(console, runs.at_once(BATCH_JOBS))
+        say("Imports of the API function")
+        bench_report.print_cold_start(console, cold_start(state.packages))
+    with recorded_cloud(say, report) as recorded:
+        say(f"The ledger of {LEDGER_JOBS} lone jobs")
+        lone = recorded.ledger(LEDGER_JOBS, at_once=False)
+        say(f"The ledger of {BATCH_JOBS} jobs at once")
+        batch = recorded.ledger(BATCH_JOBS, at_once=True)
+    bench_report.print_ledger(console, f"A lone job (mean of {LEDGER_JOBS})", lone)
+    bench_report.print_ledger(console, f"A job among {BATCH_JOBS} at once", batch)
+
+
+@contextmanager
+def plain_cloud(say: Say, report: Report) -> Iterator[tuple[Runs, StateDir]]:
+    """A local cloud as `up` makes it, gone when the block ends."""
+    state = StateDir.at(Path(tempfile.mkdtemp(prefix="batchyard-")))
+    with emulator.reserved_port() as port:
+        try:
+            cloud = local.up(state, port=port, runtime="process", say=say, report=report)
+            clients = Clients(variables(state.root))
+            with Runs(clients, clients, jobs_table=cloud.outputs["JobsTable"]) as runs:
+                yield runs, state
+        finally:
+            local.down(state, purge=True, say=say)
+            shutil.rmtree(state.root, ignore_errors=True)
+
+
+@contextmanager
+def recorded_cloud(say: Say, report: Report) -> Iterator["RecordedCloud"]:
+    """A local cloud in which every call of functions, agent and clients is recorded."""
+    state = StateDir.at(Path(tempfile.mkdtemp(prefix="batchyard-")))
+    emulator.prepare(state)
+    log = state.logs / "emulator.log"
+    with emulator.reserved_port() as port, emulator.reserved_port() as hidden_port:
+        mark = processes.start(
+            emulator.command(emulator.install()),
+            env=emulator.environment(state, hidden_port),
+            cwd=state.emulator,
+            log=log,
+        )
+        try:
+            emulator.await_ready(hidden_port, lambda: processes.alive(mark), log)
+            with (
+                recording_proxy(port, hidden_port) as recording,
+                _up_behind_proxy(state, port, say, report) as cloud,
+            ):
+                yield from _recorded(state, cloud, hidden_port, recording)
+        finally:
+            processes.stop(mark, patience_seconds=local.STOP_ORDER["emulator"])
+            shutil.rmtree(state.root, ignore_errors=True)
+
+
+@contextmanager
+def _up_behind_proxy(state: StateDir, port: int, say: Say, report: Report) -> Iterator[Cloud]:
+    """An emulator answers on the port already: `up` takes the proxy for it."""
+    try:
+        yield local.up(state, port=port, runtime="process", say=say, report=report)
+    finally:
+        local.down(state, purge=False, say=say)
+
+
+def _recorded(
+    state: StateDir, cloud: Cloud, hidden_port: int, recording: Recording
+) -> Iterator["RecordedCloud"]:
+    values = variables(state.root)
+    base = values["AWS_ENDPOINT_URL"]
+    behind = emulator.endpoint_url(hidden_port)
+    direct = Clients({name: text.replace(base, behind) for name, text in values.items()})
+    functions = _tell_functions(direct, cloud, base)
+    table = cloud.outputs["JobsTable"]
+    with Runs(Clients(values), direct, jobs_table=table) as runs:
+        yield RecordedCloud(runs=runs, direct=direct, functions=functions, recording=recording)
+
+
+def _tell_functions(direct: Clients, cloud: Cloud, base: str) -> dict[str, str]:
+    """Give each function of the stack its own address of the proxy; their names by short name."""
+    functions = {}
+    prefix = f"{cloud.stack_name}-"
+    for page in direct("lambda").get_paginator("list_functions").paginate():
+        for function in page["Functions"]:
+            name = function["FunctionName"]
+            if name.startswith(prefix):
+                short_name = name.removeprefix(prefix)
+                told = {
+                    **function["Environment"]["Variables"],
+                    "AWS_ENDPOINT_URL": address_for(base, short_name),
+                }
+                direct("lambda").update_function_configuration(
+                    FunctionName=name, Environment={"Variables": told}
+                )
+                functions[short_name] = name
+    return functions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedCloud:
+    """A cloud whose calls are recorded, and what its functions are called in full."""
+
+    runs: Runs
+    direct: Clients
+    functions: dict[str, str]
+    recording: Recording
+
+    def ledger(self, jobs: int, *, at_once: bool) -> Ledger:
+        """Run the jobs and add up what all of them together cost, the minute sweeper left out."""
+        self._await_quiet()
+        calls_before, since_ms = len(self.recording.calls), time.time_ns() // 1_000_000
+        if at_once:
+            self.runs.at_once(jobs)
+        else:
+            for _ in range(jobs):
+                self.runs.lone()
+        self._await_quiet()
+        calls = [c for c in self.recording.calls[calls_before:] if c.caller != SWEEPER]
+        invocations = {
+            short_name: self._invocations(name, since_ms)
+            for short_name, name in self.functions.items()
+            if short_name != SWEEPER
+        }
+        return Ledger(jobs=jobs, lines=ledger_of(calls, invocations), requests=requests_of(calls))
+
+    def _await_quiet(self) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        ignored = frozenset({SWEEPER, ""})
+        while time.monotonic() - self.recording.last_at_seconds(ignored) < QUIET_SECONDS:
+            if time.monotonic() > deadline:
+                raise BenchError("The functions do not come to rest")
+            time.sleep(QUIET_SECONDS / 10)
+
+    def _invocations(self, function: str, since_ms: int) -> Invocations:
+        """What the function's log says of its invocations since then."""
+        count = billed_ms = memory_mib = log_bytes = 0
+        pages = self.direct("logs").get_paginator("filter_log_events")
+        for page in pages.paginate(logGroupName=f"/aws/lambda/{function}", startTime=since_ms):
+            for event in page["events"]:
+                log_bytes += len(event["message"].encode()) + LOG_EVENT_BYTES
+                if match := REPORT_LINE.match(event["message"]):
+                    count += 1
+                    billed_ms += int(match[1])
+                    memory_mib = int(match[2])
+        return Invocations(
+            count=count, billed_ms=billed_ms, memory_mib=memory_mib, log_bytes=log_bytes
+        )

@@ -1,0 +1,127 @@
+"""How the benchmark's figures are printed, with the machine and the aims they are read against."""
+
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from itertools import groupby
+
+from rich.console import Console
+from rich.table import Table
+
+from batchyard.bench_cold import ColdStart
+from batchyard.bench_ledger import MILLION, Ledger
+from batchyard.bench_runs import Latency, Throughput
+from batchyard.paths import LOCKS
+
+AIM_START_SECONDS = 0.5
+AIM_JOBS_PER_SECOND = 30
+AIM_DOLLARS = 30
+AIM_IMPORT_FACTOR = 2
+PLAIN_WIDTH = 140
+
+
+def console() -> Console:
+    """A console that leaves room for the tables where no terminal says how wide it is."""
+    made = Console(highlight=False)
+    return made if made.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
+
+
+def print_machine(console: Console) -> None:
+    """Where and with what this is measured."""
+    emulator = next(
+        line.split()[0]
+        for line in (LOCKS / "emulator.txt").read_text().splitlines()
+        if line.startswith("ministack==")
+    )
+    console.print(
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} CPUs ({_processor()}), "
+        f"load {os.getloadavg()[0]:.1f}, {platform.system()} {platform.release()}, "
+        f"Python {platform.python_version()}, boto3 {version('boto3')}, {emulator}",
+        soft_wrap=True,
+    )
+
+
+def _processor() -> str:
+    """The processor's name as Linux tells it; elsewhere its architecture."""
+    try:
+        with open("/proc/cpuinfo") as lines:
+            names = (line.partition(":")[2] for line in lines if line.startswith("model name"))
+            return next(names, platform.machine()).strip()
+    except FileNotFoundError:
+        return platform.machine()
+
+
+def print_latency(console: Console, latencies: Sequence[Latency]) -> None:
+    table = _table(f"Warm latency over {len(latencies)} jobs, one after another")
+    for heading in ("from SubmitJob being called to", "p50", "p99", "least", "most"):
+        table.add_column(heading, justify="left" if heading.startswith("from") else "right")
+    for name, values in (
+        ("its answer", [one.submitted_seconds for one in latencies]),
+        (
+            f"the job's process running (aim: p50 < {AIM_START_SECONDS} s)",
+            [one.process_seconds for one in latencies],
+        ),
+        ("its end being on record", [one.ended_seconds for one in latencies]),
+    ):
+        percentiles = statistics.quantiles(values, n=100, method="inclusive")
+        figures = (percentiles[49], percentiles[98], min(values), max(values))
+        table.add_row(name, *(f"{figure * 1000:.0f} ms" for figure in figures))
+    console.print("", table)
+
+
+def print_throughput(console: Console, throughput: Throughput) -> None:
+    rate = throughput.jobs / throughput.ended_seconds
+    console.print(
+        f"\n[bold]{throughput.jobs} jobs of `true` at once: {rate:.1f} jobs a second[/] "
+        f"(aim: {AIM_JOBS_PER_SECOND} or more), from the first SubmitJob to the last end on record "
+        f"in {throughput.ended_seconds:.1f} s; the first ran after "
+        f"{throughput.first_started_seconds:.2f} s, all were submitted after "
+        f"{throughput.submitted_seconds:.1f} s",
+        soft_wrap=True,
+    )
+
+
+def print_cold_start(console: Console, cold: ColdStart) -> None:
+    console.print(
+        f"\n[bold]Imports of the API function: {cold.api_seconds / cold.boto3_seconds:.2f} times "
+        f"those of `import boto3` alone[/] (aim: under {AIM_IMPORT_FACTOR}): "
+        f"{cold.api_seconds * 1000:.0f} ms and {cold.boto3_seconds * 1000:.0f} ms",
+        soft_wrap=True,
+    )
+
+
+def print_ledger(console: Console, title: str, ledger: Ledger) -> None:
+    """The bill for a million such jobs, and the requests that one sends."""
+    jobs = ledger.jobs
+    table = _table(f"{title}: where each cent of a million goes, us-east-1 list prices")
+    table.add_column("service")
+    table.add_column("what")
+    table.add_column("a job", justify="right")
+    table.add_column("$ a million", justify="right")
+    table.add_column("share", justify="right")
+    table.add_column("parts (of all jobs together) and rules")
+    total = sum(line.dollars for line in ledger.lines)
+    service = ""
+    for line in ledger.lines:
+        table.add_row(
+            line.service if line.service != service else "",
+            line.what,
+            f"{line.amount / jobs:,.2f}",
+            f"{line.dollars / jobs * MILLION:,.2f}",
+            f"{line.dollars / total:.0%}",
+            line.note,
+        )
+        service = line.service
+    dollars = f"[bold]{total / jobs * MILLION:,.2f}[/]"
+    table.add_row("[bold]all[/]", "", "", dollars, "", f"aim: under {AIM_DOLLARS}")
+    console.print("", table, "[dim]Requests of the functions, for one job:[/]")
+    for caller, requests in groupby(ledger.requests, key=lambda request: request[0]):
+        counted = ", ".join(f"{name} {count / jobs:.2f}" for _, name, count in requests)
+        console.print(f"[dim]  {caller}: {counted}[/]")
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)

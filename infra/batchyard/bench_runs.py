@@ -1,0 +1,179 @@
+"""The jobs of the benchmark: one after another, or all at once, and how they are waited for.
+
+A job takes its own start time. Waiting reads the jobs table past the API and past the proxy, so
+that it adds nothing to what is measured.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from batchyard.clients import Clients
+
+NAME = "bench"  # of the environment, the queue and the definitions
+VCPUS = 256  # more than the starting window lets be in flight
+SUBMITTING_THREADS = 8
+PATIENCE_SECONDS = 90.0
+POLL_SECONDS = 0.02
+BATCH_POLL_SECONDS = 0.25
+
+
+class BenchError(Exception):
+    """A measurement could not be made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """One job, from just before SubmitJob was called, in seconds."""
+
+    submitted_seconds: float  # SubmitJob had answered
+    process_seconds: float  # the job's process ran
+    ended_seconds: float  # its end was on record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throughput:
+    """Many jobs at once, from just before the first SubmitJob, in seconds."""
+
+    jobs: int
+    submitted_seconds: float
+    first_started_seconds: float
+    ended_seconds: float
+
+
+class Runs:
+    """Runs jobs on one cloud. `direct` reaches it past whatever records `clients`."""
+
+    def __init__(self, clients: Clients, direct: Clients, *, jobs_table: str) -> None:
+        self._batch = clients("batch")
+        self._table = direct("dynamodb")
+        self._jobs_table = jobs_table
+        self._folder = tempfile.TemporaryDirectory(prefix="batchyard-starts-")
+        self._starts = Path(self._folder.name)
+
+    def __enter__(self) -> Self:
+        self._prepare()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._folder.cleanup()
+
+    def _prepare(self) -> None:
+        """Make an environment, a queue and two definitions, and warm all functions up."""
+        self._batch.create_compute_environment(
+            computeEnvironmentName=NAME,
+            type="MANAGED",
+            computeResources={
+                "type": "FARGATE",
+                "maxvCpus": VCPUS,
+                "subnets": ["subnet-00000000"],
+                "securityGroupIds": ["sg-00000000"],
+            },
+        )
+        _until(self._environment_is_valid, POLL_SECONDS * 5, "the environment is not VALID")
+        self._batch.create_job_queue(
+            jobQueueName=NAME,
+            priority=1,
+            computeEnvironmentOrder=[{"order": 1, "computeEnvironment": NAME}],
+        )
+        note_start = 'date +%s.%N > "$0/$AWS_BATCH_JOB_ID"'
+        self._define("started", ["sh", "-c", note_start, str(self._starts)])
+        self._define("true", ["true"])
+        self.at_once(SUBMITTING_THREADS * 3)
+        for _ in range(3):
+            self.lone()
+
+    def lone(self) -> Latency:
+        """Run one job and wait for its end."""
+        began = time.time()
+        job_id = self._submit("started")
+        submitted = time.time()
+        _until(lambda: self._has_ended(job_id), POLL_SECONDS, f"job {job_id} does not end")
+        return Latency(
+            submitted_seconds=submitted - began,
+            process_seconds=float((self._starts / job_id).read_text()) - began,
+            ended_seconds=int(self._row(job_id)["changed_at_ms"]["N"]) / 1000 - began,
+        )
+
+    def at_once(self, jobs: int) -> Throughput:
+        """Run many jobs of `true`, submitted by several threads, and wait for the last."""
+        began = time.time()
+        with ThreadPoolExecutor(SUBMITTING_THREADS) as threads:
+            job_ids = set(threads.map(lambda _: self._submit("true"), range(jobs)))
+        submitted = time.time()
+        ended: list[Mapping[str, Any]] = []
+
+        def all_have_ended() -> bool:
+            ended[:] = [row for row in self._ended_rows() if row["root"]["S"] in job_ids]
+            return len(ended) == jobs
+
+        _until(all_have_ended, BATCH_POLL_SECONDS, "the jobs do not end")
+        return Throughput(
+            jobs=jobs,
+            submitted_seconds=submitted - began,
+            first_started_seconds=min(_seconds(row, "started_at_ms") for row in ended) - began,
+            ended_seconds=max(_seconds(row, "changed_at_ms") for row in ended) - began,
+        )
+
+    def _define(self, name: str, command: list[str]) -> None:
+        self._batch.register_job_definition(
+            jobDefinitionName=name,
+            type="container",
+            platformCapabilities=["FARGATE"],
+            containerProperties={
+                "image": "busybox",
+                "command": command,
+                "executionRoleArn": "arn:aws:iam::000000000000:role/bench",
+                "resourceRequirements": [
+                    {"type": "VCPU", "value": "0.25"},
+                    {"type": "MEMORY", "value": "512"},
+                ],
+            },
+        )
+
+    def _submit(self, definition: str) -> str:
+        answer = self._batch.submit_job(jobName=NAME, jobQueue=NAME, jobDefinition=definition)
+        job_id: str = answer["jobId"]
+        return job_id
+
+    def _environment_is_valid(self) -> bool:
+        found = self._batch.describe_compute_environments(computeEnvironments=[NAME])
+        return bool(found["computeEnvironments"][0]["status"] == "VALID")
+
+    def _row(self, job_id: str) -> Mapping[str, Any]:
+        key = {"root": {"S": job_id}, "part": {"S": "job"}}
+        row: Mapping[str, Any] = self._table.get_item(
+            TableName=self._jobs_table, Key=key, ConsistentRead=True
+        )["Item"]
+        return row
+
+    def _has_ended(self, job_id: str) -> bool:
+        status = self._row(job_id)["status"]["S"]
+        if status == "FAILED":
+            raise BenchError(f"Job {job_id} failed: {self._row(job_id).get('status_reason')}")
+        return bool(status == "SUCCEEDED")
+
+    def _ended_rows(self) -> list[Mapping[str, Any]]:
+        pages = self._table.get_paginator("query").paginate(
+            TableName=self._jobs_table,
+            IndexName="by_status",
+            KeyConditionExpression="queue_status = :here",
+            ExpressionAttributeValues={":here": {"S": f"{NAME}#SUCCEEDED"}},
+        )
+        return [row for page in pages for row in page["Items"]]
+
+
+def _seconds(row: Mapping[str, Any], attribute: str) -> float:
+    return int(row[attribute]["N"]) / 1000
+
+
+def _until(done: Callable[[], bool], pause_seconds: float, complaint: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not done():
+        if time.monotonic() > deadline:
+            raise BenchError(f"After {PATIENCE_SECONDS:.0f} s {complaint}")
+        time.sleep(pause_seconds)

@@ -1,0 +1,189 @@
+"""For every door and every call outward of it: die there, deliver again, and end the same.
+
+Stories are played once undisturbed, which tells the visits of doors and the calls of each; then
+once more for each of those calls, and for the moment after the last, when all is done but unheard.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import pytest
+
+import app as doors
+from chalicelib.core.ids import Fence
+from chalicelib.core.scheduling.snapshot import Capacity
+from tests.crash.world import API, DOORS, Death, MortalWorld, Visit
+from tests.support.crew import run_to_the_end
+from tests.support.scenes import (
+    make_definition,
+    make_environment,
+    make_queue,
+    make_stage,
+    needing,
+    running,
+    submit,
+)
+
+Story = Callable[[MortalWorld], None]
+
+
+def lives(world: MortalWorld) -> None:
+    """A job that is retried with success, one whose launch is refused once, one terminated."""
+    make_stage(world)
+    retried = submit(world, "retried", retryStrategy={"attempts": 2})
+    world.settle()
+    world.ecs.refusals = [{"arn": "x", "reason": "RESOURCE:CPU"}]
+    refused = submit(world, "refused", timeout={"attemptDurationSeconds": 3600})
+    world.settle()
+    doomed = submit(world, "doomed")
+    world.settle()
+    world.api("TerminateJob", {"jobId": doomed, "reason": "enough"})
+
+    def script(fence: Fence) -> int:
+        return int(fence.job_id == retried and fence.attempt == 1)
+
+    run_to_the_end(world, [retried, refused, doomed], script)
+
+
+def environments(world: MortalWorld) -> None:
+    """An environment and a queue: made, changed, and deleted under a job that runs."""
+    make_environment(world)
+    make_queue(world)
+    make_definition(world)
+    running(world)
+    world.api("UpdateComputeEnvironment", {"computeEnvironment": "fargate", "state": "DISABLED"})
+    world.advance(60)
+    world.api("UpdateJobQueue", {"jobQueue": "queue", "state": "DISABLED"})
+    world.api("DeleteJobQueue", {"jobQueue": "queue"})
+    world.advance(600)
+    world.api("DeleteComputeEnvironment", {"computeEnvironment": "fargate"})
+    world.advance(600)
+
+
+def lost_tasks(world: MortalWorld) -> None:
+    """A task that is gone, a launch and a stop that came to nothing: the sweeper's."""
+    make_stage(world)
+    gone = running(world, "gone", retryStrategy={"attempts": 2})
+    world.ecs.lose(world.task_of(gone))
+    unlaunched = submit(world, "unlaunched")
+    world.deliver_stream()
+    world.deliver_wakes()
+    world.deliver_stream()
+    world.machines.running.clear()
+    unstopped = running(world, "unstopped")
+    world.api("TerminateJob", {"jobId": unstopped, "reason": "enough"})
+    world.jobs_stream.draw()
+    world.jobs_stream.records.clear()
+    run_to_the_end(world, [gone, unlaunched, unstopped], lambda fence: 0)
+
+
+def lost_moments(world: MortalWorld) -> None:
+    """A deadline and a wake that were lost, a head that waits, and drift: the sweeper's."""
+    make_stage(world, max_vcpus=2)
+    overdue = running(world, "overdue", timeout={"attemptDurationSeconds": 60})
+    world.sqs.task_events.messages.clear()
+    unwoken = submit(world, "unwoken", containerOverrides=needing(2))
+    world.jobs_stream.draw()
+    world.jobs_stream.records.clear()
+    drifted = Capacity(environment="fargate", cpu_units=1024, tasks=9, starting=7)
+    assert world.ports.lanes.mend_capacity(world.capacity("fargate"), drifted)
+    world.sweep()
+    world.advance(60)
+    world.sweep()
+    run_to_the_end(world, [overdue, unwoken], lambda fence: 0)
+
+
+STORIES: tuple[tuple[Story, tuple[str, ...]], ...] = (
+    (lives, (API, "react", "dispatch", "task_events")),
+    (environments, (API, "catalog_changed", "provision_step")),
+    (lost_tasks, ("sweep",)),
+    (lost_moments, ("sweep",)),
+)
+
+
+def state_of(world: MortalWorld) -> dict[str, Any]:
+    """All that must not depend on how often, and when, things were delivered."""
+    ids = {str(entry["Detail"]["jobId"]) for entry in world.events.published}
+    jobs = world.ports.jobs.find_jobs(ids)
+    kinds = ("compute-environment", "job-queue", "job-definition", "task-definition")
+    return {
+        "jobs": {
+            job.name: (
+                str(job.status),
+                job.status_reason,
+                str(job.stop_cause),
+                [(a.exit_code, a.status_reason, a.container_reason) for a in job.attempts],
+                set(world.events.statuses_of(job.job_id)),
+            )
+            for job in jobs.values()
+        },
+        "live": [task.started_by for task in world.ecs.live()],
+        "attempts": {task.started_by.partition("-2")[0] for task in world.ecs.tasks.values()},
+        "capacity": world.capacity("fargate"),
+        "work": world.ports.lanes.has_work("queue"),
+        "clusters": world.ecs.clusters,
+        "catalog": [
+            (kind, r.name, r.state, r.status, r.status_reason, r.used_by)
+            for kind in kinds
+            for r in world.ports.catalog.list_kind(kind).resources
+        ],
+    }
+
+
+def play(story: Story, death: Death | None) -> tuple[dict[str, Any], list[Visit]]:
+    world = MortalWorld(death)
+    try:
+        story(world)
+        assert world.leftovers() == []
+        return state_of(world), world.visits
+    finally:
+        world.stop_watching()
+
+
+@cache
+def undisturbed(story: Story) -> tuple[dict[str, Any], list[Visit]]:
+    return play(story, None)
+
+
+def deaths_of(door: str, visits: list[Visit]) -> list[Death]:
+    """A death at each call of the door's visits, and at their ends.
+
+    Visits that made the same calls so far have gone the same way: one of them is enough.
+    """
+    found: dict[tuple[str, ...], Death] = {}
+    for number, visit in enumerate(visits):
+        if visit.door == door:
+            for call in range(1, len(visit.calls) + 2):
+                so_far = (*visit.calls, "its end")[:call]
+                found[so_far] = Death(visit=number, call=call)
+    return list(found.values())
+
+
+@pytest.mark.parametrize(
+    ("story", "door"),
+    [
+        pytest.param(story, door, id=f"{door}-{story.__name__}")
+        for story, of_story in STORIES
+        for door in of_story
+    ],
+)
+def test_a_crash_at_any_call_changes_nothing_in_the_end(story: Story, door: str) -> None:
+    expected, visits = undisturbed(story)
+    deaths = deaths_of(door, visits)
+    assert deaths, f"{story.__name__} never comes by {door}"
+    for death in deaths:
+        calls = (*visits[death.visit].calls, "its end")
+        where = f"{door} died in visit {death.visit} at {calls[death.call - 1]} ({death.call})"
+        try:
+            state, _ = play(story, death)
+        except Exception as error:
+            raise AssertionError(where) from error
+        assert state == expected, where
+
+
+def test_every_door_of_the_application_is_crashed() -> None:
+    crashed = {door for _, of_story in STORIES for door in of_story}
+    assert crashed == {API, *DOORS.values()}
+    routes = {"batch_operation", "batch_tags", "batch_tags_decoded"}
+    assert set(doors.app.handler_map) == {*DOORS.values(), *routes}

@@ -1,0 +1,94 @@
+"""A World whose process dies once: at one call outward of one visit to one door, or just after it.
+
+The visits of a run are counted and their calls written down, so that a first run, undisturbed,
+tells where all the others are to die.
+"""
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import app as doors
+from tests.support.world import ApiError, Crash, Door, Json, World
+
+DOORS: dict[Any, str] = {
+    doors.react: "react",
+    doors.catalog_changed: "catalog_changed",
+    doors.dispatch: "dispatch",
+    doors.task_events: "task_events",
+    doors.sweep: "sweep",
+    doors.provision_step: "provision_step",
+}
+API = "APIHandler"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """One run of a door, and what it called."""
+
+    door: str
+    calls: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Death:
+    """Of visit number `visit` (from 0), at call number `call` (from 1); one too many is the end."""
+
+    visit: int
+    call: int
+
+
+class MortalWorld(World):
+    def __init__(self, death: Death | None) -> None:
+        super().__init__()
+        self.death = death
+        self.visits: list[Visit] = []
+        self._invocations = itertools.count(1)
+
+    def call_door(self, door: Door, event: Json) -> Any:
+        with self._mortal(DOORS[door]):
+            return super().call_door(door, event)
+
+    def api(self, operation: str, request: Json | None = None, **members: Any) -> Json:
+        """As an SDK calls: the same call again, under the same id, when no answer comes.
+
+        RegisterJobDefinition is spared: in AWS, too, each of its tries that got through has made
+        a revision.
+        """
+        members = {"invocation_id": f"call-{next(self._invocations)}", **members}
+        if operation == "RegisterJobDefinition":
+            return super().api(operation, request, **members)
+        try:
+            with self._mortal(API):
+                return super().api(operation, request, **members)
+        except Crash:
+            self.restart()
+        try:
+            return super().api(operation, request, **members)
+        except ApiError as error:
+            if "already exists" not in error.message:
+                raise
+            return {}  # the first try made it, and AWS has no other answer for the second
+
+    def sweep(self) -> None:
+        try:
+            super().sweep()
+        except Crash:
+            self.restart()
+
+    @contextmanager
+    def _mortal(self, door: str) -> Iterator[None]:
+        number = len(self.visits)
+        outer, self.calls = self.calls, []
+        if self.death is not None and self.death.visit == number:
+            self.crash_at = self.death.call
+        self.visits.append(Visit(door=door, calls=()))
+        try:
+            yield
+            if self.crash_at is not None:
+                raise Crash(f"{door} has done everything, and nobody hears of it")
+        finally:
+            self.visits[number] = Visit(door=door, calls=tuple(self.calls))
+            self.calls, self.crash_at = outer, None

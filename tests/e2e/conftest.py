@@ -1,0 +1,44 @@
+"""One local cloud for all end-to-end tests of a session, on a port and in a folder of its own."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from batchyard.emulator import reserved_port
+from tests.e2e.world import World, batchyard, processes_of
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    state_dir = tmp_path_factory.mktemp("cloud")
+    options = ["--state-dir", str(state_dir)]
+    with reserved_port() as port:
+        try:
+            batchyard("up", *options, "--port", str(port), "--runtime", "process", "--detach")
+            yield World(state_dir)
+        finally:
+            batchyard("down", *options, "--purge")
+    assert processes_of(state_dir) == {}
+
+
+@pytest.fixture(scope="session")
+def client_env(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a shell that has evaluated what `batchyard env` prints, and no more."""
+    exports = batchyard("env", "--state-dir", str(world.state_dir)).stdout
+    home = tmp_path_factory.mktemp("home")
+    return _environment_after(exports, {"PATH": os.environ["PATH"], "HOME": str(home)})
+
+
+def _environment_after(script: str, before: dict[str, str]) -> dict[str, str]:
+    printed = subprocess.run(
+        ["/bin/sh", "-c", f"{script}\nexec env -0"], env=before, capture_output=True, check=True
+    ).stdout.decode()
+    return dict(entry.split("=", 1) for entry in printed.split("\0") if entry)
+
+
+@pytest.fixture
+def program_folder() -> Path:
+    return Path(__file__).parent

@@ -1,0 +1,164 @@
+"""Parts of the local cloud are killed while jobs run; the jobs end all the same, once each."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from batchyard.paths import StateDir
+from tests.e2e.world import World, batchyard, until
+
+RESTART_SECONDS = 30.0
+RECOVERY_SECONDS = 240.0
+
+
+@pytest.fixture(scope="module")
+def queue(world: World) -> str:
+    return world.queue(world.environment())
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes under this one, as /proc knows them."""
+    children: dict[int, list[int]] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                fields = folder.joinpath("stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue  # it has ended meanwhile
+            children.setdefault(int(fields[1]), []).append(int(folder.name))
+    found: list[int] = []
+    pending = [pid]
+    while pending:
+        below = children.get(pending.pop(), [])
+        found += below
+        pending += below
+    return found
+
+
+def kill_function_workers(world: World) -> int:
+    """Kill every process that runs a function; returns how many there were."""
+    killed = 0
+    for pid in descendants(world.cloud.processes["emulator"].pid):
+        try:
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            if b"_worker.py" in command:
+                os.kill(pid, signal.SIGKILL)
+                killed += 1
+        except (OSError, ProcessLookupError):
+            continue  # it has ended meanwhile
+    return killed
+
+
+def agent_pid(world: World) -> int | None:
+    """The agent's process, or None while it is not ready."""
+    try:
+        ready = json.loads((StateDir.at(world.state_dir).agent / "agent.json").read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    return int(ready["pid"])
+
+
+def assert_ran_once(world: World, job_id: str) -> None:
+    """The job succeeded in one attempt, with one task and one log stream."""
+    job = world.await_job(job_id, "SUCCEEDED", seconds=RECOVERY_SECONDS)
+    [attempt] = job["attempts"]
+    assert attempt["container"]["exitCode"] == 0
+    assert world.log_of(attempt["container"], last_line="began") == ["began"]
+    assert tasks_of(world, [job_id]) == {job_id: 1}
+
+
+@pytest.mark.e2e
+def test_function_workers_killed_in_mid_job(world: World, queue: str, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    waits = f"echo began; until test -e {gate}; do sleep 0.1; done"
+    job_id = world.submit(queue, world.definition("sh", "-c", waits))
+    world.await_job(job_id, "RUNNING")
+    assert kill_function_workers(world) > 0
+    gate.touch()
+    assert_ran_once(world, job_id)
+
+
+@pytest.mark.slow
+def test_function_workers_killed_at_every_step(world: World, queue: str) -> None:
+    """Slow, because what a killed worker held comes back after its queue's visibility timeout."""
+    definition = world.definition("sh", "-c", "echo began; sleep 1")
+    submitted = []
+    for _ in range(5):
+        # Each kill finds jobs just submitted, being placed, starting, running or ending.
+        submitted.append(world.submit(queue, definition))
+        kill_function_workers(world)
+    for job_id in submitted:
+        assert_ran_once(world, job_id)
+
+
+def tasks_of(world: World, job_ids: list[str]) -> dict[str, int]:
+    """How many ECS tasks were ever started for each job."""
+    ecs = world.clients("ecs")
+    counts = dict.fromkeys(job_ids, 0)
+    for cluster in ecs.list_clusters()["clusterArns"]:
+        arns = [
+            arn
+            for status in ("RUNNING", "STOPPED")
+            for page in ecs.get_paginator("list_tasks").paginate(
+                cluster=cluster, desiredStatus=status
+            )
+            for arn in page["taskArns"]
+        ]
+        for start in range(0, len(arns), 100):
+            described = ecs.describe_tasks(cluster=cluster, tasks=arns[start : start + 100])
+            for task in described["tasks"]:
+                job_id = task.get("startedBy", "").partition("/")[0]
+                if job_id in counts:
+                    counts[job_id] += 1
+    return counts
+
+
+# Without end in its first attempt, so that nothing but the fault can end that one.
+ENDLESS_AT_FIRST = "echo began; test $AWS_BATCH_JOB_ATTEMPT = 1 && sleep 600; echo ended"
+
+
+@pytest.mark.e2e
+def test_a_killed_agent_is_a_lost_host(world: World, queue: str) -> None:
+    endless = world.definition("sh", "-c", ENDLESS_AT_FIRST)
+    retried = world.submit(queue, endless, retryStrategy={"attempts": 2})
+    final = world.submit(queue, endless)
+    for job_id in (retried, final):
+        job = world.await_job(job_id, "RUNNING")
+        world.log_of(job["container"], last_line="began")
+    killed = agent_pid(world)
+    assert killed is not None
+    os.kill(killed, signal.SIGKILL)
+
+    lost = world.await_job(final, "FAILED")
+    [attempt] = lost["attempts"]
+    assert "exitCode" not in attempt["container"]
+    assert lost["statusReason"]
+    job = world.await_job(retried, "SUCCEEDED")
+    first, second = job["attempts"]
+    assert "exitCode" not in first["container"]
+    assert second["container"]["exitCode"] == 0
+    assert world.log_of(second["container"], last_line="ended") == ["began", "ended"]
+    # The process of the agent's first life was ended with it.
+    assert world.log_of(first["container"], last_line="began") == ["began"]
+
+
+@pytest.mark.e2e
+def test_up_brings_back_an_agent_that_is_gone_for_good(world: World, queue: str) -> None:
+    endless = world.definition("sh", "-c", ENDLESS_AT_FIRST)
+    job_id = world.submit(queue, endless, retryStrategy={"attempts": 2})
+    world.await_job(job_id, "RUNNING")
+    killed = agent_pid(world)
+    assert killed is not None
+    # Its keeper too, or that would bring it back.
+    os.kill(world.cloud.processes["agent"].pid, signal.SIGKILL)
+    os.kill(killed, signal.SIGKILL)
+
+    port = str(world.cloud.port)
+    options = ["--state-dir", str(world.state_dir), "--port", port, "--runtime", "process"]
+    batchyard("up", *options, "--detach")
+    until(lambda: agent_pid(world), lambda pid: pid not in (None, killed), seconds=RESTART_SECONDS)
+    job = world.await_job(job_id, "SUCCEEDED")
+    assert [a["container"].get("exitCode") for a in job["attempts"]] == [None, 0]

@@ -1,0 +1,319 @@
+"""Proof of least privilege: the whole life of the stack under IAM's rule, and nothing is refused.
+
+The emulator holds the callers of the API and the functions to their policies. It does not hold the
+state machines to theirs, nor the mappings that read queues and streams: those are checked as text
+(tests/unit/infra/test_privileges.py).
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from batchyard import local
+from batchyard.clients import Clients
+from batchyard.emulator import reserved_port
+from batchyard.environment import variables
+from batchyard.paths import StateDir
+from tests.e2e.world import World, processes_of, until
+
+pytestmark = pytest.mark.e2e
+
+PATIENCE_SECONDS = 30.0
+REFUSALS = ("AccessDenied", "is not authorized", "UnauthorizedOperation")
+TICK = {"version": "0", "id": "tick", "detail-type": "Scheduled Event", "source": "aws.events"} | {
+    "account": "", "time": "", "region": "", "resources": [], "detail": {},
+}  # fmt: skip
+Policy = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A local cloud whose emulator refuses what no policy allows; the tests are its root user."""
+    state = StateDir.at(tmp_path_factory.mktemp("guarded"))
+    with reserved_port() as port:
+        try:
+            local.up(
+                state,
+                port=port,
+                runtime="process",
+                say=print,
+                report=lambda event: None,
+                emulator_settings={"AUTH": "true"},
+            )
+            world = World(state.root)
+            for role in roles_of(world).values():
+                translate(world.clients("iam"), role)
+            yield world
+        finally:
+            local.down(state, purge=True, say=print)
+    assert processes_of(state.root) == {}
+
+
+def roles_of(world: World) -> dict[str, str]:
+    """The stack's roles, by the names that they have in the template."""
+    described = world.clients("cloudformation").describe_stack_resources(StackName="batchyard")
+    return {
+        resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+        for resource in described["StackResources"]
+        if resource["ResourceType"] == "AWS::IAM::Role"
+    }
+
+
+def translate(iam: Any, role: str) -> None:
+    """Say what a role may do in the emulator's words too, where they differ from AWS's."""
+    statements = [
+        put
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
+        for statement in document_of(iam, role, name)["Statement"]
+        for put in in_the_emulators_words(statement)
+    ]
+    if statements:
+        put_policy(iam, role, "emulator", statements)
+
+
+def document_of(iam: Any, role: str, name: str) -> Policy:
+    found = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+    document: Policy = json.loads(found) if isinstance(found, str) else found
+    return document
+
+
+def put_policy(iam: Any, role: str, name: str, statements: list[Policy]) -> None:
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=document)
+
+
+def in_the_emulators_words(statement: Policy) -> Iterator[Policy]:
+    """What a statement means where the emulator departs from the Service Authorization Reference.
+
+    No role gets anything here that its own statements do not grant.
+    """
+    given, resource = statement["Action"], statement["Resource"]
+    for action in [given] if isinstance(given, str) else given:
+        match action:
+            case "sqs:SendMessage":
+                # AWS has no action of its own for a batch.
+                yield allow("sqs:SendMessageBatch", resource)
+            case "ecs:StopTask" | "ecs:DescribeTasks":
+                # A call that names a cluster is a call on the cluster here, on the task in AWS.
+                yield allow(action, resource.replace(":task/", ":cluster/"))
+            case "ecs:ListTasks":
+                # The condition key ecs:cluster is not known here; the resource says the same.
+                yield allow(action, statement["Condition"]["ArnLike"]["ecs:cluster"])
+            case "ecs:CreateCluster" | "ecs:RegisterTaskDefinition":
+                # Made things have no name here before they are made.
+                yield allow(action, "*")
+
+
+def allow(action: str, resource: str | list[str]) -> Policy:
+    return {"Effect": "Allow", "Action": action, "Resource": resource}
+
+
+def refused(world: World) -> list[str]:
+    """Every line in the functions' logs that tells of a call that was refused."""
+    logs = world.clients("logs")
+    groups = logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/batchyard-")["logGroups"]
+    assert len(groups) == 7
+    return [
+        f"{group['logGroupName']}: {event['message']}"
+        for group in groups
+        for page in logs.get_paginator("filter_log_events").paginate(
+            logGroupName=group["logGroupName"]
+        )
+        for event in page["events"]
+        if any(word in event["message"] for word in REFUSALS)
+    ]
+
+
+def sweep(world: World) -> Mapping[str, Any]:
+    """Run the sweeper now, as its schedule does."""
+    answer: Mapping[str, Any] = world.clients("lambda").invoke(
+        FunctionName="batchyard-sweep", Payload=json.dumps(TICK)
+    )
+    return answer
+
+
+def change_row(world: World, job_id: str, **values: Any) -> None:
+    """Put a job's row into a state that only a lost message leads to; None removes a member."""
+    kinds = {str: "S", int: "N"}
+    put = {name: value for name, value in values.items() if value is not None}
+    gone = [name for name, value in values.items() if value is None]
+    expression = "SET " + ", ".join(f"#{name} = :{name}" for name in put)
+    if gone:
+        expression += " REMOVE " + ", ".join(f"#{name}" for name in gone)
+    world.clients("dynamodb").update_item(
+        TableName="batchyard-jobs",
+        Key={"root": {"S": job_id}, "part": {"S": "job"}},
+        UpdateExpression=expression,
+        ExpressionAttributeNames={f"#{name}": name for name in values},
+        ExpressionAttributeValues={
+            f":{name}": {kinds[type(value)]: str(value)} for name, value in put.items()
+        },
+    )
+
+
+def row_of(world: World, job_id: str) -> dict[str, Any]:
+    row: dict[str, Any] = world.clients("dynamodb").get_item(
+        TableName="batchyard-jobs",
+        Key={"root": {"S": job_id}, "part": {"S": "job"}},
+        ConsistentRead=True,
+    )["Item"]
+    return row
+
+
+def swept(world: World) -> None:
+    assert "FunctionError" not in sweep(world)
+
+
+def test_a_whole_life_is_refused_nothing(world: World) -> None:
+    environment = world.environment(vcpus=1)
+    queue = world.queue(environment)
+    role = world.cloud.outputs["ExecutionRoleArn"]
+    once = world.definition("true", execution_role=role)
+    flaky = world.definition("sh", "-c", "exit $((2 - AWS_BATCH_JOB_ATTEMPT))", execution_role=role)
+    long = world.definition("sleep", "1000", execution_role=role)
+    huge = world.definition("true", vcpus="2", memory="4096", execution_role=role)
+
+    world.await_job(world.submit(queue, once), "SUCCEEDED")
+    retried = world.submit(queue, flaky, retryStrategy={"attempts": 2})
+    assert len(world.await_job(retried, "SUCCEEDED")["attempts"]) == 2
+    waiting_is_swept(world, queue, once, huge)
+    lost_launches_are_swept(world, queue, long)
+    the_rest_of_the_api(world, queue, once)
+    all_is_removed(world, queue, environment, long, huge)
+    assert refused(world) == []
+
+
+def waiting_is_swept(world: World, queue: str, once: str, huge: str) -> None:
+    """The sweeper tells a head why it waits, and cancels it when its queue's limit is over."""
+    why = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"
+    limit = {"state": "RUNNABLE", "reason": why, "action": "CANCEL", "maxTimeSeconds": 600}
+    world.batch.update_job_queue(jobQueue=queue, jobStateTimeLimitActions=[limit])
+    head, behind = world.submit(queue, huge), world.submit(queue, once)
+    swept(world)
+    assert row_of(world, head)["blocked_why"]["S"] == why
+    change_row(world, head, blocked_since_ms=1)
+    swept(world)
+    world.await_job(head, "FAILED")
+    world.await_job(behind, "SUCCEEDED")
+
+
+def lost_launches_are_swept(world: World, queue: str, long: str) -> None:
+    """The sweeper finds the tasks that no event told of, and gives back what has none."""
+    unheard, lost = world.submit(queue, long), world.submit(queue, long)
+    for job_id in (unheard, lost):
+        world.await_job(job_id, "RUNNING")
+    starting = {"status": "STARTING", "queue_status": f"{queue}#STARTING", "changed_at_ms": 1}
+    forgotten = {"task_arn": None, "started_at_ms": None}
+    change_row(world, unheard, **starting, **forgotten)
+    # Of this placement there is no task, and its own task is a stray of no job now.
+    change_row(world, lost, **starting, **forgotten, placement=7)
+    swept(world)
+    world.await_job(unheard, "RUNNING")
+    world.await_job(lost, "RUNNING")
+    # A stop that came to nothing is repeated; a job that runs for long is looked after.
+    change_row(world, lost, stop_cause="TERMINATE", stop_reason="swept away", changed_at_ms=1)
+    swept(world)
+    assert world.await_job(lost, "FAILED")["statusReason"] == "swept away"
+    world.batch.terminate_job(jobId=unheard, reason="not needed")
+    world.await_job(unheard, "FAILED")
+
+
+def the_rest_of_the_api(world: World, queue: str, once: str) -> None:
+    """Every kind of read and write that the operations are made of."""
+    batch = world.batch
+    batch.update_job_queue(jobQueue=queue, priority=2)
+    batch.describe_job_queues()
+    batch.describe_compute_environments()
+    batch.describe_job_definitions(jobDefinitionName=once)
+    job_id = world.submit(queue, once)
+    arn = world.job(job_id)["jobArn"]
+    batch.tag_resource(resourceArn=arn, tags={"colour": "green"})
+    assert batch.list_tags_for_resource(resourceArn=arn)["tags"] == {"colour": "green"}
+    world.await_job(job_id, "SUCCEEDED")
+    until(
+        lambda: batch.list_jobs(jobQueue=queue, jobStatus="SUCCEEDED")["jobSummaryList"],
+        lambda jobs: job_id in {job["jobId"] for job in jobs},
+        seconds=PATIENCE_SECONDS,
+    )
+    batch.list_jobs(jobQueue=queue, filters=[{"name": "JOB_NAME", "values": ["job*"]}])
+    batch.deregister_job_definition(jobDefinition=f"{once}:1")
+
+
+def all_is_removed(world: World, queue: str, environment: str, long: str, huge: str) -> None:
+    """An update and a deletion of each; a queue is drained of what it holds before it goes."""
+    batch = world.batch
+    batch.update_compute_environment(
+        computeEnvironment=environment, computeResources={"maxvCpus": 1}
+    )
+    world.await_environment(environment, "VALID")
+    running, waiting = world.submit(queue, long), world.submit(queue, huge)
+    world.await_job(running, "RUNNING")
+    batch.update_job_queue(jobQueue=queue, state="DISABLED")
+    batch.delete_job_queue(jobQueue=queue)
+    for job_id in (running, waiting):
+        world.await_job(job_id, "FAILED")
+    until(
+        lambda: batch.describe_job_queues(jobQueues=[queue])["jobQueues"],
+        lambda queues: not queues,
+        seconds=PATIENCE_SECONDS,
+    )
+    batch.update_compute_environment(computeEnvironment=environment, state="DISABLED")
+    world.await_environment(environment, "VALID")
+    batch.delete_compute_environment(computeEnvironment=environment)
+    until(
+        lambda: world.describe_environment(environment),
+        lambda found: found is None,
+        seconds=PATIENCE_SECONDS,
+    )
+
+
+def test_what_a_role_lacks_is_refused_and_told_in_the_log(world: World) -> None:
+    """Without this, the test above would pass on an emulator that refuses nothing."""
+    iam, role = world.clients("iam"), roles_of(world)["SweepRole"]
+    denial = {"Effect": "Deny", "Action": "dynamodb:Query", "Resource": "*"}
+    put_policy(iam, role, "denial", [denial])
+    try:
+        assert "FunctionError" in sweep(world)
+    finally:
+        iam.delete_role_policy(RoleName=role, PolicyName="denial")
+    told = until(lambda: refused(world), bool, seconds=PATIENCE_SECONDS)
+    assert all("/aws/lambda/batchyard-sweep: " in line for line in told)
+    swept(world)
+
+
+def user(world: World, name: str, statements: list[Policy]) -> Any:
+    """The Batch API as a user with these permissions reaches it."""
+    iam = world.clients("iam")
+    iam.create_user(UserName=name)
+    if statements:
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        iam.put_user_policy(UserName=name, PolicyName="given", PolicyDocument=document)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    own = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+    return Clients(variables(world.state_dir) | own)("batch")
+
+
+def assert_forbidden(call: Any, **request: Any) -> None:
+    with pytest.raises(ClientError) as refusal:
+        call(**request)
+    assert refusal.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+    assert refusal.value.response["Error"]["Code"] == "AccessDeniedException"
+
+
+def test_a_caller_without_permission_is_refused(world: World) -> None:
+    everything_else = {"Effect": "Allow", "NotAction": "execute-api:*", "Resource": "*"}
+    stranger = user(world, "stranger", [everything_else])
+    assert_forbidden(stranger.describe_job_queues)
+    assert_forbidden(stranger.submit_job, jobName="x", jobQueue="x", jobDefinition="x")
+
+
+def test_a_caller_may_do_what_the_policy_names_and_no_more(world: World) -> None:
+    api = world.cloud.outputs["RestAPIId"]
+    path = f"arn:aws:execute-api:us-east-1:000000000000:{api}/api/POST/v1/describejobqueues"
+    reader = user(world, "reader", [allow("execute-api:Invoke", path)])
+    assert reader.describe_job_queues()["jobQueues"] == []
+    assert_forbidden(reader.describe_jobs, jobs=["x"])
+    assert_forbidden(reader.submit_job, jobName="x", jobQueue="x", jobDefinition="x")

@@ -1,0 +1,200 @@
+"""The local cloud as the tests see it: making what a job needs, running jobs, waiting for them.
+
+Waiting is polling with a deadline, and what was last seen is in the failure's message.
+"""
+
+import itertools
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from batchyard.clients import Clients
+from batchyard.environment import variables
+from batchyard.local import Cloud
+from batchyard.paths import REPOSITORY, StateDir
+
+PATIENCE_SECONDS = 60.0
+ENDED = frozenset({"SUCCEEDED", "FAILED"})
+
+Job = dict[str, Any]
+T = TypeVar("T")
+
+
+def until(look: Callable[[], T], ready: Callable[[T], bool], *, seconds: float) -> T:
+    """What `look` sees once it is ready; fails with what it saw last if that takes too long."""
+    deadline = time.monotonic() + seconds
+    while not ready(seen := look()):
+        assert time.monotonic() < deadline, f"not within {seconds} s, but still: {seen}"
+        time.sleep(0.05)
+    return seen
+
+
+def batchyard(*arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+    """Run the command line as a person does."""
+    ours = {name: text for name, text in os.environ.items() if not name.startswith("AWS_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "batchyard", *arguments],
+        env=ours | {"PYTHONPATH": str(REPOSITORY / "infra")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    if check:
+        assert done.returncode == 0, f"batchyard {' '.join(arguments)}: {done.stderr}"
+    return done
+
+
+def processes_of(state_dir: Path) -> dict[int, str]:
+    """Every process that has to do with this state dir, by id: what `down` must leave none of.
+
+    The emulator, its workers, the agent and the jobs all have the path in their command, their
+    environment or their working directory.
+    """
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = folder.joinpath("cmdline").read_bytes()
+            environment = folder.joinpath("environ").read_bytes()
+            traces = (command, environment, os.fsencode(folder.joinpath("cwd").readlink()))
+        except OSError:
+            continue  # it has ended meanwhile, or is not ours to look at
+        if int(folder.name) != os.getpid() and any(os.fsencode(state_dir) in t for t in traces):
+            found[int(folder.name)] = command.replace(b"\0", b" ").decode(errors="replace")
+    return found
+
+
+@dataclass(slots=True)
+class World:
+    """One local cloud, with short ways to do what tests do often."""
+
+    state_dir: Path
+    clients: Clients = field(init=False)
+    _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    def __post_init__(self) -> None:
+        self.clients = Clients(variables(self.state_dir))
+
+    @property
+    def batch(self) -> Any:
+        return self.clients("batch")
+
+    @property
+    def cloud(self) -> Cloud:
+        """What runs, as the state dir has it on record."""
+        cloud = Cloud.load(StateDir.at(self.state_dir))
+        assert cloud is not None, "the local cloud has no record"
+        return cloud
+
+    def new_name(self, word: str) -> str:
+        return f"{word}-{next(self._numbers)}"
+
+    def environment(self, *, vcpus: int = 8) -> str:
+        """A Fargate environment that is VALID."""
+        name = self.new_name("environment")
+        self.batch.create_compute_environment(
+            computeEnvironmentName=name,
+            type="MANAGED",
+            computeResources={
+                "type": "FARGATE",
+                "maxvCpus": vcpus,
+                "subnets": ["subnet-00000000"],
+                "securityGroupIds": ["sg-00000000"],
+            },
+        )
+        self.await_environment(name, "VALID")
+        return name
+
+    def describe_environment(self, name: str) -> dict[str, Any] | None:
+        found = self.batch.describe_compute_environments(computeEnvironments=[name])
+        return next(iter(found["computeEnvironments"]), None)
+
+    def await_environment(self, name: str, status: str) -> None:
+        until(
+            lambda: self.describe_environment(name),
+            lambda seen: seen is not None and seen["status"] == status,
+            seconds=PATIENCE_SECONDS,
+        )
+
+    def queue(self, environment: str, *, priority: int = 1) -> str:
+        name = self.new_name("queue")
+        self.batch.create_job_queue(
+            jobQueueName=name,
+            priority=priority,
+            computeEnvironmentOrder=[{"order": 1, "computeEnvironment": environment}],
+        )
+        return name
+
+    def definition(
+        self,
+        *command: str,
+        vcpus: str = "0.25",
+        memory: str = "512",
+        execution_role: str = "arn:aws:iam::000000000000:role/e2e",
+        **members: Any,
+    ) -> str:
+        """A container job definition for this command; returns its name."""
+        name = self.new_name("definition")
+        self.batch.register_job_definition(
+            jobDefinitionName=name,
+            type="container",
+            platformCapabilities=["FARGATE"],
+            containerProperties={
+                "image": "busybox",
+                "command": list(command),
+                "executionRoleArn": execution_role,
+                "resourceRequirements": [
+                    {"type": "VCPU", "value": vcpus},
+                    {"type": "MEMORY", "value": memory},
+                ],
+            },
+            **members,
+        )
+        return name
+
+    def submit(self, queue: str, definition: str, **members: Any) -> str:
+        """The id of a new job."""
+        answer = self.batch.submit_job(
+            jobName=self.new_name("job"), jobQueue=queue, jobDefinition=definition, **members
+        )
+        job_id: str = answer["jobId"]
+        return job_id
+
+    def job(self, job_id: str) -> Job:
+        jobs: list[Job] = self.batch.describe_jobs(jobs=[job_id])["jobs"]
+        assert jobs, f"no job {job_id}"
+        return jobs[0]
+
+    def await_job(self, job_id: str, *statuses: str, seconds: float = PATIENCE_SECONDS) -> Job:
+        """The job once it is in one of the statuses, or has ended if none is given."""
+        wanted = frozenset(statuses) or ENDED
+        job = until(
+            lambda: self.job(job_id),
+            lambda seen: seen["status"] in wanted | ENDED,
+            seconds=seconds,
+        )
+        assert job["status"] in wanted, job
+        return job
+
+    def log_of(self, container: Mapping[str, Any], *, last_line: str) -> list[str]:
+        """What a container has written, once `last_line` is there."""
+        return until(
+            lambda: self._lines(container["logStreamName"]),
+            lambda lines: last_line in lines,
+            seconds=PATIENCE_SECONDS,
+        )
+
+    def _lines(self, stream: str) -> list[str]:
+        logs = self.clients("logs")
+        try:
+            page = logs.get_log_events(
+                logGroupName="/aws/batch/job", logStreamName=stream, startFromHead=True
+            )
+        except logs.exceptions.ResourceNotFoundException:
+            return []
+        return [event["message"] for event in page["events"]]

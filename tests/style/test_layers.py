@@ -1,0 +1,131 @@
+"""Who may import whom, and where clocks, chance and environment may be looked at."""
+
+import ast
+import sys
+
+import pytest
+
+from tests.style.source import Module, functions_of, imports_of, modules_in
+
+# What core may use of the standard library: nothing that looks outside, or is another each time.
+PURE = {
+    "__future__",
+    "collections",
+    "dataclasses",
+    "decimal",
+    "enum",
+    "hashlib",
+    "itertools",
+    "json",
+    "math",
+    "re",
+    "typing",
+    "uuid",
+}
+# What each layer of chalicelib may import of chalicelib.
+LAYERS: dict[str, set[str]] = {
+    "core": {"core"},
+    "store": {"core", "store"},
+    "aws": {"core", "aws"},
+    "api": {"core", "store", "aws", "api", "wiring", "observe"},
+    "reactions": {"core", "store", "aws", "api", "reactions", "wiring", "observe"},
+}
+BANNED_CALLS = {
+    "datetime.now",
+    "datetime.today",
+    "datetime.utcnow",
+    "date.today",
+    "time.time",
+    "uuid.uuid1",
+    "uuid.uuid4",
+    "os.getenv",
+    "open",
+    "print",
+    "input",
+}
+OUTSIDE = {"os", "time", "random", "secrets", "socket", "subprocess", "threading"}
+MAY_LOOK_OUTSIDE = {"chalicelib/config.py": {"os"}, "chalicelib/wiring.py": {"time", "random"}}
+CHALICELIB = modules_in("chalicelib")
+each_module = pytest.mark.parametrize("module", CHALICELIB, ids=lambda module: str(module.path))
+
+
+def dotted(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def layer_of(module: Module) -> str:
+    parts = module.path.split("/")
+    return parts[1] if len(parts) > 2 else ""
+
+
+@pytest.mark.parametrize(
+    "module", modules_in("chalicelib/core"), ids=lambda module: str(module.path)
+)
+def test_core_imports_only_itself_and_the_pure_parts_of_the_standard_library(
+    module: Module,
+) -> None:
+    for name in imports_of(module):
+        assert name.startswith("chalicelib.core") or name.split(".")[0] in PURE, name
+
+
+@each_module
+def test_a_layer_imports_only_what_lies_below_it(module: Module) -> None:
+    allowed = LAYERS.get(layer_of(module))
+    if allowed is None:
+        return  # the modules at the top put the layers together
+    for name in imports_of(module):
+        parts = name.split(".")
+        if parts[0] == "chalicelib":
+            assert parts[1] in allowed, name
+
+
+@each_module
+def test_clock_chance_and_environment_are_looked_at_in_one_place(module: Module) -> None:
+    allowed = MAY_LOOK_OUTSIDE.get(module.path, set())
+    used = {name.split(".")[0] for name in imports_of(module)} & OUTSIDE
+    assert used <= allowed
+    if module.path == "chalicelib/wiring.py":
+        return
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Call):
+            called = dotted(node.func)
+            assert called not in BANNED_CALLS, f"{called} in line {node.lineno}"
+
+
+def test_the_pure_parts_are_parts_of_the_standard_library() -> None:
+    assert not PURE - sys.stdlib_module_names
+
+
+def test_every_layer_is_known() -> None:
+    assert {layer_of(module) for module in CHALICELIB} - {""} == set(LAYERS)
+
+
+def test_boto3_is_met_in_wiring_only_and_pynamodb_in_the_store_only() -> None:
+    for module in CHALICELIB:
+        names = {name.split(".")[0] for name in imports_of(module)}
+        assert "boto3" not in names or module.path == "chalicelib/wiring.py", module.path
+        may = module.is_in("chalicelib/store", "chalicelib/wiring.py")
+        assert "pynamodb" not in names or may, module.path
+
+
+def test_the_doors_are_thin() -> None:
+    (module,) = modules_in("app.py")
+    assert len(module.lines) <= 200
+    for name in imports_of(module):
+        assert name.split(".")[0] in {"chalice", "chalicelib", "typing"}, name
+    for function in functions_of(module):
+        body = [n for n in function.body if not isinstance(n, ast.Import | ast.ImportFrom)]
+        assert len(body) <= 3, function.name  # a docstring, a call, an answer
+        branches = (ast.If, ast.For, ast.While, ast.Try, ast.Match, ast.IfExp)
+        assert not any(isinstance(node, branches) for node in ast.walk(function)), function.name
+
+
+@pytest.mark.parametrize(
+    "module", modules_in("chalicelib/store"), ids=lambda module: str(module.path)
+)
+def test_the_store_never_scans(module: Module) -> None:
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Attribute):
+            assert node.attr not in {"scan", "rate_limited_scan"}, node.lineno

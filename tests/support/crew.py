@@ -1,0 +1,51 @@
+"""Who plays ECS's part when a test only wants jobs to come to their ends.
+
+Each task of the fake ECS is started, and finished with the exit code that its job's script has for
+that attempt; time passes and the sweeper goes its rounds until every job has ended.
+"""
+
+from collections.abc import Callable, Mapping
+
+from chalicelib.core.ids import Fence
+from chalicelib.core.job import Job
+from tests.support.fake_ecs import Task
+from tests.support.world import World
+
+ROUNDS_LIMIT = 90  # minutes that the longest of the tests' stories may take
+
+Script = Callable[[Fence], int]  # the exit code of the task that carries this fence
+
+
+def fence_of(task: Task) -> Fence:
+    fence = Fence.parse(task.started_by)
+    assert fence is not None, task.started_by
+    return fence
+
+
+def work(world: World, script: Script) -> None:
+    """Bring each live task one step on: it starts, or it ends."""
+    for task in world.ecs.live():
+        if task.desired == "STOPPED":
+            world.ecs.end_stopping(task)
+        elif task.status == "RUNNING":
+            world.ecs.finish(task, script(fence_of(task)))
+        else:
+            world.ecs.start(task)
+
+
+def run_to_the_end(world: World, job_ids: list[str], script: Script) -> Mapping[str, Job]:
+    """Let everything happen, without faults, until all jobs have ended and nothing is under way."""
+    for _ in range(ROUNDS_LIMIT):
+        world.advance(30)
+        work(world, script)
+        world.advance(30)
+        world.sweep()
+        world.settle()
+        jobs = world.ports.jobs.find_jobs(job_ids)
+        if all(job.is_terminal for job in jobs.values()) and not world.ecs.live():
+            # What is still held back (a message, a failed delivery) comes, and changes nothing.
+            world.advance(3600)
+            world.sweep()
+            world.settle()
+            return jobs
+    raise AssertionError(f"no end: {[(j.name, j.status) for j in jobs.values()]}")

@@ -1,0 +1,194 @@
+"""Job definitions over the API."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.scenes import make_definition, make_stage, submit
+from tests.support.world import ApiError, World
+
+PREFIX = "arn:aws:batch:us-east-1:123456789012:job-definition"
+REQUEST: dict[str, Any] = {
+    "jobDefinitionName": "work",
+    "type": "container",
+    "parameters": {"a": "b"},
+    "platformCapabilities": ["EC2"],
+    "containerProperties": {
+        "image": "busybox",
+        "command": [],
+        "environment": [],
+        "mountPoints": [],
+        "volumes": [],
+        "ulimits": [],
+        "secrets": [],
+        "privileged": False,
+        "resourceRequirements": [
+            {"type": "VCPU", "value": "1"},
+            {"type": "MEMORY", "value": "64"},
+        ],
+    },
+    "retryStrategy": {"attempts": 2, "evaluateOnExit": []},
+    "timeout": {"attemptDurationSeconds": 60},
+    "tags": {"k": "v"},
+}
+
+
+def described(world: World, **request: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = world.api("DescribeJobDefinitions", request)["jobDefinitions"]
+    return found
+
+
+def revisions(found: list[dict[str, Any]]) -> list[str]:
+    return [f"{one['jobDefinitionName']}:{one['revision']}" for one in found]
+
+
+def test_a_definition_is_echoed_as_it_was_registered(world: World) -> None:
+    """Clients register again whatever does not come back the same, empty lists included."""
+    answered = world.api("RegisterJobDefinition", REQUEST)
+    assert answered == {
+        "jobDefinitionName": "work",
+        "jobDefinitionArn": f"{PREFIX}/work:1",
+        "revision": 1,
+    }
+    (found,) = described(world, jobDefinitionName="work")
+    for name, value in REQUEST.items():
+        assert found[name] == value, name
+    assert (found["status"], found["revision"]) == ("ACTIVE", 1)
+    assert found["jobDefinitionArn"] == f"{PREFIX}/work:1"
+    world.settle()
+
+
+def test_each_registration_is_a_revision(world: World) -> None:
+    arns = [make_definition(world) for _ in range(11)]
+    assert arns[-1] == f"{PREFIX}/work:11"
+    assert make_definition(world, "other") == f"{PREFIX}/other:1"
+    numbers = [one["revision"] for one in described(world, jobDefinitionName="work")]
+    assert numbers == list(range(11, 0, -1))
+
+
+def test_revisions_come_in_pages(world: World) -> None:
+    for _ in range(3):
+        make_definition(world)
+    request = {"jobDefinitionName": "work", "maxResults": 2}
+    first = world.api("DescribeJobDefinitions", request)
+    second = world.api("DescribeJobDefinitions", request | {"nextToken": first["nextToken"]})
+    assert revisions(first["jobDefinitions"]) == ["work:3", "work:2"]
+    assert revisions(second["jobDefinitions"]) == ["work:1"]
+    assert "nextToken" not in second
+
+
+def test_all_definitions_come_in_pages(world: World) -> None:
+    for name in ("b", "a", "a"):
+        make_definition(world, name)
+    first = world.api("DescribeJobDefinitions", {"maxResults": 2})
+    second = world.api("DescribeJobDefinitions", {"maxResults": 2, "nextToken": first["nextToken"]})
+    found = revisions(first["jobDefinitions"]) + revisions(second["jobDefinitions"])
+    assert sorted(found) == ["a:1", "a:2", "b:1"]
+
+
+def test_definitions_are_found_by_revision_and_by_arn(world: World) -> None:
+    for _ in range(2):
+        make_definition(world)
+    asked = ["work:1", f"{PREFIX}/work:2", "work:9", "nobody:1"]
+    assert sorted(revisions(described(world, jobDefinitions=asked))) == ["work:1", "work:2"]
+
+
+def test_a_definition_is_deregistered_once_and_stays_to_be_seen(world: World) -> None:
+    make_definition(world)
+    make_definition(world)
+    for reference in ("work:1", f"{PREFIX}/work:1"):
+        world.api("DeregisterJobDefinition", {"jobDefinition": reference})
+    statuses = {one["revision"]: one["status"] for one in described(world)}
+    assert statuses == {1: "INACTIVE", 2: "ACTIVE"}
+    assert revisions(described(world, status="ACTIVE")) == ["work:2"]
+    assert revisions(described(world, jobDefinitionName="work", status="INACTIVE")) == ["work:1"]
+    assert make_definition(world) == f"{PREFIX}/work:3"
+
+
+def test_deregistering_what_is_not_there_is_done(world: World) -> None:
+    world.api("DeregisterJobDefinition", {"jobDefinition": "nobody:1"})
+
+
+def test_deregistering_needs_a_revision(world: World) -> None:
+    with pytest.raises(ApiError, match="revision"):
+        world.api("DeregisterJobDefinition", {"jobDefinition": "work"})
+
+
+@pytest.mark.parametrize(
+    "reference", ["work", "work:2", f"{PREFIX}/work", f"{PREFIX}/work:2", "work:00000002"]
+)
+def test_a_job_takes_the_revision_it_names_or_the_newest_active(
+    world: World, reference: str
+) -> None:
+    make_stage(world)
+    make_definition(world)
+    make_definition(world)
+    world.api("DeregisterJobDefinition", {"jobDefinition": "work:3"})
+    job_id = submit(world, jobDefinition=reference)
+    assert world.detail(job_id)["jobDefinition"] == f"{PREFIX}/work:2"
+    world.settle()
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "nobody",
+        "work:2",
+        "work:3",
+        "work:",
+        "work:x",
+        "work:123456789",
+        f"{PREFIX}/work:2",
+        f"{PREFIX}/nobody",
+        PREFIX.replace("us-east-1", "eu-west-1") + "/work:1",
+        "arn:aws:batch:us-east-1:123456789012:job-queue/work",
+    ],
+)
+def test_what_is_not_there_or_not_active_runs_no_job(world: World, reference: str) -> None:
+    make_stage(world)
+    make_definition(world)
+    world.api("DeregisterJobDefinition", {"jobDefinition": "work:2"})
+    with pytest.raises(ApiError, match="not found or not ACTIVE"):
+        submit(world, jobDefinition=reference)
+    world.settle()
+
+
+def test_a_job_goes_its_way_whatever_becomes_of_its_definition(world: World) -> None:
+    make_stage(world)
+    job_id = submit(world)
+    world.api("DeregisterJobDefinition", {"jobDefinition": "work:1"})
+    world.settle()
+    assert world.detail(job_id)["status"] == "STARTING"
+
+
+def test_a_name_that_begins_with_another_is_another(world: World) -> None:
+    make_definition(world, "work-2")
+    make_definition(world, "work")
+    assert revisions(described(world, jobDefinitionName="work")) == ["work:1"]
+
+
+def test_types_that_cannot_run_yet_are_kept_all_the_same(world: World) -> None:
+    ecs = {
+        "jobDefinitionName": "many",
+        "type": "container",
+        "ecsProperties": {
+            "taskProperties": [
+                {
+                    "containers": [
+                        {
+                            "name": "main",
+                            "image": "busybox",
+                            "resourceRequirements": [
+                                {"type": "VCPU", "value": "1"},
+                                {"type": "MEMORY", "value": "64"},
+                            ],
+                        }
+                    ]
+                }
+            ]
+        },
+    }
+    world.api("RegisterJobDefinition", ecs)
+    (found,) = described(world, jobDefinitionName="many")
+    assert found["ecsProperties"] == ecs["ecsProperties"]
+    world.settle()

@@ -1,0 +1,196 @@
+"""Messages of the task-events queue as events of the lifecycle.
+
+The files in tests/events have the shape in which ECS sends its events, member by member.
+"""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from chalicelib.aws.ecs_events import (
+    cluster_of_message,
+    event_of_description,
+    event_of_message,
+    wake_of_message,
+)
+from chalicelib.core.ids import Fence
+from chalicelib.core.lifecycle import Event, EventKind
+from tests.support import stack
+from tests.support.values import JOB_ID, NOW_MS
+
+FENCE = Fence(job_id=JOB_ID, part="job", attempt=1, placement=1)
+TASK = "arn:aws:ecs:us-east-1:123456789012:task/yard_fargate/b99d40b39b5b4c2b8d5c7a0f6e1d2c3b"
+STARTED_MS = 1_795_105_427_712
+RECORDED = sorted((stack.ROOT / "tests" / "events").glob("*.json"))
+
+
+def recorded(name: str) -> dict[str, Any]:
+    message: dict[str, Any] = json.loads((stack.ROOT / "tests" / "events" / name).read_text())
+    return message
+
+
+def event_of(name: str) -> Event:
+    event = event_of_message(recorded(name), NOW_MS)
+    assert event is not None
+    return event
+
+
+def launch_failed(error: str, reason: str) -> Event:
+    detail = {"startedBy": str(FENCE), "error": error, "reason": reason}
+    message = {"source": "batchyard", "detail-type": "Launch Failed", "detail": detail}
+    event = event_of_message(message, NOW_MS)
+    assert event is not None
+    return event
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: str(path.stem))
+def test_an_event_passes_the_rule_of_the_stack_and_names_its_job(path: Any) -> None:
+    message = recorded(path.name)
+    assert stack.matches(stack.properties("TaskStateChanges")["EventPattern"], message)
+    event = event_of(path.name)
+    assert (event.fence, event.task_arn, event.at_ms) == (FENCE, TASK, NOW_MS)
+    assert cluster_of_message(message) == "arn:aws:ecs:us-east-1:123456789012:cluster/yard_fargate"
+
+
+def test_a_running_task_tells_when_it_started() -> None:
+    event = event_of("task_running.json")
+    assert (event.kind, event.started_at_ms) == (EventKind.TASK_RUNNING, STARTED_MS)
+
+
+def test_an_end_tells_exit_code_times_and_reason() -> None:
+    event = event_of("task_stopped_exit_0.json")
+    assert event.kind is EventKind.TASK_STOPPED
+    assert (event.exit_code, event.reason) == (0, "Essential container in task exited")
+    assert (event.started_at_ms, event.container_reason) == (STARTED_MS, None)
+    # When the container ended, not when ECS had taken its network away.
+    assert event.stopped_at_ms == 1_795_105_848_250
+
+
+def test_a_container_out_of_memory_says_so() -> None:
+    event = event_of("task_stopped_out_of_memory.json")
+    assert event.exit_code == 137
+    assert event.container_reason == "OutOfMemoryError: Container killed due to memory usage"
+
+
+def test_a_task_stopped_by_request_carries_the_request_s_reason() -> None:
+    event = event_of("task_stopped_by_user.json")
+    assert (event.exit_code, event.reason) == (143, "enough")
+
+
+def test_a_spot_interruption_is_told_in_the_words_that_retry_rules_match() -> None:
+    event = event_of("task_stopped_spot_interruption.json")
+    assert (event.exit_code, event.reason) == (137, "Your Spot Task was interrupted.")
+
+
+def test_a_task_that_failed_to_start_keeps_the_cause_as_the_container_s_reason() -> None:
+    event = event_of("task_failed_to_start.json")
+    assert (event.reason, event.exit_code) == ("Task failed to start", None)
+    assert event.started_at_ms is None
+    assert (event.container_reason or "").startswith("CannotPullContainerError: ")
+    assert event.stopped_at_ms == 1_795_105_861_998
+
+
+def test_a_container_that_an_agent_added_does_not_speak_for_the_job() -> None:
+    message = recorded("task_stopped_exit_0.json")
+    agent = {"name": "aws-guardduty-agent-x", "lastStatus": "STOPPED", "exitCode": 137}
+    message["detail"]["containers"].insert(0, agent)
+    event = event_of_message(message, NOW_MS)
+    assert event is not None
+    assert event.exit_code == 0
+
+
+def test_a_task_without_containers_has_no_exit_code() -> None:
+    message = recorded("task_stopped_exit_0.json")
+    message["detail"]["containers"] = []
+    event = event_of_message(message, NOW_MS)
+    assert event is not None
+    assert event.exit_code is None
+
+
+@pytest.mark.parametrize("status", ["PROVISIONING", "PENDING", "DEACTIVATING", "STOPPING", None])
+def test_a_status_in_between_tells_nothing(status: str | None) -> None:
+    message = recorded("task_running.json")
+    message["detail"]["lastStatus"] = status
+    assert event_of_message(message, NOW_MS) is None
+
+
+@pytest.mark.parametrize("started_by", [None, "", "ecs-svc/1", "somebody"])
+def test_a_task_of_somebody_else_tells_nothing(started_by: str | None) -> None:
+    message = recorded("task_running.json")
+    message["detail"]["startedBy"] = started_by
+    assert event_of_message(message, NOW_MS) is None
+
+
+@pytest.mark.parametrize("message", [{}, {"detail": None}, {"detail": []}, {"detail-type": "X"}])
+def test_a_message_of_another_kind_tells_nothing(message: dict[str, Any]) -> None:
+    assert event_of_message(message, NOW_MS) is None
+    assert wake_of_message(message) is None
+    assert cluster_of_message(message) is None
+
+
+def test_a_description_says_what_the_event_says() -> None:
+    task = recorded("task_stopped_exit_0.json")["detail"]
+    described = dict(task)
+    for name in ("startedAt", "stoppedAt", "executionStoppedAt"):
+        described[name] = datetime.fromisoformat(task[name].replace("Z", "+00:00"))
+    event = event_of_description(described, FENCE, NOW_MS)
+    assert event == event_of("task_stopped_exit_0.json")
+
+
+@pytest.mark.parametrize("millisecond", range(0, 1000, 7))
+def test_a_moment_keeps_its_millisecond(millisecond: int) -> None:
+    moment = datetime(2026, 11, 19, 16, 23, 47, millisecond * 1000, tzinfo=UTC)
+    task = {"lastStatus": "RUNNING", "taskArn": TASK, "startedAt": moment}
+    event = event_of_description(task, FENCE, NOW_MS)
+    assert event is not None
+    assert event.started_at_ms == STARTED_MS - 712 + millisecond
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ("RunTask.Failure", "RESOURCE:CPU"),
+        ("RunTask.Failure", "AGENT"),
+        ("RunTask.Failure", "Capacity is unavailable at this time."),
+        ("Ecs.EcsException", "Rate exceeded (Service: Ecs, Status Code: 400)"),
+        ("Ecs.ServerException", "Service Unavailable"),
+        ("Ecs.ClusterNotFoundException", "Cluster not found."),
+        ("Ecs.LimitExceededException", "You've reached the limit on the number of tasks"),
+        ("States.Timeout", ""),
+    ],
+)
+def test_a_launch_that_may_succeed_later_is_refused_only(error: str, reason: str) -> None:
+    event = launch_failed(error, reason)
+    assert (event.kind, event.reason, event.fence) == (EventKind.LAUNCH_REFUSED, reason, FENCE)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "told"),
+    [
+        ("Ecs.InvalidParameterException", "No such role.", "No such role."),
+        (
+            "Ecs.AccessDeniedException",
+            "not authorized: iam:PassRole",
+            "not authorized: iam:PassRole",
+        ),
+        ("KeyError", "", "KeyError"),
+    ],
+)
+def test_a_launch_that_never_will_fails_the_attempt(error: str, reason: str, told: str) -> None:
+    event = launch_failed(error, reason)
+    assert (event.kind, event.reason) == (EventKind.LAUNCH_FAILED, "Task failed to start")
+    assert event.container_reason == told
+
+
+def test_a_deadline_speaks_of_its_placement() -> None:
+    detail = {"startedBy": str(FENCE)}
+    event = event_of_message({"detail-type": "Deadline", "detail": detail}, NOW_MS)
+    assert event == Event(kind=EventKind.DEADLINE, at_ms=NOW_MS, fence=FENCE)
+
+
+def test_a_delayed_wake_names_its_queue_and_is_no_event() -> None:
+    message = {"source": "batchyard", "detail-type": "Wake", "detail": {"queue": "queue"}}
+    assert wake_of_message(message) == "queue"
+    assert event_of_message(message, NOW_MS) is None

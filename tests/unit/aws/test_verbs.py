@@ -1,0 +1,270 @@
+"""The verbs on ECS, SQS, EventBridge and Step Functions: limits of the services, and answers."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from chalicelib.aws.ecs import ClusterInUseError, Ecs
+from chalicelib.aws.events import Events, PublishError
+from chalicelib.aws.messages import Messages, SendError
+from chalicelib.aws.workflows import INPUT_LIMIT_BYTES, Workflows
+from chalicelib.core.ids import Fence
+from tests.support.values import JOB_ID, NOW_MS
+
+FENCE = Fence(job_id=JOB_ID, part="job", attempt=1, placement=1)
+
+
+class Recorder:
+    """A client that keeps what it was asked; `answers` give a call's answer, or its error."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = answers
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(**params: Any) -> Any:
+            self.calls.append((name, params))
+            answer = self.answers.get(name, {})
+            if isinstance(answer, Exception):
+                raise answer
+            return answer(params) if callable(answer) else answer
+
+        return call
+
+    def given(self, name: str) -> list[dict[str, Any]]:
+        return [params for called, params in self.calls if called == name]
+
+
+def refusal(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": code}}, "Call")
+
+
+def messages(client: Recorder) -> Messages:
+    return Messages(client, wake_queue_url="wake", task_events_queue_url="events")
+
+
+def sent(client: Recorder) -> list[dict[str, Any]]:
+    return [entry for call in client.given("send_message_batch") for entry in call["Entries"]]
+
+
+@pytest.mark.parametrize("code", ["InvalidParameterException", "ClusterNotFoundException"])
+def test_stopping_what_is_gone_is_done(code: str) -> None:
+    Ecs(Recorder(stop_task=refusal(code))).stop_task("cluster", "task", "enough")
+
+
+def test_any_other_trouble_with_a_stop_is_the_callers() -> None:
+    with pytest.raises(ClientError):
+        Ecs(Recorder(stop_task=refusal("ThrottlingException"))).stop_task("c", "t", "enough")
+
+
+def test_a_reason_is_no_longer_than_ecs_takes() -> None:
+    client = Recorder()
+    Ecs(client).stop_task("cluster", "task", "x" * 1024)
+    assert len(client.given("stop_task")[0]["reason"]) == 255
+
+
+def test_tasks_of_a_fence_are_looked_for_among_the_running_and_the_stopped() -> None:
+    client = Recorder(list_tasks=lambda params: {"taskArns": [params["desiredStatus"]]})
+    assert Ecs(client).find_tasks("cluster", "fence") == ["RUNNING", "STOPPED"]
+    assert {call["startedBy"] for call in client.given("list_tasks")} == {"fence"}
+
+
+def test_a_cluster_that_is_gone_has_no_tasks() -> None:
+    gone = refusal("ClusterNotFoundException")
+    ecs = Ecs(Recorder(list_tasks=gone, describe_tasks=gone, delete_cluster=gone))
+    assert ecs.find_tasks("cluster", "fence") == []
+    assert ecs.describe_tasks("cluster", ["task"]) == {}
+    ecs.delete_cluster("cluster")
+
+
+def test_no_more_tasks_are_described_at_once_than_ecs_takes() -> None:
+    def described(params: dict[str, Any]) -> dict[str, Any]:
+        return {"tasks": [{"taskArn": arn} for arn in params["tasks"]]}
+
+    client = Recorder(describe_tasks=described)
+    arns = [f"task-{number}" for number in range(201)]
+    assert list(Ecs(client).describe_tasks("cluster", arns)) == arns
+    assert [len(call["tasks"]) for call in client.given("describe_tasks")] == [100, 100, 1]
+    assert Ecs(Recorder()).describe_tasks("cluster", []) == {}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "ClusterContainsTasksException",
+        "ClusterContainsContainerInstancesException",
+        "UpdateInProgressException",
+    ],
+)
+def test_a_cluster_in_use_may_be_deleted_later(code: str) -> None:
+    with pytest.raises(ClusterInUseError):
+        Ecs(Recorder(delete_cluster=refusal(code))).delete_cluster("cluster")
+
+
+def test_a_refused_deletion_is_the_callers() -> None:
+    with pytest.raises(ClientError):
+        Ecs(Recorder(delete_cluster=refusal("AccessDeniedException"))).delete_cluster("cluster")
+
+
+def test_a_cluster_is_made_and_brought_to_its_settings() -> None:
+    client = Recorder()
+    Ecs(client).make_cluster(
+        "cluster", capacity_providers=["FARGATE"], container_insights="enabled", tags={"a": "b"}
+    )
+    names = [name for name, _ in client.calls]
+    assert names == [
+        "create_cluster",
+        "update_cluster_settings",
+        "put_cluster_capacity_providers",
+    ]
+    assert client.given("create_cluster")[0]["tags"] == [{"key": "a", "value": "b"}]
+    for name in names[:2]:
+        assert client.given(name)[0]["settings"] == [
+            {"name": "containerInsights", "value": "enabled"}
+        ]
+
+
+def test_one_wake_a_queue_in_a_group_of_its_own() -> None:
+    client = Recorder()
+    messages(client).send_wakes(["b", "a", "b"], "cause")
+    entries = sent(client)
+    assert [json.loads(entry["MessageBody"]) for entry in entries] == [
+        {"queue": "a"},
+        {"queue": "b"},
+    ]
+    assert [entry["MessageGroupId"] for entry in entries] == ["a", "b"]
+
+
+def test_the_wakes_of_one_cause_are_one_and_those_of_two_are_two() -> None:
+    client = Recorder()
+    names = ["q" * 128, "q" * 60 + "r"]
+    for cause in ("x" * 32, "y" * 32):
+        messages(client).send_wakes(names, cause)
+    keys = {(e["MessageGroupId"], e["MessageDeduplicationId"]) for e in sent(client)}
+    assert len(keys) == 4
+    assert all(len(entry["MessageDeduplicationId"]) <= 128 for entry in sent(client))
+
+
+def test_no_more_messages_are_sent_at_once_than_sqs_takes() -> None:
+    client = Recorder()
+    messages(client).send_wakes([f"queue-{number}" for number in range(21)], "cause")
+    calls = client.given("send_message_batch")
+    assert [len(call["Entries"]) for call in calls] == [10, 10, 1]
+    for call in calls:
+        ids = [entry["Id"] for entry in call["Entries"]]
+        assert len(set(ids)) == len(ids)
+
+
+def test_nothing_to_send_is_no_call() -> None:
+    client = Recorder()
+    messages(client).send_wakes([], "cause")
+    messages(client).send_deadlines([])
+    messages(client).send_wakes_later([], 10)
+    assert client.calls == []
+
+
+@pytest.mark.parametrize(("wanted", "delay"), [(-5, 0), (0, 0), (60, 60), (900, 900), (901, 900)])
+def test_a_deadline_is_held_back_as_long_as_sqs_can(wanted: int, delay: int) -> None:
+    client = Recorder()
+    messages(client).send_deadlines([(FENCE, wanted)])
+    (entry,) = sent(client)
+    assert entry["DelaySeconds"] == delay
+    body = json.loads(entry["MessageBody"])
+    assert body["detail-type"] == "Deadline"
+    assert body["detail"] == {"startedBy": str(FENCE)}
+
+
+def test_a_later_wake_goes_by_the_queue_that_can_delay() -> None:
+    client = Recorder()
+    messages(client).send_wakes_later({"queue"}, 10)
+    (call,) = client.given("send_message_batch")
+    assert call["QueueUrl"] == "events"
+    assert call["Entries"][0]["DelaySeconds"] == 10
+
+
+def test_a_batch_that_sqs_took_in_part_fails() -> None:
+    client = Recorder(send_message_batch={"Failed": [{"Id": "0", "Message": "busy"}]})
+    with pytest.raises(SendError, match="busy"):
+        messages(client).send_wakes(["queue"], "cause")
+
+
+def detail(number: int, size: int = 10) -> tuple[int, dict[str, Any]]:
+    return NOW_MS, {"jobArn": f"arn:{number}", "status": "RUNNABLE", "pad": "x" * size}
+
+
+def test_job_states_are_published_as_batch_publishes_them() -> None:
+    client = Recorder(put_events={"FailedEntryCount": 0})
+    Events(client, bus="bus").publish_job_states([detail(1)])
+    (entry,) = client.given("put_events")[0]["Entries"]
+    assert entry["DetailType"] == "Batch Job State Change"
+    assert (entry["Source"], entry["EventBusName"]) == ("batchyard", "bus")
+    assert entry["Resources"] == ["arn:1"]
+    assert entry["Time"] == NOW_MS / 1000
+    assert json.loads(entry["Detail"])["status"] == "RUNNABLE"
+
+
+def test_events_are_sent_in_groups_that_eventbridge_takes() -> None:
+    client = Recorder(put_events={"FailedEntryCount": 0})
+    events = Events(client, bus="bus")
+    events.publish_job_states([detail(number) for number in range(21)])
+    assert [len(call["Entries"]) for call in client.given("put_events")] == [10, 10, 1]
+    client.calls.clear()
+    events.publish_job_states([detail(number, size=100_000) for number in range(5)])
+    groups = [call["Entries"] for call in client.given("put_events")]
+    assert [len(group) for group in groups] == [2, 2, 1]
+    arns = [entry["Resources"][0] for group in groups for entry in group]
+    assert arns == [f"arn:{number}" for number in range(5)]
+    events.publish_job_states([])
+
+
+def test_a_batch_that_eventbridge_took_in_part_fails() -> None:
+    entries = [{"EventId": "1"}, {"ErrorCode": "InternalFailure", "ErrorMessage": "busy"}]
+    client = Recorder(put_events={"FailedEntryCount": 1, "Entries": entries})
+    with pytest.raises(PublishError, match="InternalFailure: busy"):
+        Events(client, bus="bus").publish_job_states([detail(1), detail(2)])
+
+
+def workflows(client: Recorder) -> Workflows:
+    return Workflows(client, launch_machine_arn="launch", provision_machine_arn="provision")
+
+
+def test_launches_are_started_in_inputs_that_an_execution_takes() -> None:
+    client = Recorder()
+    launches = [{"startedBy": f"f-{n}", "runTask": {"Pad": "x" * 9000}} for n in range(60)]
+    assert workflows(client).start_launch(launches) == 3
+    started = client.given("start_execution")
+    found: list[dict[str, Any]] = []
+    for call in started:
+        assert len(call["input"].encode()) <= INPUT_LIMIT_BYTES + 100
+        assert len(call["name"]) <= 80
+        found.extend(json.loads(call["input"])["launches"])
+    assert found == launches
+    assert len({call["name"] for call in started}) == 3
+
+
+def test_an_input_is_measured_in_bytes() -> None:
+    """Whatever the characters of a command, an execution's input stays under its limit."""
+    client = Recorder()
+    launches = [{"startedBy": f"f-{n}", "runTask": {"Pad": "é" * 7000}} for n in range(20)]
+    workflows(client).start_launch(launches)
+    for call in client.given("start_execution"):
+        assert len(call["input"].encode()) <= 256 * 1024
+
+
+def test_the_same_launches_have_the_same_name() -> None:
+    client = Recorder()
+    for _ in range(2):
+        workflows(client).start_launch([{"startedBy": "f", "runTask": {}}])
+    first, second = client.given("start_execution")
+    assert first == second
+
+
+def test_a_provision_that_was_started_before_is_started() -> None:
+    client = Recorder(start_execution=refusal("ExecutionAlreadyExists"))
+    workflows(client).start_provision("name", {"kind": "job-queue"})
+    busy = Recorder(start_execution=refusal("ThrottlingException"))
+    with pytest.raises(ClientError):
+        workflows(busy).start_provision("name", {})

@@ -1,0 +1,179 @@
+"""What must follow in the world from a job's row having changed."""
+
+from dataclasses import replace
+
+import pytest
+
+from chalicelib.core.consequences import (
+    CapacityChange,
+    CapacityFreed,
+    Effect,
+    Forget,
+    Launch,
+    Publish,
+    StopTask,
+    Wake,
+    WakeLater,
+    WatchDeadline,
+    capacity_change_of,
+    effects_of,
+)
+from chalicelib.core.job import Job, StopCause
+from chalicelib.core.lifecycle import EventKind, decide
+from chalicelib.core.states import JobStatus
+from tests.support.values import JOB_ID, NOW_MS, a_job, an_event
+
+S, E = JobStatus, EventKind
+
+
+def after(job: Job, kind: EventKind, **members: object) -> Job:
+    """The job after an event, which must have changed it."""
+    fenced = kind.name.startswith(("TASK", "LAUNCH", "DEADLINE"))
+    new = decide(job, an_event(kind, of=job if fenced else None, **members)).job
+    assert new is not job
+    return new
+
+
+def kinds(effects: tuple[Effect, ...]) -> list[type]:
+    return [type(effect) for effect in effects]
+
+
+def published(effects: tuple[Effect, ...]) -> list[JobStatus]:
+    return [effect.job.status for effect in effects if isinstance(effect, Publish)]
+
+
+def test_a_new_runnable_job_is_published_and_wakes_its_queue() -> None:
+    job = a_job()
+    assert effects_of(None, job) == (Publish(job=job), Wake(queue="queue"))
+
+
+def test_a_new_pending_job_is_published_only() -> None:
+    assert kinds(effects_of(None, a_job(S.PENDING))) == [Publish]
+
+
+def test_a_placed_job_is_launched() -> None:
+    old = a_job()
+    new = after(old, E.DISPATCHED, environment="fargate")
+    assert effects_of(old, new) == (Publish(job=new), Launch(job=new))
+
+
+def test_a_running_job_with_a_timeout_is_watched() -> None:
+    old = a_job(S.STARTING, timeout_seconds=60)
+    new = after(old, E.TASK_RUNNING)
+    assert effects_of(old, new) == (Publish(job=new), WatchDeadline(job=new))
+    assert kinds(effects_of(old, replace(new, timeout_seconds=None))) == [Publish]
+
+
+def test_an_end_frees_its_environment() -> None:
+    old = a_job(S.RUNNING)
+    new = after(old, E.TASK_STOPPED, exit_code=0, reason="exited")
+    assert effects_of(old, new) == (Publish(job=new), CapacityFreed(environment="fargate"))
+
+
+def test_a_job_that_is_stopped_in_its_lane_may_have_kept_others_waiting() -> None:
+    old = a_job()
+    new = after(old, E.CANCEL, reason="enough")
+    assert effects_of(old, new) == (Publish(job=new), Wake(queue="queue"))
+
+
+def test_an_end_of_a_job_that_was_not_placed_frees_nothing() -> None:
+    old = a_job(S.PENDING)
+    assert kinds(effects_of(old, after(old, E.DEPENDENCY_FAILED))) == [Publish]
+
+
+def test_a_retry_wakes_its_queue_at_once_and_frees_its_environment() -> None:
+    old = a_job(S.RUNNING, attempts_limit=2)
+    new = after(old, E.TASK_STOPPED, exit_code=1, reason="exited")
+    assert effects_of(old, new) == (
+        Publish(job=new),
+        Wake(queue="queue"),
+        CapacityFreed(environment="fargate"),
+    )
+
+
+def test_a_launch_that_was_given_back_is_tried_again_later() -> None:
+    old = a_job(S.STARTING)
+    new = after(old, E.LAUNCH_REFUSED, reason="RESOURCE:CPU")
+    assert effects_of(old, new) == (Publish(job=new), WakeLater(queue="queue"))
+
+
+def test_a_stop_of_a_placed_job_stops_its_task_once() -> None:
+    old = a_job(S.RUNNING)
+    new = after(old, E.TERMINATE, reason="enough")
+    assert effects_of(old, new) == (StopTask(job=new),)
+    assert effects_of(new, new.next_version(status_reason="x")) == ()
+
+
+def test_a_task_that_starts_in_spite_of_a_stop_is_stopped() -> None:
+    old = a_job(S.STARTING, stop_cause=StopCause.TERMINATE, stop_reason="enough")
+    new = after(old, E.TASK_RUNNING)
+    assert kinds(effects_of(old, new)) == [Publish, StopTask]
+
+
+def test_start_and_end_in_one_write_are_published_both() -> None:
+    old = a_job(S.STARTING)
+    started = an_event(E.TASK_STOPPED, of=old, exit_code=0, started_at_ms=NOW_MS + 5, reason="x")
+    effects = effects_of(old, decide(old, started).job)
+    assert published(effects) == [S.RUNNING, S.SUCCEEDED]
+    running = effects[0]
+    assert isinstance(running, Publish)
+    assert (running.job.started_at_ms, running.job.stopped_at_ms) == (NOW_MS + 5, None)
+
+
+def test_start_and_end_of_an_attempt_that_is_retried_are_published_both() -> None:
+    old = a_job(S.STARTING, attempts_limit=2)
+    ended = an_event(E.TASK_STOPPED, of=old, exit_code=1, started_at_ms=NOW_MS + 5, reason="x")
+    effects = effects_of(old, decide(old, ended).job)
+    assert published(effects) == [S.RUNNING, S.RUNNABLE]
+
+
+def test_a_task_that_never_started_was_never_running() -> None:
+    old = a_job(S.STARTING)
+    assert published(effects_of(old, after(old, E.TASK_STOPPED, reason="no image"))) == [S.FAILED]
+
+
+def test_an_image_that_is_no_newer_has_no_effect() -> None:
+    assert effects_of(a_job(version=3), a_job(S.STARTING, version=3)) == ()
+    assert effects_of(a_job(version=3), a_job(S.STARTING, version=2)) == ()
+
+
+def test_an_expired_root_is_forgotten_and_a_child_is_not() -> None:
+    assert effects_of(a_job(S.FAILED), None) == (Forget(job_id=JOB_ID),)
+    assert effects_of(a_job(S.FAILED, part="child#00000001"), None) == ()
+    assert effects_of(None, None) == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "figures"),
+    [
+        (S.RUNNABLE, S.STARTING, (1024, 1, 1)),
+        (S.STARTING, S.RUNNING, (0, 0, -1)),
+        (S.STARTING, S.RUNNABLE, (-1024, -1, -1)),
+        (S.STARTING, S.FAILED, (-1024, -1, -1)),
+        (S.RUNNING, S.SUCCEEDED, (-1024, -1, 0)),
+        (S.RUNNING, S.RUNNABLE, (-1024, -1, 0)),
+    ],
+)
+def test_capacity_moves_with_the_status(
+    old: JobStatus, new: JobStatus, figures: tuple[int, int, int]
+) -> None:
+    change = capacity_change_of(a_job(old), a_job(new))
+    cpu_units, tasks, starting = figures
+    assert change == CapacityChange(
+        environment="fargate", cpu_units=cpu_units, tasks=tasks, starting=starting
+    )
+
+
+@pytest.mark.parametrize("status", [S.PENDING, S.RUNNABLE, S.FAILED])
+def test_a_job_that_holds_nothing_moves_no_capacity(status: JobStatus) -> None:
+    assert capacity_change_of(None, a_job(status)) is None
+    assert capacity_change_of(a_job(S.RUNNING), a_job(S.RUNNING)) is None
+
+
+def test_changes_of_one_environment_add_up_to_nothing_if_they_cancel() -> None:
+    taken = capacity_change_of(a_job(), a_job(S.STARTING))
+    freed = capacity_change_of(a_job(S.STARTING), a_job())
+    assert taken is not None
+    assert freed is not None
+    assert taken.moves_anything
+    assert not taken.plus(freed).moves_anything

@@ -1,0 +1,168 @@
+"""What each role of the stack may do, in full: whoever widens one changes this list too.
+
+That it suffices is shown under IAM's rule by tests/e2e/test_privilege.py. Each function's own logs
+are left out here, and so are the condition keys, but for those that stand for a resource.
+"""
+
+from collections import defaultdict
+from typing import Any
+
+import pytest
+
+from tests.support.stack import template
+
+SEND = "sqs:SendMessage"
+RECEIVE = "sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage"
+READ_STREAM = "dynamodb:DescribeStream dynamodb:GetRecords dynamodb:GetShardIterator"
+MOVE_JOBS = "dynamodb:BatchGetItem dynamodb:PutItem"
+PASS_ROLES = {"TaskExecutionRole": "iam:PassRole", "role/${JobRolePattern}": "iam:PassRole"}
+DELIVER_LOGS = (
+    "logs:CreateLogDelivery logs:DeleteLogDelivery logs:DescribeLogGroups "
+    "logs:DescribeResourcePolicies logs:GetLogDelivery logs:ListLogDeliveries "
+    "logs:PutResourcePolicy logs:UpdateLogDelivery"
+)
+ALLOWED: dict[str, dict[str, str]] = {
+    "APIHandlerRole": {
+        "JobsTable": "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:UpdateItem",
+        "JobsTable/index/by_status": "dynamodb:Query",
+        "LanesTable": "dynamodb:DeleteItem dynamodb:PutItem",
+        "CatalogTable": (
+            "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem"
+        ),
+    },
+    "ReactRole": {
+        "JobsTable stream": READ_STREAM,
+        "*": "dynamodb:ListStreams ecs:DeregisterTaskDefinition",
+        "JobsTable": "dynamodb:BatchGetItem dynamodb:DeleteItem",
+        "LanesTable": "dynamodb:Query",
+        "CatalogTable": "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query",
+        "WakeQueue": SEND,
+        "TaskEventsQueue": SEND,
+        "StreamDeadLetters": SEND,
+        "event-bus/${EventBus}": "events:PutEvents",
+        "<stack>-launch": "states:StartExecution",
+        "task-definition/batchyard-*": "ecs:RegisterTaskDefinition",
+        "task/<stack>_*": "ecs:StopTask",
+        "cluster/<stack>_*": "ecs:ListTasks",
+        **PASS_ROLES,
+    },
+    "CatalogChangedRole": {
+        "CatalogTable stream": READ_STREAM,
+        "*": "dynamodb:ListStreams",
+        "CatalogTable": "dynamodb:Query",
+        "WakeQueue": SEND,
+        "StreamDeadLetters": SEND,
+        "<stack>-provision": "states:StartExecution",
+    },
+    "DispatchRole": {
+        "WakeQueue": f"{RECEIVE} {SEND}",
+        "TaskEventsQueue": SEND,
+        "JobsTable": MOVE_JOBS,
+        "LanesTable": (
+            "dynamodb:BatchGetItem dynamodb:DeleteItem dynamodb:Query dynamodb:UpdateItem"
+        ),
+        "CatalogTable": "dynamodb:BatchGetItem dynamodb:Query",
+    },
+    "TaskEventsRole": {
+        "TaskEventsQueue": f"{RECEIVE} {SEND}",
+        "WakeQueue": SEND,
+        "JobsTable": MOVE_JOBS,
+        "LanesTable": "dynamodb:PutItem dynamodb:UpdateItem",
+        "task/<stack>_*": "ecs:StopTask",
+    },
+    "SweepRole": {
+        "JobsTable": MOVE_JOBS,
+        "JobsTable/index/by_status": "dynamodb:Query",
+        "LanesTable": (
+            "dynamodb:BatchGetItem dynamodb:DeleteItem dynamodb:PutItem dynamodb:Query "
+            "dynamodb:UpdateItem"
+        ),
+        "CatalogTable": "dynamodb:BatchGetItem dynamodb:Query",
+        "WakeQueue": SEND,
+        "TaskEventsQueue": SEND,
+        "task/<stack>_*": "ecs:DescribeTasks ecs:StopTask",
+        "cluster/<stack>_*": "ecs:ListTasks",
+    },
+    "ProvisionStepRole": {
+        "JobsTable": MOVE_JOBS,
+        "JobsTable/index/by_status": "dynamodb:Query",
+        "LanesTable": "dynamodb:DeleteItem",
+        "CatalogTable": (
+            "dynamodb:BatchGetItem dynamodb:DeleteItem dynamodb:PutItem dynamodb:UpdateItem"
+        ),
+        "cluster/<stack>_*": (
+            "ecs:CreateCluster ecs:DeleteCluster ecs:PutClusterCapacityProviders "
+            "ecs:TagResource ecs:UpdateClusterSettings"
+        ),
+        "role/aws-service-role/ecs.amazonaws.com/*": "iam:CreateServiceLinkedRole",
+    },
+    "LaunchMachineRole": {
+        "task-definition/batchyard-*": "ecs:RunTask",
+        "task/<stack>_*": "ecs:TagResource",
+        "TaskEventsQueue": SEND,
+        "*": DELIVER_LOGS,
+        **PASS_ROLES,
+    },
+    "ProvisionMachineRole": {"ProvisionStep": "lambda:InvokeFunction", "*": DELIVER_LOGS},
+    "TaskExecutionRole": {
+        "*": "ecr:GetAuthorizationToken",
+        "repository/*": (
+            "ecr:BatchCheckLayerAvailability ecr:BatchGetImage ecr:GetDownloadUrlForLayer"
+        ),
+        "log-group:${JobLogGroup}:*": "logs:CreateLogStream logs:PutLogEvents",
+    },
+}
+
+
+def roles() -> dict[str, Any]:
+    return {
+        name: resource["Properties"]
+        for name, resource in template()["Resources"].items()
+        if resource.get("Type") == "AWS::IAM::Role"
+    }
+
+
+def granted(role: str) -> dict[str, set[str]]:
+    """The actions that a role is allowed, by what it may do them to."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for policy in roles()[role]["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            assert statement["Effect"] == "Allow"
+            given = statement["Action"]
+            for resource in resources_of(statement):
+                found[resource].update([given] if isinstance(given, str) else given)
+    found.pop(f"{role.removesuffix('Role')}Logs", None)
+    return dict(found)
+
+
+def resources_of(statement: dict[str, Any]) -> list[str]:
+    named = statement["Resource"]
+    # ListTasks knows no resource that fits: its cluster is a condition.
+    cluster = statement.get("Condition", {}).get("ArnLike", {}).get("ecs:cluster")
+    if named == "*" and cluster:
+        named = cluster
+    return [name_of(resource) for resource in (named if isinstance(named, list) else [named])]
+
+
+def name_of(resource: Any) -> str:
+    """A resource of the template by its logical name, any other by the last part of its ARN."""
+    if isinstance(resource, str):
+        return resource
+    if "Fn::GetAtt" in resource:
+        logical, attribute = resource["Fn::GetAtt"]
+        return f"{logical} stream" if attribute == "StreamArn" else str(logical)
+    text = str(resource["Fn::Sub"]).replace("${AWS::StackName}", "<stack>")
+    for scope in ("${AWS::Partition}", "${AWS::Region}", "${AWS::AccountId}"):
+        text = text.replace(scope, "")
+    if not text.startswith("arn:"):
+        return text.replace("${JobsTable.Arn}", "JobsTable")
+    return text.split(":", 5)[5].removeprefix("stateMachine:")
+
+
+def test_every_role_is_on_the_list() -> None:
+    assert roles().keys() == ALLOWED.keys()
+
+
+@pytest.mark.parametrize("role", sorted(ALLOWED))
+def test_a_role_may_do_what_is_on_the_list_and_no_more(role: str) -> None:
+    assert granted(role) == {name: set(text.split()) for name, text in ALLOWED[role].items()}

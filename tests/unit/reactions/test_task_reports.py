@@ -1,0 +1,255 @@
+"""Reports of tasks that come twice, late, out of order, or for nobody."""
+
+import json
+
+from tests.support.fake_sqs import Message
+from tests.support.scenes import finish, make_stage, running, submit, sweep
+from tests.support.world import World
+
+
+def reports(world: World) -> list[Message]:
+    return world.sqs.task_events.deliverable(world.now_ms)
+
+
+def test_reports_delivered_twice_change_nothing_the_second_time(world: World) -> None:
+    make_stage(world)
+    job_id = submit(world)
+    world.settle()
+    task = world.task_of(job_id)
+    world.ecs.start(task)
+    world.deliver_messages(again=True)
+    once = world.job(job_id)
+    world.deliver_messages()
+    assert world.job(job_id) == once
+
+    world.ecs.finish(task)
+    world.deliver_messages(again=True)
+    once = world.job(job_id)
+    world.settle()
+    assert world.job(job_id) == once
+    assert world.capacity("fargate").tasks == 0
+
+
+def test_the_end_may_be_told_before_the_start(world: World) -> None:
+    make_stage(world)
+    job_id = submit(world)
+    world.settle()
+    task = world.task_of(job_id)
+    world.ecs.start(task)
+    world.advance(0)
+    world.ecs.finish(task)
+    world.sqs.task_events.messages.reverse()
+    world.deliver_messages(reports(world)[:1])
+    world.settle()
+
+    detail = world.detail(job_id)
+    assert detail["status"] == "SUCCEEDED"
+    assert "startedAt" in detail
+
+
+def test_reports_in_the_wrong_order_in_one_batch_end_the_job_once(world: World) -> None:
+    make_stage(world)
+    job_id = submit(world)
+    world.settle()
+    task = world.task_of(job_id)
+    world.ecs.start(task)
+    world.ecs.finish(task)
+
+    world.deliver_messages(reports(world)[::-1])
+    world.settle()
+
+    assert world.detail(job_id)["status"] == "SUCCEEDED"
+    assert world.events.statuses_of(job_id) == ["RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED"]
+
+
+def test_a_late_report_of_an_earlier_attempt_is_not_applied(world: World) -> None:
+    make_stage(world)
+    job_id = running(world, retryStrategy={"attempts": 2})
+    first = world.task_of(job_id)
+    world.ecs.finish(first, 1)
+    (end,) = reports(world)
+    world.deliver_messages([end], again=True)
+    world.settle()
+    second = world.task_of(job_id)
+    world.ecs.start(second)
+    world.settle()
+    before = world.job(job_id)
+
+    for late in (world.ecs.event_of(first), json.loads(end.body)):
+        world.sqs.put(world.sqs.task_events, {"MessageBody": json.dumps(late)})
+    world.settle()
+
+    assert world.job(job_id) == before
+    assert world.ecs.live() == [second]
+    finish(world, job_id)
+
+
+def test_a_late_start_of_an_ended_job_leaves_its_own_task_alone(world: World) -> None:
+    make_stage(world)
+    job_id = submit(world)
+    world.settle()
+    task = world.task_of(job_id)
+    world.ecs.start(task)
+    (start,) = reports(world)
+    world.sqs.task_events.remove(start)
+    world.ecs.finish(task)
+    world.settle()
+    world.calls.clear()
+
+    world.sqs.task_events.messages.append(start)
+    world.settle()
+
+    assert world.detail(job_id)["status"] == "SUCCEEDED"
+    assert "ecs.StopTask" not in world.calls
+
+
+def test_a_task_of_a_job_that_is_not_there_is_nobodys(world: World) -> None:
+    make_stage(world)
+    job_id = running(world)
+    task = world.task_of(job_id)
+    world.expire(job_id)
+    world.ecs.finish(task)
+    world.settle()
+    assert world.ports.jobs.find_jobs([job_id]) == {}
+
+
+def test_a_task_that_somebody_else_started_is_not_ours(world: World) -> None:
+    make_stage(world)
+    job_id = running(world)
+    event = world.ecs.event_of(world.task_of(job_id))
+    for started_by in ("ecs-svc/123", "", "someone", f"{job_id}/job/x"):
+        foreign = {**event, "detail": {**event["detail"], "startedBy": started_by}}
+        world.sqs.put(world.sqs.task_events, {"MessageBody": json.dumps(foreign)})
+    before = world.job(job_id)
+    world.settle()
+    assert world.job(job_id) == before
+    finish(world, job_id)
+
+
+def test_the_sweeper_finds_a_task_whose_start_was_not_told(world: World) -> None:
+    make_stage(world)
+    job_id = submit(world)
+    world.settle()
+    world.ecs.start(world.task_of(job_id))
+    world.sqs.task_events.messages.clear()
+
+    sweep(world, minutes=2)
+
+    assert world.detail(job_id)["status"] == "RUNNING"
+    assert world.capacity("fargate").starting == 0
+    finish(world, job_id)
+
+
+def test_the_sweeper_finds_a_task_whose_end_was_not_told(world: World) -> None:
+    make_stage(world)
+    job_id = running(world)
+    world.advance(55)
+    world.ecs.finish(world.task_of(job_id), 4)
+    world.sqs.task_events.messages.clear()
+    world.advance(30)
+
+    world.sweep()
+    assert world.job(job_id).status == "RUNNING", "the report may still be on its way"
+    sweep(world)
+
+    detail = world.detail(job_id)
+    assert detail["status"] == "FAILED"
+    assert detail["container"]["exitCode"] == 4
+    assert detail["stoppedAt"] - detail["startedAt"] == 55_000
+
+
+def test_the_sweeper_finds_a_starting_task_that_stopped_untold(world: World) -> None:
+    make_stage(world)
+    job_id = submit(world)
+    world.settle()
+    world.ecs.fail_to_start(world.task_of(job_id), "CannotPullContainerError")
+    world.sqs.task_events.messages.clear()
+
+    sweep(world, minutes=2)
+
+    (attempt,) = world.detail(job_id)["attempts"]
+    assert attempt["container"]["reason"] == "CannotPullContainerError"
+
+
+def test_a_task_that_ecs_has_forgotten_ends_its_attempt(world: World) -> None:
+    make_stage(world)
+    job_id = running(world, retryStrategy={"attempts": 2})
+    world.ecs.lose(world.task_of(job_id))
+
+    sweep(world)
+
+    second = world.task_of(job_id)
+    assert second.started_by == f"{job_id}/job/2"
+    world.ecs.start(second)
+    finish(world, job_id)
+    first, _ = world.detail(job_id)["attempts"]
+    assert first["statusReason"].startswith("Task is gone")
+
+
+def test_a_message_that_cannot_be_read_fails_alone(world: World) -> None:
+    make_stage(world)
+    job_id = running(world)
+    world.sqs.put(world.sqs.task_events, {"MessageBody": "{not json"})
+    world.ecs.finish(world.task_of(job_id))
+    world.settle()
+    assert world.detail(job_id)["status"] == "SUCCEEDED"
+
+    world.advance(24 * 3600)
+
+    (dead,) = world.sqs.task_events.dead
+    assert dead.body == "{not json"
+    world.sqs.task_events.dead.clear()
+
+
+def test_a_wake_that_cannot_be_read_fails_alone(world: World) -> None:
+    make_stage(world)
+    odd = {"MessageBody": "[]", "MessageGroupId": "odd", "MessageDeduplicationId": "1"}
+    world.sqs.put(world.sqs.wakes, odd)
+    job_id = submit(world)
+    world.settle()
+    assert world.detail(job_id)["status"] == "STARTING"
+    world.ecs.start(world.task_of(job_id))
+    finish(world, job_id)
+
+    world.advance(24 * 3600)
+
+    (dead,) = world.sqs.wakes.dead
+    assert dead.body == "[]"
+    world.sqs.wakes.dead.clear()
+
+
+def test_a_stream_record_that_cannot_be_read_is_reported_and_passed_by(world: World) -> None:
+    make_stage(world)
+    first, poisoned, last = (submit(world, name) for name in ("first", "poisoned", "last"))
+    world.jobs_stream.draw()
+    number = [record["dynamodb"]["Keys"]["root"]["S"] for record in world.jobs_stream.records]
+    record = world.jobs_stream.records[number.index(poisoned)]
+    record["dynamodb"]["NewImage"]["status"] = {"S": "NO_STATUS"}
+
+    world.settle()
+
+    assert world.jobs_stream.dead == [record]
+    world.jobs_stream.dead.clear()
+    for job_id in (first, poisoned, last):
+        # The poisoned record only told of a job that can be placed; others woke its queue.
+        assert world.detail(job_id)["status"] == "STARTING"
+        world.ecs.start(world.task_of(job_id))
+        finish(world, job_id)
+    assert world.events.statuses_of(first)[0] == "RUNNABLE"
+    assert world.events.statuses_of(poisoned)[0] == "STARTING"
+
+
+def test_a_catalog_record_that_cannot_be_read_is_reported_and_passed_by(world: World) -> None:
+    make_stage(world)
+    world.api("UpdateJobQueue", {"jobQueue": "queue", "priority": 7})
+    world.api("UpdateComputeEnvironment", {"computeEnvironment": "fargate", "state": "DISABLED"})
+    world.catalog_stream.draw()
+    record = world.catalog_stream.records[0]
+    record["dynamodb"]["NewImage"]["document"] = {"S": "{"}
+
+    world.settle()
+
+    assert world.catalog_stream.dead == [record]
+    world.catalog_stream.dead.clear()
+    described = world.api("DescribeComputeEnvironments")["computeEnvironments"]
+    assert described[0]["status"] == "VALID"

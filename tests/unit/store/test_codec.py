@@ -1,0 +1,67 @@
+"""Between rows and values: nothing is lost on the way to DynamoDB, its stream, and back."""
+
+from dataclasses import fields
+
+import pytest
+
+from chalicelib.core.job import ArrayState, Attempt, Job, StopCause, ready_of
+from chalicelib.core.states import JobStatus
+from chalicelib.store.codec import (
+    job_of_image,
+    job_of_row,
+    ready_of_row,
+    ready_row_of,
+    row_of_job,
+)
+from chalicelib.store.jobs import Spec
+from chalicelib.wiring import Ports
+from tests.support.values import JOB_ID, NOW_MS, a_job
+
+FULL = a_job(
+    JobStatus.FAILED,
+    version=7,
+    status_reason="Essential container in task exited",
+    attempt=2,
+    attempts_limit=3,
+    timeout_seconds=60,
+    priority=12,
+    exit_code=137,
+    container_reason="OutOfMemoryError: é",
+    blocked_why="CAPACITY_IN_USE",
+    blocked_since_ms=NOW_MS,
+    stop_cause=StopCause.TIMEOUT,
+    stop_reason="late",
+    history=(
+        Attempt(started_at_ms=None, stopped_at_ms=NOW_MS, status_reason="x", container_reason="y"),
+        Attempt(started_at_ms=1, stopped_at_ms=2, status_reason="z", task_arn="t", exit_code=0),
+    ),
+    array=ArrayState(size=3, cursor=2, released=3, counters=((JobStatus.RUNNING, 2),)),
+)
+
+
+def test_the_full_job_of_these_tests_sets_every_field() -> None:
+    """A field that is added must be added here, or its way to the row and back goes untested."""
+    assert [one.name for one in fields(Job) if getattr(FULL, one.name) in (None, ())] == []
+
+
+@pytest.mark.parametrize("job", [FULL, *(a_job(status) for status in JobStatus)])
+def test_a_job_comes_back_from_its_row_and_from_its_image(job: Job) -> None:
+    row = row_of_job(job, 60)
+    assert job_of_row(row) == job
+    assert job_of_image(row.serialize()) == job
+
+
+def test_a_job_comes_back_from_dynamodb(ports: Ports) -> None:
+    ports.jobs.submit(FULL, Spec(job_id=JOB_ID, document={}))
+    assert ports.jobs.find_jobs([JOB_ID]) == {JOB_ID: FULL}
+
+
+def test_there_is_no_job_in_no_image() -> None:
+    assert job_of_image(None) is None
+    assert job_of_image({}) is None
+
+
+def test_a_ready_row_comes_back() -> None:
+    ready = ready_of(a_job())
+    assert ready is not None
+    assert ready_of_row(ready_row_of(ready)) == ready

@@ -1,0 +1,79 @@
+"""The lanes table: heads in order, figures of capacity, and the two repairs."""
+
+from dataclasses import replace
+
+from chalicelib.core.job import ready_of
+from chalicelib.core.scheduling.snapshot import Capacity
+from chalicelib.core.states import JobStatus
+from chalicelib.store.jobs import Move, Spec
+from chalicelib.wiring import Ports
+from tests.support.values import NOW_MS, a_job
+
+
+def submit(ports: Ports, job_id: str, *, queue: str = "queue", age: int = 0) -> None:
+    job = a_job(job_id=job_id, queue=queue, created_at_ms=NOW_MS - age)
+    ports.jobs.submit(job, Spec(job_id=job_id, document={}))
+
+
+def figures(ports: Ports, name: str = "one") -> Capacity | None:
+    return ports.lanes.capacities([name]).get(name)
+
+
+def test_heads_come_in_order_and_as_many_as_asked_for(ports: Ports) -> None:
+    for number, age in enumerate((3, 9, 6)):
+        submit(ports, f"job-{number}", age=age)
+    submit(ports, "elsewhere", queue="queue-2", age=99)
+    heads = ports.lanes.heads("queue", 2)
+    assert [ready.job_id for ready in heads] == ["job-1", "job-2"]
+    assert heads[0] == ready_of(a_job(job_id="job-1", created_at_ms=NOW_MS - 9))
+    assert ports.lanes.has_work("queue")
+    assert not ports.lanes.has_work("other")
+
+
+def test_an_environment_that_never_ran_anything_has_no_figures(ports: Ports) -> None:
+    assert ports.lanes.capacities(["one", "one", "two"]) == {}
+    assert ports.lanes.capacities([]) == {}
+
+
+def test_drifted_figures_are_replaced_if_they_stand_as_they_were_seen(ports: Ports) -> None:
+    counted = Capacity(environment="one", cpu_units=2048, tasks=2, starting=1)
+    assert ports.lanes.mend_capacity(None, counted)
+    assert figures(ports) == counted
+    better = replace(counted, tasks=1)
+    assert ports.lanes.mend_capacity(counted, better)
+    assert figures(ports) == better
+
+
+def test_figures_that_moved_since_they_were_seen_are_left_alone(ports: Ports) -> None:
+    seen = Capacity(environment="one", cpu_units=2048, tasks=2, starting=1)
+    ports.lanes.mend_capacity(None, seen)
+    for stale in (
+        None,
+        replace(seen, tasks=1),
+        replace(seen, cpu_units=1),
+        replace(seen, starting=0),
+    ):
+        assert not ports.lanes.mend_capacity(stale, Capacity(environment="one"))
+    assert figures(ports) == seen
+
+
+def test_figures_that_an_end_made_can_be_mended(ports: Ports) -> None:
+    """Where the row of an environment was lost, the next end makes it, below zero."""
+    running = a_job(JobStatus.RUNNING)
+    ports.jobs.submit(running, Spec(job_id=running.job_id, document={}))
+    ended = a_job(JobStatus.SUCCEEDED, version=2)
+    assert ports.jobs.commit([Move(old=running, new=ended)]) == ()
+    seen = figures(ports, "fargate")
+    assert seen == Capacity(environment="fargate", cpu_units=-1024, tasks=-1)
+    assert ports.lanes.mend_capacity(seen, Capacity(environment="fargate"))
+    assert figures(ports, "fargate") == Capacity(environment="fargate")
+
+
+def test_a_ready_row_is_dropped_for_its_own_job_only(ports: Ports) -> None:
+    submit(ports, "job-1")
+    (ready,) = ports.lanes.heads("queue", 9)
+    assert not ports.lanes.drop_ready(replace(ready, job_id="job-2"))
+    assert ports.lanes.has_work("queue")
+    assert ports.lanes.drop_ready(ready)
+    assert not ports.lanes.drop_ready(ready)
+    assert not ports.lanes.has_work("queue")

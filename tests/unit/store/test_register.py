@@ -1,0 +1,42 @@
+"""The register of access patterns says what the stores have, and nothing else."""
+
+import re
+
+import pytest
+
+import chalicelib.store
+from chalicelib.store.catalog import Catalog
+from chalicelib.store.jobs import JobStore
+from chalicelib.store.lanes import LaneStore
+from chalicelib.store.tables import JobRow
+from tests.support import stack
+
+REGISTER = chalicelib.store.__doc__ or ""
+STORES: dict[str, type] = {"JobStore": JobStore, "LaneStore": LaneStore, "Catalog": Catalog}
+
+
+def registered() -> set[tuple[str, str]]:
+    return set(re.findall(r"\b(JobStore|LaneStore|Catalog)\.(\w+)", REGISTER))
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_the_register_and_the_methods_of_a_store_are_the_same(name: str) -> None:
+    methods = {method for method in vars(STORES[name]) if not method.startswith("_")}
+    assert {method for store, method in registered() if store == name} == methods
+
+
+def test_every_pattern_has_its_key_consistency_and_bound() -> None:
+    rows = [line.split("|") for line in REGISTER.splitlines() if line.startswith("| ")]
+    assert len(rows) > 10
+    for row in rows:
+        cells = [cell.strip() for cell in row[1:-1]]
+        assert len(cells) == 5, row
+        assert all(cells), row
+
+
+def test_the_indexes_of_the_register_are_those_of_the_stack() -> None:
+    declared = stack.properties("JobsTable")["GlobalSecondaryIndexes"]
+    names = {index["IndexName"] for index in declared}
+    assert names == {JobRow.by_status.Meta.index_name}
+    for name in names:
+        assert name in REGISTER

@@ -1,0 +1,208 @@
+"""The doors: HTTP as API Gateway hands it over, and each function's event."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+from urllib.parse import quote
+
+import pytest
+from chalice.test import Client, HTTPResponse
+
+import app as doors
+from tests.support.scenes import make_stage, submit
+from tests.support.stack import ROOT
+from tests.support.world import World
+
+PREFIX = "arn:aws:batch:us-east-1:123456789012"
+JSON = {"Content-Type": "application/json"}
+REQUEST = {"jobName": "job", "jobQueue": "queue", "jobDefinition": "work"}
+
+# API Gateway checks the caller; the test client only says that it cannot.
+pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer is not a supported:UserWarning")
+
+
+@pytest.fixture(name="http")
+def make_http(world: World) -> Iterator[Any]:
+    """The API over the World of the test."""
+    with (
+        mock.patch("chalicelib.api.door.ports", return_value=world.ports),
+        Client(doors.app, stage_name="main", project_dir=str(ROOT)) as client,
+    ):
+        yield client.http
+
+
+def post(http: Any, name: str, body: Any, **headers: str) -> HTTPResponse:
+    text = body if isinstance(body, bytes) else json.dumps(body).encode()
+    response: HTTPResponse = http.post(f"/v1/{name}", headers=JSON | headers, body=text)
+    return response
+
+
+def event(operation: str, body: str, **identity: str) -> dict[str, Any]:
+    """A request as API Gateway's proxy integration hands it over."""
+    return {
+        "httpMethod": "POST",
+        "headers": {"content-type": "application/json", "amz-sdk-invocation-id": "one"},
+        "multiValueQueryStringParameters": None,
+        "pathParameters": {"operation": operation},
+        "stageVariables": None,
+        "requestContext": {
+            "httpMethod": "POST",
+            "resourcePath": "/v1/{operation}",
+            "requestId": "request-of-the-gateway",
+            "identity": identity,
+        },
+        "body": body,
+        "isBase64Encoded": False,
+    }
+
+
+def test_an_operation_is_carried_out(world: World, http: Any) -> None:
+    make_stage(world)
+    response = post(http, "submitjob", REQUEST)
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == "application/json"
+    assert world.detail(response.json_body["jobId"])["jobName"] == "job"
+    world.settle()
+
+
+def test_a_refusal_looks_as_sdks_expect_it(http: Any) -> None:
+    response = post(http, "submitjob", REQUEST)
+    assert response.status_code == 400
+    assert response.headers["x-amzn-errortype"] == "ClientException"
+    assert "JobQueue queue not found." in response.json_body["message"]
+
+
+@pytest.mark.parametrize("name", ["nonsense", "SubmitJob", "tags"])
+def test_an_unknown_operation_is_a_client_s_error(http: Any, name: str) -> None:
+    response = post(http, name, {})
+    assert response.status_code == 400
+    assert "Unknown operation" in response.json_body["message"]
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"\xff\xfe", b"null", b"7"])
+def test_a_body_that_is_no_object_is_a_client_s_error(http: Any, body: bytes) -> None:
+    response = post(http, "describejobqueues", body)
+    assert response.status_code == 400
+    assert response.headers["x-amzn-errortype"] == "ClientException"
+
+
+@pytest.mark.parametrize("kind", ["application/x-amz-json-1.1", "text/plain", "*/*"])
+def test_a_body_is_json_whatever_its_sender_calls_it(http: Any, kind: str) -> None:
+    response = http.post("/v1/describejobqueues", headers={"Content-Type": kind}, body=b"{}")
+    assert (response.status_code, response.json_body) == (200, {"jobQueues": []})
+
+
+def test_a_request_without_body_or_content_type_is_an_empty_one(http: Any) -> None:
+    assert http.post("/v1/describejobqueues").json_body == {"jobQueues": []}
+
+
+def test_the_tries_of_one_call_are_one_job(world: World, http: Any) -> None:
+    make_stage(world)
+    ids = [
+        post(http, "submitjob", REQUEST, **{"Amz-Sdk-Invocation-Id": invocation}).json_body["jobId"]
+        for invocation in ("one", "one", "two")
+    ]
+    assert ids[0] == ids[1] != ids[2]
+    world.settle()
+
+
+def test_two_callers_never_share_a_job(world: World, http: Any) -> None:
+    make_stage(world)
+    callers = [{"userArn": "arn:a"}, {"userArn": "arn:b"}, {"accessKey": "AKIA"}, {}]
+    found = set()
+    for identity in (*callers, callers[0]):
+        answered = doors.app(event("submitjob", json.dumps(REQUEST), **identity), None)
+        found.add(json.loads(answered["body"])["jobId"])
+    assert len(found) == len(callers)
+    world.settle()
+
+
+def test_an_error_names_the_request_as_the_gateway_does(http: Any) -> None:
+    answered = doors.app(event("describejobs", json.dumps({"jobs": ["x"] * 101})), None)
+    assert json.loads(answered["body"])["message"].endswith("RequestId: request-of-the-gateway")
+
+
+@pytest.mark.parametrize("encode", [lambda arn: quote(arn, safe=""), lambda arn: arn, quote])
+def test_tags_are_reached_however_much_of_the_arn_is_encoded(
+    world: World, http: Any, encode: Any
+) -> None:
+    make_stage(world)
+    path = f"/v1/tags/{encode(f'{PREFIX}:job-queue/queue')}"
+    body = json.dumps({"tags": {"a b": "1", "c/d": "2", "e": "3"}}).encode()
+    assert http.post(path, headers=JSON, body=body).status_code == 200
+    assert http.get(path).json_body == {"tags": {"a b": "1", "c/d": "2", "e": "3"}}
+    assert http.delete(f"{path}?tagKeys=a%20b&tagKeys=c%2Fd").status_code == 200
+    assert http.get(path).json_body == {"tags": {"e": "3"}}
+    world.settle()
+
+
+def test_untagging_nothing_is_refused(world: World, http: Any) -> None:
+    make_stage(world)
+    response = http.delete(f"/v1/tags/{quote(PREFIX + ':job-queue/queue', safe='')}")
+    assert response.status_code == 400
+
+
+def test_a_failure_of_ours_tells_nothing_of_its_cause(
+    world: World, http: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(world.ports.catalog, "list_kind", broken)
+    response = post(http, "describejobqueues", {})
+    assert response.status_code == 500
+    assert response.headers["x-amzn-errortype"] == "ServerException"
+    assert b"secret" not in response.body
+
+
+def test_the_doors_are_those_of_the_stack() -> None:
+    names = {function.name for function in doors.app.pure_lambda_functions}
+    assert names == {"react", "catalog_changed", "dispatch", "task_events", "provision_step"}
+    assert [handler.name for handler in doors.app.event_sources] == ["sweep"]
+    assert set(doors.app.routes) == {"/v1/{operation}", "/v1/tags/{arn}", "/v1/tags/{arn}/{rest}"}
+    for methods in doors.app.routes.values():
+        for entry in methods.values():
+            assert entry.authorizer is doors.iam
+
+
+@pytest.mark.parametrize(
+    ("door", "records"),
+    [
+        ("react", [{"eventID": "e", "dynamodb": {"SequenceNumber": "7", "NewImage": {"x": 1}}}]),
+        (
+            "catalog_changed",
+            [{"eventID": "e", "dynamodb": {"SequenceNumber": "7", "NewImage": {"kind": 1}}}],
+        ),
+        ("dispatch", [{"messageId": "7", "body": "{"}]),
+        ("task_events", [{"messageId": "7", "body": "{"}]),
+    ],
+)
+def test_a_poisoned_record_is_reported_by_its_id(
+    world: World, door: str, records: list[dict[str, Any]]
+) -> None:
+    answered = world.call_door(getattr(doors, door), {"Records": records})
+    assert answered == {"batchItemFailures": [{"itemIdentifier": "7"}]}
+
+
+@pytest.mark.parametrize("door", ["react", "catalog_changed", "dispatch", "task_events"])
+def test_an_empty_batch_is_handled(world: World, door: str) -> None:
+    assert world.call_door(getattr(doors, door), {"Records": []}) == {"batchItemFailures": []}
+
+
+def test_a_provision_step_of_what_is_gone_leaves_nothing_to_do(world: World) -> None:
+    event = {"step": "drain", "kind": "job-queue", "name": "nobody"}
+    assert world.call_door(doors.provision_step, event) == {"remaining": 0}
+
+
+def test_the_sweep_of_an_empty_stack_does_nothing(world: World) -> None:
+    world.sweep()
+    assert world.leftovers() == []
+
+
+def test_all_doors_together_run_a_job(world: World, http: Any) -> None:
+    make_stage(world)
+    job_id = submit(world)
+    world.settle()
+    found = post(http, "describejobs", {"jobs": [job_id]}).json_body["jobs"]
+    assert [job["status"] for job in found] == ["STARTING"]

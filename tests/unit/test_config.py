@@ -1,0 +1,83 @@
+"""Settings: from the variables that the stack sets, and nothing else."""
+
+import pytest
+
+from chalicelib.config import Settings
+from tests.support import stack
+
+ENVIRON = {
+    "BATCHYARD_STACK": "yard",
+    "BATCHYARD_JOBS_TABLE": "yard-jobs",
+    "BATCHYARD_LANES_TABLE": "yard-lanes",
+    "BATCHYARD_CATALOG_TABLE": "yard-catalog",
+    "BATCHYARD_WAKE_QUEUE_URL": "https://sqs/wake",
+    "BATCHYARD_TASK_EVENTS_QUEUE_URL": "https://sqs/events",
+    "BATCHYARD_LAUNCH_MACHINE_ARN": (
+        "arn:aws-cn:states:cn-north-1:210987654321:stateMachine:yard-launch"
+    ),
+    "BATCHYARD_PROVISION_MACHINE_ARN": (
+        "arn:aws-cn:states:cn-north-1:210987654321:stateMachine:yard-provision"
+    ),
+    "BATCHYARD_EXECUTION_ROLE_ARN": "arn:aws-cn:iam::210987654321:role/yard-execution",
+}
+
+
+def test_what_may_be_left_out_has_a_value() -> None:
+    settings = Settings.from_env(ENVIRON)
+    assert settings.event_bus == "default"
+    assert settings.log_group == "/aws/batch/job"
+    assert settings.retention_seconds == 90 * 24 * 3600
+    assert settings.starting_window == 200
+
+
+def test_what_is_set_is_taken() -> None:
+    chosen = {
+        "BATCHYARD_EVENT_BUS": "mine",
+        "BATCHYARD_LOG_GROUP": "/logs",
+        "BATCHYARD_RETENTION_DAYS": "7",
+        "BATCHYARD_STARTING_WINDOW": "5",
+    }
+    settings = Settings.from_env(ENVIRON | chosen)
+    assert (settings.event_bus, settings.log_group) == ("mine", "/logs")
+    assert (settings.retention_seconds, settings.starting_window) == (7 * 24 * 3600, 5)
+
+
+@pytest.mark.parametrize("name", ENVIRON)
+def test_a_variable_that_is_missing_is_named(name: str) -> None:
+    environ = {key: value for key, value in ENVIRON.items() if key != name}
+    with pytest.raises(KeyError, match=name):
+        Settings.from_env(environ)
+
+
+def test_the_stack_lives_where_its_machines_do() -> None:
+    scope = Settings.from_env(ENVIRON).scope
+    assert (scope.partition, scope.region, scope.account) == (
+        "aws-cn",
+        "cn-north-1",
+        "210987654321",
+    )
+
+
+def test_every_function_is_given_every_variable_that_is_read() -> None:
+    asked: set[str] = set()
+
+    class Watched(dict[str, str]):
+        def __getitem__(self, name: str) -> str:
+            asked.add(name)
+            return super().__getitem__(name)
+
+        def get(self, name: str, default: str = "") -> str:  # type: ignore[override]
+            asked.add(name)
+            return default
+
+    Settings.from_env(Watched(ENVIRON))
+    given = stack.template()["Globals"]["Function"]["Environment"]["Variables"]
+    assert asked == given.keys()
+
+
+def test_a_cluster_is_named_after_stack_and_environment() -> None:
+    """And the rule that lets its tasks' events through knows it by that prefix."""
+    cluster = Settings.from_env(ENVIRON).cluster_of("fargate")
+    pattern = stack.properties("TaskStateChanges")["EventPattern"]
+    (choice,) = pattern["detail"]["clusterArn"]
+    assert f"arn:aws:ecs:us-east-1:123456789012:cluster/{cluster}".startswith(choice["prefix"])

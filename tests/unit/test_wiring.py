@@ -1,0 +1,70 @@
+"""Wiring: what a process makes for itself, and what tests put in its place."""
+
+import inspect
+import time
+import uuid
+from typing import Any
+
+import pytest
+
+from chalicelib import wiring
+from chalicelib.config import Settings
+from chalicelib.wiring import Ports
+from tests.support.world import World, WorldPorts, settings_of
+
+
+def test_the_clock_tells_milliseconds() -> None:
+    before = int(time.time() * 1000)
+    now_ms = Ports(settings_of()).now_ms()
+    assert before <= now_ms <= int(time.time() * 1000) + 1
+
+
+def test_ids_are_uuids_and_each_is_another() -> None:
+    ports = Ports(settings_of())
+    first, second = ports.new_id(), ports.new_id()
+    assert first != second
+    assert str(uuid.UUID(first)) == first
+
+
+def test_a_pause_grows_with_the_number_of_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("time.sleep", waited.append)
+    monkeypatch.setattr("random.uniform", lambda least, most: most)
+    ports = Ports(settings_of())
+    for number in (1, 2, 8):
+        ports.pause(number)
+    assert waited == [0.02, 0.04, 2.56]
+
+
+def test_what_was_made_once_is_kept(world: World) -> None:
+    for name in ("jobs", "lanes", "catalog", "ecs", "events", "messages", "workflows"):
+        assert getattr(world.ports, name) is getattr(world.ports, name)
+
+
+def test_clients_are_of_the_region_of_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, dict[str, Any]]] = []
+
+    class Session:
+        def client(self, service: str, **options: Any) -> object:
+            asked.append((service, options))
+            return object()
+
+    monkeypatch.setattr("boto3.session.Session", Session)
+    ports = Ports(settings_of())
+    for name in ("ecs", "events", "messages", "workflows"):
+        getattr(ports, name)
+    region = {"region_name": "us-east-1"}
+    assert asked == [(n, region) for n in ("ecs", "events", "sqs", "stepfunctions")]
+
+
+def test_the_ports_of_the_tests_replace_only_what_ports_have() -> None:
+    for name, member in vars(WorldPorts).items():
+        if inspect.isfunction(member) and name != "__init__":
+            assert inspect.signature(member) == inspect.signature(getattr(Ports, name)), name
+
+
+def test_the_ports_of_a_process_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    wiring.ports.cache_clear()
+    monkeypatch.setattr(Settings, "from_env", settings_of)
+    assert wiring.ports() is wiring.ports()
+    wiring.ports.cache_clear()
