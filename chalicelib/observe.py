@@ -6,7 +6,7 @@ part for a person.
 
 from aws_lambda_powertools import Logger
 
-from chalicelib.core.lifecycle import Decision
+from chalicelib.core.decision import Decision
 
 logger = Logger(service="batchyard", log_uncaught_exceptions=True)
 

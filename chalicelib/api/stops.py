@@ -9,7 +9,8 @@ from typing import Any
 from chalicelib.api.call import Call
 from chalicelib.api.job_reads import job_id_in
 from chalicelib.core.errors import ClientError, TooManyRequestsError
-from chalicelib.core.lifecycle import Event, EventKind, decide
+from chalicelib.core.events import Event, EventKind
+from chalicelib.core.lifecycle import decide
 from chalicelib.observe import log_decision
 from chalicelib.store.jobs import Move
 from chalicelib.store.transactions import ContentionError

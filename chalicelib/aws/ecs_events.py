@@ -11,8 +11,9 @@ from typing import Any
 
 from chalicelib.aws.messages import DEADLINE, LAUNCH_FAILED, WAKE
 from chalicelib.aws.task_definitions import CONTAINER_NAME
+from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import Fence
-from chalicelib.core.lifecycle import START_FAILURE_REASON, Event, EventKind
+from chalicelib.core.lifecycle import START_FAILURE_REASON
 
 ECS_TASK_STATE_CHANGE = "ECS Task State Change"
 

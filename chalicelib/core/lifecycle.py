@@ -1,17 +1,16 @@
 """The lifecycle of a job: what each event does to a job in each status.
 
 Only this module may move a job from one status to another. `TRANSITIONS` has every pair of status
-and event; a rule takes the job and the event and returns a complete decision: the next job, a
-closed label and the sentence behind it. Nothing is performed here. What must follow in the world
-is derived from the written row by `consequences.py`; how a row is written is the store's.
-To change a rule, change its function and the table; the tests walk the full product.
+and event; a rule takes the job and the event (`events.py`) and returns a complete decision
+(`decision.py`). Nothing is performed here: what must follow in the world is derived from the
+written row by `consequences.py`. To change a rule, change its function and the table.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 
-from chalicelib.core.ids import Fence
+from chalicelib.core.decision import Decision, Label
+from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Job, StopCause
 from chalicelib.core.retry import RetryAction, RetryStrategy, decide_retry
 from chalicelib.core.states import JobStatus
@@ -19,68 +18,6 @@ from chalicelib.core.states import JobStatus
 TIMEOUT_REASON = "Job attempt duration exceeded timeout"
 DEPENDENCY_REASON = "Dependent Job failed"
 START_FAILURE_REASON = "Task failed to start"
-
-
-class EventKind(StrEnum):
-    """Everything that can happen to a job."""
-
-    DEPENDENCIES_MET = "DEPENDENCIES_MET"
-    DEPENDENCY_FAILED = "DEPENDENCY_FAILED"
-    BLOCKED = "BLOCKED"  # it is the head of its queue and cannot be placed
-    DISPATCHED = "DISPATCHED"
-    LAUNCH_REFUSED = "LAUNCH_REFUSED"  # no task was made, for a reason that may pass
-    LAUNCH_FAILED = "LAUNCH_FAILED"  # no task was made, and none ever will be
-    TASK_RUNNING = "TASK_RUNNING"
-    TASK_STOPPED = "TASK_STOPPED"
-    TASK_LOST = "TASK_LOST"  # the sweeper looked for the task and there is none
-    DEADLINE = "DEADLINE"
-    CANCEL = "CANCEL"
-    TERMINATE = "TERMINATE"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """Something that happened at `at_ms`. Reports from ECS carry the fence of their task."""
-
-    kind: EventKind
-    at_ms: int
-    fence: Fence | None = None
-    reason: str = ""
-    label: str | None = None
-    environment: str | None = None
-    task_arn: str | None = None
-    started_at_ms: int | None = None
-    stopped_at_ms: int | None = None
-    exit_code: int | None = None
-    container_reason: str | None = None
-
-
-class Label(StrEnum):
-    """What was decided: a closed set, for metrics and tests."""
-
-    RELEASED = "RELEASED"
-    DISPATCHED = "DISPATCHED"
-    GIVEN_BACK = "GIVEN_BACK"
-    STARTED = "STARTED"
-    SUCCEEDED = "SUCCEEDED"
-    FAILED = "FAILED"
-    RETRIED = "RETRIED"
-    BLOCKED = "BLOCKED"
-    STOPPING = "STOPPING"
-    STOP_STORED = "STOP_STORED"
-    IGNORED = "IGNORED"
-    STALE = "STALE"
-    STRAY_TASK = "STRAY_TASK"  # the task runs for a placement that has been given up: stop it
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """The next state of the job (the very same object when nothing changes) and why."""
-
-    job: Job
-    label: Label
-    sentence: str
-
 
 Rule = Callable[[Job, Event, RetryStrategy], Decision]
 

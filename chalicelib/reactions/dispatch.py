@@ -10,8 +10,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Ready
-from chalicelib.core.lifecycle import Event, EventKind, decide
+from chalicelib.core.lifecycle import decide
 from chalicelib.core.scheduling.plan import Placement, Plan, Why, make_plan
 from chalicelib.core.scheduling.snapshot import ComputeType, Environment, Snapshot
 from chalicelib.observe import log_decision, logger

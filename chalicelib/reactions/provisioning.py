@@ -13,7 +13,7 @@ from typing import Any
 
 from chalicelib.api.compute_environments import HEALTHY
 from chalicelib.api.stops import stop_job
-from chalicelib.core.lifecycle import EventKind
+from chalicelib.core.events import EventKind
 from chalicelib.core.states import TERMINAL, JobStatus
 from chalicelib.observe import logger
 from chalicelib.reactions.neighbours import all_queues, environments_of

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 
 from chalicelib.aws.ecs_events import event_of_description
 from chalicelib.core.consequences import CapacityChange, capacity_change_of
+from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Job
-from chalicelib.core.lifecycle import Event, EventKind, decide
+from chalicelib.core.lifecycle import decide
 from chalicelib.core.scheduling.plan import Blocked, make_plan
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.core.states import PLACED, JobStatus

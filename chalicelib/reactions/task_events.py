@@ -12,8 +12,10 @@ from typing import Any
 
 from chalicelib.aws.ecs_events import cluster_of_message, event_of_message, wake_of_message
 from chalicelib.aws.messages import DELAY_LIMIT_SECONDS
+from chalicelib.core.decision import Label
+from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Job
-from chalicelib.core.lifecycle import Event, EventKind, Label, decide
+from chalicelib.core.lifecycle import decide
 from chalicelib.core.retry import RetryStrategy
 from chalicelib.observe import log_decision, logger
 from chalicelib.reactions.retrying import strategy_of

@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.core.consequences import Launch, Publish, capacity_change_of, effects_of
+from chalicelib.core.decision import Label
+from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import Fence
 from chalicelib.core.job import Job, ready_of
-from chalicelib.core.lifecycle import Event, EventKind, Label, decide
+from chalicelib.core.lifecycle import decide
 from chalicelib.core.retry import ExitRule, RetryAction, RetryStrategy
 from chalicelib.core.states import JobStatus
 from tests.support.values import NOW_MS, a_job

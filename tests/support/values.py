@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
+from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import Fence
 from chalicelib.core.job import Job
-from chalicelib.core.lifecycle import Event, EventKind
 from chalicelib.core.states import PLACED, TERMINAL, JobStatus
 
 JOB_ID = "0000000a-0000-4000-8000-000000000000"

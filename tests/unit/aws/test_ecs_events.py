@@ -15,8 +15,8 @@ from chalicelib.aws.ecs_events import (
     event_of_message,
     wake_of_message,
 )
+from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import Fence
-from chalicelib.core.lifecycle import Event, EventKind
 from tests.support import stack
 from tests.support.values import JOB_ID, NOW_MS
 

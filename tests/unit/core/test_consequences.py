@@ -18,8 +18,9 @@ from chalicelib.core.consequences import (
     capacity_change_of,
     effects_of,
 )
+from chalicelib.core.events import EventKind
 from chalicelib.core.job import Job, StopCause
-from chalicelib.core.lifecycle import EventKind, decide
+from chalicelib.core.lifecycle import decide
 from chalicelib.core.states import JobStatus
 from tests.support.values import JOB_ID, NOW_MS, a_job, an_event
 

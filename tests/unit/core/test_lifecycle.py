@@ -6,18 +6,11 @@ from typing import Any
 
 import pytest
 
+from chalicelib.core.decision import Decision, Label
+from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import Fence
 from chalicelib.core.job import Job, StopCause
-from chalicelib.core.lifecycle import (
-    DEPENDENCY_REASON,
-    TIMEOUT_REASON,
-    TRANSITIONS,
-    Decision,
-    Event,
-    EventKind,
-    Label,
-    decide,
-)
+from chalicelib.core.lifecycle import DEPENDENCY_REASON, TIMEOUT_REASON, TRANSITIONS, decide
 from chalicelib.core.retry import ExitRule, RetryAction, RetryStrategy
 from chalicelib.core.states import PLACED, TERMINAL, JobStatus
 from tests.support.values import NOW_MS, TASK_ARN, a_job, an_event

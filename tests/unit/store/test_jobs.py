@@ -9,8 +9,9 @@ from unittest import mock
 
 import pytest
 
+from chalicelib.core.events import EventKind
 from chalicelib.core.job import Job, StopCause
-from chalicelib.core.lifecycle import EventKind, decide
+from chalicelib.core.lifecycle import decide
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.core.states import TERMINAL, JobStatus
 from chalicelib.store import jobs as store_jobs
