@@ -154,17 +154,29 @@ def change_row(world: World, job_id: str, **values: Any) -> None:
     )
 
 
-def row_of(world: World, job_id: str) -> dict[str, Any]:
-    row: dict[str, Any] = world.clients("dynamodb").get_item(
-        TableName="batchyard-jobs",
-        Key={"root": {"S": job_id}, "part": {"S": "job"}},
-        ConsistentRead=True,
-    )["Item"]
+def row_of(world: World, job_id: str, part: str = "job") -> dict[str, Any]:
+    """A row of the jobs table as DynamoDB has it, empty if there is none."""
+    row: dict[str, Any] = (
+        world.clients("dynamodb")
+        .get_item(
+            TableName="batchyard-jobs",
+            Key={"root": {"S": job_id}, "part": {"S": part}},
+            ConsistentRead=True,
+        )
+        .get("Item", {})
+    )
     return row
 
 
 def swept(world: World) -> None:
     assert "FunctionError" not in sweep(world)
+
+
+def expired(world: World, job_id: str) -> None:
+    """Delete a job's row, as DynamoDB does when its time to live is over."""
+    key = {"root": {"S": job_id}, "part": {"S": "job"}}
+    world.clients("dynamodb").delete_item(TableName="batchyard-jobs", Key=key)
+    until(lambda: row_of(world, job_id, "spec"), lambda row: row == {}, seconds=PATIENCE_SECONDS)
 
 
 def test_a_whole_life_is_refused_nothing(world: World) -> None:
@@ -176,12 +188,14 @@ def test_a_whole_life_is_refused_nothing(world: World) -> None:
     long = world.definition("sleep", "1000", execution_role=role)
     huge = world.definition("true", vcpus="2", memory="4096", execution_role=role)
 
-    world.await_job(world.submit(queue, once), "SUCCEEDED")
+    first = world.submit(queue, once)
+    world.await_job(first, "SUCCEEDED")
+    expired(world, first)
     retried = world.submit(queue, flaky, retryStrategy={"attempts": 2})
     assert len(world.await_job(retried, "SUCCEEDED")["attempts"]) == 2
     waiting_is_swept(world, queue, once, huge)
     lost_launches_are_swept(world, queue, long)
-    the_rest_of_the_api(world, queue, once)
+    the_rest_of_the_api(world, queue, once, long)
     all_is_removed(world, queue, environment, long, huge)
     assert refused(world) == []
 
@@ -191,9 +205,12 @@ def waiting_is_swept(world: World, queue: str, once: str, huge: str) -> None:
     why = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"
     limit = {"state": "RUNNABLE", "reason": why, "action": "CANCEL", "maxTimeSeconds": 600}
     world.batch.update_job_queue(jobQueue=queue, jobStateTimeLimitActions=[limit])
-    head, behind = world.submit(queue, huge), world.submit(queue, once)
+    head = world.submit(queue, huge)
+    behind, unwanted = world.submit(queue, once), world.submit(queue, once)
     swept(world)
     assert row_of(world, head)["blocked_why"]["S"] == why
+    world.batch.cancel_job(jobId=unwanted, reason="not needed")
+    world.await_job(unwanted, "FAILED")
     change_row(world, head, blocked_since_ms=1)
     swept(world)
     world.await_job(head, "FAILED")
@@ -202,26 +219,54 @@ def waiting_is_swept(world: World, queue: str, once: str, huge: str) -> None:
 
 def lost_launches_are_swept(world: World, queue: str, long: str) -> None:
     """The sweeper finds the tasks that no event told of, and gives back what has none."""
-    unheard, lost = world.submit(queue, long), world.submit(queue, long)
+    unheard = world.submit(queue, long, timeout={"attemptDurationSeconds": 100})
+    lost = world.submit(queue, long)
     for job_id in (unheard, lost):
         world.await_job(job_id, "RUNNING")
+    stray = world.job(lost)["container"]["taskArn"]
     starting = {"status": "STARTING", "queue_status": f"{queue}#STARTING", "changed_at_ms": 1}
     forgotten = {"task_arn": None, "started_at_ms": None}
     change_row(world, unheard, **starting, **forgotten)
-    # Of this placement there is no task, and its own task is a stray of no job now.
+    # Of this placement there is no task.
     change_row(world, lost, **starting, **forgotten, placement=7)
     swept(world)
-    world.await_job(unheard, "RUNNING")
-    world.await_job(lost, "RUNNING")
-    # A stop that came to nothing is repeated; a job that runs for long is looked after.
+    for job_id in (unheard, lost):
+        world.await_job(job_id, "RUNNING")
+    tasks_are_stopped(world, lost, unheard, stray)
+
+
+def tasks_are_stopped(world: World, lost: str, unheard: str, stray: str) -> None:
+    """By whoever finds that one must: the sweeper, the reactor, or the door of its reports."""
+    # A stop that came to nothing is repeated. The deadline of the other job is near.
     change_row(world, lost, stop_cause="TERMINATE", stop_reason="swept away", changed_at_ms=1)
     swept(world)
     assert world.await_job(lost, "FAILED")["statusReason"] == "swept away"
-    world.batch.terminate_job(jobId=unheard, reason="not needed")
-    world.await_job(unheard, "FAILED")
+    # A task that runs for a placement that was given up, and a deadline that is told too early.
+    cluster = stray.replace(":task/", ":cluster/").rpartition("/")[0]
+    task = {"taskArn": stray, "clusterArn": cluster, "lastStatus": "RUNNING"}
+    tell(world, "aws.ecs", "ECS Task State Change", task | {"startedBy": f"{lost}/job/1"})
+    tell(world, "batchyard", "Deadline", {"startedBy": f"{unheard}/job/1"})
+    ecs = world.clients("ecs")
+    until(
+        lambda: ecs.describe_tasks(cluster=cluster, tasks=[stray])["tasks"][0]["lastStatus"],
+        lambda status: status == "STOPPED",
+        seconds=PATIENCE_SECONDS,
+    )
+    # A stop that is decided before the task is known: the reactor looks for it.
+    version = int(row_of(world, unheard)["version"]["N"]) + 1
+    stop = {"stop_cause": "TERMINATE", "stop_reason": "looked for", "task_arn": None}
+    change_row(world, unheard, **stop, version=version)
+    assert world.await_job(unheard, "FAILED")["statusReason"] == "looked for"
 
 
-def the_rest_of_the_api(world: World, queue: str, once: str) -> None:
+def tell(world: World, source: str, kind: str, detail: Mapping[str, str]) -> None:
+    """Put a message on the task-events queue."""
+    body = json.dumps({"source": source, "detail-type": kind, "detail": detail})
+    url = world.cloud.outputs["TaskEventsQueueUrl"]
+    world.clients("sqs").send_message(QueueUrl=url, MessageBody=body)
+
+
+def the_rest_of_the_api(world: World, queue: str, once: str, long: str) -> None:
     """Every kind of read and write that the operations are made of."""
     batch = world.batch
     batch.update_job_queue(jobQueue=queue, priority=2)
@@ -233,6 +278,10 @@ def the_rest_of_the_api(world: World, queue: str, once: str) -> None:
     batch.tag_resource(resourceArn=arn, tags={"colour": "green"})
     assert batch.list_tags_for_resource(resourceArn=arn)["tags"] == {"colour": "green"}
     world.await_job(job_id, "SUCCEEDED")
+    running = world.submit(queue, long)
+    world.await_job(running, "RUNNING")
+    batch.terminate_job(jobId=running, reason="not needed")
+    assert world.await_job(running, "FAILED")["statusReason"] == "not needed"
     until(
         lambda: batch.list_jobs(jobQueue=queue, jobStatus="SUCCEEDED")["jobSummaryList"],
         lambda jobs: job_id in {job["jobId"] for job in jobs},
