@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.config import Settings
 
 if TYPE_CHECKING:
+    from botocore.session import Session
     from pynamodb.connection import Connection
 
     from chalicelib.aws.ecs import Ecs
@@ -108,10 +109,14 @@ class Ports:
         )
 
     def _client(self, service: str) -> Any:
-        import boto3
+        # botocore, not boto3: the functions use none of what boto3 adds, and it costs a cold start.
+        return self._session.create_client(service, region_name=self.settings.scope.region)
 
-        session: Any = boto3.session.Session()  # typed per service only for literal names
-        return session.client(service, region_name=self.settings.scope.region)
+    @cached_property
+    def _session(self) -> "Session":
+        from botocore.session import get_session
+
+        return get_session()
 
 
 @lru_cache(maxsize=1)

@@ -26,10 +26,19 @@ from batchyard.template import Template, load_stack
 
 AWS_PLATFORM = "manylinux2014_aarch64"
 # The services that the functions call, and `batch`, whose model is the contract of the API.
-SERVICES = frozenset(
-    {"autoscaling", "batch", "dynamodb", "ec2", "ecs", "events", "logs", "sqs"}
-    | {"stepfunctions", "sts"}
+SERVICES = frozenset({"batch", "dynamodb", "ecs", "events", "sqs", "stepfunctions"})
+# What no function imports. Every cold start, and every worker of the local cloud, pays for each
+# file of the package: these are two thirds of them.
+UNUSED = (
+    "bin",
+    "boto3",
+    "s3transfer",
+    "aws_lambda_powertools/event_handler",
+    "aws_lambda_powertools/metrics/provider/datadog",
+    "dateutil/zoneinfo",
 )
+# Powertools' logger needs this one of the utilities beside it.
+USED_UTILITIES = frozenset({"__init__.py", "jmespath_utils"})
 # Functions find their modules here; tracebacks name it whatever folder the package was made in.
 TASK_ROOT = "/var/task"
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -113,14 +122,18 @@ def _libraries(platform: str | None) -> Path:
 
 
 def _trim(libraries: Path) -> None:
-    """Remove what no function reads: models of other services, documentation, metadata."""
+    """Remove what no function reads: other services, unused parts of libraries, metadata."""
     for model in (libraries / "botocore" / "data").iterdir():
         if model.is_dir() and model.name not in SERVICES:
             shutil.rmtree(model)
-    unread = ["boto3/data", "boto3/examples", "bin"]
-    unread += ["aws_lambda_powertools/event_handler/openapi/swagger_ui"]
-    for name in unread:
-        shutil.rmtree(libraries / name, ignore_errors=True)
+    unused = [libraries / name for name in UNUSED]
+    unused += [
+        path
+        for path in (libraries / "aws_lambda_powertools" / "utilities").iterdir()
+        if path.name not in USED_UTILITIES
+    ]
+    for path in unused:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     for folder in libraries.glob("*.dist-info"):
         for path in folder.iterdir():
             # Libraries may ask for their own version; nobody asks for the rest.

@@ -11,6 +11,7 @@ import json
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,6 +23,9 @@ _log = logging.getLogger(__name__)
 
 _BATCH_MESSAGES = 10
 _BATCH_BYTES = 256 * 1024
+_LINGER_SECONDS = 0.1
+"""How long an event waits for company: a short task's start and end then travel, and are written,
+together. ECS's own events take longer than that."""
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
 _CLOSER_THREADS = 2
@@ -71,9 +75,10 @@ class EventSender:
                 pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
 
     def _next_batch(self) -> list[_Outgoing]:
-        """Everything that is queued by now, within the limits; empty when it is over."""
+        """What comes within the linger, within the limits; empty when it is over."""
         first = self._held or self._queue.get()
         self._held = None
+        deadline = time.monotonic() + _LINGER_SECONDS
         batch: list[_Outgoing] = []
         size_bytes = 0
         while first is not None:
@@ -85,7 +90,7 @@ class EventSender:
             if len(batch) == _BATCH_MESSAGES:
                 break
             try:
-                first = self._queue.get_nowait()
+                first = self._queue.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 break
             if first is None:
