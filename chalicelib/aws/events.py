@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 SOURCE = "batchyard"
 ENTRIES_LIMIT = 10
 REQUEST_LIMIT_BYTES = 256_000
+PARALLEL_REQUESTS = 5
 JOB_STATE_CHANGE = "Batch Job State Change"
 
 
@@ -32,11 +34,19 @@ class Events:
             }
             for at_ms, detail in details
         ]
-        for group in _grouped(entries):
-            answer = self._client.put_events(Entries=group)
-            if answer.get("FailedEntryCount"):
-                failed = next(entry for entry in answer["Entries"] if "ErrorCode" in entry)
-                raise PublishError(f"{failed['ErrorCode']}: {failed.get('ErrorMessage')}")
+        groups = list(_grouped(entries))
+        if len(groups) == 1:
+            self._put(groups[0])
+            return
+        # A batch of the stream makes ten calls: one after the other they would hold up its shard.
+        with ThreadPoolExecutor(max_workers=PARALLEL_REQUESTS) as pool:
+            list(pool.map(self._put, groups))
+
+    def _put(self, entries: list[dict[str, Any]]) -> None:
+        answer = self._client.put_events(Entries=entries)
+        if answer.get("FailedEntryCount"):
+            failed = next(entry for entry in answer["Entries"] if "ErrorCode" in entry)
+            raise PublishError(f"{failed['ErrorCode']}: {failed.get('ErrorMessage')}")
 
 
 def _grouped(entries: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
