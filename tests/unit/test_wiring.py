@@ -45,11 +45,11 @@ def test_clients_are_of_the_region_of_the_stack(monkeypatch: pytest.MonkeyPatch)
     asked: list[tuple[str, dict[str, Any]]] = []
 
     class Session:
-        def client(self, service: str, **options: Any) -> object:
+        def create_client(self, service: str, **options: Any) -> object:
             asked.append((service, options))
             return object()
 
-    monkeypatch.setattr("boto3.session.Session", Session)
+    monkeypatch.setattr("botocore.session.get_session", Session)
     ports = Ports(settings_of())
     for name in ("ecs", "events", "messages", "workflows"):
         getattr(ports, name)

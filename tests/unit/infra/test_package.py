@@ -65,8 +65,11 @@ def test_what_no_function_reads_is_trimmed(tmp_path: Path) -> None:
         "botocore/data/batch/service.json",
         "botocore/data/workmail/service.json",
         "botocore/data/endpoints.json",
-        "boto3/data/s3.json",
         "boto3/session.py",
+        "aws_lambda_powertools/event_handler/api_gateway.py",
+        "aws_lambda_powertools/utilities/__init__.py",
+        "aws_lambda_powertools/utilities/jmespath_utils/__init__.py",
+        "aws_lambda_powertools/utilities/parser/__init__.py",
         "some-1.0.dist-info/METADATA",
         "some-1.0.dist-info/RECORD",
     ):
@@ -81,7 +84,8 @@ def test_what_no_function_reads_is_trimmed(tmp_path: Path) -> None:
     assert left == {
         "botocore/data/batch/service.json",
         "botocore/data/endpoints.json",
-        "boto3/session.py",
+        "aws_lambda_powertools/utilities/__init__.py",
+        "aws_lambda_powertools/utilities/jmespath_utils/__init__.py",
         "some-1.0.dist-info/METADATA",
     }
 
