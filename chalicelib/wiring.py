@@ -7,10 +7,13 @@ each thing when it is first asked for, so a function imports and connects to onl
 import random
 import time
 import uuid
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.config import Settings
+from chalicelib.parallel import Task, side_by_side
 
 if TYPE_CHECKING:
     from botocore.session import Session
@@ -31,6 +34,7 @@ class Ports:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.known_task_definitions: dict[str, str] = {}
+        self._making = Lock()
 
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000
@@ -41,6 +45,10 @@ class Ports:
     def pause(self, number: int) -> None:
         """Wait before another try of a contended write: longer each time, never in step."""
         time.sleep(random.uniform(0, 0.01 * 2**number))
+
+    def run_all(self, tasks: Sequence[Task]) -> list[Any]:
+        """The results of calls that do not depend on one another, made side by side."""
+        return side_by_side(tasks)
 
     @cached_property
     def connection(self) -> "Connection":
@@ -61,6 +69,7 @@ class Ports:
             self.connection,
             retention_seconds=self.settings.retention_seconds,
             pause=self.pause,
+            run_all=self.run_all,
         )
 
     @cached_property
@@ -86,7 +95,7 @@ class Ports:
     def events(self) -> "Events":
         from chalicelib.aws.events import Events
 
-        return Events(self._client("events"), bus=self.settings.event_bus)
+        return Events(self._client("events"), bus=self.settings.event_bus, run_all=self.run_all)
 
     @cached_property
     def messages(self) -> "Messages":
@@ -110,7 +119,8 @@ class Ports:
 
     def _client(self, service: str) -> Any:
         # botocore, not boto3: the functions use none of what boto3 adds, and it costs a cold start.
-        return self._session.create_client(service, region_name=self.settings.scope.region)
+        with self._making:  # a session makes one client at a time
+            return self._session.create_client(service, region_name=self.settings.scope.region)
 
     @cached_property
     def _session(self) -> "Session":

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
+
+from chalicelib.parallel import RunAll, in_order
 
 SOURCE = "batchyard"
 ENTRIES_LIMIT = 10
 REQUEST_LIMIT_BYTES = 256_000
-PARALLEL_REQUESTS = 5
 JOB_STATE_CHANGE = "Batch Job State Change"
 
 
@@ -17,8 +18,9 @@ class PublishError(Exception):
 
 
 class Events:
-    def __init__(self, client: Any, *, bus: str) -> None:
+    def __init__(self, client: Any, *, bus: str, run_all: RunAll = in_order) -> None:
         self._client = client
+        self._run_all = run_all
         self._bus = bus
 
     def publish_job_states(self, details: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
@@ -34,13 +36,8 @@ class Events:
             }
             for at_ms, detail in details
         ]
-        groups = list(_grouped(entries))
-        if len(groups) == 1:
-            self._put(groups[0])
-            return
         # A batch of the stream makes ten calls: one after the other they would hold up its shard.
-        with ThreadPoolExecutor(max_workers=PARALLEL_REQUESTS) as pool:
-            list(pool.map(self._put, groups))
+        self._run_all([partial(self._put, group) for group in _grouped(entries)])
 
     def _put(self, entries: list[dict[str, Any]]) -> None:
         answer = self._client.put_events(Entries=entries)

@@ -1,12 +1,13 @@
 """The reactor: what the jobs table's stream tells is made to happen in the world.
 
 Every record becomes effects (`core/consequences.py`), and the effects of a batch are performed
-together, most urgent first. The stream delivers again after any failure, so each effect is safe to
+together, side by side. The stream delivers again after any failure, so each effect is safe to
 repeat. A record that cannot be read is reported by its number; the ones before it are done.
 """
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -24,6 +25,7 @@ from chalicelib.core.consequences import (
     effects_of,
 )
 from chalicelib.observe import logger
+from chalicelib.parallel import Task
 from chalicelib.reactions.launching import launch
 from chalicelib.reactions.neighbours import all_queues
 from chalicelib.reactions.publishing import publish
@@ -60,13 +62,28 @@ def on_records(records: Sequence[Mapping[str, Any]], ports: Ports) -> BatchAnswe
 
 
 def _perform(effects: Sequence[Effect], cause: str, ports: Ports) -> None:
-    """Carry out the effects of one batch, those that a job waits for first."""
+    """Carry out the effects of one batch. The groups do not depend on one another."""
     launches = [effect.job for effect in effects if isinstance(effect, Launch)]
     publications = [effect.job for effect in effects if isinstance(effect, Publish)]
     concerned = [job.job_id for job in (*launches, *publications)]
     specs = ports.jobs.find_specs(concerned) if concerned else {}
+    tasks: list[Task] = []
     if launches:
-        launch(launches, specs, ports)
+        tasks.append(partial(launch, launches, specs, ports))
+    tasks.append(partial(_wake, effects, cause, ports))
+    if publications:
+        tasks.append(partial(publish, publications, specs, ports))
+    ports.run_all(tasks)
+    _watch([effect for effect in effects if isinstance(effect, WatchDeadline)], ports)
+    for effect in effects:
+        if isinstance(effect, StopTask):
+            stop(effect.job, ports)
+        if isinstance(effect, Forget):
+            ports.jobs.forget(effect.job_id)
+
+
+def _wake(effects: Sequence[Effect], cause: str, ports: Ports) -> None:
+    """Wake the dispatcher for what this batch brings it, at once or later."""
     wakes = {effect.queue for effect in effects if isinstance(effect, Wake)}
     freed = {effect.environment for effect in effects if isinstance(effect, CapacityFreed)}
     wakes |= _waiting_for(freed, wakes, ports)
@@ -75,15 +92,6 @@ def _perform(effects: Sequence[Effect], cause: str, ports: Ports) -> None:
     later = {effect.queue for effect in effects if isinstance(effect, WakeLater)} - wakes
     if later:
         ports.messages.send_wakes_later(later, GIVEN_BACK_DELAY_SECONDS)
-    for effect in effects:
-        if isinstance(effect, StopTask):
-            stop(effect.job, ports)
-    _watch([effect for effect in effects if isinstance(effect, WatchDeadline)], ports)
-    if publications:
-        publish(publications, specs, ports)
-    for effect in effects:
-        if isinstance(effect, Forget):
-            ports.jobs.forget(effect.job_id)
 
 
 def _waiting_for(freed: set[str], woken: set[str], ports: Ports) -> set[str]:

@@ -8,6 +8,7 @@ ready row and the environment's capacity change in the same transaction as the s
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from pynamodb.connection import Connection
@@ -17,6 +18,7 @@ from chalicelib.core.consequences import CapacityChange, capacity_change_of
 from chalicelib.core.ids import JOB_PART
 from chalicelib.core.job import Job, Ready, ready_of
 from chalicelib.core.states import JobStatus
+from chalicelib.parallel import RunAll, in_order
 from chalicelib.store.codec import job_of_row, ready_row_of, row_of_job
 from chalicelib.store.lanes import capacity_action, record_started
 from chalicelib.store.tables import JobRow, ReadyRow, SpecRow
@@ -53,8 +55,16 @@ class Room:
 class JobStore:
     """The jobs table. `retention_seconds` is how long a terminal row is kept."""
 
-    def __init__(self, connection: Connection, *, retention_seconds: int, pause: Pause) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        retention_seconds: int,
+        pause: Pause,
+        run_all: RunAll = in_order,
+    ) -> None:
         self._connection = connection
+        self._run_all = run_all
         self._retention_seconds = retention_seconds
         self._pause = pause
 
@@ -101,11 +111,16 @@ class JobStore:
         """
         lost: list[Move] = []
         alone = [move for move in moves if _is_plain(move)]
-        lost.extend(move for move in alone if not self._put_alone(move))
-        self._record_started(move for move in alone if move not in lost)
+        written = self._put_each(alone)
+        lost.extend(move for move, done in zip(alone, written, strict=True) if not done)
+        self._record_started(move for move, done in zip(alone, written, strict=True) if done)
         for group in _grouped([move for move in moves if not _is_plain(move)]):
             lost.extend(self._commit_group(group, rooms or {}))
         return tuple(lost)
+
+    def _put_each(self, moves: Sequence[Move]) -> list[bool]:
+        """Whether each move was written. They are independent, so they are written side by side."""
+        return self._run_all([partial(self._put_alone, move) for move in moves])
 
     def _put_alone(self, move: Move) -> bool:
         """A move that touches no other row needs no transaction, which would cost twice."""

@@ -17,6 +17,7 @@ from unittest import mock
 from pynamodb.connection import Connection
 
 import app as doors
+from chalicelib import parallel
 from chalicelib.api.call import Call
 from chalicelib.api.contract import service_model
 from chalicelib.api.operations import answer, answer_tags
@@ -74,6 +75,9 @@ class WorldPorts(Ports):
 
     def pause(self, number: int) -> None:
         self._world.on_pause()
+
+    def run_all(self, tasks: Sequence[parallel.Task]) -> list[Any]:
+        return parallel.in_order(tasks)
 
     def _client(self, service: str) -> Any:
         return self._world.clients[service]

@@ -1,6 +1,6 @@
 """Containers' output into CloudWatch Logs.
 
-Owns: cutting bytes into lines, one thread that sends all streams' lines in batches, and the
+Owns: cutting bytes into lines, the threads that send the streams' lines in batches, and the
 promise that `when_sent` is called once everything written before it was sent or given up.
 It must not know tasks. Lines of one stream keep their order and their times never go back.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -25,6 +26,7 @@ MAX_BUFFERED_BYTES = 16 * 1024 * 1024
 _EVENT_OVERHEAD_BYTES = 26
 _MAX_BATCH_BYTES = 1_048_576
 _MAX_BATCH_EVENTS = 10_000
+_SENDING_THREADS = 4
 _TRIES = 5
 _FIRST_PAUSE_SECONDS = 0.2
 
@@ -108,7 +110,7 @@ class _Waiter:
 
 
 class LogSender:
-    """Sends every stream's lines from one thread."""
+    """Sends the streams' lines, each stream from one thread at a time."""
 
     def __init__(self, port: LogsPort, *, wall_ms: Callable[[], int]) -> None:
         self._port = port
@@ -118,6 +120,7 @@ class LogSender:
         self._waiters: list[_Waiter] = []
         self._buffered_bytes = 0
         self._closing = threading.Event()
+        self._pool = ThreadPoolExecutor(_SENDING_THREADS, thread_name_prefix="logs")
         self._thread = threading.Thread(target=self._run, name="logs", daemon=True)
         self._thread.start()
 
@@ -154,6 +157,7 @@ class LogSender:
         with self._changed:
             self._changed.notify_all()
         self._thread.join(timeout=10)
+        self._pool.shutdown(wait=False)
 
     def _run(self) -> None:
         while True:
@@ -171,9 +175,13 @@ class LogSender:
                     for target, pending in self._streams.items()
                     if pending.lines or not pending.created
                 ]
-            for target in busy:
-                self._send_one_batch(target)
+            # A task's end waits for its own stream, not for the streams of all others.
+            list(self._pool.map(self._serve, busy))
             self._answer_waiters()
+
+    def _serve(self, target: LogTarget) -> None:
+        self._send_one_batch(target)
+        self._answer_waiters()
 
     def _has_work(self) -> bool:
         return bool(self._waiters) or any(

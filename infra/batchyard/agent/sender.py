@@ -12,7 +12,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,6 +22,7 @@ from .plan import Json
 _log = logging.getLogger(__name__)
 
 _BATCH_MESSAGES = 10
+_GATHERED_MESSAGES = 200
 _BATCH_BYTES = 256 * 1024
 _LINGER_SECONDS = 0.1
 """How long an event waits for company: a short task's start and end then travel, and are written,
@@ -43,6 +44,7 @@ class QueuePort(Protocol):
 class _Outgoing:
     body: str
     on_sent: Callable[[], None]
+    subject: str | None
 
 
 class EventSender:
@@ -52,13 +54,18 @@ class EventSender:
         self._port = port
         self._queue: queue.SimpleQueue[_Outgoing | None] = queue.SimpleQueue()
         self._closing = threading.Event()
-        self._held: _Outgoing | None = None
         self._thread = threading.Thread(target=self._run, name="events", daemon=True)
         self._thread.start()
 
-    def put(self, event: Json, on_sent: Callable[[], None] = lambda: None) -> None:
-        """Queue an event; `on_sent` is called in the sender's thread once it is in the queue."""
-        self._queue.put(_Outgoing(body=json.dumps(event), on_sent=on_sent))
+    def put(
+        self, event: Json, on_sent: Callable[[], None] = lambda: None, *, subject: str | None = None
+    ) -> None:
+        """Queue an event; `on_sent` is called in the sender's thread once it is in the queue.
+
+        An event that is still here when a later one of its subject comes is not sent: as from ECS,
+        a task that ended at once is told of by its end alone.
+        """
+        self._queue.put(_Outgoing(body=json.dumps(event), on_sent=on_sent, subject=subject))
 
     def close(self) -> None:
         """Send what is queued, without retries, and end the thread."""
@@ -67,27 +74,28 @@ class EventSender:
         self._thread.join(timeout=5)
 
     def _run(self) -> None:
-        while batch := self._next_batch():
-            pause_seconds = _FIRST_PAUSE_SECONDS
-            while batch := self._unsent(batch):
-                if self._closing.wait(pause_seconds):
+        while gathered := self._gathered():
+            for batch in _batches(_last_of_each_subject(gathered)):
+                if not self._send(batch):
                     return
-                pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
 
-    def _next_batch(self) -> list[_Outgoing]:
-        """What comes within the linger, within the limits; empty when it is over."""
-        first = self._held or self._queue.get()
-        self._held = None
+    def _send(self, batch: list[_Outgoing]) -> bool:
+        """Send until all is sent; False when the agent ends before."""
+        pause_seconds = _FIRST_PAUSE_SECONDS
+        while batch := self._unsent(batch):
+            if self._closing.wait(pause_seconds):
+                return False
+            pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
+        return True
+
+    def _gathered(self) -> list[_Outgoing]:
+        """What comes within the linger; empty when it is over."""
+        first = self._queue.get()
         deadline = time.monotonic() + _LINGER_SECONDS
-        batch: list[_Outgoing] = []
-        size_bytes = 0
+        gathered: list[_Outgoing] = []
         while first is not None:
-            size_bytes += len(first.body.encode())
-            if batch and size_bytes > _BATCH_BYTES:
-                self._held = first
-                break
-            batch.append(first)
-            if len(batch) == _BATCH_MESSAGES:
+            gathered.append(first)
+            if len(gathered) == _GATHERED_MESSAGES:
                 break
             try:
                 first = self._queue.get(timeout=max(0.0, deadline - time.monotonic()))
@@ -96,7 +104,7 @@ class EventSender:
             if first is None:
                 # The sign to end must be met again, by the next call, with nothing before it.
                 self._queue.put(None)
-        return batch
+        return gathered
 
     def _unsent(self, batch: list[_Outgoing]) -> list[_Outgoing]:
         try:
@@ -109,6 +117,33 @@ class EventSender:
             if position not in refused:
                 outgoing.on_sent()
         return [outgoing for position, outgoing in enumerate(batch) if position in refused]
+
+
+def _last_of_each_subject(gathered: list[_Outgoing]) -> list[_Outgoing]:
+    """The events to send, in order; the others are done with."""
+    last = {outgoing.subject: outgoing for outgoing in gathered if outgoing.subject is not None}
+    kept = []
+    for outgoing in gathered:
+        if outgoing.subject is None or last[outgoing.subject] is outgoing:
+            kept.append(outgoing)
+        else:
+            outgoing.on_sent()
+    return kept
+
+
+def _batches(gathered: list[_Outgoing]) -> Iterator[list[_Outgoing]]:
+    """The events in batches that one SendMessageBatch takes."""
+    batch: list[_Outgoing] = []
+    size_bytes = 0
+    for outgoing in gathered:
+        length = len(outgoing.body.encode())
+        if batch and (len(batch) == _BATCH_MESSAGES or size_bytes + length > _BATCH_BYTES):
+            yield batch
+            batch, size_bytes = [], 0
+        batch.append(outgoing)
+        size_bytes += length
+    if batch:
+        yield batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

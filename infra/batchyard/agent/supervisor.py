@@ -295,7 +295,8 @@ class Supervisor:
                     live.state,
                     event_id=self._around.new_id(),
                     started_at_ms=live.entry.started_at_ms,
-                )
+                ),
+                subject=live.entry.task["taskArn"],
             )
 
     def _end(self, live: _LiveTask, cause: StopCause) -> None:
@@ -349,7 +350,7 @@ class Supervisor:
         reason = event["detail"]["stoppedReason"]
         forget = partial(self._journal.forget, entry.task_id)
         close = partial(self._closer.put, task["clusterArn"], task["taskArn"], reason, forget)
-        self._events.put(event, on_sent=close)
+        self._events.put(event, on_sent=close, subject=task["taskArn"])
 
     def _runtime_id(self) -> str:
         return self._around.new_id().replace("-", "")[:12]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from batchyard.agent import sender
 from batchyard.agent.plan import Json
 
 from .world import CLUSTER, TASK_PREFIX, World, container, eventually, task_definition
@@ -26,8 +27,12 @@ def shell(script: str, **more: Any) -> Json:
     return task_definition(container(command=["sh", "-c", script], **more))
 
 
-def test_a_task_runs_and_tells_running_then_stopped(world: World) -> None:
-    task_id = world.ecs.run_task(shell("echo out; echo err >&2; exit 3"))
+def test_a_task_runs_and_tells_running_then_stopped(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without the linger no event waits for the one that would overtake it.
+    monkeypatch.setattr(sender, "_LINGER_SECONDS", 0.0)
+    task_id = world.ecs.run_task(shell("echo out; echo err >&2; sleep 0.2; exit 3"))
     stopped = world.stopped(task_id)
     assert stopped["containers"][0]["exitCode"] == 3
     assert stopped["stopCode"] == "EssentialContainerExited"

@@ -40,6 +40,17 @@ def test_events_keep_their_order_and_go_ten_at_a_time(
     assert max(len(batch) for batch in queue.batches) <= 10
 
 
+def test_an_event_that_a_later_one_of_its_subject_overtakes_is_not_sent(
+    queue: FakeQueue, sender: EventSender
+) -> None:
+    done: list[str] = []
+    sender.put({"n": 1}, lambda: done.append("started"), subject="task")
+    sender.put({"n": 2}, subject="other")
+    sender.put({"n": 3}, lambda: done.append("ended"), subject="task")
+    eventually(lambda: done == ["started", "ended"])
+    assert [event["n"] for event in queue.events] == [2, 3]
+
+
 def test_a_batch_keeps_under_the_queues_size(queue: FakeQueue, sender: EventSender) -> None:
     for number in range(4):
         sender.put({"n": number, "padding": "x" * 100_000})
