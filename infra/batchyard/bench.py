@@ -19,7 +19,7 @@ from batchyard import bench_report, emulator, local, processes
 from batchyard.bench_cold import cold_start
 from batchyard.bench_ledger import Invocations, Ledger, ledger_of, requests_of
 from batchyard.bench_proxy import Recording, address_for, recording_proxy
-from batchyard.bench_runs import PATIENCE_SECONDS, BenchError, Runs
+from batchyard.bench_runs import LASTING, PATIENCE_SECONDS, BenchError, Runs
 from batchyard.clients import Clients
 from batchyard.deploy import Report
 from batchyard.environment import variables
@@ -155,7 +155,7 @@ class RecordedCloud:
             self.runs.at_once(jobs)
         else:
             for _ in range(jobs):
-                self.runs.lone()
+                self.runs.lone(LASTING)
         self._await_quiet()
         calls = [c for c in self.recording.calls[calls_before:] if c.caller != SWEEPER]
         invocations = {
