@@ -46,6 +46,10 @@ class Ports:
         """Wait before another try of a contended write: longer each time, never in step."""
         time.sleep(random.uniform(0, 0.01 * 2**number))
 
+    def rest(self, seconds: float) -> None:
+        """Let time pass, for what another part of AWS needs it for."""
+        time.sleep(seconds)
+
     def run_all(self, tasks: Sequence[Task]) -> list[Any]:
         """The results of calls that do not depend on one another, made side by side."""
         return side_by_side(tasks)

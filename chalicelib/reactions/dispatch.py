@@ -16,6 +16,7 @@ from chalicelib.core.lifecycle import decide
 from chalicelib.core.scheduling.plan import Placement, Plan, Why, make_plan
 from chalicelib.core.scheduling.snapshot import ComputeType, Environment, Snapshot
 from chalicelib.observe import log_decision, logger
+from chalicelib.reactions.blocking import LASTING, tell_why
 from chalicelib.reactions.neighbours import all_queues, neighbourhood
 from chalicelib.store.catalog import COMPUTE_ENVIRONMENT, Resource
 from chalicelib.store.jobs import Move, Room
@@ -182,6 +183,8 @@ def _settle_blocked(plan: Plan, ports: Ports) -> None:
             why=str(blocked.why),
             job=blocked.ready.job_id,
         )
+        if blocked.why in LASTING:
+            tell_why(blocked, ports)
     window_full = [q for q, b in plan.blocked.items() if b.why is Why.STARTING_WINDOW_FULL]
     if window_full:
         ports.messages.send_wakes_later(window_full, WINDOW_DELAY_SECONDS)

@@ -16,13 +16,13 @@ from chalicelib.core.lifecycle import decide
 from chalicelib.core.scheduling.plan import Blocked, make_plan
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.core.states import PLACED, JobStatus
-from chalicelib.observe import log_decision, logger
+from chalicelib.observe import logger
+from chalicelib.reactions.blocking import block_event, commit_decision
 from chalicelib.reactions.dispatch import read_snapshot
 from chalicelib.reactions.neighbours import all_queues
 from chalicelib.reactions.stopping import stop
 from chalicelib.reactions.task_events import Report, apply_reports
 from chalicelib.store.catalog import JOB_QUEUE
-from chalicelib.store.jobs import Move
 from chalicelib.wiring import Ports
 
 # How long a launch may take before its task is looked for; ECS itself gives one up after minutes.
@@ -34,7 +34,7 @@ STOPPED_GRACE_MS = 60_000
 # Deadlines this near get a message of their own; a sweep later they might have passed.
 DEADLINE_HORIZON_MS = 120_000
 PLACED_LIMIT = 10_000  # placed jobs of one status and queue that a sweep looks at
-SETTLE_PAUSE = 8  # a pause long enough for the index to show what was written before it
+SETTLE_SECONDS = 3.0  # long enough for the index to show what was written before
 
 GONE_REASON = "Task is gone: ECS does not know it any more"
 TIME_LIMIT_REASON = "Canceled by JobStateTimeLimit action due to reason: {why}"
@@ -182,17 +182,11 @@ def _record_block(queue: str, blocked: Blocked, ports: Ports) -> None:
     if job is None:
         return
     now_ms = ports.now_ms()
-    event = Event(
-        kind=EventKind.BLOCKED, at_ms=now_ms, label=str(blocked.why), reason=blocked.sentence
-    )
+    event = block_event(blocked, now_ms)
     if _limit_exceeded(queue, job, blocked, now_ms, ports):
         reason = TIME_LIMIT_REASON.format(why=blocked.why)
         event = Event(kind=EventKind.CANCEL, at_ms=now_ms, reason=reason)
-    decision = decide(job, event)
-    if decision.job is not job:
-        log_decision(decision)
-        # A lost condition means that the job moved on; the next sweep sees what it has become.
-        ports.jobs.commit([Move(old=job, new=decision.job)])
+    commit_decision(job, decide(job, event), ports)
 
 
 def _limit_exceeded(queue: str, job: Job, blocked: Blocked, now_ms: int, ports: Ports) -> bool:
@@ -220,7 +214,7 @@ def _mend_capacities(placed: Sequence[Job], ports: Ports) -> None:
     drifted = [name for name in names if _figures(seen.get(name), name) != _count(placed, name)]
     if not drifted:
         return
-    ports.pause(SETTLE_PAUSE)
+    ports.rest(SETTLE_SECONDS)
     again = [job for queue in queues for job in _placed_jobs(queue.name, ports)]
     now = ports.lanes.capacities(drifted)
     for name in drifted:

@@ -76,6 +76,9 @@ class WorldPorts(Ports):
     def pause(self, number: int) -> None:
         self._world.on_pause()
 
+    def rest(self, seconds: float) -> None:
+        self._world.on_pause()
+
     def run_all(self, tasks: Sequence[parallel.Task]) -> list[Any]:
         return parallel.in_order(tasks)
 

@@ -67,8 +67,9 @@ def test_an_empty_body_is_an_empty_request(body: bytes | str | None) -> None:
         ('{"jobName": -Infinity}', "Request body is not valid JSON: -Infinity is not a number."),
         ('{"jobName": "a", "jobName": "b"}', "Request body has the member jobName more than once."),
         ('{"extra": ' + "9" * 5000 + "}", "is out of range."),
-        ("[" * 20_000, "Request body is nested too deeply."),
-        ('{"a":' * 5_000, "Request body is nested too deeply."),
+        # How deep is too deep differs between versions of Python; this is so for each.
+        ("[" * 200_000, "Request body is nested too deeply."),
+        ('{"a":' * 200_000, "Request body is nested too deeply."),
         ("{" + " " * 1024 * 1024 + "}", "Request body size must be at most 1 MiB."),
         ('{"jobName": "\\ud800"}', "jobName is not valid Unicode."),
         ('{"jobName": "a\\u0000b"}', "jobName must not contain a NUL character."),
