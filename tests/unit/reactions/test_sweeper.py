@@ -85,6 +85,7 @@ def test_a_head_that_waits_too_long_is_cancelled_by_its_queues_rule(world: World
     head = submit(world, "too-big", containerOverrides=needing(2))
     behind = submit(world, "fits")
 
+    world.settle()
     # The dispatcher has said at once what will not pass by itself; the time counts from then.
     assert world.detail(head)["statusReason"].startswith(WHY_TOO_BIG)
     sweep(world, minutes=9)
