@@ -146,15 +146,15 @@ def _remove(resource: Resource, request: Mapping[str, Any], ports: Ports) -> dic
 
 def _drain(resource: Resource, request: Mapping[str, Any], ports: Ports) -> dict[str, Any]:
     """Terminate a page of the queue's jobs; tells how many it found that had not ended."""
-    found = 0
+    # The lane is read strongly: a job submitted a moment ago is there before the index shows it.
+    found = {ready.job_id for ready in ports.lanes.heads(resource.name, DRAIN_PAGE)}
     for status in JobStatus:
-        if status in TERMINAL:
-            continue
-        jobs = ports.jobs.list_oldest(resource.name, status, limit=DRAIN_PAGE)
-        found += len(jobs)
-        for job in jobs:
-            stop_job(job.job_id, EventKind.TERMINATE, QUEUE_DELETED_REASON, ports)
-    return {"remaining": found}
+        if status not in TERMINAL:
+            jobs = ports.jobs.list_oldest(resource.name, status, limit=DRAIN_PAGE)
+            found |= {job.job_id for job in jobs}
+    for job_id in sorted(found):
+        stop_job(job_id, EventKind.TERMINATE, QUEUE_DELETED_REASON, ports)
+    return {"remaining": len(found)}
 
 
 STEPS: dict[str, Step] = {

@@ -86,7 +86,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     "ProvisionStepRole": {
         "JobsTable": MOVE_JOBS,
         "JobsTable/index/by_status": "dynamodb:Query",
-        "LanesTable": "dynamodb:DeleteItem",
+        "LanesTable": "dynamodb:DeleteItem dynamodb:Query",
         "CatalogTable": (
             "dynamodb:BatchGetItem dynamodb:DeleteItem dynamodb:PutItem dynamodb:UpdateItem"
         ),

@@ -196,6 +196,28 @@ def test_a_deleted_queue_ends_its_jobs_first(world: World) -> None:
     assert not world.ports.lanes.has_work("queue")
 
 
+def test_a_job_that_the_index_does_not_show_yet_is_ended_with_its_queue(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_stage(world, max_vcpus=1)
+    first = submit(world)
+    world.settle()
+    # A job of a moment ago: its ready row is there, its entry in the index is not.
+    late = submit(world)
+    world.settle()
+    monkeypatch.setattr(world.ports.jobs, "list_oldest", lambda *_, **__: ())
+    world.api("UpdateJobQueue", {"jobQueue": "queue", "state": "DISABLED"})
+    world.api("DeleteJobQueue", {"jobQueue": "queue"})
+    world.settle()
+    assert world.job(late).status == "FAILED"
+    assert world.job(late).status_reason == "JobQueue deleted"
+    monkeypatch.undo()
+    world.advance(10)
+    world.advance(10)
+    assert queue(world) is None
+    assert world.job(first).status == "FAILED"
+
+
 def test_capacity_freed_by_a_deleted_queues_jobs_reaches_the_other_queues(world: World) -> None:
     make_stage(world, max_vcpus=1)
     make_queue(world, "other")
