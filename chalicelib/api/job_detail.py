@@ -2,7 +2,8 @@
 
 What is derived here is never stored: ARNs, the log stream, the attempts, the queue's full name.
 Members that AWS leaves out before their time (`startedAt`, `stoppedAt`, `exitCode`) are left out,
-because clients test for their presence (reference 2.1).
+because clients test for their presence (AWS's examples of
+DescribeJobs show a job without them).
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""ListJobs: by status from the index, or by one filter over all statuses (reference 2.2).
+"""ListJobs: by status from the index, or by one filter over all statuses, as in AWS.
 
 A filtered listing merges the seven statuses of the queue by creation, newest first. It looks at a
 bounded number of jobs a call, so a page may be short, or empty, and still carry a token.
@@ -128,7 +128,7 @@ def _text_match(pattern: str, text_of: Callable[[Job], str]) -> Match:
 
 
 def _definition_match(value: str, scope: Scope) -> Match:
-    """By name, with a trailing `*`, or by ARN with its revision (reference 2.2)."""
+    """By name, with a trailing `*`, or by ARN with its revision."""
     if value.startswith("arn:"):
         wanted = scope.name_in(value, JOB_DEFINITION)
         return lambda job: job.definition == wanted

@@ -1,4 +1,4 @@
-"""DescribeJobs: strongly consistent, in the order asked, unknown ids left out (reference 2.1)."""
+"""DescribeJobs: strongly consistent, in the order asked, unknown ids left out."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""CancelJob and TerminateJob, alone and in bulk: the table of reference 2.3.
+"""CancelJob and TerminateJob, alone and in bulk, as AWS's API reference has them.
 
 What a stop does to a job in each status is the lifecycle's decision. A decision that loses its
 condition is made anew on what the job has become meanwhile; unknown and ended jobs are a success.

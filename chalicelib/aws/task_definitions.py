@@ -16,7 +16,7 @@ from chalicelib.core.scheduling.snapshot import ComputeType
 
 CONTAINER_NAME = "default"
 OVERRIDES_LIMIT_CHARACTERS = 8192
-_STREAM_PREFIX_LIMIT = 200  # AWS Batch cuts the definition's name there (reference 1.19)
+_STREAM_PREFIX_LIMIT = 200  # AWS Batch cuts the definition's name there
 
 # Members of a Batch container that ECS knows by the same name and meaning.
 _SAME_IN_ECS = (
@@ -51,13 +51,13 @@ def stream_prefix_of(container: Mapping[str, Any], definition_name: str) -> str:
 
 
 def log_stream_of(container: Mapping[str, Any], definition_name: str, task_arn: str) -> str:
-    """The log stream of a job's task (reference 1.19)."""
+    """The log stream of a job's task, named as AWS Batch names it."""
     task_id = task_arn.rsplit("/", 1)[-1]
     return f"{stream_prefix_of(container, definition_name)}/{CONTAINER_NAME}/{task_id}"
 
 
 def batch_environment(job: Job) -> dict[str, str]:
-    """The variables that AWS Batch adds to every container (reference 1.19)."""
+    """The variables that AWS Batch adds to every container (its user guide lists them)."""
     return {
         "AWS_BATCH_JOB_ID": job.job_id,
         "AWS_BATCH_JQ_NAME": job.queue,

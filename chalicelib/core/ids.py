@@ -1,7 +1,7 @@
 """Identifiers: job ids, the fence that ties a task to one attempt, and ARNs.
 
 A fence is what ECS carries in `startedBy`, so that a task's event names its job, attempt and
-placement without a lookup. ARN forms are those of reference 2.5. Randomness is passed in.
+placement without a lookup. ARN forms are those of AWS Batch. Randomness is passed in.
 """
 
 import hashlib

@@ -167,8 +167,8 @@ class Ready:
 def rank_of(job: Job) -> str:
     """The place of a job in its lane, smallest first: retries, then priority, age and id.
 
-    A retry goes to the front of the queue (reference 1.5); scheduling priority orders only inside
-    a share (reference 1.12) and is 0 for every job of a FIFO queue.
+    A retry goes to the front of the queue and scheduling priority orders only inside a share, as
+    in AWS Batch's user guide; it is 0 for every job of a FIFO queue.
     """
     front = "0" if job.is_retry else "1"
     return f"{front}#{9999 - job.priority:04d}#{job.created_at_ms:013d}#{job.job_id}"

@@ -75,7 +75,7 @@ def _fail(job: Job, event: Event, reason: str, **changes: object) -> Decision:
 
 def _release(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
     if job.stop_cause is not None:
-        # A cancel of a PENDING job is applied once its dependencies are done (reference 2.3).
+        # A cancel of a PENDING job is applied once its dependencies are done (API: CancelJob).
         return _fail(job, event, job.stop_reason or "")
     released = _move(job, event, JobStatus.RUNNABLE)
     return Decision(job=released, label=Label.RELEASED, sentence="all dependencies are met")
@@ -140,7 +140,7 @@ def _store_stop(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
     """A stop of a PENDING job waits for its dependencies; the first caller's reason is kept."""
     if job.stop_cause is not None:
         return _unchanged(job, Label.IGNORED, "a stop has been requested before")
-    # TerminateJob of a PENDING job is treated as a cancel (reference 2.3), its flag is its own.
+    # TerminateJob of a PENDING job is treated as a cancel (API reference), its flag is its own.
     cause = StopCause.CANCEL if event.kind is EventKind.CANCEL else StopCause.TERMINATE
     stored = job.next_version(stop_cause=cause, stop_reason=event.reason)
     return Decision(job=stored, label=Label.STOP_STORED, sentence="applied after dependencies")

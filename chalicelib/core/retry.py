@@ -1,6 +1,6 @@
 """Retry: whether a failed attempt is followed by another, and why.
 
-The rules are those of AWS Batch (reference 1.5): `attempts` counts placements including the first,
+The rules are AWS Batch's (user guide, job retries): `attempts` counts placements including the first,
 `evaluateOnExit` entries are tried in order, all conditions of an entry must match, the first match
 wins, and no match means retry.
 """

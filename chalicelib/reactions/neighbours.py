@@ -4,7 +4,7 @@ from chalicelib.core.scheduling.snapshot import Queue
 from chalicelib.store.catalog import JOB_QUEUE, Resource
 from chalicelib.wiring import Ports
 
-# AWS allows 50 queues in an account (reference 4.1); the page is read whole.
+# AWS allows 50 queues in an account (its quotas page); the page is read whole.
 QUEUES_LIMIT = 1000
 
 

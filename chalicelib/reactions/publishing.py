@@ -9,7 +9,7 @@ from chalicelib.wiring import Ports
 
 
 def publish(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: Ports) -> None:
-    """Publish each job as it was at its change; `detail` is the JobDetail (reference 1.19)."""
+    """Publish each job as it was at its change; `detail` is the JobDetail, as in AWS."""
     scope = ports.settings.scope
     details = [
         (job.changed_at_ms, job_detail(job, specs[job.job_id], scope))

@@ -190,7 +190,7 @@ def _record_block(queue: str, blocked: Blocked, ports: Ports) -> None:
 
 
 def _limit_exceeded(queue: str, job: Job, blocked: Blocked, now_ms: int, ports: Ports) -> bool:
-    """Whether a jobStateTimeLimitAction of the queue applies to its head (reference 1.11)."""
+    """Whether a jobStateTimeLimitAction of the queue applies to its head."""
     if job.blocked_why != str(blocked.why) or job.blocked_since_ms is None:
         return False
     resource = ports.catalog.find(JOB_QUEUE, queue)

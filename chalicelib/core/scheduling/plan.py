@@ -1,8 +1,8 @@
 """The plan: which waiting jobs are placed where, and why the others are not.
 
 Queues are taken by descending priority; among queues of one priority the oldest head comes first.
-Within a queue the order of its lane is kept: a head that cannot be placed blocks the queue (FIFO,
-reference 1.10) and the queue is skipped. A job takes the first environment of its queue's order
+Within a queue the order of its lane is kept: a head that cannot be placed blocks the queue (as in
+AWS Batch's FIFO queues) and the queue is skipped. A job takes the first environment of its queue's order
 that has room. Every verdict carries a closed label and one sentence for the user who asks why.
 """
 
@@ -15,7 +15,7 @@ from chalicelib.core.scheduling.snapshot import Capacity, Environment, Queue, Sn
 
 
 class Why(StrEnum):
-    """Why the head of a queue waits. The MISCONFIGURATION labels are AWS's (reference 1.11)."""
+    """Why the head of a queue waits. The MISCONFIGURATION labels are AWS's own."""
 
     NO_USABLE_ENVIRONMENT = "NO_USABLE_ENVIRONMENT"
     CAPACITY_IN_USE = "CAPACITY_IN_USE"

@@ -42,7 +42,7 @@ class Queue:
 
     name: str
     priority: int
-    usable: bool  # VALID; a DISABLED queue still lets its queued jobs finish (reference 1.10)
+    usable: bool  # VALID; a DISABLED queue still lets its queued jobs finish
     environments: tuple[str, ...]
 
 
