@@ -1,7 +1,7 @@
 """Retry: whether a failed attempt is followed by another, and why.
 
-The rules are AWS Batch's (user guide, job retries): `attempts` counts placements including the first,
-`evaluateOnExit` entries are tried in order, all conditions of an entry must match, the first match
+The rules are AWS Batch's (user guide, job retries): `attempts` counts placements, the first one
+too, `evaluateOnExit` entries are tried in order, all conditions of an entry must match, the first match
 wins, and no match means retry.
 """
 
