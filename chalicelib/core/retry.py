@@ -1,8 +1,8 @@
 """Retry: whether a failed attempt is followed by another, and why.
 
 The rules are AWS Batch's (user guide, job retries): `attempts` counts placements, the first one
-too, `evaluateOnExit` entries are tried in order, all conditions of an entry must match, the first match
-wins, and no match means retry.
+too; `evaluateOnExit` entries are tried in order, all conditions of an entry must match, the first
+match wins, and no match means retry.
 """
 
 from dataclasses import dataclass

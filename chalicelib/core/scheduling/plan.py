@@ -3,7 +3,7 @@
 Queues are taken by descending priority; among queues of one priority the oldest head comes first.
 Within a queue the order of its lane is kept: a head that cannot be placed blocks the queue (as in
 AWS Batch's FIFO queues) and the queue is skipped. A job takes the first environment of its queue's
-order that has room. Every verdict carries a closed label and one sentence for the user who asks why.
+order that has room. Every verdict carries a closed label and a sentence for the user who asks why.
 """
 
 from dataclasses import dataclass
