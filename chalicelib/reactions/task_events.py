@@ -20,6 +20,7 @@ from chalicelib.core.retry import RetryStrategy
 from chalicelib.observe import log_decision, logger
 from chalicelib.reactions.retrying import strategy_of
 from chalicelib.store.jobs import Move
+from chalicelib.store.transactions import ContentionError
 from chalicelib.wiring import Ports
 
 DECISION_TRIES = 6  # how often a lost condition is read and decided anew before SQS brings it back
@@ -68,7 +69,12 @@ def apply_reports(reports: Sequence[Report], ports: Ports) -> set[str]:
     for _ in range(DECISION_TRIES):
         if not pending:
             return set()
-        pending = _apply_once(pending, ports)
+        try:
+            pending = _apply_once(pending, ports)
+        except ContentionError:
+            # The queue would bring the messages back only when their visibility ends, with the
+            # jobs' capacity held until then; what was written meanwhile is seen when read again.
+            logger.warning("others write the same rows", action="task_events.contended")
     return {report.message_id for report in pending}
 
 

@@ -1,7 +1,11 @@
 """Reports of tasks that come twice, late, out of order, or for nobody."""
 
 import json
+from typing import Any
 
+import pytest
+
+from chalicelib.store.transactions import ContentionError
 from tests.support.fake_sqs import Message
 from tests.support.scenes import finish, make_stage, running, submit, sweep
 from tests.support.world import World
@@ -253,3 +257,22 @@ def test_a_catalog_record_that_cannot_be_read_is_reported_and_passed_by(world: W
     world.catalog_stream.dead.clear()
     described = world.api("DescribeComputeEnvironments")["computeEnvironments"]
     assert described[0]["status"] == "VALID"
+
+
+def test_contention_is_decided_again_within_the_invocation(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The queue would bring the messages back only after minutes, the capacity held meanwhile."""
+    make_stage(world)
+    job_id = running(world)
+    commit, refusals = world.ports.jobs.commit, [ContentionError("others write")] * 2
+
+    def contended(*args: Any) -> Any:
+        if refusals:
+            raise refusals.pop()
+        return commit(*args)
+
+    monkeypatch.setattr(world.ports.jobs, "commit", contended)
+    finish(world, job_id)
+    assert not refusals
+    assert world.capacity("fargate").tasks == 0
