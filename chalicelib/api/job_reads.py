@@ -5,6 +5,7 @@ from typing import Any
 from chalicelib.api.call import Call
 from chalicelib.api.job_detail import job_detail
 from chalicelib.core.errors import ClientError
+from chalicelib.core.ids import JobKey
 
 DESCRIBE_LIMIT = 100
 
@@ -13,19 +14,20 @@ def describe_jobs(request: dict[str, Any], call: Call) -> dict[str, Any]:
     references = request["jobs"]
     if len(references) > DESCRIBE_LIMIT:
         raise ClientError(f"Maximum number of jobs supported is {DESCRIBE_LIMIT}")
-    ids = [job_id for ref in references if (job_id := job_id_in(ref, call)) is not None]
-    jobs = call.ports.jobs.find_jobs(ids)
-    specs = call.ports.jobs.find_specs(jobs)
+    keys = [key for ref in references if (key := job_key_in(ref, call)) is not None]
+    jobs = call.ports.jobs.find_jobs(keys)
+    specs = call.ports.jobs.find_specs(job.job_id for job in jobs.values())
     scope = call.ports.settings.scope
     return {
         "jobs": [
-            job_detail(jobs[job_id], specs[job_id], scope)
-            for job_id in dict.fromkeys(ids)
-            if job_id in jobs and job_id in specs
+            job_detail(jobs[key], specs[key.job_id], scope)
+            for key in dict.fromkeys(keys)
+            if key in jobs and key.job_id in specs
         ]
     }
 
 
-def job_id_in(reference: str, call: Call) -> str | None:
-    """The job id in an id or an ARN; None for what cannot be one."""
-    return call.ports.settings.scope.name_in(reference, "job")
+def job_key_in(reference: str, call: Call) -> JobKey | None:
+    """The key of the job in an id or an ARN; None for what cannot be one."""
+    public_id = call.ports.settings.scope.name_in(reference, "job")
+    return JobKey.parse(public_id) if public_id else None

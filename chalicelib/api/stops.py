@@ -7,9 +7,10 @@ condition is made anew on what the job has become meanwhile; unknown and ended j
 from typing import Any
 
 from chalicelib.api.call import Call
-from chalicelib.api.job_reads import job_id_in
+from chalicelib.api.job_reads import job_key_in
 from chalicelib.core.errors import ClientError, TooManyRequestsError
 from chalicelib.core.events import Event, EventKind
+from chalicelib.core.ids import JobKey
 from chalicelib.core.lifecycle import decide
 from chalicelib.observe import log_decision
 from chalicelib.store.jobs import Move
@@ -41,9 +42,9 @@ def _stop_one(request: dict[str, Any], kind: EventKind, call: Call) -> dict[str,
     reason = _reason_of(request)
     if not request["jobId"]:
         raise ClientError("jobId is required.")
-    job_id = job_id_in(request["jobId"], call)
-    if job_id is not None:
-        stop_job(job_id, kind, reason, call.ports)
+    key = job_key_in(request["jobId"], call)
+    if key is not None:
+        stop_job(key, kind, reason, call.ports)
     return {}
 
 
@@ -54,10 +55,10 @@ def _stop_many(request: dict[str, Any], kind: EventKind, call: Call) -> dict[str
     successful: list[str] = []
     errors: list[dict[str, str]] = []
     for reference in dict.fromkeys(request["jobs"]):
-        job_id = job_id_in(reference, call)
+        key = job_key_in(reference, call)
         try:
-            if job_id is not None:
-                stop_job(job_id, kind, reason, call.ports)
+            if key is not None:
+                stop_job(key, kind, reason, call.ports)
         except TooManyRequestsError as error:
             errors.append(
                 {"job": reference, "code": "ThrottlingException", "message": error.message}
@@ -67,10 +68,10 @@ def _stop_many(request: dict[str, Any], kind: EventKind, call: Call) -> dict[str
     return {"successful": successful, "errors": errors}
 
 
-def stop_job(job_id: str, kind: EventKind, reason: str, ports: Ports) -> None:
+def stop_job(key: JobKey, kind: EventKind, reason: str, ports: Ports) -> None:
     """Apply one stop; TooManyRequestsError when others kept changing the job through every try."""
     for _ in range(STOP_TRIES):
-        job = ports.jobs.find_jobs([job_id]).get(job_id)
+        job = ports.jobs.find_job(key)
         if job is None:
             return
         decision = decide(job, Event(kind=kind, at_ms=ports.now_ms(), reason=reason))

@@ -11,7 +11,7 @@ from chalicelib.api.call import Call
 from chalicelib.api.job_definitions import find_definition, name_of, revision_of
 from chalicelib.api.job_queues import find_queue
 from chalicelib.core.errors import ClientError, NotSupportedError
-from chalicelib.core.ids import derived_job_id
+from chalicelib.core.ids import JobKey, derived_job_id
 from chalicelib.core.job import Job
 from chalicelib.core.states import JobStatus
 from chalicelib.core.validation.submit import merge_submission, resource_needs, validate_share
@@ -25,7 +25,7 @@ def submit_job(request: dict[str, Any], call: Call) -> dict[str, Any]:
         name = _submit(request, job_id, call)
     except ClientError:
         # What was accepted stays accepted, whatever has become of its queue between two tries.
-        accepted = call.ports.jobs.find_jobs([job_id]).get(job_id) if call.invocation_id else None
+        accepted = call.ports.jobs.find_job(JobKey(job_id)) if call.invocation_id else None
         if accepted is None:
             raise
         name = accepted.name

@@ -7,7 +7,7 @@ behind it are the spec, written once and kept apart, so that a transition costs 
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from chalicelib.core.ids import JOB_PART, Fence
+from chalicelib.core.ids import JOB_PART, Fence, JobKey
 from chalicelib.core.states import PLACED, TERMINAL, JobStatus
 
 FIFO_SHARE = "-"
@@ -81,6 +81,10 @@ class Job:
     stop_reason: str | None = None
     history: tuple[Attempt, ...] = ()  # the finished attempts before the present one
     array: ArrayState | None = None
+
+    @property
+    def key(self) -> JobKey:
+        return JobKey(self.job_id, self.part)
 
     @property
     def is_terminal(self) -> bool:
@@ -159,9 +163,15 @@ class Ready:
     share: str
     rank: str
     job_id: str
+    part: str = JOB_PART
+    is_array: bool = False  # it stands for the children that are not dispatched yet
     cpu_units: int
     memory_mib: int
     created_at_ms: int
+
+    @property
+    def key(self) -> JobKey:
+        return JobKey(self.job_id, self.part)
 
 
 def rank_of(job: Job) -> str:
@@ -171,7 +181,7 @@ def rank_of(job: Job) -> str:
     in AWS Batch's user guide; it is 0 for every job of a FIFO queue.
     """
     front = "0" if job.is_retry else "1"
-    return f"{front}#{9999 - job.priority:04d}#{job.created_at_ms:013d}#{job.job_id}"
+    return f"{front}#{9999 - job.priority:04d}#{job.created_at_ms:013d}#{job.key.public_id}"
 
 
 def ready_of(job: Job) -> Ready | None:
@@ -183,6 +193,8 @@ def ready_of(job: Job) -> Ready | None:
         share=job.share,
         rank=rank_of(job),
         job_id=job.job_id,
+        part=job.part,
+        is_array=job.array is not None,
         cpu_units=job.cpu_units,
         memory_mib=job.memory_mib,
         created_at_ms=job.created_at_ms,

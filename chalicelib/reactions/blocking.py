@@ -18,7 +18,7 @@ LASTING = frozenset({Why.NO_USABLE_ENVIRONMENT, Why.JOB_RESOURCE_REQUIREMENT})
 
 def tell_why(blocked: Blocked, ports: Ports) -> None:
     """Put the reason into the head's row, unless it stands there already."""
-    job = ports.jobs.find_jobs([blocked.ready.job_id]).get(blocked.ready.job_id)
+    job = ports.jobs.find_job(blocked.ready.key)
     if job is not None:
         commit_decision(job, decide(job, block_event(blocked, ports.now_ms())), ports)
 

@@ -117,10 +117,10 @@ def environment_of_resource(resource: Resource) -> Environment:
 
 def _carry_out(plan: Plan, snapshot: Snapshot, ports: Ports) -> int:
     """Commit the placements that still hold; returns how many are written."""
-    jobs = ports.jobs.find_jobs(placement.ready.job_id for placement in plan.placements)
+    jobs = ports.jobs.find_jobs(placement.ready.key for placement in plan.placements)
     moves: list[Move] = []
     for placement in plan.placements:
-        job = jobs.get(placement.ready.job_id)
+        job = jobs.get(placement.ready.key)
         event = Event(
             kind=EventKind.DISPATCHED, at_ms=ports.now_ms(), environment=placement.environment
         )
@@ -166,7 +166,7 @@ def _still_orphan(ready: Ready, ports: Ports) -> bool:
     """
     if ready not in ports.lanes.heads(ready.queue, PLACEMENTS_LIMIT):
         return False
-    job = ports.jobs.find_jobs([ready.job_id]).get(ready.job_id)
+    job = ports.jobs.find_job(ready.key)
     return job is None or job.status != "RUNNABLE"
 
 

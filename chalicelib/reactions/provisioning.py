@@ -14,6 +14,7 @@ from typing import Any
 from chalicelib.api.compute_environments import HEALTHY
 from chalicelib.api.stops import stop_job
 from chalicelib.core.events import EventKind
+from chalicelib.core.ids import JobKey
 from chalicelib.core.states import TERMINAL, JobStatus
 from chalicelib.observe import logger
 from chalicelib.reactions.neighbours import all_queues, environments_of
@@ -153,7 +154,7 @@ def _drain(resource: Resource, request: Mapping[str, Any], ports: Ports) -> dict
             jobs = ports.jobs.list_oldest(resource.name, status, limit=DRAIN_PAGE)
             found |= {job.job_id for job in jobs}
     for job_id in sorted(found):
-        stop_job(job_id, EventKind.TERMINATE, QUEUE_DELETED_REASON, ports)
+        stop_job(JobKey(job_id), EventKind.TERMINATE, QUEUE_DELETED_REASON, ports)
     return {"remaining": len(found)}
 
 

@@ -158,7 +158,7 @@ def _lost(job: Job, now_ms: int, reason: str) -> Event:
 
 
 def _report(job: Job, event: Event, cluster: str | None) -> Report:
-    return Report(message_id=job.job_id, event=event, job_id=job.job_id, cluster=cluster)
+    return Report(message_id=job.key.public_id, event=event, key=job.key, cluster=cluster)
 
 
 def _explain_head(queue: str, ports: Ports) -> None:
@@ -178,7 +178,7 @@ def _explain_head(queue: str, ports: Ports) -> None:
 
 
 def _record_block(queue: str, blocked: Blocked, ports: Ports) -> None:
-    job = ports.jobs.find_jobs([blocked.ready.job_id]).get(blocked.ready.job_id)
+    job = ports.jobs.find_job(blocked.ready.key)
     if job is None:
         return
     now_ms = ports.now_ms()

@@ -14,6 +14,7 @@ from chalicelib.aws.ecs_events import cluster_of_message, event_of_message, wake
 from chalicelib.aws.messages import DELAY_LIMIT_SECONDS
 from chalicelib.core.decision import Label
 from chalicelib.core.events import Event, EventKind
+from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job
 from chalicelib.core.lifecycle import decide
 from chalicelib.core.retry import RetryStrategy
@@ -34,7 +35,7 @@ class Report:
 
     message_id: str
     event: Event
-    job_id: str
+    key: JobKey
     cluster: str | None
 
 
@@ -85,18 +86,18 @@ def _report_of(message: Mapping[str, Any], message_id: str, now_ms: int) -> Repo
     return Report(
         message_id=message_id,
         event=event,
-        job_id=event.fence.job_id,
+        key=event.fence.key,
         cluster=cluster_of_message(message),
     )
 
 
 def _apply_once(reports: Sequence[Report], ports: Ports) -> list[Report]:
     """One round of read, decide, write; returns the reports whose job changed under them."""
-    jobs = ports.jobs.find_jobs(report.job_id for report in reports)
+    jobs = ports.jobs.find_jobs(report.key for report in reports)
     strategies = _strategies(reports, jobs, ports)
     latest = dict(jobs)
     for report in reports:
-        job = latest.get(report.job_id)
+        job = latest.get(report.key)
         if job is None:
             continue  # expired, or never ours: nothing is left to tell it to
         decision = decide(job, report.event, strategies.get(job.job_id))
@@ -105,25 +106,25 @@ def _apply_once(reports: Sequence[Report], ports: Ports) -> list[Report]:
             _stop_stray(report, ports)
         if report.event.kind is EventKind.DEADLINE and decision.job is job:
             _come_back(job, report.event, ports)
-        latest[job.job_id] = decision.job
+        latest[report.key] = decision.job
     moves = [
         # However many reports of a job came together, they make one write of one version.
-        Move(old=job, new=latest[job_id].at_version(job.version + 1))
-        for job_id, job in jobs.items()
-        if latest[job_id] is not job
+        Move(old=job, new=latest[key].at_version(job.version + 1))
+        for key, job in jobs.items()
+        if latest[key] is not job
     ]
-    lost = {move.old.job_id for move in ports.jobs.commit(moves)}
-    return [report for report in reports if report.job_id in lost]
+    lost = {move.old.key for move in ports.jobs.commit(moves)}
+    return [report for report in reports if report.key in lost]
 
 
 def _strategies(
-    reports: Sequence[Report], jobs: Mapping[str, Job], ports: Ports
+    reports: Sequence[Report], jobs: Mapping[JobKey, Job], ports: Ports
 ) -> dict[str, RetryStrategy]:
     """The evaluateOnExit rules of jobs whose attempt failed and may be followed by another."""
     asked = [
         job.job_id
         for report in reports
-        if (job := jobs.get(report.job_id)) is not None
+        if (job := jobs.get(report.key)) is not None
         and _may_fail(report.event)
         and job.attempt < job.attempts_limit
     ]

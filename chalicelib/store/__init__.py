@@ -3,7 +3,7 @@
 
 | pattern | method | table or index, key | consistency | bound |
 |---|---|---|---|---|
-| a few jobs by id | JobStore.find_jobs | jobs (root, part), batch | strong | 100 keys a read |
+| a few jobs, children or nodes by id | JobStore.find_jobs, JobStore.find_job | jobs (root, part), batch | strong | 100 keys a read |
 | what they were asked to do | JobStore.find_specs | jobs (root, spec), batch | strong | 100 keys a read |
 | make a job | JobStore.submit | jobs, lanes: job, spec, ready row | transaction | 3 actions |
 | move jobs on | JobStore.commit | jobs, lanes | transaction, or one put | 100 actions |

@@ -15,7 +15,7 @@ from pynamodb.connection import Connection
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.core.consequences import CapacityChange, capacity_change_of
-from chalicelib.core.ids import JOB_PART
+from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job, Ready, ready_of
 from chalicelib.core.states import JobStatus
 from chalicelib.parallel import RunAll, in_order
@@ -68,11 +68,13 @@ class JobStore:
         self._retention_seconds = retention_seconds
         self._pause = pause
 
-    def find_jobs(self, job_ids: Iterable[str], part: str = JOB_PART) -> dict[str, Job]:
-        """The jobs that exist among `job_ids`, by id, strongly consistent."""
-        keys = [(job_id, part) for job_id in dict.fromkeys(job_ids)]
-        rows = JobRow.batch_get(keys, consistent_read=True)
-        return {row.root: job_of_row(row) for row in rows}
+    def find_jobs(self, keys: Iterable[JobKey]) -> dict[JobKey, Job]:
+        """The jobs, children and nodes that have a row among `keys`, strongly consistent."""
+        rows = JobRow.batch_get(list(dict.fromkeys(keys)), consistent_read=True)
+        return {JobKey(row.root, row.part): job_of_row(row) for row in rows}
+
+    def find_job(self, key: JobKey) -> Job | None:
+        return self.find_jobs([key]).get(key)
 
     def find_specs(self, job_ids: Iterable[str]) -> dict[str, Spec]:
         """The specs that exist among `job_ids`, by job id, strongly consistent."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import app as doors
-from chalicelib.core.ids import Fence
+from chalicelib.core.ids import Fence, JobKey
 from chalicelib.core.scheduling.snapshot import Capacity
 from tests.crash.world import API, DOORS, Death, MortalWorld, Visit
 from tests.support.crew import run_to_the_end
@@ -105,7 +105,7 @@ STORIES: tuple[tuple[Story, tuple[str, ...]], ...] = (
 def state_of(world: MortalWorld) -> dict[str, Any]:
     """All that must not depend on how often, and when, things were delivered."""
     ids = {str(entry["Detail"]["jobId"]) for entry in world.events.published}
-    jobs = world.ports.jobs.find_jobs(ids)
+    jobs = world.ports.jobs.find_jobs(map(JobKey, ids))
     kinds = ("compute-environment", "job-queue", "job-definition", "task-definition")
     return {
         "jobs": {

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from chalicelib.core.consequences import capacity_change_of
+from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job, Ready, ready_of
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.core.states import JobStatus
@@ -230,7 +231,8 @@ class Engine(RuleBasedStateMachine):
     # Safety
 
     def _jobs(self) -> dict[str, Job]:
-        return self.world.ports.jobs.find_jobs(self.job_ids)
+        found = self.world.ports.jobs.find_jobs(map(JobKey, self.job_ids))
+        return {key.job_id: job for key, job in found.items()}
 
     @invariant()
     def capacity_is_what_the_placed_jobs_hold(self) -> None:

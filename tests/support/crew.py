@@ -6,7 +6,7 @@ that attempt; time passes and the sweeper goes its rounds until every job has en
 
 from collections.abc import Callable, Mapping
 
-from chalicelib.core.ids import Fence
+from chalicelib.core.ids import Fence, JobKey
 from chalicelib.core.job import Job
 from tests.support.fake_ecs import Task
 from tests.support.world import World
@@ -41,7 +41,8 @@ def run_to_the_end(world: World, job_ids: list[str], script: Script) -> Mapping[
         world.advance(30)
         world.sweep()
         world.settle()
-        jobs = world.ports.jobs.find_jobs(job_ids)
+        found = world.ports.jobs.find_jobs(JobKey.parse(job_id) for job_id in job_ids)
+        jobs = {key.public_id: job for key, job in found.items()}
         if all(job.is_terminal for job in jobs.values()) and not world.ecs.live():
             # What is still held back (a message, a failed delivery) comes, and changes nothing.
             world.advance(3600)

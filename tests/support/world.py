@@ -22,7 +22,7 @@ from chalicelib.api.call import Call
 from chalicelib.api.contract import service_model
 from chalicelib.api.operations import answer, answer_tags
 from chalicelib.config import Settings
-from chalicelib.core.ids import JOB_PART
+from chalicelib.core.ids import JOB_PART, JobKey
 from chalicelib.core.job import Job
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.wiring import Ports
@@ -174,7 +174,9 @@ class World:
     # What is stored
 
     def job(self, job_id: str) -> Job:
-        return self.ports.jobs.find_jobs([job_id])[job_id]
+        found = self.ports.jobs.find_job(JobKey.parse(job_id))
+        assert found is not None, f"no job {job_id}"
+        return found
 
     def detail(self, job_id: str) -> Json:
         """The job as DescribeJobs tells it."""

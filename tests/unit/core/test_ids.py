@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from chalicelib.core.ids import Fence, Scope, derived_job_id
+from chalicelib.core.ids import Fence, JobKey, Scope, child_part, derived_job_id, node_part
 from tests.support.values import JOB_ID
 
 SCOPE = Scope(partition="aws", region="us-east-1", account="123456789012")
@@ -13,6 +13,8 @@ FENCES = [
     Fence(job_id=JOB_ID, part="job", attempt=1, placement=1),
     Fence(job_id=JOB_ID, part="job", attempt=10, placement=2),
     Fence(job_id=JOB_ID, part="job", attempt=999, placement=999_999),
+    Fence(job_id=JOB_ID, part=child_part(999_999), attempt=10, placement=999_999),
+    Fence(job_id=JOB_ID, part=node_part(0), attempt=1, placement=1),
 ]
 
 
@@ -45,6 +47,8 @@ def test_each_placement_has_a_name_of_its_own() -> None:
         f"{JOB_ID}/job/1000",
         f"{JOB_ID}/job/1/2",
         f"{JOB_ID}/JOB/1",
+        f"{JOB_ID}/x1/1",
+        f"{JOB_ID}/c/1",
         f"x{JOB_ID}/job/1",
         f"{JOB_ID}/job/1\n",
     ],
@@ -104,3 +108,28 @@ def test_no_reference_is_longer_than_a_key_of_dynamodb() -> None:
     arn = SCOPE.arn("job-queue", "\U0001f600" * 400)
     found = SCOPE.split(arn)
     assert found is None or len(found[1].encode()) <= 1024
+
+
+@pytest.mark.parametrize(
+    ("public_id", "key"),
+    [
+        (JOB_ID, JobKey(JOB_ID)),
+        (f"{JOB_ID}:0", JobKey(JOB_ID, "child#00000000")),
+        (f"{JOB_ID}:999999", JobKey(JOB_ID, "child#00999999")),
+        (f"{JOB_ID}#12", JobKey(JOB_ID, "node#0012")),
+    ],
+)
+def test_an_id_of_the_api_names_one_row_and_comes_back(public_id: str, key: JobKey) -> None:
+    assert JobKey.parse(public_id) == key
+    assert key.public_id == public_id
+
+
+@pytest.mark.parametrize("tail", [":", ":-1", ":01", ":x", ":²", ":123456789", "#", "#1:2", ": 1"])
+def test_an_id_with_a_number_that_is_none_is_the_key_of_no_row(tail: str) -> None:
+    assert JobKey.parse(JOB_ID + tail).part in {"job", "child#00000002"}
+    assert JobKey.parse(JOB_ID + tail).job_id != JOB_ID
+
+
+def test_children_sort_by_their_numbers() -> None:
+    parts = [child_part(index) for index in (0, 2, 10, 9999, 10_000, 1_000_000)]
+    assert parts == sorted(parts)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.core.ids import JobKey
 from chalicelib.store.transactions import ContentionError
 from tests.support.fake_sqs import Message
 from tests.support.scenes import finish, make_stage, running, submit, sweep
@@ -114,7 +115,7 @@ def test_a_task_of_a_job_that_is_not_there_is_nobodys(world: World) -> None:
     world.expire(job_id)
     world.ecs.finish(task)
     world.settle()
-    assert world.ports.jobs.find_jobs([job_id]) == {}
+    assert world.ports.jobs.find_job(JobKey(job_id)) is None
 
 
 def test_a_task_that_somebody_else_started_is_not_ours(world: World) -> None:

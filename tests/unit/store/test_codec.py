@@ -53,7 +53,7 @@ def test_a_job_comes_back_from_its_row_and_from_its_image(job: Job) -> None:
 
 def test_a_job_comes_back_from_dynamodb(ports: Ports) -> None:
     ports.jobs.submit(FULL, Spec(job_id=JOB_ID, document={}))
-    assert ports.jobs.find_jobs([JOB_ID]) == {JOB_ID: FULL}
+    assert ports.jobs.find_jobs([FULL.key]) == {FULL.key: FULL}
 
 
 def test_there_is_no_job_in_no_image() -> None:

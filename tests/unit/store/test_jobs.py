@@ -10,6 +10,7 @@ from unittest import mock
 import pytest
 
 from chalicelib.core.events import EventKind
+from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job, StopCause
 from chalicelib.core.lifecycle import decide
 from chalicelib.core.scheduling.snapshot import Capacity
@@ -31,7 +32,7 @@ def submitted(ports: Ports, job: Job) -> Job:
 
 
 def stored(ports: Ports, job_id: str = JOB_ID) -> Job:
-    return ports.jobs.find_jobs([job_id])[job_id]
+    return ports.jobs.find_jobs([JobKey(job_id)])[JobKey(job_id)]
 
 
 def move(job: Job, kind: EventKind, **members: Any) -> Move:
@@ -81,7 +82,7 @@ def test_a_submission_after_the_job_has_moved_on_brings_no_ready_row_back(ports:
 
 
 def test_what_is_not_there_is_not_found(ports: Ports) -> None:
-    assert ports.jobs.find_jobs(["nobody"]) == {}
+    assert ports.jobs.find_jobs([JobKey("nobody")]) == {}
     assert ports.jobs.find_specs([]) == {}
 
 
@@ -290,6 +291,6 @@ def test_find_jobs_takes_more_than_one_batch_of_ids(ports: Ports) -> None:
     for n in range(3):
         submitted(ports, a_job(job_id=f"job-{n}"))
     began = time.monotonic()
-    found = ports.jobs.find_jobs([f"job-{n}" for n in range(120)])
-    assert sorted(found) == ["job-0", "job-1", "job-2"]
+    found = ports.jobs.find_jobs([JobKey(f"job-{n}") for n in range(120)])
+    assert sorted(key.job_id for key in found) == ["job-0", "job-1", "job-2"]
     assert time.monotonic() - began < 30
