@@ -30,6 +30,7 @@ class Settings:
     execution_role_arn: str
     retention_seconds: int
     starting_window: int
+    array_size_limit: int
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -49,6 +50,7 @@ class Settings:
             execution_role_arn=environ[_PREFIX + "EXECUTION_ROLE_ARN"],
             retention_seconds=days * 24 * 3600,
             starting_window=int(environ.get(_PREFIX + "STARTING_WINDOW", "200")),
+            array_size_limit=int(environ.get(_PREFIX + "ARRAY_SIZE_LIMIT", "10000")),
         )
 
     @property

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from chalicelib.aws.task_definitions import log_stream_of
-from chalicelib.core.ids import Scope
+from chalicelib.core.arrays import summary_of
+from chalicelib.core.ids import JOB_PART, Scope
 from chalicelib.core.job import Attempt, Job, StopCause
 from chalicelib.core.states import JobStatus
 from chalicelib.store.catalog import JOB_DEFINITION, JOB_QUEUE
@@ -29,15 +30,18 @@ _LISTS = (
 )
 
 
-def job_detail(job: Job, spec: Spec, scope: Scope) -> dict[str, Any]:
-    """The JobDetail of a container job."""
+def job_detail(job: Job, spec: Spec, scope: Scope, *, at_ms: int) -> dict[str, Any]:
+    """The JobDetail of a job or child, as it is at `at_ms`."""
     document = spec.document
-    arn = scope.arn("job", job.job_id)
+    public_id = job.key.public_id
+    arn = scope.arn("job", public_id)
+    # AWS does not hand an array's tags on to its children (user guide, tagging).
+    tags = spec.tags if job.part == JOB_PART else {}
     return _without_none(
         {
             "jobArn": arn,
             "jobName": job.name,
-            "jobId": job.job_id,
+            "jobId": public_id,
             "jobQueue": scope.arn(JOB_QUEUE, job.queue),
             "status": str(job.status),
             "attempts": [_attempt_detail(attempt, job, document) for attempt in job.attempts],
@@ -51,7 +55,8 @@ def job_detail(job: Job, spec: Spec, scope: Scope) -> dict[str, Any]:
             "parameters": document.get("parameters", {}),
             "container": _container_detail(job, document),
             "timeout": document.get("timeout"),
-            "tags": {**spec.tags, "resourceArn": arn} if spec.tags else {"resourceArn": arn},
+            "arrayProperties": _array_detail(job, at_ms),
+            "tags": {**tags, "resourceArn": arn},
             "propagateTags": bool(document.get("propagateTags")),
             "platformCapabilities": document.get("platformCapabilities", []),
             "schedulingPriority": document.get("schedulingPriority"),
@@ -67,8 +72,8 @@ def job_summary(job: Job, scope: Scope) -> dict[str, Any]:
     container = {"exitCode": job.exit_code, "reason": job.container_reason} if ended else None
     return _without_none(
         {
-            "jobArn": scope.arn("job", job.job_id),
-            "jobId": job.job_id,
+            "jobArn": scope.arn("job", job.key.public_id),
+            "jobId": job.key.public_id,
             "jobName": job.name,
             "createdAt": job.created_at_ms,
             "status": str(job.status),
@@ -77,10 +82,29 @@ def job_summary(job: Job, scope: Scope) -> dict[str, Any]:
             "stoppedAt": job.stopped_at_ms if job.is_terminal else None,
             "container": _without_none(container) if container else None,
             "jobDefinition": scope.arn(JOB_DEFINITION, job.definition),
+            "arrayProperties": _array_summary(job),
             "isCancelled": True if job.stop_cause is StopCause.CANCEL else None,
             "isTerminated": True if job.stop_cause is StopCause.TERMINATE else None,
         }
     )
+
+
+def _array_detail(job: Job, at_ms: int) -> dict[str, Any] | None:
+    """Of a parent, size and summary; of a child, its index alone: `size` marks parents."""
+    if job.array is not None:
+        summary = {str(status): number for status, number in summary_of(job).items()}
+        return {
+            "size": job.array.size,
+            "statusSummary": summary,
+            "statusSummaryLastUpdatedAt": at_ms,
+        }
+    return _array_summary(job)
+
+
+def _array_summary(job: Job) -> dict[str, Any] | None:
+    if job.array is not None:
+        return {"size": job.array.size}
+    return {"index": job.key.number} if job.key.is_child else None
 
 
 def _status_reason(job: Job) -> str | None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from chalicelib.api.call import Call
+from chalicelib.api.children import list_children
 from chalicelib.api.job_detail import job_summary
 from chalicelib.api.job_queues import find_queue
 from chalicelib.api.paging import name_in, results_limit, token_of
@@ -28,8 +29,11 @@ Match = Callable[[Job], bool]
 
 
 def list_jobs(request: dict[str, Any], call: Call) -> dict[str, Any]:
-    queue = _queue_of(request, call)
     filters = request.get("filters") or []
+    if request.get("arrayJobId") and not (request.get("jobQueue") or request.get("multiNodeJobId")):
+        # A filter is for jobs of a queue; it passes over children (API reference, ListJobs).
+        return {"jobSummaryList": []} if filters else list_children(request, call)
+    queue = _queue_of(request, call)
     if not filters:
         return _by_status(queue, request, call)
     return _filtered(queue, filters, request, call)

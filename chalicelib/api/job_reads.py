@@ -15,12 +15,12 @@ def describe_jobs(request: dict[str, Any], call: Call) -> dict[str, Any]:
     if len(references) > DESCRIBE_LIMIT:
         raise ClientError(f"Maximum number of jobs supported is {DESCRIBE_LIMIT}")
     keys = [key for ref in references if (key := job_key_in(ref, call)) is not None]
-    jobs = call.ports.jobs.find_jobs(keys)
+    jobs = call.ports.jobs.find_all(keys)
     specs = call.ports.jobs.find_specs(job.job_id for job in jobs.values())
     scope = call.ports.settings.scope
     return {
         "jobs": [
-            job_detail(jobs[key], specs[key.job_id], scope)
+            job_detail(jobs[key], specs[key.job_id], scope, at_ms=call.ports.now_ms())
             for key in dict.fromkeys(keys)
             if key in jobs and key.job_id in specs
         ]

@@ -13,7 +13,7 @@ from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import JobKey
 from chalicelib.core.lifecycle import decide
 from chalicelib.observe import log_decision
-from chalicelib.store.jobs import Move
+from chalicelib.store.commits import Move
 from chalicelib.store.transactions import ContentionError
 from chalicelib.wiring import Ports
 
@@ -71,7 +71,8 @@ def _stop_many(request: dict[str, Any], kind: EventKind, call: Call) -> dict[str
 def stop_job(key: JobKey, kind: EventKind, reason: str, ports: Ports) -> None:
     """Apply one stop; TooManyRequestsError when others kept changing the job through every try."""
     for _ in range(STOP_TRIES):
-        job = ports.jobs.find_job(key)
+        found = ports.jobs.find_all([key])
+        job = found.get(key)
         if job is None:
             return
         decision = decide(job, Event(kind=kind, at_ms=ports.now_ms(), reason=reason))
@@ -79,7 +80,7 @@ def stop_job(key: JobKey, kind: EventKind, reason: str, ports: Ports) -> None:
         if decision.job is job:
             return
         try:
-            if not ports.jobs.commit([Move(old=job, new=decision.job)]):
+            if not ports.jobs.commit([Move.of(job, decision.job, found.get(key.root))]):
                 return
         except ContentionError:
             continue

@@ -5,16 +5,30 @@ job goes its way whatever becomes of its definition. A try that repeats an accep
 the first one's answer: its job id is derived from the call (`core/ids.derived_job_id`).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from chalicelib.api.call import Call
+from chalicelib.api.depending import (
+    dependencies_in,
+    described,
+    edges_of,
+    find_upstreams,
+    with_dependencies,
+)
 from chalicelib.api.job_definitions import find_definition, name_of, revision_of
 from chalicelib.api.job_queues import find_queue
+from chalicelib.core.dependencies import Dependency
 from chalicelib.core.errors import ClientError, NotSupportedError
 from chalicelib.core.ids import JobKey, derived_job_id
 from chalicelib.core.job import Job
 from chalicelib.core.states import JobStatus
-from chalicelib.core.validation.submit import merge_submission, resource_needs, validate_share
+from chalicelib.core.validation.submit import (
+    merge_submission,
+    resource_needs,
+    validate_array_size,
+    validate_share,
+)
 from chalicelib.store.catalog import Resource
 from chalicelib.store.jobs import Spec
 
@@ -39,12 +53,24 @@ def _submit(request: dict[str, Any], job_id: str, call: Call) -> str:
     definition = find_definition(request["jobDefinition"], call)
     merged = merge_submission(_with_tags(definition), request)
     validate_share(request, fair_share=False)
-    _refuse_unsupported(merged, request)
+    _refuse_unsupported(merged)
     _refuse_queue(queue, merged)
-    job = _job(job_id, request, merged, queue, definition, call.ports.now_ms())
-    spec = Spec(job_id=job.job_id, document=_document(merged), tags=merged["tags"])
+    size = validate_array_size(request, call.ports.settings.array_size_limit)
+    dependencies = dependencies_in(request, job_id, call)
+    upstreams = find_upstreams(dependencies, size, call)
+    job = with_dependencies(
+        _job(job_id, request, merged, queue, definition, call.ports.now_ms()),
+        size,
+        dependencies,
+        upstreams,
+    )
+    spec = Spec(
+        job_id=job.job_id,
+        document=_document(merged, size, dependencies),
+        tags=merged["tags"],
+    )
     # A submission that was accepted before is answered like the first time.
-    call.ports.jobs.submit(job, spec)
+    call.ports.jobs.submit(job, spec, edges_of(job, dependencies))
     return job.name
 
 
@@ -52,11 +78,7 @@ def _with_tags(definition: Resource) -> dict[str, Any]:
     return {**definition.document, "tags": dict(definition.tags)}
 
 
-def _refuse_unsupported(merged: dict[str, Any], request: dict[str, Any]) -> None:
-    if request.get("arrayProperties", {}).get("size") is not None:
-        raise NotSupportedError("An array job")
-    if request.get("dependsOn"):
-        raise NotSupportedError("A job with dependencies")
+def _refuse_unsupported(merged: dict[str, Any]) -> None:
     if "ecsProperties" in merged:
         raise NotSupportedError("Submitting a job with ecsProperties")
 
@@ -103,8 +125,14 @@ def _job_id(call: Call) -> str:
     return derived_job_id(call.caller, call.invocation_id, call.body)
 
 
-def _document(merged: dict[str, Any]) -> dict[str, Any]:
+def _document(
+    merged: dict[str, Any], size: int | None, dependencies: Sequence[Dependency]
+) -> dict[str, Any]:
     """What the job keeps of its merged request, empty members left out: each byte is stored."""
     kept = {name: value for name, value in merged.items() if value and name != "tags"}
     kept["container"] = {name: value for name, value in merged["container"].items() if value}
+    if size is not None:
+        kept["arraySize"] = size
+    if dependencies:
+        kept["dependsOn"] = [described(one) for one in dependencies]
     return kept

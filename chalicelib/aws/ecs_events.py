@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from chalicelib.aws.messages import DEADLINE, LAUNCH_FAILED, WAKE
+from chalicelib.aws.messages import DEADLINE, LAUNCH_FAILED, WAKE, WALK
 from chalicelib.aws.task_definitions import CONTAINER_NAME
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import Fence
@@ -64,6 +64,14 @@ def wake_of_message(message: Mapping[str, Any]) -> str | None:
     if message.get("detail-type") != WAKE or not isinstance(detail, Mapping):
         return None
     return str(detail["queue"])
+
+
+def walk_of_message(message: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What `Messages.send_walk` was given, or None when the message is no walk."""
+    detail = message.get("detail")
+    if message.get("detail-type") != WALK or not isinstance(detail, Mapping):
+        return None
+    return detail
 
 
 def cluster_of_message(message: Mapping[str, Any]) -> str | None:

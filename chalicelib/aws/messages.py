@@ -1,7 +1,7 @@
 """Verbs on SQS: waking the dispatcher, and messages to ourselves on the task-events queue."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from chalicelib.core.ids import Fence
@@ -10,6 +10,7 @@ SOURCE = "batchyard"
 DEADLINE = "Deadline"
 LAUNCH_FAILED = "Launch Failed"
 WAKE = "Wake"
+WALK = "Walk"
 DELAY_LIMIT_SECONDS = 900  # the longest that SQS holds a message back
 
 
@@ -74,6 +75,11 @@ class Messages:
             for number, queue in enumerate(sorted(set(queues)))
         ]
         self._send(self._task_events_queue_url, entries)
+
+    def send_walk(self, detail: Mapping[str, Any]) -> None:
+        """Have a walk gone on with; `detail` comes back as it is."""
+        body = {"source": SOURCE, "detail-type": WALK, "detail": detail}
+        self._send(self._task_events_queue_url, [{"Id": "0", "MessageBody": json.dumps(body)}])
 
     def send_launch_failure(self, fence: Fence, error: str, reason: str) -> None:
         """Report that no task can be made for this placement, as the launch machine would."""

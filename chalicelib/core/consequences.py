@@ -7,8 +7,9 @@ Which ready row and how much capacity belong to a job is derived here too, for t
 
 from dataclasses import dataclass
 
+from chalicelib.core.arrays import array_of, children_ended
 from chalicelib.core.ids import JOB_PART
-from chalicelib.core.job import Job
+from chalicelib.core.job import Job, ready_of
 from chalicelib.core.states import JobStatus
 
 
@@ -64,7 +65,48 @@ class Forget:
     job_id: str
 
 
-Effect = Publish | Wake | WakeLater | CapacityFreed | Launch | StopTask | WatchDeadline | Forget
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckDependencies:
+    """Look at what the job waits for: some of it may have ended before the job was written."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TellDependents:
+    """The job or child has ended: whoever waits for it goes on, or fails."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleChildren:
+    """The array's state has changed what its children with a row must do."""
+
+    parent: Job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndArray:
+    """All children have ended, and so has the array."""
+
+    parent: Job
+
+
+Effect = (
+    Publish
+    | Wake
+    | WakeLater
+    | CapacityFreed
+    | Launch
+    | StopTask
+    | WatchDeadline
+    | Forget
+    | CheckDependencies
+    | TellDependents
+    | SettleChildren
+    | EndArray
+)
 
 
 def effects_of(old: Job | None, new: Job | None) -> tuple[Effect, ...]:
@@ -74,11 +116,16 @@ def effects_of(old: Job | None, new: Job | None) -> tuple[Effect, ...]:
         if old is None or old.part != JOB_PART:
             return ()
         return (Forget(job_id=old.job_id),)
+    if new.array is not None and not new.is_terminal and children_ended(new):
+        # On every such record: counts change without a decision, so there is no version to go by.
+        return (*_publications(old, new), EndArray(parent=new))
     if old is not None and new.version <= old.version:
         return ()
+    by_kind = _of_array(old, new) if new.array is not None else _dispatching(old, new)
     return (
         *_publications(old, new),
-        *_dispatching(old, new),
+        *_dependencies(old, new),
+        *by_kind,
         *_steering(old, new),
     )
 
@@ -99,6 +146,40 @@ def _passed_running(old: Job | None, new: Job) -> Job | None:
     if not ended or attempt.started_at_ms is None:
         return None
     return old.running_image(attempt)
+
+
+def _dependencies(old: Job | None, new: Job) -> tuple[Effect, ...]:
+    if new.is_terminal:
+        told = old is not None and old.is_terminal
+        return () if told or new.key.is_node else (TellDependents(job=new),)
+    if new.part != JOB_PART or new.status is not JobStatus.PENDING:
+        return ()
+    waits = new.waiting_on or (new.array is not None and new.array.waits_by_child)
+    # Children begin to wait for children when nothing holds back all of them any more.
+    began = old is None or (bool(old.waiting_on) and not new.waiting_on)
+    return (CheckDependencies(job=new),) if waits and began else ()
+
+
+def _of_array(old: Job | None, new: Job) -> tuple[Effect, ...]:
+    before, after = ready_of(old) if old else None, ready_of(new)
+    effects: list[Effect] = []
+    if (before is None) != (after is None):
+        # Its children may run now; or it was the head that kept the others waiting.
+        effects.append(Wake(queue=new.queue))
+    if old is not None and array_of(new).rows and _settles(old, new):
+        effects.append(SettleChildren(parent=new))
+    return tuple(effects)
+
+
+def _settles(old: Job, new: Job) -> bool:
+    """Whether something changed that children with a row must be told of."""
+    was, now = array_of(old), array_of(new)
+    return (was.closed_at_ms, old.stop_cause, was.each_waits, bool(old.waiting_on)) != (
+        now.closed_at_ms,
+        new.stop_cause,
+        now.each_waits,
+        bool(new.waiting_on),
+    )
 
 
 def _dispatching(old: Job | None, new: Job) -> tuple[Effect, ...]:

@@ -10,6 +10,8 @@ class Label(StrEnum):
     """What was decided: a closed set, for metrics and tests."""
 
     RELEASED = "RELEASED"
+    WAITING = "WAITING"  # one dependency is met, others are not
+    CLOSED = "CLOSED"  # an array makes no more children
     DISPATCHED = "DISPATCHED"
     GIVEN_BACK = "GIVEN_BACK"
     STARTED = "STARTED"

@@ -9,8 +9,10 @@ from chalicelib.core.ids import Fence
 class EventKind(StrEnum):
     """Everything that can happen to a job."""
 
-    DEPENDENCIES_MET = "DEPENDENCIES_MET"
+    DEPENDENCY_MET = "DEPENDENCY_MET"
     DEPENDENCY_FAILED = "DEPENDENCY_FAILED"
+    DEPENDENCY_UNNEEDED = "DEPENDENCY_UNNEEDED"  # it was to run after a failure, and there is none
+    CHILDREN_ENDED = "CHILDREN_ENDED"  # of an array
     BLOCKED = "BLOCKED"  # it is the head of its queue and cannot be placed
     DISPATCHED = "DISPATCHED"
     LAUNCH_REFUSED = "LAUNCH_REFUSED"  # no task was made, for a reason that may pass
@@ -21,6 +23,7 @@ class EventKind(StrEnum):
     DEADLINE = "DEADLINE"
     CANCEL = "CANCEL"
     TERMINATE = "TERMINATE"
+    DISCARD = "DISCARD"  # its queue is deleted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,3 +41,4 @@ class Event:
     stopped_at_ms: int | None = None
     exit_code: int | None = None
     container_reason: str | None = None
+    dependencies: frozenset[int] | None = None  # the numbers of those met; None is all

@@ -35,16 +35,37 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArrayState:
-    """What an array's parent row adds: its children are computed from it until they run.
+    """What an array's parent row adds: a child without a row is computed from it (`arrays.py`).
 
-    Children below `released` may run; those below `cursor` have been dispatched. `counters` holds
-    how many children that have a row are in each status; the others are counted from the rest.
+    Children get their rows in the order of their numbers as they are dispatched: those below
+    `cursor` have one. One that is singled out before (it is cancelled alone, or released by its
+    own dependency) has a row at or above the cursor; `singled` tells how many do. `counts` tells
+    how many children with a row are in each status. `closed_at_ms` is set when no child shall get
+    a row any more: from then on those without one are FAILED.
     """
 
     size: int
     cursor: int = 0
-    released: int = 0
-    counters: tuple[tuple[JobStatus, int], ...] = ()
+    singled: int = 0
+    each_waits: tuple[int, ...] = ()  # N_TO_N: the numbers of the dependencies of each child
+    sequential: int | None = None  # the number of the dependency of each child on the one before
+    closed_at_ms: int | None = None
+    closed_reason: str | None = None
+    counts: tuple[tuple[JobStatus, int], ...] = ()
+
+    def count(self, status: JobStatus) -> int:
+        """How many children with a row are in this status."""
+        return dict(self.counts).get(status, 0)
+
+    @property
+    def rows(self) -> int:
+        """How many children have, or had, a row."""
+        return sum(number for _, number in self.counts)
+
+    @property
+    def waits_by_child(self) -> bool:
+        """Whether a child may wait where another runs, so that each is released alone."""
+        return bool(self.each_waits) or self.sequential is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +74,8 @@ class Job:
 
     job_id: str
     part: str = JOB_PART
-    version: int = 1  # grows by one with every write; a decision holds only for the version it saw
+    # Grows by one with every decision, which holds only for the version it saw; 0 without a row.
+    version: int = 1
     name: str
     queue: str
     definition: str  # <name>:<revision>
@@ -80,6 +102,7 @@ class Job:
     stop_cause: StopCause | None = None
     stop_reason: str | None = None
     history: tuple[Attempt, ...] = ()  # the finished attempts before the present one
+    waiting_on: tuple[int, ...] = ()  # the numbers of the dependencies that are not met yet
     array: ArrayState | None = None
 
     @property
@@ -185,8 +208,12 @@ def rank_of(job: Job) -> str:
 
 
 def ready_of(job: Job) -> Ready | None:
-    """The ready row that must exist beside this job: one if it is RUNNABLE, else none."""
-    if job.status is not JobStatus.RUNNABLE:
+    """The ready row that must exist beside this job, or None.
+
+    There is one beside a RUNNABLE job, and one beside an array whose next children may be
+    dispatched, for all of them together.
+    """
+    if job.status is not JobStatus.RUNNABLE and not _has_runnable_children(job):
         return None
     return Ready(
         queue=job.queue,
@@ -198,4 +225,16 @@ def ready_of(job: Job) -> Ready | None:
         cpu_units=job.cpu_units,
         memory_mib=job.memory_mib,
         created_at_ms=job.created_at_ms,
+    )
+
+
+def _has_runnable_children(job: Job) -> bool:
+    array = job.array
+    return (
+        array is not None
+        and job.status is JobStatus.PENDING
+        and not job.waiting_on
+        and not array.waits_by_child
+        and array.closed_at_ms is None
+        and array.cursor < array.size
     )

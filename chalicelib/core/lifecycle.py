@@ -1,25 +1,29 @@
 """The lifecycle of a job: what each event does to a job in each status.
 
-Only this module may move a job from one status to another. `TRANSITIONS` has every pair of status
-and event; a rule takes the job and the event (`events.py`) and returns a complete decision
-(`decision.py`). Nothing is performed here: what must follow in the world is derived from the
+Only a rule in this table moves a job from one status to another. `TRANSITIONS` has every pair of
+status and event; a rule takes the job and the event (`events.py`) and returns a complete decision
+(`decision.py`). Rules of waiting are in `waiting.py`, those of an array's parent, which never runs
+itself, in `arrays.py`. Nothing is performed here: what must follow in the world is derived from the
 written row by `consequences.py`. To change a rule, change its function and the table.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
-
+from chalicelib.core.arrays import decide_array
 from chalicelib.core.decision import Decision, Label
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Job, StopCause
 from chalicelib.core.retry import RetryAction, RetryStrategy, decide_retry
+from chalicelib.core.rules import Rule, fail, ignore, move, same_version, unchanged
 from chalicelib.core.states import JobStatus
+from chalicelib.core.waiting import (
+    drop_unneeded,
+    fail_dependency,
+    meet_dependency,
+    stop_at_once,
+    store_stop,
+)
 
 TIMEOUT_REASON = "Job attempt duration exceeded timeout"
-DEPENDENCY_REASON = "Dependent Job failed"
 START_FAILURE_REASON = "Task failed to start"
-
-Rule = Callable[[Job, Event, RetryStrategy], Decision]
 
 
 def decide(job: Job, event: Event, strategy: RetryStrategy | None = None) -> Decision:
@@ -30,19 +34,10 @@ def decide(job: Job, event: Event, strategy: RetryStrategy | None = None) -> Dec
     """
     if event.fence is not None and event.fence != job.fence:
         return _stale(job, event)
-    rule = TRANSITIONS[job.status, event.kind]
-    return rule(job, event, strategy or RetryStrategy(attempts=job.attempts_limit))
-
-
-def _unchanged(job: Job, label: Label, sentence: str) -> Decision:
-    return Decision(job=job, label=label, sentence=sentence)
-
-
-def _ignore(sentence: str) -> Rule:
-    def rule(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
-        return _unchanged(job, Label.IGNORED, sentence)
-
-    return rule
+    known = strategy or RetryStrategy(attempts=job.attempts_limit)
+    if job.array is not None:
+        return decide_array(job, event, known)
+    return TRANSITIONS[job.status, event.kind](job, event, known)
 
 
 def _stale(job: Job, event: Event) -> Decision:
@@ -53,40 +48,12 @@ def _stale(job: Job, event: Event) -> Decision:
     """
     known = {job.task_arn, *(attempt.task_arn for attempt in job.history)}
     if event.kind is EventKind.TASK_RUNNING and event.task_arn not in known:
-        return _unchanged(job, Label.STRAY_TASK, "the task's placement has been given up")
-    return _unchanged(job, Label.STALE, f"the report is of {event.fence}, the job at {job.fence}")
-
-
-def _move(job: Job, event: Event, status: JobStatus, **changes: object) -> Job:
-    return job.next_version(status=status, changed_at_ms=event.at_ms, **changes)
-
-
-def _fail(job: Job, event: Event, reason: str, **changes: object) -> Decision:
-    stopped_at_ms = event.stopped_at_ms or event.at_ms
-    failed = _move(
-        job,
-        event,
-        JobStatus.FAILED,
-        status_reason=reason,
-        **{"stopped_at_ms": stopped_at_ms, **changes},
-    )
-    return Decision(job=failed, label=Label.FAILED, sentence=reason)
-
-
-def _release(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
-    if job.stop_cause is not None:
-        # A cancel of a PENDING job is applied once its dependencies are done (API: CancelJob).
-        return _fail(job, event, job.stop_reason or "")
-    released = _move(job, event, JobStatus.RUNNABLE)
-    return Decision(job=released, label=Label.RELEASED, sentence="all dependencies are met")
-
-
-def _fail_dependency(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
-    return _fail(job, event, job.stop_reason or DEPENDENCY_REASON)
+        return unchanged(job, Label.STRAY_TASK, "the task's placement has been given up")
+    return unchanged(job, Label.STALE, f"the report is of {event.fence}, the job at {job.fence}")
 
 
 def _dispatch(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
-    placed = _move(
+    placed = move(
         job,
         event,
         JobStatus.STARTING,
@@ -102,7 +69,7 @@ def _dispatch(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
 def _block(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
     """Tell the user why the job waits; the time it has waited for one cause goes on counting."""
     if (job.blocked_why, job.status_reason) == (event.label, event.reason):
-        return _unchanged(job, Label.IGNORED, "the reason is known")
+        return unchanged(job, Label.IGNORED, "the reason is known")
     since_ms = job.blocked_since_ms if job.blocked_why == event.label else event.at_ms
     blocked = job.next_version(
         status_reason=event.reason, blocked_why=event.label, blocked_since_ms=since_ms
@@ -113,15 +80,15 @@ def _block(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
 def _give_back(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
     """The launch came to nothing: back to the front of the lane, in the same attempt."""
     if job.stop_cause is not None:
-        return _fail(job, event, job.stop_reason or "")
-    back = _move(
+        return fail(job, event, job.stop_reason or "")
+    back = move(
         job, event, JobStatus.RUNNABLE, environment=None, status_reason=event.reason or None
     )
     return Decision(job=back, label=Label.GIVEN_BACK, sentence=event.reason)
 
 
 def _start(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
-    started = _move(
+    started = move(
         job,
         event,
         JobStatus.RUNNING,
@@ -131,33 +98,18 @@ def _start(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
     return Decision(job=started, label=Label.STARTED, sentence="its task is running")
 
 
-def _stop_before_placement(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
-    cause = StopCause.CANCEL if event.kind is EventKind.CANCEL else StopCause.TERMINATE
-    return _fail(job, event, event.reason, stop_cause=cause, stop_reason=event.reason)
-
-
-def _store_stop(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
-    """A stop of a PENDING job waits for its dependencies; the first caller's reason is kept."""
-    if job.stop_cause is not None:
-        return _unchanged(job, Label.IGNORED, "a stop has been requested before")
-    # TerminateJob of a PENDING job is treated as a cancel (API reference), its flag is its own.
-    cause = StopCause.CANCEL if event.kind is EventKind.CANCEL else StopCause.TERMINATE
-    stored = job.next_version(stop_cause=cause, stop_reason=event.reason)
-    return Decision(job=stored, label=Label.STOP_STORED, sentence="applied after dependencies")
-
-
 def _terminate(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
     if job.stop_cause is not None:
-        return _unchanged(job, Label.IGNORED, f"it is stopping already: {job.stop_reason}")
+        return unchanged(job, Label.IGNORED, f"it is stopping already: {job.stop_reason}")
     stopping = job.next_version(stop_cause=StopCause.TERMINATE, stop_reason=event.reason)
     return Decision(job=stopping, label=Label.STOPPING, sentence=event.reason)
 
 
 def _time_out(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
     if job.stop_cause is not None:
-        return _unchanged(job, Label.IGNORED, f"it is stopping already: {job.stop_reason}")
+        return unchanged(job, Label.IGNORED, f"it is stopping already: {job.stop_reason}")
     if job.deadline_ms is None or event.at_ms < job.deadline_ms:
-        return _unchanged(job, Label.IGNORED, "its deadline has not passed")
+        return unchanged(job, Label.IGNORED, "its deadline has not passed")
     stopping = job.next_version(stop_cause=StopCause.TIMEOUT, stop_reason=TIMEOUT_REASON)
     return Decision(job=stopping, label=Label.STOPPING, sentence=TIMEOUT_REASON)
 
@@ -165,7 +117,7 @@ def _time_out(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
 def _end_attempt(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
     """The attempt is over: the task stopped, could not start, or is gone."""
     stopped_at_ms = event.stopped_at_ms or event.at_ms
-    ended = _move(
+    ended = move(
         job,
         event,
         job.status,
@@ -177,10 +129,10 @@ def _end_attempt(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
         container_reason=event.container_reason,
     )
     if event.exit_code == 0 and not _stopped_by_request(job, stopped_at_ms):
-        done = _same_version(ended, status=JobStatus.SUCCEEDED, stop_cause=None, stop_reason=None)
+        done = same_version(ended, status=JobStatus.SUCCEEDED, stop_cause=None, stop_reason=None)
         return Decision(job=done, label=Label.SUCCEEDED, sentence=event.reason)
     if job.stop_cause is not None:
-        failed = _same_version(ended, status=JobStatus.FAILED, status_reason=job.stop_reason)
+        failed = same_version(ended, status=JobStatus.FAILED, status_reason=job.stop_reason)
         return Decision(job=failed, label=Label.FAILED, sentence=job.stop_reason or "")
     return _fail_or_retry(ended, event, strategy)
 
@@ -201,9 +153,9 @@ def _fail_or_retry(ended: Job, event: Event, strategy: RetryStrategy) -> Decisio
         exit_code=event.exit_code,
     )
     if verdict.action is RetryAction.EXIT:
-        failed = _same_version(ended, status=JobStatus.FAILED)
+        failed = same_version(ended, status=JobStatus.FAILED)
         return Decision(job=failed, label=Label.FAILED, sentence=verdict.sentence)
-    again = _same_version(
+    again = same_version(
         ended,
         status=JobStatus.RUNNABLE,
         history=(*ended.history, ended.last_attempt()),
@@ -219,30 +171,28 @@ def _fail_or_retry(ended: Job, event: Event, strategy: RetryStrategy) -> Decisio
     return Decision(job=again, label=Label.RETRIED, sentence=verdict.sentence)
 
 
-def _same_version(job: Job, **changes: object) -> Job:
-    """A further step inside one decision: one write, so one version."""
-    return replace(job, **changes)  # type: ignore[arg-type]
-
-
 def _late_report(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
     """A task reported RUNNING for a job that is not waiting for it."""
     if event.task_arn != job.task_arn:
-        return _unchanged(job, Label.STRAY_TASK, "the task's placement has been given up")
-    return _unchanged(job, Label.IGNORED, "the task's end is already recorded")
+        return unchanged(job, Label.STRAY_TASK, "the task's placement has been given up")
+    return unchanged(job, Label.IGNORED, "the task's end is already recorded")
 
 
-_ENDED = _ignore("the job has ended")
-_UNPLACED = _ignore("the job is not placed")
-_PLACED = _ignore("the job is placed already")
-_NO_TIMEOUT = _ignore("the attempt is not running, so no timeout counts")
-_NO_CANCEL = _ignore("CancelJob leaves a job that is STARTING or RUNNING as it is")
+_ENDED = ignore("the job has ended")
+_UNPLACED = ignore("the job is not placed")
+_PLACED = ignore("the job is placed already")
+_NO_TIMEOUT = ignore("the attempt is not running, so no timeout counts")
+_NO_CANCEL = ignore("CancelJob leaves a job that is STARTING or RUNNING as it is")
+
+_NO_ARRAY = ignore("the job has no children")
 
 _S, _E = JobStatus, EventKind
+_DEPENDENCIES = (_E.DEPENDENCY_MET, _E.DEPENDENCY_FAILED, _E.DEPENDENCY_UNNEEDED)
 
 _UNPLACED_ROW: dict[EventKind, Rule] = {
-    _E.DEPENDENCIES_MET: _ignore("the job waits for no dependency"),
-    _E.DEPENDENCY_FAILED: _ignore("the job waits for no dependency"),
-    _E.BLOCKED: _ignore("the job is not the head of a queue"),
+    **dict.fromkeys(_DEPENDENCIES, ignore("the job waits for no dependency")),
+    _E.CHILDREN_ENDED: _NO_ARRAY,
+    _E.BLOCKED: ignore("the job is not the head of a queue"),
     _E.DISPATCHED: _UNPLACED,
     _E.LAUNCH_REFUSED: _UNPLACED,
     _E.LAUNCH_FAILED: _UNPLACED,
@@ -250,17 +200,19 @@ _UNPLACED_ROW: dict[EventKind, Rule] = {
     _E.TASK_STOPPED: _UNPLACED,
     _E.TASK_LOST: _UNPLACED,
     _E.DEADLINE: _NO_TIMEOUT,
-    _E.CANCEL: _stop_before_placement,
-    _E.TERMINATE: _stop_before_placement,
+    _E.CANCEL: stop_at_once,
+    _E.TERMINATE: stop_at_once,
+    _E.DISCARD: stop_at_once,
 }
 _PLACED_ROW: dict[EventKind, Rule] = {
-    _E.DEPENDENCIES_MET: _PLACED,
-    _E.DEPENDENCY_FAILED: _PLACED,
+    **dict.fromkeys(_DEPENDENCIES, _PLACED),
+    _E.CHILDREN_ENDED: _NO_ARRAY,
     _E.BLOCKED: _PLACED,
     _E.DISPATCHED: _PLACED,
     _E.TASK_STOPPED: _end_attempt,
     _E.CANCEL: _NO_CANCEL,
     _E.TERMINATE: _terminate,
+    _E.DISCARD: _terminate,
 }
 _ENDED_ROW: dict[EventKind, Rule] = {**dict.fromkeys(_E, _ENDED), _E.TASK_RUNNING: _late_report}
 
@@ -268,10 +220,11 @@ _ROWS: dict[JobStatus, dict[EventKind, Rule]] = {
     _S.SUBMITTED: _UNPLACED_ROW,
     _S.PENDING: {
         **_UNPLACED_ROW,
-        _E.DEPENDENCIES_MET: _release,
-        _E.DEPENDENCY_FAILED: _fail_dependency,
-        _E.CANCEL: _store_stop,
-        _E.TERMINATE: _store_stop,
+        _E.DEPENDENCY_MET: meet_dependency,
+        _E.DEPENDENCY_FAILED: fail_dependency,
+        _E.DEPENDENCY_UNNEEDED: drop_unneeded,
+        _E.CANCEL: store_stop,
+        _E.TERMINATE: store_stop,
     },
     _S.RUNNABLE: {**_UNPLACED_ROW, _E.BLOCKED: _block, _E.DISPATCHED: _dispatch},
     _S.STARTING: {
@@ -286,7 +239,7 @@ _ROWS: dict[JobStatus, dict[EventKind, Rule]] = {
         **_PLACED_ROW,
         _E.LAUNCH_REFUSED: _PLACED,
         _E.LAUNCH_FAILED: _PLACED,
-        _E.TASK_RUNNING: _ignore("the task is known to run"),
+        _E.TASK_RUNNING: ignore("the task is known to run"),
         _E.TASK_LOST: _end_attempt,
         _E.DEADLINE: _time_out,
     },

@@ -10,7 +10,7 @@ from chalicelib.core.job import Job
 from chalicelib.core.lifecycle import decide
 from chalicelib.core.scheduling.plan import Blocked, Why
 from chalicelib.observe import log_decision
-from chalicelib.store.jobs import Move
+from chalicelib.store.commits import Move
 from chalicelib.wiring import Ports
 
 LASTING = frozenset({Why.NO_USABLE_ENVIRONMENT, Why.JOB_RESOURCE_REQUIREMENT})

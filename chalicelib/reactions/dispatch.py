@@ -10,23 +10,19 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from chalicelib.core.events import Event, EventKind
-from chalicelib.core.job import Ready
-from chalicelib.core.lifecycle import decide
-from chalicelib.core.scheduling.plan import Placement, Plan, Why, make_plan
+from chalicelib.core.arrays import children_to_dispatch
+from chalicelib.core.scheduling.plan import Plan, Why, make_plan
 from chalicelib.core.scheduling.snapshot import ComputeType, Environment, Snapshot
-from chalicelib.observe import log_decision, logger
+from chalicelib.observe import logger
 from chalicelib.reactions.blocking import LASTING, tell_why
 from chalicelib.reactions.neighbours import all_queues, neighbourhood
+from chalicelib.reactions.placing import carry_out
 from chalicelib.store.catalog import COMPUTE_ENVIRONMENT, Resource
-from chalicelib.store.jobs import Move, Room
-from chalicelib.store.transactions import ContentionError
 from chalicelib.wiring import Ports
 
-PLACEMENTS_LIMIT = 45  # two actions each, and the environments' figures, fit one transaction
+PLACEMENTS_LIMIT = 90  # so many children of an array fit one transaction, with all that is theirs
 WINDOW_DELAY_SECONDS = 1
-ROUNDS_LIMIT = 40  # 1800 placements a wake; what is left then is woken for again
-
+ROUNDS_LIMIT = 20  # 1800 placements a wake; what is left then is woken for again
 
 ROUND_RESERVE_MS = 4_000  # no round begins with less time than the slowest has taken
 
@@ -77,9 +73,9 @@ def on_wake(queue: str, ports: Ports, left_ms: LeftMs) -> int:
             starting_window=ports.settings.starting_window,
             placements_limit=PLACEMENTS_LIMIT,
         )
-        written = _carry_out(plan, snapshot, ports) if plan.placements else 0
+        written = carry_out(plan, snapshot, ports) if plan.placements else 0
         placed += written
-        if written == len(plan.placements) < PLACEMENTS_LIMIT:
+        if written == plan.count < PLACEMENTS_LIMIT:
             # All that was seen is placed or blocked; whatever came since comes with a wake.
             _settle_blocked(plan, ports)
             return placed
@@ -93,6 +89,8 @@ def read_snapshot(queue_name: str, ports: Ports) -> Snapshot:
     names = [name for queue in queues for name in queue.environments]
     environments = ports.catalog.find_many(COMPUTE_ENVIRONMENT, names)
     lanes = {queue.name: ports.lanes.heads(queue.name, PLACEMENTS_LIMIT) for queue in queues}
+    arrays = [ready.key for lane in lanes.values() for ready in lane if ready.is_array]
+    parents = ports.jobs.find_jobs(arrays) if arrays else {}
     return Snapshot(
         queues=queues,
         environments={
@@ -100,6 +98,8 @@ def read_snapshot(queue_name: str, ports: Ports) -> Snapshot:
         },
         capacities=ports.lanes.capacities(names) if any(lanes.values()) else {},
         lanes=lanes,
+        # An array of which all is dispatched but the row says otherwise is looked at like any.
+        children={key: max(1, children_to_dispatch(parent)) for key, parent in parents.items()},
     )
 
 
@@ -113,61 +113,6 @@ def environment_of_resource(resource: Resource) -> Environment:
         usable=resource.state == "ENABLED" and resource.status in {"VALID", "UPDATING"},
         limit_cpu_units=None if limit is None else int(limit) * 1024,
     )
-
-
-def _carry_out(plan: Plan, snapshot: Snapshot, ports: Ports) -> int:
-    """Commit the placements that still hold; returns how many are written."""
-    jobs = ports.jobs.find_jobs(placement.ready.key for placement in plan.placements)
-    moves: list[Move] = []
-    for placement in plan.placements:
-        job = jobs.get(placement.ready.key)
-        event = Event(
-            kind=EventKind.DISPATCHED, at_ms=ports.now_ms(), environment=placement.environment
-        )
-        decision = decide(job, event) if job else None
-        if job is None or decision is None or decision.job is job:
-            _drop_orphan(placement, ports)
-            continue
-        log_decision(decision)
-        moves.append(Move(old=job, new=decision.job))
-    rooms = {
-        name: Room(
-            limit_cpu_units=environment.limit_cpu_units,
-            starting_window=ports.settings.starting_window,
-        )
-        for name, environment in snapshot.environments.items()
-    }
-    try:
-        lost = ports.jobs.commit(moves, rooms)
-    except ContentionError:
-        logger.warning("others write the same rows; planning anew", action="dispatch.contended")
-        return 0
-    return len(moves) - len(lost)
-
-
-def _drop_orphan(placement: Placement, ports: Ports) -> None:
-    """A ready row whose job is not RUNNABLE would block its lane for ever."""
-    if not _still_orphan(placement.ready, ports):
-        return
-    logger.error(
-        "a ready row without a RUNNABLE job is dropped",
-        action="dispatch.orphan",
-        job=placement.ready.job_id,
-    )
-    ports.lanes.drop_ready(placement.ready)
-
-
-def _still_orphan(ready: Ready, ports: Ports) -> bool:
-    """Whether the row stands although its job does not: read in that order, a move cannot fool it.
-
-    Job and ready row change in one transaction, so a ready row read *after* the job proves nothing
-    alone: the job may have become RUNNABLE in between. Only a job that is not RUNNABLE after the
-    row was seen again is an orphan's.
-    """
-    if ready not in ports.lanes.heads(ready.queue, PLACEMENTS_LIMIT):
-        return False
-    job = ports.jobs.find_job(ready.key)
-    return job is None or job.status != "RUNNABLE"
 
 
 def _settle_blocked(plan: Plan, ports: Ports) -> None:

@@ -14,11 +14,15 @@ from typing import Any
 from chalicelib.aws.messages import DELAY_LIMIT_SECONDS
 from chalicelib.core.consequences import (
     CapacityFreed,
+    CheckDependencies,
     Effect,
+    EndArray,
     Forget,
     Launch,
     Publish,
+    SettleChildren,
     StopTask,
+    TellDependents,
     Wake,
     WakeLater,
     WatchDeadline,
@@ -26,6 +30,8 @@ from chalicelib.core.consequences import (
 )
 from chalicelib.observe import logger
 from chalicelib.parallel import Task
+from chalicelib.reactions.children import end_array, settle_children
+from chalicelib.reactions.dependents import check_dependencies, tell_dependents
 from chalicelib.reactions.launching import launch
 from chalicelib.reactions.neighbours import all_queues
 from chalicelib.reactions.publishing import publish
@@ -65,7 +71,8 @@ def _perform(effects: Sequence[Effect], cause: str, ports: Ports) -> None:
     """Carry out the effects of one batch. The groups do not depend on one another."""
     launches = [effect.job for effect in effects if isinstance(effect, Launch)]
     publications = [effect.job for effect in effects if isinstance(effect, Publish)]
-    concerned = [job.job_id for job in (*launches, *publications)]
+    checks = [effect.job for effect in effects if isinstance(effect, CheckDependencies)]
+    concerned = [job.job_id for job in (*launches, *publications, *checks)]
     specs = ports.jobs.find_specs(concerned) if concerned else {}
     tasks: list[Task] = []
     if launches:
@@ -73,13 +80,27 @@ def _perform(effects: Sequence[Effect], cause: str, ports: Ports) -> None:
     tasks.append(partial(_wake, effects, cause, ports))
     if publications:
         tasks.append(partial(publish, publications, specs, ports))
+    ended = [effect.job for effect in effects if isinstance(effect, TellDependents)]
+    if ended:
+        tasks.append(partial(tell_dependents, ended, ports))
+    tasks.extend(
+        partial(check_dependencies, job, specs[job.job_id], ports)
+        for job in checks
+        if job.job_id in specs
+    )
     ports.run_all(tasks)
     _watch([effect for effect in effects if isinstance(effect, WatchDeadline)], ports)
     for effect in effects:
-        if isinstance(effect, StopTask):
-            stop(effect.job, ports)
-        if isinstance(effect, Forget):
-            ports.jobs.forget(effect.job_id)
+        match effect:
+            case StopTask():
+                stop(effect.job, ports)
+            case SettleChildren():
+                settle_children(effect.parent.job_id, -1, ports)
+            case Forget():
+                ports.jobs.forget(effect.job_id)
+                ports.lanes.forget_edges(effect.job_id)
+    for parent in {e.parent.job_id: e.parent for e in effects if isinstance(e, EndArray)}.values():
+        end_array(parent, ports)
 
 
 def _wake(effects: Sequence[Effect], cause: str, ports: Ports) -> None:

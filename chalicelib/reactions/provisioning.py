@@ -154,7 +154,7 @@ def _drain(resource: Resource, request: Mapping[str, Any], ports: Ports) -> dict
             jobs = ports.jobs.list_oldest(resource.name, status, limit=DRAIN_PAGE)
             found |= {job.job_id for job in jobs}
     for job_id in sorted(found):
-        stop_job(JobKey(job_id), EventKind.TERMINATE, QUEUE_DELETED_REASON, ports)
+        stop_job(JobKey(job_id), EventKind.DISCARD, QUEUE_DELETED_REASON, ports)
     return {"remaining": len(found)}
 
 

@@ -12,7 +12,7 @@ def publish(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: Ports) -> Non
     """Publish each job as it was at its change; `detail` is the JobDetail, as in AWS."""
     scope = ports.settings.scope
     details = [
-        (job.changed_at_ms, job_detail(job, specs[job.job_id], scope))
+        (job.changed_at_ms, job_detail(job, specs[job.job_id], scope, at_ms=job.changed_at_ms))
         for job in jobs
         if job.job_id in specs
     ]

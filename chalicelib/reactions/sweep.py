@@ -18,6 +18,7 @@ from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.core.states import PLACED, JobStatus
 from chalicelib.observe import logger
 from chalicelib.reactions.blocking import block_event, commit_decision
+from chalicelib.reactions.children import placed_children
 from chalicelib.reactions.dispatch import read_snapshot
 from chalicelib.reactions.neighbours import all_queues
 from chalicelib.reactions.stopping import stop
@@ -60,11 +61,12 @@ def sweep(ports: Ports) -> None:
 
 
 def _placed_jobs(queue: str, ports: Ports) -> list[Job]:
-    return [
+    jobs = [
         job
         for status in sorted(PLACED)
         for job in ports.jobs.list_oldest(queue, JobStatus(status), limit=PLACED_LIMIT)
     ]
+    return [*jobs, *placed_children(queue, ports)]
 
 
 def _examine(jobs: Sequence[Job], ports: Ports) -> None:

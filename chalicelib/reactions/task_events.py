@@ -10,17 +10,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib.aws.ecs_events import cluster_of_message, event_of_message, wake_of_message
+from chalicelib.aws.ecs_events import (
+    cluster_of_message,
+    event_of_message,
+    wake_of_message,
+    walk_of_message,
+)
 from chalicelib.aws.messages import DELAY_LIMIT_SECONDS
+from chalicelib.core.arrays import standing_events
 from chalicelib.core.decision import Label
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job
 from chalicelib.core.lifecycle import decide
 from chalicelib.core.retry import RetryStrategy
+from chalicelib.core.states import JobStatus
 from chalicelib.observe import log_decision, logger
+from chalicelib.reactions.deciding import decided
 from chalicelib.reactions.retrying import strategy_of
-from chalicelib.store.jobs import Move
+from chalicelib.reactions.walking import go_on
+from chalicelib.reactions.walks import Walk
+from chalicelib.store.commits import Move
 from chalicelib.store.transactions import ContentionError
 from chalicelib.wiring import Ports
 
@@ -50,9 +60,12 @@ def on_messages(records: Sequence[Mapping[str, Any]], ports: Ports) -> BatchAnsw
             if queue := wake_of_message(message):
                 wakes.add(queue)
                 continue
+            if walk := walk_of_message(message):
+                go_on(Walk.of_detail(walk), ports)
+                continue
             report = _report_of(message, record["messageId"], ports.now_ms())
         except Exception:
-            logger.exception("a message cannot be read", action="task_events.unreadable")
+            logger.exception("a message cannot be handled", action="task_events.failed")
             failed.add(record["messageId"])
             continue
         if report is not None:
@@ -107,14 +120,30 @@ def _apply_once(reports: Sequence[Report], ports: Ports) -> list[Report]:
         if report.event.kind is EventKind.DEADLINE and decision.job is job:
             _come_back(job, report.event, ports)
         latest[report.key] = decision.job
+    _stop_with_parents(jobs, latest, ports)
     moves = [
         # However many reports of a job came together, they make one write of one version.
-        Move(old=job, new=latest[key].at_version(job.version + 1))
+        Move.of(job, latest[key])
         for key, job in jobs.items()
         if latest[key] is not job
     ]
     lost = {move.old.key for move in ports.jobs.commit(moves)}
     return [report for report in reports if report.key in lost]
+
+
+def _stop_with_parents(jobs: Mapping[JobKey, Job], latest: dict[JobKey, Job], ports: Ports) -> None:
+    """A child that would wait for another attempt does not, once its array has been stopped."""
+    waiting = [
+        key
+        for key, job in latest.items()
+        if key.is_child and job is not jobs[key] and job.status is JobStatus.RUNNABLE
+    ]
+    parents = ports.jobs.find_jobs(key.root for key in waiting) if waiting else {}
+    for key in waiting:
+        parent = parents.get(key.root)
+        if parent is not None:
+            events = standing_events(parent, latest[key], None, ports.now_ms())
+            latest[key] = decided(latest[key], events)
 
 
 def _strategies(

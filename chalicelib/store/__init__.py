@@ -3,16 +3,21 @@
 
 | pattern | method | table or index, key | consistency | bound |
 |---|---|---|---|---|
-| a few jobs, children or nodes by id | JobStore.find_jobs, JobStore.find_job | jobs (root, part), batch | strong | 100 keys a read |
+| a few jobs, children or nodes by id | JobStore.find_jobs, JobStore.find_job, JobStore.find_all | jobs (root, part), batch | strong | 100 keys a read |
 | what they were asked to do | JobStore.find_specs | jobs (root, spec), batch | strong | 100 keys a read |
-| make a job | JobStore.submit | jobs, lanes: job, spec, ready row | transaction | 3 actions |
+| make a job | JobStore.submit | jobs, lanes: job, spec, ready row, edges | transaction | 23 actions |
 | move jobs on | JobStore.commit | jobs, lanes | transaction, or one put | 100 actions |
 | jobs of a queue by status | JobStore.list_by_status | by_status (queue#status) | eventual | a page |
 | a queue's jobs of one status, oldest first | JobStore.list_oldest | by_status (queue#status) | eventual | 10,000 rows |
 | change a job's tags | JobStore.put_tags | jobs (root, spec) | conditional | 1 row |
+| an array's children by number | JobStore.list_children | jobs (root, child#) | strong | a page |
 | an expired job's spec | JobStore.forget | jobs (root, spec) | - | 1 row |
 | heads of a lane | LaneStore.heads | lanes (queue/share) | strong | a page |
 | does a lane hold work | LaneStore.has_work | lanes (queue/share) | strong | 1 row |
+| who waits for a job | LaneStore.edges | lanes (/after/job) | strong | a page |
+| forget who waited | LaneStore.forget_edges | lanes (/after/job) | - | all of one job |
+| what of an array may not have ended | LaneStore.batches | lanes (/batches/queue, job#number) | strong | a page |
+| forget what has | LaneStore.drop_batch | lanes (/batches/queue, job#number) | - | 1 row |
 | capacity of environments | LaneStore.capacities | lanes (capacity, name), batch | strong | 100 keys |
 | tasks no longer starting | JobStore.commit | lanes (capacity, name) | update | 1 row |
 | mend drifted figures | LaneStore.mend_capacity | lanes (capacity, name) | conditional | 1 row |

@@ -1,18 +1,20 @@
 """Between rows and values: how a job and a ready row are written, and read back from a stream."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
+from itertools import pairwise
 from typing import Any
 
+from chalicelib.core.dependencies import DependencyType, Edge
 from chalicelib.core.ids import JOB_PART
 from chalicelib.core.job import ArrayState, Attempt, Job, Ready, StopCause
 from chalicelib.core.states import JobStatus
-from chalicelib.store.tables import JobRow, ReadyRow
+from chalicelib.store.tables import BatchRow, EdgeRow, JobRow, ReadyRow
 
 _PLAIN = tuple(
     field.name
     for field in fields(Job)
-    if field.name not in {"job_id", "status", "stop_cause", "history", "array"}
+    if field.name not in {"job_id", "status", "stop_cause", "history", "array", "waiting_on"}
 )
 
 
@@ -32,7 +34,8 @@ def row_of_job(job: Job, retention_seconds: int) -> JobRow:
         status=str(job.status),
         stop_cause=str(job.stop_cause) if job.stop_cause else None,
         history=[asdict(attempt) for attempt in job.history] or None,
-        array=_array_document(job.array),
+        waiting_on=list(job.waiting_on) or None,
+        **_array_attributes(job.array),
         expires_at=expires_at,
         queue_status=f"{job.queue}#{job.status}" if indexed else None,
         created_key=created_key_of(job) if indexed else None,
@@ -46,7 +49,8 @@ def job_of_row(row: JobRow) -> Job:
         status=JobStatus(row.status),
         stop_cause=StopCause(row.stop_cause) if row.stop_cause else None,
         history=tuple(Attempt(**attempt) for attempt in row.history or ()),
-        array=_array_state(row.array),
+        waiting_on=tuple(row.waiting_on or ()),
+        array=_array_state(row),
         **{name: getattr(row, name) for name in _PLAIN},
     )
 
@@ -69,6 +73,8 @@ def ready_row_of(ready: Ready) -> ReadyRow:
         lane=lane_of(ready.queue, ready.share),
         rank=ready.rank,
         job_id=ready.job_id,
+        part=None if ready.part == JOB_PART else ready.part,
+        is_array=ready.is_array or None,
         cpu_units=ready.cpu_units,
         memory_mib=ready.memory_mib,
         created_at_ms=ready.created_at_ms,
@@ -82,21 +88,105 @@ def ready_of_row(row: ReadyRow) -> Ready:
         share=share,
         rank=row.rank,
         job_id=row.job_id,
+        part=row.part or JOB_PART,
+        is_array=bool(row.is_array),
         cpu_units=row.cpu_units,
         memory_mib=row.memory_mib,
         created_at_ms=row.created_at_ms,
     )
 
 
-def _array_document(array: ArrayState | None) -> dict[str, Any] | None:
+# The attribute that counts the children of each status in which a child may be.
+COUNTERS = {
+    JobStatus.PENDING: JobRow.n_pending,
+    JobStatus.RUNNABLE: JobRow.n_runnable,
+    JobStatus.STARTING: JobRow.n_starting,
+    JobStatus.RUNNING: JobRow.n_running,
+    JobStatus.SUCCEEDED: JobRow.n_succeeded,
+    JobStatus.FAILED: JobRow.n_failed,
+}
+
+
+def _array_attributes(array: ArrayState | None) -> dict[str, Any]:
     if array is None:
-        return None
-    counters = {str(status): count for status, count in array.counters}
-    return {**asdict(array), "counters": counters}
+        return {}
+    return {
+        "array_size": array.size,
+        "array_cursor": array.cursor,
+        "array_singled": array.singled,
+        "array_each_waits": list(array.each_waits) or None,
+        "array_sequential": array.sequential,
+        "array_closed_at_ms": array.closed_at_ms,
+        "array_closed_reason": array.closed_reason,
+        **{COUNTERS[status].attr_name: number for status, number in array.counts},
+    }
 
 
-def _array_state(document: Mapping[str, Any] | None) -> ArrayState | None:
-    if document is None:
+def _array_state(row: JobRow) -> ArrayState | None:
+    if row.array_size is None:
         return None
-    counters = tuple((JobStatus(s), n) for s, n in document["counters"].items())
-    return ArrayState(**{**document, "counters": counters})
+    counted = {status: getattr(row, one.attr_name) for status, one in COUNTERS.items()}
+    return ArrayState(
+        size=row.array_size,
+        cursor=row.array_cursor or 0,
+        singled=row.array_singled or 0,
+        each_waits=tuple(row.array_each_waits or ()),
+        sequential=row.array_sequential,
+        closed_at_ms=row.array_closed_at_ms,
+        closed_reason=row.array_closed_reason,
+        counts=tuple((status, number) for status, number in counted.items() if number),
+    )
+
+
+# Names of queues have no slash, so these lanes are no queue's.
+def edge_lane_of(job_id: str) -> str:
+    return f"/after/{job_id}"
+
+
+def edge_row_of(edge: Edge) -> EdgeRow:
+    return EdgeRow(edge_lane_of(edge.upstream_id), edge.rank, kind=str(edge.kind) or "-")
+
+
+def edge_of_row(row: EdgeRow) -> Edge:
+    scope, dependent_id, number = row.rank.rsplit("#", 2)
+    return Edge(
+        upstream_id=row.lane.rpartition("/")[2],
+        scope=scope,
+        dependent_id=dependent_id,
+        number=int(number),
+        kind=DependencyType("" if row.kind == "-" else row.kind),
+    )
+
+
+def batch_lane_of(queue: str) -> str:
+    return f"/batches/{queue}"
+
+
+def batch_rank_of(job_id: str, first: int) -> str:
+    return f"{job_id}#{first:08d}"
+
+
+def batch_row_of(queue: str, job_id: str, numbers: Iterable[int]) -> BatchRow:
+    ordered = sorted(numbers)
+    return BatchRow(
+        batch_lane_of(queue), batch_rank_of(job_id, ordered[0]), numbers=spans_of(ordered)
+    )
+
+
+def spans_of(ordered: list[int]) -> str:
+    """Numbers in short: 0-4,7,9-10."""
+    breaks = [i for i, (a, b) in enumerate(pairwise(ordered), start=1) if b != a + 1]
+    starts, ends = [0, *breaks], [*breaks, len(ordered)]
+    return ",".join(
+        f"{ordered[start]}" if end - start == 1 else f"{ordered[start]}-{ordered[end - 1]}"
+        for start, end in zip(starts, ends, strict=True)
+    )
+
+
+def numbers_in(spans: str) -> list[int]:
+    """The numbers behind `spans_of`."""
+    found: list[int] = []
+    for span in spans.split(","):
+        first, _, last = span.partition("-")
+        found.extend(range(int(first), int(last or first) + 1))
+    return found

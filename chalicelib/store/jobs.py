@@ -1,12 +1,11 @@
-"""Job and spec rows: reading them, and the transactions that move jobs on.
+"""Job and spec rows: reading them, making them, and moving jobs on.
 
-A decision holds for the version of the job that it saw, so every write is conditional on that
-version; a lost condition is an answer: the move is handed back, read again and decide again. The
-ready row and the environment's capacity change in the same transaction as the status they mirror.
+A lost condition is an answer: the move is handed back, to be read and decided again. What is
+written together, and under which conditions, is in `commits.py`.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -14,15 +13,28 @@ from typing import Any
 from pynamodb.connection import Connection
 from pynamodb.transactions import TransactWrite
 
-from chalicelib.core.consequences import CapacityChange, capacity_change_of
-from chalicelib.core.ids import JobKey
-from chalicelib.core.job import Job, Ready, ready_of
+from chalicelib.core.arrays import child_at
+from chalicelib.core.dependencies import Edge
+from chalicelib.core.ids import JobKey, child_part
+from chalicelib.core.job import Job, ready_of
 from chalicelib.core.states import JobStatus
 from chalicelib.parallel import RunAll, in_order
-from chalicelib.store.codec import job_of_row, ready_row_of, row_of_job
-from chalicelib.store.lanes import capacity_action, record_started
-from chalicelib.store.tables import JobRow, ReadyRow, SpecRow
-from chalicelib.store.transactions import ACTIONS_LIMIT, Action, Pause, transact, write_alone
+from chalicelib.store.codec import edge_row_of, job_of_row, ready_row_of, row_of_job
+from chalicelib.store.commits import (
+    Advance,
+    Move,
+    Room,
+    Unit,
+    build,
+    capacity_changes,
+    is_plain,
+    packed,
+    parent_update,
+    unchanged,
+)
+from chalicelib.store.lanes import record_started
+from chalicelib.store.tables import JobRow, SpecRow
+from chalicelib.store.transactions import Action, Pause, transact, write_alone
 
 SPEC_PART = "spec"
 
@@ -34,22 +46,6 @@ class Spec:
     job_id: str
     document: Mapping[str, Any]
     tags: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
-    """One decided transition: `new` may replace the row only while it is at `old.version`."""
-
-    old: Job
-    new: Job
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
-    """The bound under which a dispatch may take capacity; None where no limit is stated."""
-
-    limit_cpu_units: int | None
-    starting_window: int
 
 
 class JobStore:
@@ -73,6 +69,20 @@ class JobStore:
         rows = JobRow.batch_get(list(dict.fromkeys(keys)), consistent_read=True)
         return {JobKey(row.root, row.part): job_of_row(row) for row in rows}
 
+    def find_all(self, keys: Iterable[JobKey]) -> dict[JobKey, Job]:
+        """The jobs and children that exist among `keys`, and the parents of those children.
+
+        A child that has no row is computed from its parent, at version 0.
+        """
+        wanted = list(keys)
+        found = self.find_jobs([*wanted, *(key.root for key in wanted if key.is_child)])
+        for key in wanted:
+            parent = found.get(key.root)
+            child = child_at(parent, key) if parent is not None and key not in found else None
+            if child is not None:
+                found[key] = child
+        return found
+
     def find_job(self, key: JobKey) -> Job | None:
         return self.find_jobs([key]).get(key)
 
@@ -82,8 +92,8 @@ class JobStore:
         rows = SpecRow.batch_get(keys, consistent_read=True)
         return {row.root: _spec_of_row(row) for row in rows}
 
-    def submit(self, job: Job, spec: Spec) -> bool:
-        """Write a new job with its spec and ready row, all or nothing.
+    def submit(self, job: Job, spec: Spec, edges: Sequence[Edge] = ()) -> bool:
+        """Write a new job with its spec, ready row and `edges` to what it waits for, or nothing.
 
         False when a job of that id exists: the submission is a retry of one that was accepted.
         """
@@ -101,22 +111,28 @@ class JobStore:
         ready = ready_of(job)
         if ready is not None:
             actions.append(_put(ready_row_of(ready)))  # fenced by the job's own condition
+        actions.extend(_put(edge_row_of(edge)) for edge in edges)  # likewise
         return not transact(self._connection, actions, self._pause)
 
     def commit(
-        self, moves: Sequence[Move], rooms: Mapping[str, Room] | None = None
+        self,
+        moves: Sequence[Move],
+        rooms: Mapping[str, Room] | None = None,
+        advances: Sequence[Advance] = (),
     ) -> tuple[Move, ...]:
-        """Write the moves; returns those that lost their condition and are not written.
+        """Write the moves and advances; returns the moves that are not written.
 
-        `rooms` bounds the capacity that moves to STARTING may take: when an environment has less
-        left than its moves need, all moves of that transaction are handed back.
+        They lost their condition, or `rooms`, which bounds what moves to STARTING may take, has
+        less left than all of a transaction's moves need: then all of them are handed back.
         """
         lost: list[Move] = []
-        alone = [move for move in moves if _is_plain(move)]
+        alone = [move for move in moves if is_plain(move)]
         written = self._put_each(alone)
         lost.extend(move for move, done in zip(alone, written, strict=True) if not done)
         self._record_started(move for move, done in zip(alone, written, strict=True) if done)
-        for group in _grouped([move for move in moves if not _is_plain(move)]):
+        units = [Unit((move,)) for move in moves if not is_plain(move)]
+        units.extend(Unit(advance.moves, advance) for advance in advances)
+        for group in packed(units):
             lost.extend(self._commit_group(group, rooms or {}))
         return tuple(lost)
 
@@ -126,8 +142,14 @@ class JobStore:
 
     def _put_alone(self, move: Move) -> bool:
         """A move that touches no other row needs no transaction, which would cost twice."""
+        if move.new.array is not None:
+            changes, condition = parent_update(move, self._retention_seconds)
+            parent = JobRow(move.new.job_id, move.new.part)
+            return write_alone(
+                lambda: parent.update(actions=changes, condition=condition), self._pause
+            )
         row = row_of_job(move.new, self._retention_seconds)
-        return write_alone(lambda: row.save(condition=_unchanged(move.old)), self._pause)
+        return write_alone(lambda: row.save(condition=unchanged(move.old)), self._pause)
 
     def _record_started(self, moves: Iterable[Move]) -> None:
         """Free the launch window of tasks that run now.
@@ -135,59 +157,31 @@ class JobStore:
         Outside the job's own write because it only steers how many launches are under way: a crash
         in between leaves the figure too high until the sweeper counts anew.
         """
-        for change in _capacity_changes(moves).values():
+        for change in capacity_changes(moves).values():
             record_started(change, self._pause)
 
-    def _commit_group(self, group: Sequence[Move], rooms: Mapping[str, Room]) -> tuple[Move, ...]:
-        remaining = list(group)
-        lost: list[Move] = []
+    def _commit_group(self, group: Sequence[Unit], rooms: Mapping[str, Room]) -> list[Move]:
+        """The moves of the group that are not written."""
+        remaining, lost = list(group), list[Move]()
         while remaining:
-            actions, owners = self._actions(remaining, rooms)
-            refused = transact(self._connection, actions, self._pause)
+            built = build(remaining, rooms, self._retention_seconds)
+            refused = transact(self._connection, built.actions, self._pause)
             if not refused:
                 break
-            losers = [owners[number] for number in refused]
-            if any(owner is None for owner in losers):
-                return (*lost, *remaining)  # an environment is full
-            lost.extend(move for move in remaining if move in losers)
-            remaining = [move for move in remaining if move not in losers]
-        return tuple(lost)
+            owners = [built.owners[number] for number in refused]
+            # Without an owner it is an environment that is full, for all of them.
+            losers = {unit for owner in owners for unit in (remaining if owner is None else owner)}
+            lost.extend(move for unit in remaining if unit in losers for move in unit.moves)
+            remaining = [unit for unit in remaining if unit not in losers]
+        return lost
 
-    def _actions(
-        self, moves: Sequence[Move], rooms: Mapping[str, Room]
-    ) -> tuple[list[Action], list[Move | None]]:
-        """The actions of one transaction, and for each the move it belongs to (capacity: None)."""
-        actions: list[Action] = []
-        owners: list[Move | None] = []
-        for move in moves:
-            for action in self._job_actions(move):
-                actions.append(action)
-                owners.append(move)
-        for environment, change in _capacity_changes(moves).items():
-            if not change.moves_anything:
-                continue
-            room = rooms.get(environment)
-            actions.append(
-                capacity_action(
-                    change,
-                    limit_cpu_units=room.limit_cpu_units if room else None,
-                    starting_window=room.starting_window if room else None,
-                )
-            )
-            owners.append(None)
-        return actions, owners
-
-    def _job_actions(self, move: Move) -> Iterator[Action]:
-        # The version closes the race with every other decision about this job.
-        yield _put(row_of_job(move.new, self._retention_seconds), _unchanged(move.old))
-        before, after = ready_of(move.old), ready_of(move.new)
-        if before == after:
-            return
-        if before is not None:
-            # The ready row is the right to be dispatched: whoever deletes it has used it up.
-            yield _delete_ready(before)
-        if after is not None:
-            yield _put(ready_row_of(after))  # fenced by the job's own condition
+    def list_children(
+        self, job_id: str, first: int, last: int, *, limit: int | None = None
+    ) -> tuple[Job, ...]:
+        """The children with a row among those numbers, in order, strongly consistent."""
+        numbers = JobRow.part.between(child_part(first), child_part(last))
+        rows = JobRow.query(job_id, numbers, consistent_read=True, limit=limit)
+        return tuple(job_of_row(row) for row in rows)
 
     def list_by_status(
         self, queue: str, status: JobStatus, *, before: str | None, limit: int
@@ -230,44 +224,8 @@ def _spec_of_row(row: SpecRow) -> Spec:
     return Spec(job_id=row.root, document=json.loads(row.document), tags=row.tags or {})
 
 
-def _unchanged(old: Job) -> Any:
-    return JobRow.version == old.version
-
-
 def _put(row: Any, condition: Any = None) -> Action:
     def action(transaction: TransactWrite) -> None:
         transaction.save(row, condition=condition)
 
     return action
-
-
-def _delete_ready(ready: Ready) -> Action:
-    def action(transaction: TransactWrite) -> None:
-        transaction.delete(ready_row_of(ready), condition=ReadyRow.job_id == ready.job_id)
-
-    return action
-
-
-def _is_plain(move: Move) -> bool:
-    """Whether the job's row is all that must change at once (an update, or STARTING to RUNNING)."""
-    change = capacity_change_of(move.old, move.new)
-    return ready_of(move.old) == ready_of(move.new) and (change is None or change.tasks == 0)
-
-
-def _capacity_changes(moves: Iterable[Move]) -> dict[str, CapacityChange]:
-    """The moves' capacity by environment, so that one transaction writes each figure once."""
-    changes: dict[str, CapacityChange] = {}
-    for move in moves:
-        change = capacity_change_of(move.old, move.new)
-        if change is not None:
-            before = changes.get(change.environment)
-            changes[change.environment] = before.plus(change) if before else change
-    return changes
-
-
-def _grouped(moves: Sequence[Move]) -> Iterator[list[Move]]:
-    """The moves in groups that fit one transaction: two actions each, three for a new lane rank."""
-    # The environments' figures need an action each; a queue has at most 3, a batch seldom over 10.
-    per_group = (ACTIONS_LIMIT - 10) // 2
-    for start in range(0, len(moves), per_group):
-        yield list(moves[start : start + per_group])

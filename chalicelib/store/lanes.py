@@ -5,19 +5,40 @@ and keeps the figures of capacity, strongly consistent both.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from pynamodb.connection import Connection
 from pynamodb.expressions.update import Action as UpdateAction
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.core.consequences import CapacityChange
+from chalicelib.core.dependencies import Edge
 from chalicelib.core.job import FIFO_SHARE, Ready
 from chalicelib.core.scheduling.snapshot import Capacity
-from chalicelib.store.codec import lane_of, ready_of_row, ready_row_of
-from chalicelib.store.tables import CapacityRow, ReadyRow
+from chalicelib.store.codec import (
+    batch_lane_of,
+    batch_rank_of,
+    edge_lane_of,
+    edge_of_row,
+    lane_of,
+    numbers_in,
+    ready_of_row,
+    ready_row_of,
+)
+from chalicelib.store.tables import BatchRow, CapacityRow, EdgeRow, ReadyRow
 from chalicelib.store.transactions import Action, Pause, write_alone
 
 CAPACITY_LANE = "capacity"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Children of an array that got their rows together; `first` is the least of `numbers`."""
+
+    queue: str
+    job_id: str
+    first: int
+    numbers: tuple[int, ...]
 
 
 class LaneStore:
@@ -63,12 +84,51 @@ class LaneStore:
         )
         return write_alone(lambda: row.save(condition=unchanged), self._pause)
 
+    def edges(
+        self, job_id: str, *, first: str = "", last: str = "~", limit: int
+    ) -> tuple[Edge, ...]:
+        """Who waits for the job: at most `limit` edges, their ranks from `first` on, to `last`."""
+        ranks = EdgeRow.rank.between(first or " ", last)
+        rows = EdgeRow.query(edge_lane_of(job_id), ranks, consistent_read=True, limit=limit)
+        return tuple(edge_of_row(row) for row in rows)
+
+    def forget_edges(self, job_id: str) -> None:
+        """Delete the edges to an expired job; deleting them twice is the same as once."""
+        for row in list(EdgeRow.query(edge_lane_of(job_id), consistent_read=True)):
+            row.delete()  # unconditional because deletion is idempotent
+
+    def batches(
+        self, queue: str, job_id: str | None = None, *, after: int = -1, limit: int
+    ) -> tuple[Batch, ...]:
+        """Batches of children that may not have ended: of an array after a number, or of all."""
+        ranks = None
+        if job_id is not None:
+            first = batch_rank_of(job_id, after + 1)
+            ranks = BatchRow.rank.between(first, f"{job_id}#~")
+        rows = BatchRow.query(batch_lane_of(queue), ranks, consistent_read=True, limit=limit)
+        return tuple(_batch_of_row(row) for row in rows)
+
+    def drop_batch(self, batch: Batch) -> None:
+        """Forget a batch whose children have all ended; nothing brings one of them back."""
+        rank = batch_rank_of(batch.job_id, batch.first)
+        BatchRow(batch_lane_of(batch.queue), rank).delete()  # unconditional: it is idempotent
+
     def drop_ready(self, ready: Ready) -> bool:
         """Delete a ready row whose job is not RUNNABLE; False if it is another's by now."""
         row = ready_row_of(ready)
         return write_alone(
             lambda: row.delete(condition=ReadyRow.job_id == ready.job_id), self._pause
         )
+
+
+def _batch_of_row(row: BatchRow) -> Batch:
+    job_id, _, first = row.rank.rpartition("#")
+    return Batch(
+        queue=row.lane.rpartition("/")[2],
+        job_id=job_id,
+        first=int(first),
+        numbers=tuple(numbers_in(row.numbers)),
+    )
 
 
 def capacity_action(

@@ -74,7 +74,21 @@ class JobRow(Model):
     stop_cause = UnicodeAttribute(null=True)
     stop_reason = UnicodeAttribute(null=True)
     history = JSONAttribute(null=True)
-    array = JSONAttribute(null=True)
+    waiting_on = JSONAttribute(null=True)
+    array_size = WholeNumberAttribute(null=True)
+    array_cursor = WholeNumberAttribute(null=True)
+    array_singled = WholeNumberAttribute(null=True)
+    array_each_waits = JSONAttribute(null=True)
+    array_sequential = WholeNumberAttribute(null=True)
+    array_closed_at_ms = WholeNumberAttribute(null=True)
+    array_closed_reason = UnicodeAttribute(null=True)
+    # Children with a row, by status. Attributes of their own, so that a write can add to them.
+    n_pending = WholeNumberAttribute(null=True)
+    n_runnable = WholeNumberAttribute(null=True)
+    n_starting = WholeNumberAttribute(null=True)
+    n_running = WholeNumberAttribute(null=True)
+    n_succeeded = WholeNumberAttribute(null=True)
+    n_failed = WholeNumberAttribute(null=True)
     expires_at = WholeNumberAttribute(null=True)
     queue_status = UnicodeAttribute(null=True)
     created_key = UnicodeAttribute(null=True)
@@ -95,7 +109,7 @@ class SpecRow(Model):
 
 
 class ReadyRow(Model):
-    """The right of one job to be dispatched, in the lane of its queue and share."""
+    """The right of a job, or of an array's next children, to be dispatched, in its queue's lane."""
 
     class Meta:
         table_name = "lanes"
@@ -103,9 +117,36 @@ class ReadyRow(Model):
     lane = UnicodeAttribute(hash_key=True)
     rank = UnicodeAttribute(range_key=True)
     job_id = UnicodeAttribute()
+    part = UnicodeAttribute(null=True)  # of a child that waits alone
+    is_array = BooleanAttribute(null=True)
     cpu_units = WholeNumberAttribute()
     memory_mib = WholeNumberAttribute()
     created_at_ms = WholeNumberAttribute()
+
+
+class EdgeRow(Model):
+    """Who waits for a job (lane `/after/<job id>`); see `core.dependencies.Edge`."""
+
+    class Meta:
+        table_name = "lanes"
+
+    lane = UnicodeAttribute(hash_key=True)
+    rank = UnicodeAttribute(range_key=True)
+    kind = UnicodeAttribute()
+
+
+class BatchRow(Model):
+    """The children of an array that got their rows together (lane `/batches/<queue>`).
+
+    By it those that have not ended are found among all that have, at the cost of those alone.
+    """
+
+    class Meta:
+        table_name = "lanes"
+
+    lane = UnicodeAttribute(hash_key=True)
+    rank = UnicodeAttribute(range_key=True)
+    numbers = UnicodeAttribute()  # such as 0-89,93
 
 
 class CapacityRow(Model):
@@ -146,7 +187,7 @@ class CatalogRow(Model):
 
 _MODELS: dict[str, tuple[type[Model], ...]] = {
     "jobs": (JobRow, SpecRow),
-    "lanes": (ReadyRow, CapacityRow),
+    "lanes": (ReadyRow, CapacityRow, EdgeRow, BatchRow),
     "catalog": (CatalogRow,),
 }
 

@@ -392,6 +392,7 @@ def settings_of(**overrides: Any) -> Settings:
         "log_group": "/aws/batch/job",
         "execution_role_arn": f"arn:aws:iam::{stack.ACCOUNT}:role/yard-execution",
         "retention_seconds": 90 * 24 * 3600,
+        "array_size_limit": 10_000,
         "starting_window": 200,
     }
     return Settings(**values | overrides)

@@ -28,6 +28,7 @@ def test_what_may_be_left_out_has_a_value() -> None:
     assert settings.log_group == "/aws/batch/job"
     assert settings.retention_seconds == 90 * 24 * 3600
     assert settings.starting_window == 200
+    assert settings.array_size_limit == 10_000
 
 
 def test_what_is_set_is_taken() -> None:
@@ -36,10 +37,12 @@ def test_what_is_set_is_taken() -> None:
         "BATCHYARD_LOG_GROUP": "/logs",
         "BATCHYARD_RETENTION_DAYS": "7",
         "BATCHYARD_STARTING_WINDOW": "5",
+        "BATCHYARD_ARRAY_SIZE_LIMIT": "1000000",
     }
     settings = Settings.from_env(ENVIRON | chosen)
     assert (settings.event_bus, settings.log_group) == ("mine", "/logs")
     assert (settings.retention_seconds, settings.starting_window) == (7 * 24 * 3600, 5)
+    assert settings.array_size_limit == 1_000_000
 
 
 @pytest.mark.parametrize("name", ENVIRON)

@@ -25,8 +25,11 @@ class Why(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
+    """A job, or `count` of an array's next children, given to an environment."""
+
     ready: Ready
     environment: str
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,11 @@ class Plan:
     placements: tuple[Placement, ...]
     blocked: dict[str, Blocked]  # by queue
 
+    @property
+    def count(self) -> int:
+        """How many jobs and children are placed."""
+        return sum(placement.count for placement in self.placements)
+
 
 @dataclass(slots=True, kw_only=True)
 class _Room:
@@ -54,28 +62,34 @@ class _Room:
 
 
 def make_plan(snapshot: Snapshot, *, starting_window: int, placements_limit: int) -> Plan:
-    """Place as many jobs as fit, at most `placements_limit`, no more than the window STARTING."""
+    """Place as many jobs and children as fit, at most `placements_limit`.
+
+    No more than `starting_window` of an environment's are STARTING.
+    """
     rooms = {
         name: _room(environment, snapshot.capacities.get(name), starting_window)
         for name, environment in snapshot.environments.items()
     }
     placements: list[Placement] = []
+    left = placements_limit
     blocked: dict[str, Blocked] = {}
     usable = sorted((q for q in snapshot.queues if q.usable), key=lambda q: -q.priority)
     for _, peers in groupby(usable, key=lambda queue: queue.priority):
         waiting = {queue: list(snapshot.lanes.get(queue.name, ())) for queue in peers}
-        while len(placements) < placements_limit:
+        while left > 0:
             heads = [queue for queue, lane in waiting.items() if lane]
             if not heads:
                 break
             queue = min(heads, key=lambda head: (waiting[head][0].rank, head.name))
             ready = waiting[queue].pop(0)
-            outcome = _place(ready, queue, rooms)
-            if isinstance(outcome, Placement):
-                placements.append(outcome)
-            else:
-                blocked[queue.name] = outcome
+            count = snapshot.children.get(ready.key, 1) if ready.is_array else 1
+            placed = _place(ready, min(count, left), _candidates(queue, rooms))
+            placements.extend(placed)
+            taken = sum(placement.count for placement in placed)
+            if taken < min(count, left):
+                blocked[queue.name] = _blocked(ready, queue, _candidates(queue, rooms))
                 waiting[queue] = []
+            left -= taken
     return Plan(placements=tuple(placements), blocked=blocked)
 
 
@@ -90,18 +104,26 @@ def _room(environment: Environment, capacity: Capacity | None, starting_window: 
 _UNLIMITED_CPU_UNITS = 2**62
 
 
-def _place(ready: Ready, queue: Queue, rooms: dict[str, _Room]) -> Placement | Blocked:
-    candidates = [
+def _candidates(queue: Queue, rooms: dict[str, _Room]) -> list[_Room]:
+    return [
         rooms[name]
         for name in queue.environments
         if name in rooms and rooms[name].environment.usable
     ]
+
+
+def _place(ready: Ready, count: int, candidates: list[_Room]) -> list[Placement]:
+    """As many of `count` as fit, the first environment filled first."""
+    placed = []
     for room in candidates:
-        if room.cpu_units >= ready.cpu_units and room.starting > 0:
-            room.cpu_units -= ready.cpu_units
-            room.starting -= 1
-            return Placement(ready=ready, environment=room.environment.name)
-    return _blocked(ready, queue, candidates)
+        fitting = room.cpu_units // ready.cpu_units if ready.cpu_units else count
+        taken = min(count, fitting, room.starting)
+        if taken > 0:
+            room.cpu_units -= taken * ready.cpu_units
+            room.starting -= taken
+            count -= taken
+            placed.append(Placement(ready=ready, environment=room.environment.name, count=taken))
+    return placed
 
 
 def _blocked(ready: Ready, queue: Queue, candidates: list[_Room]) -> Blocked:

@@ -4,9 +4,10 @@ Immutable values, read once per plan. The plan is made of them alone; whether it
 found out by the conditions of the transaction that carries it out.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Ready
 
 
@@ -48,9 +49,13 @@ class Queue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """All that a plan is made of. `lanes` holds the heads of each queue's lane in rank order."""
+    """All that a plan is made of. `lanes` holds the heads of each queue's lane in rank order.
+
+    `children` tells how many children each array among them has to dispatch.
+    """
 
     queues: tuple[Queue, ...]
     environments: dict[str, Environment]
     capacities: dict[str, Capacity]
     lanes: dict[str, tuple[Ready, ...]]
+    children: dict[JobKey, int] = field(default_factory=dict)

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from chalicelib.core.dependencies import DependencyType
 from chalicelib.core.errors import ClientError, NotSupportedError
 from chalicelib.core.validation.consumables import validate_consumables
 from chalicelib.core.validation.names import merge_tags, validate_job_name, validate_tags
@@ -27,7 +28,7 @@ from chalicelib.core.validation.retry import (
     validate_timeout,
 )
 
-_ARRAY_SIZES = range(2, 10000 + 1)
+_SMALLEST_ARRAY = 2
 _MOST_DEPENDENCIES = 20
 _SHARE_IDENTIFIER = re.compile(r"[a-zA-Z0-9_-]{1,255}")
 # The payloads of a definition and the override that belongs to each.
@@ -94,11 +95,20 @@ def validate_submission(request: Mapping[str, Any]) -> None:
     share = request.get("shareIdentifier")
     if share is not None and _SHARE_IDENTIFIER.fullmatch(share) is None:
         raise ClientError("ShareIdentifier name should match a valid pattern.")
-    size = request.get("arrayProperties", {}).get("size")
-    if size is not None and size not in _ARRAY_SIZES:
-        raise ClientError(f"Array size must be between 2 and 10000, got {size}.")
     _validate_dependencies(request)
     validate_consumables(request.get("consumableResourcePropertiesOverride", {}))
+
+
+def validate_array_size(request: Mapping[str, Any], largest: int) -> int | None:
+    """The size of the array that is asked for, None when it is a single job."""
+    size = request.get("arrayProperties", {}).get("size")
+    if size is None:
+        return None
+    if not _SMALLEST_ARRAY <= size <= largest:
+        raise ClientError(
+            f"Array size must be between {_SMALLEST_ARRAY} and {largest}, got {size}."
+        )
+    return int(size)
 
 
 def validate_share(request: Mapping[str, Any], *, fair_share: bool) -> None:
@@ -135,12 +145,25 @@ def _validate_dependencies(request: Mapping[str, Any]) -> None:
             f"Number of dependencies must be at most {_MOST_DEPENDENCIES}, got {len(dependencies)}."
         )
     is_array = "size" in request.get("arrayProperties", {})
-    for dependency in dependencies:
-        kind = dependency.get("type")
-        if kind in ("SEQUENTIAL", "N_TO_N") and not is_array:
+    kinds = [_dependency_type(dependency) for dependency in dependencies]
+    for kind, dependency in zip(kinds, dependencies, strict=True):
+        if kind.is_by_child and not is_array:
             raise ClientError(f"Dependency type {kind} is only applicable for array jobs.")
-        if kind != "SEQUENTIAL" and not dependency.get("jobId"):
+        if kind.is_sequential and dependency.get("jobId"):
+            raise ClientError(f"Dependency type {kind} does not take a jobId.")
+        if not kind.is_sequential and not dependency.get("jobId"):
             raise ClientError("jobId of a dependency is required.")
+    if sum(kind.is_sequential for kind in kinds) > 1:
+        raise ClientError("Only one sequential dependency is allowed.")
+
+
+def _dependency_type(dependency: Mapping[str, Any]) -> DependencyType:
+    given = dependency.get("type", "")
+    known = [str(kind) for kind in DependencyType]
+    if given not in known:
+        names = ", ".join(filter(None, known))
+        raise ClientError(f"Dependency type {given} is not valid. Valid values: [{names}]")
+    return DependencyType(given)
 
 
 def _refuse_foreign_overrides(definition: Mapping[str, Any], request: Mapping[str, Any]) -> None:

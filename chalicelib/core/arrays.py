@@ -1,0 +1,266 @@
+"""Arrays: what follows from the one row of a parent, and what events do to it.
+
+A child that has no row is computed from its parent here, so that an array of any size is one row
+until it runs. Figures in `counts` change with the children's own writes and are no decision of the
+parent, so its version does not count them.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from chalicelib.core.decision import Decision, Label
+from chalicelib.core.events import Event, EventKind
+from chalicelib.core.ids import JobKey, child_part
+from chalicelib.core.job import ArrayState, Job, StopCause
+from chalicelib.core.retry import RetryStrategy
+from chalicelib.core.rules import Rule, ignore, move, unchanged
+from chalicelib.core.states import JobStatus
+from chalicelib.core.waiting import (
+    DEPENDENCY_REASON,
+    UNNEEDED_REASON,
+    cause_of,
+    still_waited_for,
+    store_stop,
+)
+
+CHILD_FAILED_REASON = "Array Child Job failed"
+
+
+def array_of(parent: Job) -> ArrayState:
+    """The array of a job that is known to be one."""
+    assert parent.array is not None, f"{parent.job_id} is no array"
+    return parent.array
+
+
+def status_without_row(parent: Job) -> JobStatus:
+    """The status of every child that has no row."""
+    array = array_of(parent)
+    if array.closed_at_ms is not None:
+        return JobStatus.FAILED
+    if parent.waiting_on or array.waits_by_child:
+        return JobStatus.PENDING
+    return JobStatus.RUNNABLE
+
+
+def waits_of(parent: Job, number: int) -> tuple[int, ...]:
+    """The dependencies that a child without a row waits for on its own, the parent's set aside."""
+    array = array_of(parent)
+    own = () if array.sequential is None or number == 0 else (array.sequential,)
+    return (*array.each_waits, *own)
+
+
+def child_of(parent: Job, number: int) -> Job:
+    """A child as it is without a row: version 0, made of its parent."""
+    array, status = array_of(parent), status_without_row(parent)
+    closed = status is JobStatus.FAILED
+    return Job(
+        job_id=parent.job_id,
+        part=child_part(number),
+        version=0,
+        name=parent.name,
+        queue=parent.queue,
+        definition=parent.definition,
+        status=status,
+        status_reason=array.closed_reason,
+        attempts_limit=parent.attempts_limit,
+        timeout_seconds=parent.timeout_seconds,
+        share=parent.share,
+        priority=parent.priority,
+        cpu_units=parent.cpu_units,
+        memory_mib=parent.memory_mib,
+        created_at_ms=parent.created_at_ms,
+        changed_at_ms=array.closed_at_ms or parent.changed_at_ms,
+        stopped_at_ms=array.closed_at_ms,
+        stop_cause=parent.stop_cause if closed else None,
+        stop_reason=parent.stop_reason if closed else None,
+        waiting_on=waits_of(parent, number) if status is JobStatus.PENDING else (),
+    )
+
+
+def child_at(parent: Job, key: JobKey) -> Job | None:
+    """The child of that key without a row; None where the array has none, or had one with a row.
+
+    A row below the cursor was there, so a child without one there has expired.
+    """
+    array, number = parent.array, key.number
+    if array is None or number is None or not key.is_child:
+        return None
+    return child_of(parent, number) if array.cursor <= number < array.size else None
+
+
+def summary_of(parent: Job) -> dict[JobStatus, int]:
+    """How many children are in each of the seven statuses; adds up to the size."""
+    array = array_of(parent)
+    summary = dict.fromkeys(JobStatus, 0) | dict(array.counts)
+    summary[status_without_row(parent)] += array.size - array.rows
+    return summary
+
+
+def children_to_dispatch(parent: Job) -> int:
+    """How many children are RUNNABLE without a row."""
+    array = array_of(parent)
+    return array.size - array.cursor - array.singled
+
+
+def next_numbers(
+    array: ArrayState, taken: Collection[int], *, count: int, known_to: int
+) -> tuple[list[int], int, int]:
+    """(the next `count` numbers to dispatch, the cursor after them, how many `taken` it passed).
+
+    `taken` are the numbers at or above the cursor that have a row, known below `known_to`.
+    """
+    numbers: list[int] = []
+    passed, number = 0, array.cursor
+    while number < min(known_to, array.size):
+        if number in taken:
+            passed += 1
+        elif len(numbers) == count:
+            break
+        else:
+            numbers.append(number)
+        number += 1
+    return numbers, number, passed
+
+
+def children_ended(parent: Job) -> bool:
+    summary = summary_of(parent)
+    return summary[JobStatus.SUCCEEDED] + summary[JobStatus.FAILED] == array_of(parent).size
+
+
+def count_changes(old: Job, new: Job) -> Mapping[JobStatus, int]:
+    """By how much the parent's counts change when a child's row goes from `old` to `new`."""
+    before = None if old.version == 0 else old.status
+    if before is new.status:
+        return {}
+    return {new.status: 1} if before is None else {before: -1, new.status: 1}
+
+
+def standing_events(parent: Job, child: Job, before: Job | None, at_ms: int) -> tuple[Event, ...]:
+    """What the parent's present state means for a child that has a row, in this order.
+
+    `before` is the child of the number before, needed where each child waits for that one.
+    """
+    if child.is_terminal:
+        return ()
+    closed = array_of(parent).closed_at_ms is not None
+    all_met = Event(kind=EventKind.DEPENDENCY_MET, at_ms=at_ms)
+    if closed and parent.stop_cause is not None:
+        kind = EventKind.CANCEL if parent.stop_cause is StopCause.CANCEL else EventKind.TERMINATE
+        stop = Event(kind=kind, at_ms=at_ms, reason=parent.stop_reason or "")
+        # A stop waits for the dependencies of a PENDING child, and those do not matter any more.
+        return (stop, all_met) if child.status is JobStatus.PENDING else (stop,)
+    if child.status is not JobStatus.PENDING or parent.waiting_on:
+        return ()
+    waits_for_one_before = array_of(parent).sequential in child.waiting_on
+    if closed and waits_for_one_before and before and before.status is JobStatus.FAILED:
+        return (Event(kind=EventKind.DEPENDENCY_FAILED, at_ms=at_ms),)
+    if not child.waiting_on:
+        return (all_met,)
+    met = frozenset(child.waiting_on) - frozenset(waits_of(parent, child.key.number or 0))
+    return (replace(all_met, dependencies=met),) if met else ()
+
+
+def decide_array(parent: Job, event: Event, strategy: RetryStrategy) -> Decision:
+    """What `event` does to an array's parent."""
+    if parent.is_terminal:
+        return unchanged(parent, Label.IGNORED, "the array has ended")
+    return ARRAY_RULES.get(event.kind, _NOT_FOR_ARRAYS)(parent, event, strategy)
+
+
+def _meet(parent: Job, event: Event, strategy: RetryStrategy) -> Decision:
+    array = array_of(parent)
+    gate = still_waited_for(parent.waiting_on, event)
+    each = still_waited_for(array.each_waits, event)
+    if (gate, each) == (parent.waiting_on, array.each_waits):
+        return unchanged(parent, Label.IGNORED, "the array does not wait for this dependency")
+    met = parent.next_version(waiting_on=gate, array=replace(array, each_waits=each))
+    if gate:
+        return Decision(job=met, label=Label.WAITING, sentence="other dependencies are open")
+    if parent.stop_cause is not None:
+        return _closed(met.at_version(parent.version), event, parent.stop_reason or "")
+    return Decision(job=met, label=Label.RELEASED, sentence="its children may run")
+
+
+def _close_failed(parent: Job, event: Event, strategy: RetryStrategy) -> Decision:
+    if array_of(parent).closed_at_ms is not None:
+        return unchanged(parent, Label.IGNORED, "the array is closed")
+    return _closed(parent, event, parent.stop_reason or DEPENDENCY_REASON)
+
+
+def _close_unneeded(parent: Job, event: Event, strategy: RetryStrategy) -> Decision:
+    if parent.stop_cause is not None:
+        return _closed(parent, event, parent.stop_reason or "")
+    cancelled = replace(parent, stop_cause=StopCause.CANCEL, stop_reason=UNNEEDED_REASON)
+    return _closed(cancelled, event, UNNEEDED_REASON)
+
+
+def _stop(parent: Job, event: Event, strategy: RetryStrategy) -> Decision:
+    """Children without a row are FAILED by this one write; those with one are told one by one."""
+    if parent.waiting_on and event.kind is not EventKind.DISCARD:
+        return store_stop(parent, event, strategy)
+    cause, closed = cause_of(event), array_of(parent).closed_at_ms is not None
+    if parent.stop_cause is None:
+        stopping = replace(parent, stop_cause=cause, stop_reason=event.reason)
+        return _closed(stopping, event, event.reason)
+    if not closed:
+        return _closed(parent, event, parent.stop_reason or "")
+    if cause is StopCause.CANCEL or parent.stop_cause is StopCause.TERMINATE:
+        return unchanged(parent, Label.IGNORED, "a stop has been requested before")
+    # Cancelled before, so what ran went on; a terminate ends that too.
+    harder = parent.next_version(stop_cause=cause, stop_reason=event.reason)
+    return Decision(job=harder, label=Label.STOPPING, sentence=event.reason)
+
+
+def _closed(parent: Job, event: Event, reason: str) -> Decision:
+    """No child gets a row any more; the array ends when those that have one have ended."""
+    array = array_of(parent)
+    if array.closed_at_ms is None:
+        array = replace(array, closed_at_ms=event.at_ms, closed_reason=reason)
+    closed = parent.next_version(
+        array=array, waiting_on=(), status_reason=None, blocked_why=None, blocked_since_ms=None
+    )
+    return Decision(job=closed, label=Label.CLOSED, sentence=reason)
+
+
+def _block(parent: Job, event: Event, strategy: RetryStrategy) -> Decision:
+    """The next child is the head of its queue and cannot be placed: the parent says why."""
+    if (parent.blocked_why, parent.status_reason) == (event.label, event.reason):
+        return unchanged(parent, Label.IGNORED, "the reason is known")
+    since_ms = parent.blocked_since_ms if parent.blocked_why == event.label else event.at_ms
+    blocked = parent.next_version(
+        status_reason=event.reason, blocked_why=event.label, blocked_since_ms=since_ms
+    )
+    return Decision(job=blocked, label=Label.BLOCKED, sentence=event.reason)
+
+
+def _end(parent: Job, event: Event, strategy: RetryStrategy) -> Decision:
+    if not children_ended(parent):
+        return unchanged(parent, Label.IGNORED, "some children have not ended")
+    array, summary = array_of(parent), summary_of(parent)
+    changes = {
+        "stopped_at_ms": event.at_ms,
+        "blocked_why": None,
+        "blocked_since_ms": None,
+    }
+    if not summary[JobStatus.FAILED]:
+        done = move(parent, event, JobStatus.SUCCEEDED, status_reason=None, **changes)
+        return Decision(job=done, label=Label.SUCCEEDED, sentence="all children succeeded")
+    reason = CHILD_FAILED_REASON
+    if array.closed_at_ms is not None and (parent.stop_cause or not array.rows):
+        reason = parent.stop_reason or array.closed_reason or reason
+    failed = move(parent, event, JobStatus.FAILED, status_reason=reason, **changes)
+    return Decision(job=failed, label=Label.FAILED, sentence=reason)
+
+
+_NOT_FOR_ARRAYS = ignore("an array's parent never runs")
+
+ARRAY_RULES: dict[EventKind, Rule] = {
+    EventKind.DEPENDENCY_MET: _meet,
+    EventKind.DEPENDENCY_FAILED: _close_failed,
+    EventKind.DEPENDENCY_UNNEEDED: _close_unneeded,
+    EventKind.BLOCKED: _block,
+    EventKind.CHILDREN_ENDED: _end,
+    EventKind.CANCEL: _stop,
+    EventKind.TERMINATE: _stop,
+    EventKind.DISCARD: _stop,
+}

@@ -1,0 +1,124 @@
+"""Dependencies: how a job may wait for another, and what the other's end means for it.
+
+AWS Batch has three: on the success of a whole job, N_TO_N and SEQUENTIAL (its user guide, array job
+dependencies). The types with AFTER in their name go beyond it; an SDK lets their names through.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from chalicelib.core.events import Event, EventKind
+from chalicelib.core.ids import JobKey
+from chalicelib.core.states import JobStatus
+
+EACH = "each"  # the scope of an edge that every child of an array hangs on
+
+
+class DependencyType(StrEnum):
+    """How a dependent waits. The values are those of `dependsOn[].type`, "" when there is none."""
+
+    AFTER_SUCCESS = ""
+    N_TO_N = "N_TO_N"
+    SEQUENTIAL = "SEQUENTIAL"
+    AFTER_ANY = "AFTER_ANY"
+    AFTER_FAILURE = "AFTER_FAILURE"
+    N_TO_N_AFTER_ANY = "N_TO_N_AFTER_ANY"
+    SEQUENTIAL_AFTER_ANY = "SEQUENTIAL_AFTER_ANY"
+
+    @property
+    def is_n_to_n(self) -> bool:
+        """Whether each child waits for the child of its own number in another array."""
+        return self in {self.N_TO_N, self.N_TO_N_AFTER_ANY}
+
+    @property
+    def is_sequential(self) -> bool:
+        """Whether each child waits for the one before it in its own array."""
+        return self in {self.SEQUENTIAL, self.SEQUENTIAL_AFTER_ANY}
+
+    @property
+    def is_by_child(self) -> bool:
+        return self.is_n_to_n or self.is_sequential
+
+
+EXTENSIONS = tuple(str(kind) for kind in DependencyType if "AFTER" in kind)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependency:
+    """One entry of dependsOn: `number` is its place there, `upstream` what it waits for."""
+
+    number: int
+    kind: DependencyType
+    upstream: JobKey
+
+    @property
+    def scope(self) -> str:
+        """What of the upstream it hangs on: the whole job, one child, or each child."""
+        return EACH if self.kind.is_by_child else self.upstream.part
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """Who waits for whom, as it is found from the upstream's side."""
+
+    upstream_id: str
+    scope: str
+    dependent_id: str
+    number: int
+    kind: DependencyType
+
+    @property
+    def rank(self) -> str:
+        return f"{self.scope}#{self.dependent_id}#{self.number:02d}"
+
+
+def dependencies_of(entries: Sequence[Mapping[str, Any]], job_id: str) -> tuple[Dependency, ...]:
+    """The dependsOn of the job `job_id` as values; each jobId is a plain id, as the spec keeps it.
+
+    A SEQUENTIAL dependency names no job: it is on the job's own children.
+    """
+    return tuple(
+        Dependency(
+            number=number,
+            kind=DependencyType(entry.get("type") or ""),
+            upstream=JobKey.parse(entry.get("jobId") or job_id),
+        )
+        for number, entry in enumerate(entries)
+    )
+
+
+def edge_of(dependency: Dependency, dependent_id: str) -> Edge:
+    return Edge(
+        upstream_id=dependency.upstream.job_id,
+        scope=dependency.scope,
+        dependent_id=dependent_id,
+        number=dependency.number,
+        kind=dependency.kind,
+    )
+
+
+def is_met_by(kind: DependencyType, status: JobStatus) -> bool:
+    """Whether this end of the upstream lets the dependent run."""
+    match kind:
+        case DependencyType.AFTER_FAILURE:
+            return status is JobStatus.FAILED
+        case (
+            DependencyType.AFTER_ANY
+            | DependencyType.N_TO_N_AFTER_ANY
+            | DependencyType.SEQUENTIAL_AFTER_ANY
+        ):
+            return True
+        case _:
+            return status is JobStatus.SUCCEEDED
+
+
+def event_of_end(kind: DependencyType, number: int, status: JobStatus, at_ms: int) -> Event:
+    """What the end of an upstream in `status` is to the dependent."""
+    if is_met_by(kind, status):
+        met = frozenset({number})
+        return Event(kind=EventKind.DEPENDENCY_MET, at_ms=at_ms, dependencies=met)
+    if kind is DependencyType.AFTER_FAILURE:
+        return Event(kind=EventKind.DEPENDENCY_UNNEEDED, at_ms=at_ms)
+    return Event(kind=EventKind.DEPENDENCY_FAILED, at_ms=at_ms)
