@@ -6,41 +6,27 @@ because clients test for their presence (AWS's examples of
 DescribeJobs show a job without them).
 """
 
-from collections.abc import Mapping
 from typing import Any
 
-from chalicelib.aws.task_definitions import log_stream_of
+from chalicelib.api.task_detail import attempt_detail, payload_detail, without_none
 from chalicelib.core.ids import Scope
-from chalicelib.core.job import Attempt, Job, StopCause
-from chalicelib.core.states import JobStatus
+from chalicelib.core.job import Job, StopCause
 from chalicelib.store.catalog import JOB_DEFINITION, JOB_QUEUE
 from chalicelib.store.jobs import Spec
 
-# Members that AWS shows as empty lists when a container has none.
-_LISTS = (
-    "command",
-    "volumes",
-    "environment",
-    "mountPoints",
-    "ulimits",
-    "networkInterfaces",
-    "resourceRequirements",
-    "secrets",
-)
-
 
 def job_detail(job: Job, spec: Spec, scope: Scope) -> dict[str, Any]:
-    """The JobDetail of a container job."""
+    """The JobDetail of a job; its containers are described in `task_detail.py`."""
     document = spec.document
     arn = scope.arn("job", job.job_id)
-    return _without_none(
+    return without_none(
         {
             "jobArn": arn,
             "jobName": job.name,
             "jobId": job.job_id,
             "jobQueue": scope.arn(JOB_QUEUE, job.queue),
             "status": str(job.status),
-            "attempts": [_attempt_detail(attempt, job, document) for attempt in job.attempts],
+            "attempts": [attempt_detail(attempt, document, job) for attempt in job.attempts],
             "statusReason": _status_reason(job),
             "createdAt": job.created_at_ms,
             "startedAt": job.started_at_ms,
@@ -49,7 +35,7 @@ def job_detail(job: Job, spec: Spec, scope: Scope) -> dict[str, Any]:
             "dependsOn": document.get("dependsOn", []),
             "jobDefinition": scope.arn(JOB_DEFINITION, job.definition),
             "parameters": document.get("parameters", {}),
-            "container": _container_detail(job, document),
+            **payload_detail(document, job),
             "timeout": document.get("timeout"),
             "tags": {**spec.tags, "resourceArn": arn} if spec.tags else {"resourceArn": arn},
             "propagateTags": bool(document.get("propagateTags")),
@@ -65,7 +51,7 @@ def job_summary(job: Job, scope: Scope) -> dict[str, Any]:
     """The JobSummary of ListJobs, which needs no spec."""
     ended = job.exit_code is not None or job.container_reason is not None
     container = {"exitCode": job.exit_code, "reason": job.container_reason} if ended else None
-    return _without_none(
+    return without_none(
         {
             "jobArn": scope.arn("job", job.job_id),
             "jobId": job.job_id,
@@ -75,7 +61,7 @@ def job_summary(job: Job, scope: Scope) -> dict[str, Any]:
             "statusReason": _status_reason(job),
             "startedAt": job.started_at_ms,
             "stoppedAt": job.stopped_at_ms if job.is_terminal else None,
-            "container": _without_none(container) if container else None,
+            "container": without_none(container) if container else None,
             "jobDefinition": scope.arn(JOB_DEFINITION, job.definition),
             "isCancelled": True if job.stop_cause is StopCause.CANCEL else None,
             "isTerminated": True if job.stop_cause is StopCause.TERMINATE else None,
@@ -85,50 +71,3 @@ def job_summary(job: Job, scope: Scope) -> dict[str, Any]:
 
 def _status_reason(job: Job) -> str | None:
     return job.status_reason or None
-
-
-def _container_detail(job: Job, document: Mapping[str, Any]) -> dict[str, Any]:
-    container: dict[str, Any] = {**{name: [] for name in _LISTS}, **document["container"]}
-    return _without_none(
-        {
-            **container,
-            "exitCode": job.exit_code,
-            "reason": job.container_reason,
-            "taskArn": job.task_arn,
-            # Only a container that ran has written anything.
-            "logStreamName": _log_stream(job, job.task_arn, document)
-            if job.status is not JobStatus.STARTING
-            else None,
-        }
-    )
-
-
-def _attempt_detail(attempt: Attempt, job: Job, document: Mapping[str, Any]) -> dict[str, Any]:
-    return _without_none(
-        {
-            "container": _without_none(
-                {
-                    "taskArn": attempt.task_arn,
-                    "exitCode": attempt.exit_code,
-                    "reason": attempt.container_reason,
-                    "logStreamName": _log_stream(job, attempt.task_arn, document)
-                    if attempt.started_at_ms
-                    else None,
-                    "networkInterfaces": [],
-                }
-            ),
-            "startedAt": attempt.started_at_ms,
-            "stoppedAt": attempt.stopped_at_ms,
-            "statusReason": attempt.status_reason,
-        }
-    )
-
-
-def _log_stream(job: Job, task_arn: str | None, document: Mapping[str, Any]) -> str | None:
-    if task_arn is None:
-        return None
-    return log_stream_of(document["container"], job.definition.rpartition(":")[0], task_arn)
-
-
-def _without_none(members: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in members.items() if value is not None}

@@ -13,6 +13,7 @@ from chalicelib.api.job_queues import find_queue
 from chalicelib.core.errors import ClientError, NotSupportedError
 from chalicelib.core.ids import JobKey, derived_job_id
 from chalicelib.core.job import Job
+from chalicelib.core.payload import essential_names
 from chalicelib.core.states import JobStatus
 from chalicelib.core.validation.submit import merge_submission, resource_needs, validate_share
 from chalicelib.store.catalog import Resource
@@ -39,7 +40,7 @@ def _submit(request: dict[str, Any], job_id: str, call: Call) -> str:
     definition = find_definition(request["jobDefinition"], call)
     merged = merge_submission(_with_tags(definition), request)
     validate_share(request, fair_share=False)
-    _refuse_unsupported(merged, request)
+    _refuse_unsupported(request)
     _refuse_queue(queue, merged)
     job = _job(job_id, request, merged, queue, definition, call.ports.now_ms())
     spec = Spec(job_id=job.job_id, document=_document(merged), tags=merged["tags"])
@@ -52,13 +53,11 @@ def _with_tags(definition: Resource) -> dict[str, Any]:
     return {**definition.document, "tags": dict(definition.tags)}
 
 
-def _refuse_unsupported(merged: dict[str, Any], request: dict[str, Any]) -> None:
+def _refuse_unsupported(request: dict[str, Any]) -> None:
     if request.get("arrayProperties", {}).get("size") is not None:
         raise NotSupportedError("An array job")
     if request.get("dependsOn"):
         raise NotSupportedError("A job with dependencies")
-    if "ecsProperties" in merged:
-        raise NotSupportedError("Submitting a job with ecsProperties")
 
 
 def _refuse_queue(queue: Resource, merged: dict[str, Any]) -> None:
@@ -92,6 +91,7 @@ def _job(
         timeout_seconds=(merged.get("timeout") or {}).get("attemptDurationSeconds"),
         cpu_units=round(needs.vcpus * 1024),
         memory_mib=needs.memory_mib,
+        essential=essential_names(merged),
         created_at_ms=now_ms,
         changed_at_ms=now_ms,
     )
@@ -106,5 +106,6 @@ def _job_id(call: Call) -> str:
 def _document(merged: dict[str, Any]) -> dict[str, Any]:
     """What the job keeps of its merged request, empty members left out: each byte is stored."""
     kept = {name: value for name, value in merged.items() if value and name != "tags"}
-    kept["container"] = {name: value for name, value in merged["container"].items() if value}
+    if "container" in kept:
+        kept["container"] = {name: value for name, value in merged["container"].items() if value}
     return kept
