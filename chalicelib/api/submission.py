@@ -19,9 +19,10 @@ from chalicelib.api.depending import (
 from chalicelib.api.job_definitions import find_definition, name_of, revision_of
 from chalicelib.api.job_queues import find_queue
 from chalicelib.core.dependencies import Dependency
-from chalicelib.core.errors import ClientError, NotSupportedError
+from chalicelib.core.errors import ClientError
 from chalicelib.core.ids import JobKey, derived_job_id
 from chalicelib.core.job import Job
+from chalicelib.core.payload import essential_names
 from chalicelib.core.states import JobStatus
 from chalicelib.core.validation.submit import (
     merge_submission,
@@ -53,7 +54,6 @@ def _submit(request: dict[str, Any], job_id: str, call: Call) -> str:
     definition = find_definition(request["jobDefinition"], call)
     merged = merge_submission(_with_tags(definition), request)
     validate_share(request, fair_share=False)
-    _refuse_unsupported(merged)
     _refuse_queue(queue, merged)
     size = validate_array_size(request, call.ports.settings.array_size_limit)
     dependencies = dependencies_in(request, job_id, call)
@@ -76,11 +76,6 @@ def _submit(request: dict[str, Any], job_id: str, call: Call) -> str:
 
 def _with_tags(definition: Resource) -> dict[str, Any]:
     return {**definition.document, "tags": dict(definition.tags)}
-
-
-def _refuse_unsupported(merged: dict[str, Any]) -> None:
-    if "ecsProperties" in merged:
-        raise NotSupportedError("Submitting a job with ecsProperties")
 
 
 def _refuse_queue(queue: Resource, merged: dict[str, Any]) -> None:
@@ -114,6 +109,7 @@ def _job(
         timeout_seconds=(merged.get("timeout") or {}).get("attemptDurationSeconds"),
         cpu_units=round(needs.vcpus * 1024),
         memory_mib=needs.memory_mib,
+        essential=essential_names(merged),
         created_at_ms=now_ms,
         changed_at_ms=now_ms,
     )
@@ -130,7 +126,8 @@ def _document(
 ) -> dict[str, Any]:
     """What the job keeps of its merged request, empty members left out: each byte is stored."""
     kept = {name: value for name, value in merged.items() if value and name != "tags"}
-    kept["container"] = {name: value for name, value in merged["container"].items() if value}
+    if "container" in kept:
+        kept["container"] = {name: value for name, value in merged["container"].items() if value}
     if size is not None:
         kept["arraySize"] = size
     if dependencies:

@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.aws.messages import DEADLINE, LAUNCH_FAILED, WAKE, WALK
-from chalicelib.aws.task_definitions import CONTAINER_NAME
-from chalicelib.core.events import Event, EventKind
+from chalicelib.core.events import ContainerEnd, Event, EventKind
 from chalicelib.core.ids import Fence
 from chalicelib.core.lifecycle import START_FAILURE_REASON
+from chalicelib.core.payload import CONTAINER_NAME
 
 ECS_TASK_STATE_CHANGE = "ECS Task State Change"
 
@@ -106,7 +106,6 @@ def _event_of_task(task: Mapping[str, Any], fence: Fence, now_ms: int) -> Event 
 def _event_of_end(task: Mapping[str, Any], fence: Fence, now_ms: int) -> Event:
     container = _container_of(task)
     stopped_reason = str(task.get("stoppedReason") or "")
-    exit_code = container.get("exitCode")
     reason, container_reason = stopped_reason, container.get("reason")
     if task.get("stopCode") == "TaskFailedToStart":
         # Batch says this one sentence and keeps ECS's cause as the container's reason.
@@ -119,13 +118,28 @@ def _event_of_end(task: Mapping[str, Any], fence: Fence, now_ms: int) -> Event:
         task_arn=task["taskArn"],
         started_at_ms=_ms(task.get("startedAt")),
         stopped_at_ms=_ms(task.get("executionStoppedAt")) or _ms(task.get("stoppedAt")),
-        exit_code=None if exit_code is None else int(exit_code),
+        exit_code=_exit_code(container),
         container_reason=container_reason,
+        container_ends=tuple(
+            ContainerEnd(name=one["name"], exit_code=_exit_code(one), reason=one.get("reason"))
+            for one in task.get("containers") or ()
+            if one.get("name")
+        ),
+        essential_exited=task.get("stopCode") == "EssentialContainerExited",
     )
 
 
+def _exit_code(container: Mapping[str, Any]) -> int | None:
+    code = container.get("exitCode")
+    return None if code is None else int(code)
+
+
 def _container_of(task: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The job's own container: an account's agents may add containers of theirs to a task."""
+    """The job's own container: an account's agents may add containers of theirs to a task.
+
+    Where a job has several, which of them counts is for `core/outcome.py` to say: the event does
+    not tell which are essential, the job's row does.
+    """
     containers = task.get("containers") or [{}]
     return next((one for one in containers if one.get("name") == CONTAINER_NAME), containers[0])
 

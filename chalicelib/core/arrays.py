@@ -53,24 +53,17 @@ def child_of(parent: Job, number: int) -> Job:
     """A child as it is without a row: version 0, made of its parent."""
     array, status = array_of(parent), status_without_row(parent)
     closed = status is JobStatus.FAILED
-    return Job(
-        job_id=parent.job_id,
+    return replace(
+        parent,
         part=child_part(number),
         version=0,
-        name=parent.name,
-        queue=parent.queue,
-        definition=parent.definition,
+        array=None,
         status=status,
         status_reason=array.closed_reason,
-        attempts_limit=parent.attempts_limit,
-        timeout_seconds=parent.timeout_seconds,
-        share=parent.share,
-        priority=parent.priority,
-        cpu_units=parent.cpu_units,
-        memory_mib=parent.memory_mib,
-        created_at_ms=parent.created_at_ms,
         changed_at_ms=array.closed_at_ms or parent.changed_at_ms,
         stopped_at_ms=array.closed_at_ms,
+        blocked_why=None,
+        blocked_since_ms=None,
         stop_cause=parent.stop_cause if closed else None,
         stop_reason=parent.stop_reason if closed else None,
         waiting_on=waits_of(parent, number) if status is JobStatus.PENDING else (),

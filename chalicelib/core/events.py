@@ -27,6 +27,15 @@ class EventKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerEnd:
+    """How one container of a task ended; without an exit code it never ran."""
+
+    name: str
+    exit_code: int | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """Something that happened at `at_ms`. Reports from ECS carry the fence of their task."""
 
@@ -42,3 +51,5 @@ class Event:
     exit_code: int | None = None
     container_reason: str | None = None
     dependencies: frozenset[int] | None = None  # the numbers of those met; None is all
+    container_ends: tuple[ContainerEnd, ...] = ()
+    essential_exited: bool = False  # an essential container's end stopped the task, and no request

@@ -7,6 +7,7 @@ behind it are the spec, written once and kept apart, so that a transition costs 
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from chalicelib.core.events import ContainerEnd
 from chalicelib.core.ids import JOB_PART, Fence, JobKey
 from chalicelib.core.states import PLACED, TERMINAL, JobStatus
 
@@ -31,6 +32,7 @@ class Attempt:
     task_arn: str | None = None
     exit_code: int | None = None
     container_reason: str | None = None
+    container_ends: tuple[ContainerEnd, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +91,7 @@ class Job:
     priority: int = 0
     cpu_units: int
     memory_mib: int
+    essential: tuple[str, ...] = ()  # of several containers (ecsProperties), those that count
     created_at_ms: int
     changed_at_ms: int  # when the status last changed
     started_at_ms: int | None = None
@@ -97,6 +100,7 @@ class Job:
     task_arn: str | None = None
     exit_code: int | None = None
     container_reason: str | None = None
+    container_ends: tuple[ContainerEnd, ...] = ()  # of several containers, each one's end
     blocked_why: str | None = None  # the label of what keeps the head of a queue waiting
     blocked_since_ms: int | None = None
     stop_cause: StopCause | None = None
@@ -157,6 +161,7 @@ class Job:
             task_arn=self.task_arn,
             exit_code=self.exit_code,
             container_reason=self.container_reason,
+            container_ends=self.container_ends,
         )
 
     def running_image(self, attempt: Attempt) -> "Job":
@@ -213,6 +218,8 @@ def ready_of(job: Job) -> Ready | None:
     There is one beside a RUNNABLE job, and one beside an array whose next children may be
     dispatched, for all of them together.
     """
+    if job.version == 0:
+        return None  # a child without a row is dispatched by its parent's
     if job.status is not JobStatus.RUNNABLE and not _has_runnable_children(job):
         return None
     return Ready(

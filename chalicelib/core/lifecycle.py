@@ -11,6 +11,7 @@ from chalicelib.core.arrays import decide_array
 from chalicelib.core.decision import Decision, Label
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Job, StopCause
+from chalicelib.core.outcome import NO_OUTCOME, outcome_of
 from chalicelib.core.retry import RetryAction, RetryStrategy, decide_retry
 from chalicelib.core.rules import Rule, fail, ignore, move, same_version, unchanged
 from chalicelib.core.states import JobStatus
@@ -125,10 +126,9 @@ def _end_attempt(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
         task_arn=event.task_arn or job.task_arn,
         started_at_ms=job.started_at_ms or event.started_at_ms,
         stopped_at_ms=stopped_at_ms,
-        exit_code=event.exit_code,
-        container_reason=event.container_reason,
+        **outcome_of(job, event)._asdict(),
     )
-    if event.exit_code == 0 and not _stopped_by_request(job, stopped_at_ms):
+    if ended.exit_code == 0 and not _stopped_by_request(job, stopped_at_ms):
         done = same_version(ended, status=JobStatus.SUCCEEDED, stop_cause=None, stop_reason=None)
         return Decision(job=done, label=Label.SUCCEEDED, sentence=event.reason)
     if job.stop_cause is not None:
@@ -149,8 +149,8 @@ def _fail_or_retry(ended: Job, event: Event, strategy: RetryStrategy) -> Decisio
         strategy,
         ended.attempt,
         status_reason=event.reason,
-        reason=event.container_reason,
-        exit_code=event.exit_code,
+        reason=ended.container_reason,
+        exit_code=ended.exit_code,
     )
     if verdict.action is RetryAction.EXIT:
         failed = same_version(ended, status=JobStatus.FAILED)
@@ -165,8 +165,7 @@ def _fail_or_retry(ended: Job, event: Event, strategy: RetryStrategy) -> Decisio
         task_arn=None,
         started_at_ms=None,
         stopped_at_ms=None,
-        exit_code=None,
-        container_reason=None,
+        **NO_OUTCOME._asdict(),
     )
     return Decision(job=again, label=Label.RETRIED, sentence=verdict.sentence)
 

@@ -47,18 +47,17 @@ def launch(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: Ports) -> None
 
 
 def _request_of(job: Job, spec: Spec, environment: Resource, ports: Ports) -> dict[str, Any]:
-    container = spec.document["container"]
+    payload = spec.document
     settings = _settings_of(environment, ports)
-    bake = not overrides_fit(container_overrides(container, job))
-    definition = task_definition(container, job, settings, bake=bake)
+    bake = not overrides_fit(container_overrides(payload, job))
+    definition = task_definition(payload, job, settings, bake=bake)
     return run_task(
-        container,
+        payload,
         job,
         settings,
         task_definition_arn=_registered(definition, job, ports),
         baked=bake,
         tags=spec.document.get("taskTags") or {},
-        enable_execute_command=bool(container.get("enableExecuteCommand")),
     )
 
 

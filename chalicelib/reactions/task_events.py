@@ -23,6 +23,7 @@ from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job
 from chalicelib.core.lifecycle import decide
+from chalicelib.core.outcome import outcome_of
 from chalicelib.core.retry import RetryStrategy
 from chalicelib.core.states import JobStatus
 from chalicelib.observe import log_decision, logger
@@ -154,16 +155,16 @@ def _strategies(
         job.job_id
         for report in reports
         if (job := jobs.get(report.key)) is not None
-        and _may_fail(report.event)
+        and _may_fail(job, report.event)
         and job.attempt < job.attempts_limit
     ]
     specs = ports.jobs.find_specs(asked) if asked else {}
     return {job_id: strategy_of(spec) for job_id, spec in specs.items()}
 
 
-def _may_fail(event: Event) -> bool:
+def _may_fail(job: Job, event: Event) -> bool:
     ends = {EventKind.TASK_STOPPED, EventKind.LAUNCH_FAILED, EventKind.TASK_LOST}
-    return event.kind in ends and event.exit_code != 0
+    return event.kind in ends and outcome_of(job, event).exit_code != 0
 
 
 def _stop_stray(report: Report, ports: Ports) -> None:

@@ -6,16 +6,23 @@ from itertools import pairwise
 from typing import Any
 
 from chalicelib.core.dependencies import DependencyType, Edge
+from chalicelib.core.events import ContainerEnd
 from chalicelib.core.ids import JOB_PART
 from chalicelib.core.job import ArrayState, Attempt, Job, Ready, StopCause
 from chalicelib.core.states import JobStatus
 from chalicelib.store.tables import BatchRow, EdgeRow, JobRow, ReadyRow
 
-_PLAIN = tuple(
-    field.name
-    for field in fields(Job)
-    if field.name not in {"job_id", "status", "stop_cause", "history", "array", "waiting_on"}
-)
+_SHAPED = {
+    "job_id",
+    "status",
+    "essential",
+    "container_ends",
+    "stop_cause",
+    "history",
+    "array",
+    "waiting_on",
+}
+_PLAIN = tuple(field.name for field in fields(Job) if field.name not in _SHAPED)
 
 
 def created_key_of(job: Job) -> str:
@@ -33,7 +40,9 @@ def row_of_job(job: Job, retention_seconds: int) -> JobRow:
         root=job.job_id,
         status=str(job.status),
         stop_cause=str(job.stop_cause) if job.stop_cause else None,
-        history=[asdict(attempt) for attempt in job.history] or None,
+        essential=list(job.essential) or None,
+        container_ends=_ends_document(job.container_ends),
+        history=[_attempt_document(attempt) for attempt in job.history] or None,
         waiting_on=list(job.waiting_on) or None,
         **_array_attributes(job.array),
         expires_at=expires_at,
@@ -48,7 +57,9 @@ def job_of_row(row: JobRow) -> Job:
         job_id=row.root,
         status=JobStatus(row.status),
         stop_cause=StopCause(row.stop_cause) if row.stop_cause else None,
-        history=tuple(Attempt(**attempt) for attempt in row.history or ()),
+        essential=tuple(row.essential or ()),
+        container_ends=_ends(row.container_ends),
+        history=tuple(_attempt(document) for document in row.history or ()),
         waiting_on=tuple(row.waiting_on or ()),
         array=_array_state(row),
         **{name: getattr(row, name) for name in _PLAIN},
@@ -93,6 +104,29 @@ def ready_of_row(row: ReadyRow) -> Ready:
         cpu_units=row.cpu_units,
         memory_mib=row.memory_mib,
         created_at_ms=row.created_at_ms,
+    )
+
+
+def _attempt_document(attempt: Attempt) -> dict[str, Any]:
+    document = asdict(attempt)
+    del document["container_ends"]
+    ends = _ends_document(attempt.container_ends)
+    # A job of one container has none, and its row stays as small as it was.
+    return {**document, "container_ends": ends} if ends else document
+
+
+def _attempt(document: Mapping[str, Any]) -> Attempt:
+    return Attempt(**{**document, "container_ends": _ends(document.get("container_ends"))})
+
+
+def _ends_document(ends: tuple[ContainerEnd, ...]) -> list[list[Any]] | None:
+    return [[end.name, end.exit_code, end.reason] for end in ends] or None
+
+
+def _ends(document: list[list[Any]] | None) -> tuple[ContainerEnd, ...]:
+    return tuple(
+        ContainerEnd(name=name, exit_code=exit_code, reason=reason)
+        for name, exit_code, reason in document or ()
     )
 
 

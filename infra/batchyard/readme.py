@@ -17,9 +17,11 @@ LIMITS: dict[str, str] = {
     ),
     "CreateJobQueue": "FIFO queues; scheduling policies and service environments are refused",
     "UpdateJobQueue": "as CreateJobQueue",
-    "RegisterJobDefinition": "every type is kept; SubmitJob takes containerProperties",
+    "RegisterJobDefinition": (
+        "every type is kept; SubmitJob takes containerProperties and ecsProperties"
+    ),
     "SubmitJob": (
-        "single container jobs; arrays, dependencies, multi-node, multi-container jobs and "
+        "jobs of one container or several; arrays, dependencies, multi-node jobs, Amazon EKS and "
         "consumable resources are refused as not supported yet"
     ),
     "ListJobs": "by jobQueue, any status or filter; not arrayJobId, multiNodeJobId",

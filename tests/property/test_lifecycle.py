@@ -29,7 +29,7 @@ REPORTS = {
 
 # What a job waits for in each status: drawn more often, so that lives go on.
 NEXT = {
-    JobStatus.PENDING: [EventKind.DEPENDENCIES_MET],
+    JobStatus.PENDING: [EventKind.DEPENDENCY_MET],
     JobStatus.RUNNABLE: [EventKind.DISPATCHED],
     JobStatus.STARTING: [EventKind.TASK_RUNNING, EventKind.LAUNCH_REFUSED, EventKind.TASK_STOPPED],
     JobStatus.RUNNING: [EventKind.TASK_STOPPED, EventKind.TASK_LOST, EventKind.DEADLINE],

@@ -1,7 +1,8 @@
 """ECS in memory: clusters, task definitions and tasks that run when a test says so.
 
 A task goes PROVISIONING, RUNNING, STOPPED by `start`, `finish` and `fail_to_start`, or by StopTask;
-each change that a rule of the stack lets through is an event, in the shape that ECS sends.
+`exit` ends one container of several before its task. Each change of a task that a rule of the stack
+lets through is an event, in the shape that ECS sends.
 """
 
 import itertools
@@ -29,7 +30,7 @@ class Task:
     started_at_ms: int | None = None
     stopped_at_ms: int | None = None
     ending: Json = field(default_factory=dict)  # stopCode and stoppedReason
-    container: Json = field(default_factory=dict)  # exitCode and reason
+    containers: dict[str, Json] = field(default_factory=dict)  # exitCode and reason, by name
 
     @property
     def started_by(self) -> str:
@@ -37,9 +38,16 @@ class Task:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that RunTask gives the container."""
-        override = self.request["overrides"]["containerOverrides"][0]
-        return {entry["name"]: entry["value"] for entry in override["environment"]}
+        """The variables that RunTask gives the first container."""
+        return self.environments[next(iter(self.environments))]
+
+    @property
+    def environments(self) -> dict[str, dict[str, str]]:
+        """The variables that RunTask gives each container."""
+        return {
+            override["name"]: {entry["name"]: entry["value"] for entry in override["environment"]}
+            for override in self.request["overrides"]["containerOverrides"]
+        }
 
 
 class FakeEcs(FakeClient):
@@ -66,18 +74,32 @@ class FakeEcs(FakeClient):
         return [task for task in self.tasks.values() if task.status != "STOPPED"]
 
     def start(self, task: Task) -> None:
-        """The task's container runs from now on."""
+        """The task's containers run from now on."""
         task.status, task.started_at_ms = "RUNNING", self.now_ms()
         self._tell(task)
 
-    def finish(self, task: Task, exit_code: int = 0, *, reason: str | None = None) -> None:
-        """The container exits by itself."""
-        container: Json = {"exitCode": exit_code} | ({"reason": reason} if reason else {})
-        self._end(task, "EssentialContainerExited", EXITED, container)
+    def finish(
+        self,
+        task: Task,
+        exit_code: int = 0,
+        *,
+        reason: str | None = None,
+        container: str | None = None,
+    ) -> None:
+        """An essential container, the first unless named, exits; ECS stops those that still run."""
+        self.exit(task, container or next(iter(task.containers)), exit_code, reason=reason)
+        self._end(task, "EssentialContainerExited", EXITED, stops_with=143)
+
+    def exit(
+        self, task: Task, container: str, exit_code: int, *, reason: str | None = None
+    ) -> None:
+        """One container exits, and its task goes on."""
+        task.containers[container] |= {"exitCode": exit_code}
+        task.containers[container] |= {"reason": reason} if reason else {}
 
     def fail_to_start(self, task: Task, cause: str) -> None:
-        """The container never comes to run: its image cannot be pulled, for instance."""
-        self._end(task, "TaskFailedToStart", cause, {})
+        """The task never comes to run: an image cannot be pulled, for instance."""
+        self._end(task, "TaskFailedToStart", cause)
 
     def lose(self, task: Task) -> None:
         """The task is gone and no event tells of it; only its client token is remembered."""
@@ -136,7 +158,9 @@ class FakeEcs(FakeClient):
             return {"tasks": [], "failures": [refusal]}
         cluster = _name_of(params["cluster"])
         arn = f"{_PREFIX}:task/{cluster}/{next(self._numbers):032x}"
-        task = Task(arn=arn, cluster=cluster, request=params)
+        defined = self.definitions[params["taskDefinition"]]["containerDefinitions"]
+        named = {container["name"]: Json() for container in defined}
+        task = Task(arn=arn, cluster=cluster, request=params, containers=named)
         self.tasks[arn] = task
         return {"tasks": [self.described(task)], "failures": []}
 
@@ -155,9 +179,9 @@ class FakeEcs(FakeClient):
         return {"task": self.described(task)}
 
     def end_stopping(self, task: Task) -> None:
-        """A task that was told to stop ends now: by SIGTERM if its container ran."""
-        container = {"exitCode": 143} if task.status == "RUNNING" else {}
-        self._end(task, "UserInitiated", str(task.ending["stoppedReason"]), container)
+        """A task that was told to stop ends now: by SIGTERM if its containers ran."""
+        stops_with = 143 if task.status == "RUNNING" else None
+        self._end(task, "UserInitiated", str(task.ending["stoppedReason"]), stops_with=stops_with)
 
     def do_list_tasks(self, params: Json) -> Json:
         self._cluster(params, "ListTasks")
@@ -186,7 +210,7 @@ class FakeEcs(FakeClient):
         """The task as DescribeTasks shows it: times are datetimes."""
         times = {
             "startedAt": task.started_at_ms,
-            "executionStoppedAt": task.stopped_at_ms if task.container else None,
+            "executionStoppedAt": task.stopped_at_ms if any(task.containers.values()) else None,
             "stoppedAt": task.stopped_at_ms,
         }
         return {
@@ -196,7 +220,10 @@ class FakeEcs(FakeClient):
             "startedBy": task.started_by,
             "lastStatus": task.status,
             "desiredStatus": task.desired,
-            "containers": [{"name": "default", "lastStatus": task.status} | task.container],
+            "containers": [
+                {"name": name, "lastStatus": task.status} | end
+                for name, end in task.containers.items()
+            ],
             **task.ending,
             **{
                 name: datetime.fromtimestamp(at_ms / 1000, UTC)
@@ -223,11 +250,15 @@ class FakeEcs(FakeClient):
             "detail": detail,
         }
 
-    def _end(self, task: Task, stop_code: str, reason: str, container: Json) -> None:
+    def _end(
+        self, task: Task, stop_code: str, reason: str, *, stops_with: int | None = None
+    ) -> None:
         task.status = task.desired = "STOPPED"
         task.stopped_at_ms = self.now_ms()
         task.ending = {"stopCode": stop_code, "stoppedReason": reason}
-        task.container = container
+        for end in task.containers.values():
+            if stops_with is not None:
+                end.setdefault("exitCode", stops_with)
         self._tell(task)
 
     def _tell(self, task: Task) -> None:

@@ -73,6 +73,30 @@ def make_definition(
     return str(answered["jobDefinitionArn"])
 
 
+def make_task_definition(
+    world: World, *containers: Json, name: str = "work", task: Json | None = None, **members: Any
+) -> str:
+    """Registers a definition of these containers for Fargate; returns its ARN.
+
+    Each is a busybox of half a vCPU unless it says otherwise, so two fit a size of Fargate's.
+    """
+    needs = [{"type": "VCPU", "value": "0.5"}, {"type": "MEMORY", "value": "1024"}]
+    shaped = [{"image": "busybox", "resourceRequirements": needs, **one} for one in containers]
+    properties = {"executionRoleArn": ROLE, "containers": shaped, **(task or {})}
+    answered = world.api(
+        "RegisterJobDefinition",
+        {
+            "jobDefinitionName": name,
+            "type": "container",
+            "platformCapabilities": ["FARGATE"],
+            "ecsProperties": {"taskProperties": [properties]},
+            **members,
+        },
+    )
+    world.settle()
+    return str(answered["jobDefinitionArn"])
+
+
 def make_stage(world: World, **environment: Any) -> None:
     """Environment `fargate`, queue `queue` and definition `work`."""
     make_environment(world, **environment)
@@ -102,9 +126,9 @@ def needing(vcpus: int) -> Json:
     return {"resourceRequirements": [{"type": k, "value": str(v)} for k, v in needs.items()]}
 
 
-def finish(world: World, job_id: str, exit_code: int = 0, *, reason: str | None = None) -> None:
-    """The job's container exits, and what follows from it is done."""
-    world.ecs.finish(world.task_of(job_id), exit_code, reason=reason)
+def finish(world: World, job_id: str, exit_code: int = 0, **ending: Any) -> None:
+    """The job's container exits (`FakeEcs.finish`), and what follows from it is done."""
+    world.ecs.finish(world.task_of(job_id), exit_code, **ending)
     world.settle()
 
 

@@ -167,7 +167,7 @@ def test_a_name_that_begins_with_another_is_another(world: World) -> None:
     assert revisions(described(world, jobDefinitionName="work")) == ["work:1"]
 
 
-def test_types_that_cannot_run_yet_are_kept_all_the_same(world: World) -> None:
+def test_a_definition_of_several_containers_is_kept_as_it_was_sent(world: World) -> None:
     ecs = {
         "jobDefinitionName": "many",
         "type": "container",

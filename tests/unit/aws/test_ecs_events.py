@@ -15,7 +15,7 @@ from chalicelib.aws.ecs_events import (
     event_of_message,
     wake_of_message,
 )
-from chalicelib.core.events import Event, EventKind
+from chalicelib.core.events import ContainerEnd, Event, EventKind
 from chalicelib.core.ids import Fence
 from tests.support import stack
 from tests.support.values import JOB_ID, NOW_MS
@@ -107,6 +107,23 @@ def test_a_task_without_containers_has_no_exit_code() -> None:
     event = event_of_message(message, NOW_MS)
     assert event is not None
     assert event.exit_code is None
+
+
+def test_the_end_of_several_containers_tells_that_of_each() -> None:
+    event = event_of("task_stopped_several_containers.json")
+    assert event.container_ends == (
+        ContainerEnd(name="init", exit_code=0),
+        ContainerEnd(name="main", exit_code=3),
+        ContainerEnd(
+            name="sidecar", exit_code=137, reason="OutOfMemoryError: Container killed due to memory"
+        ),
+    )
+    assert event.essential_exited
+
+
+@pytest.mark.parametrize("name", ["task_stopped_by_user", "task_stopped_spot_interruption"])
+def test_a_stop_from_outside_is_not_taken_for_a_container_s_end(name: str) -> None:
+    assert not event_of(f"{name}.json").essential_exited
 
 
 @pytest.mark.parametrize("status", ["PROVISIONING", "PENDING", "DEACTIVATING", "STOPPING", None])

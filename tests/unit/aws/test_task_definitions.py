@@ -1,5 +1,6 @@
 """From a job's container to what ECS is asked for."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -42,6 +43,45 @@ CONTAINER: dict[str, Any] = {
         {"type": "MEMORY", "value": "1024"},
     ],
 }
+SMALL = [{"type": "VCPU", "value": "0.25"}, {"type": "MEMORY", "value": "512"}]
+MAIN: dict[str, Any] = {
+    "name": "main",
+    "image": "busybox",
+    "command": ["work"],
+    "environment": [{"name": "A", "value": "b"}],
+    "resourceRequirements": SMALL,
+    "dependsOn": [{"containerName": "init", "condition": "SUCCESS"}],
+    "logConfiguration": {"logDriver": "awsfirelens", "options": {"Name": "stdout"}},
+    "secrets": [{"name": "S", "valueFrom": "arn:aws:ssm:us-east-1:123456789012:parameter/s"}],
+    "startTimeout": 60,
+    "stopTimeout": 5,
+}
+INIT: dict[str, Any] = {
+    "name": "init",
+    "image": "alpine",
+    "essential": False,
+    "user": "nobody",
+    "privileged": False,
+    "readonlyRootFilesystem": True,
+    "resourceRequirements": SMALL,
+    "ulimits": [],
+    "mountPoints": [{"sourceVolume": "efs", "containerPath": "/efs"}],
+    "firelensConfiguration": {"type": "fluentbit", "options": {"enable-ecs-log-metadata": "true"}},
+    "repositoryCredentials": {"credentialsParameter": "arn:aws:secretsmanager:x"},
+}
+TASK: dict[str, Any] = {
+    "containers": [MAIN, INIT],
+    "executionRoleArn": OWN_ROLE,
+    "taskRoleArn": "arn:aws:iam::123456789012:role/task",
+    "volumes": [{"name": "efs", "efsVolumeConfiguration": {"fileSystemId": "fs-1"}}],
+    "ephemeralStorage": {"sizeInGiB": 50},
+    "runtimePlatform": {"cpuArchitecture": "ARM64", "operatingSystemFamily": "LINUX"},
+    "networkConfiguration": {"assignPublicIp": "ENABLED"},
+    "platformVersion": "1.4.0",
+    "pidMode": "task",
+    "enableExecuteCommand": True,
+}
+SEVERAL: dict[str, Any] = {"ecsProperties": {"taskProperties": [TASK]}}
 FULL: dict[str, Any] = CONTAINER | {
     "executionRoleArn": OWN_ROLE,
     "jobRoleArn": "arn:aws:iam::123456789012:role/job",
@@ -68,7 +108,13 @@ def definition(
     container: dict[str, Any], settings: LaunchSettings = SETTINGS, *, bake: bool = False
 ) -> dict[str, Any]:
     """The registration, which ECS's own model must accept."""
-    request = task_definition(container, JOB, settings, bake=bake)
+    return payload_definition({"container": container}, settings, bake=bake)
+
+
+def payload_definition(
+    payload: dict[str, Any], settings: LaunchSettings = SETTINGS, *, bake: bool = False
+) -> dict[str, Any]:
+    request = task_definition(payload, JOB, settings, bake=bake)
     assert_accepted("RegisterTaskDefinition", request)
     return request
 
@@ -76,8 +122,14 @@ def definition(
 def launch(
     container: dict[str, Any], settings: LaunchSettings = SETTINGS, **members: Any
 ) -> dict[str, Any]:
+    return payload_launch({"container": container}, settings, **members)
+
+
+def payload_launch(
+    payload: dict[str, Any], settings: LaunchSettings = SETTINGS, **members: Any
+) -> dict[str, Any]:
     given: dict[str, Any] = {"task_definition_arn": "arn:td", "baked": False, "tags": {}} | members
-    request = run_task(container, JOB, settings, **given)
+    request = run_task(payload, JOB, settings, **given)
     assert_accepted("RunTask", _camel(request))
     return request
 
@@ -186,11 +238,10 @@ def test_a_long_definition_name_is_cut_in_the_log_stream() -> None:
 
 
 def test_jobs_of_one_definition_and_size_share_a_registration() -> None:
-    same = task_definition(
-        CONTAINER | {"command": ["other"], "environment": []}, JOB, SETTINGS, bake=False
-    )
-    bigger = task_definition(CONTAINER, replace(JOB, cpu_units=1024), SETTINGS, bake=False)
-    unmanaged = task_definition(CONTAINER, JOB, UNMANAGED, bake=False)
+    same = definition(CONTAINER | {"command": ["other"], "environment": []})
+    payload = {"container": CONTAINER}
+    bigger = task_definition(payload, replace(JOB, cpu_units=1024), SETTINGS, bake=False)
+    unmanaged = definition(CONTAINER, UNMANAGED)
     wanted = variant_of(definition(CONTAINER))
     assert variant_of(same) == wanted
     assert variant_of(bigger) != wanted
@@ -198,7 +249,7 @@ def test_jobs_of_one_definition_and_size_share_a_registration() -> None:
 
 
 def test_a_job_gets_its_own_variables_and_those_of_batch() -> None:
-    overrides = container_overrides(CONTAINER, JOB)
+    (overrides,) = container_overrides({"container": CONTAINER}, JOB)
     assert overrides["command"] == ["echo", "hello"]
     assert environment_of(overrides) == {
         "A": "b",
@@ -210,13 +261,14 @@ def test_a_job_gets_its_own_variables_and_those_of_batch() -> None:
 
 
 def test_a_job_without_a_command_runs_that_of_its_image() -> None:
-    assert "command" not in container_overrides(CONTAINER | {"command": []}, JOB)
+    (overrides,) = container_overrides({"container": CONTAINER | {"command": []}}, JOB)
+    assert "command" not in overrides
 
 
 def test_a_job_too_long_for_overrides_gets_a_definition_of_its_own() -> None:
     long = CONTAINER | {"command": ["x" * OVERRIDES_LIMIT_CHARACTERS]}
-    assert not overrides_fit(container_overrides(long, JOB))
-    assert overrides_fit(container_overrides(CONTAINER, JOB))
+    assert not overrides_fit(container_overrides({"container": long}, JOB))
+    assert overrides_fit(container_overrides({"container": CONTAINER}, JOB))
     (container,) = definition(long, bake=True)["containerDefinitions"]
     assert container["command"] == long["command"]
     assert container["environment"] == CONTAINER["environment"]
@@ -228,14 +280,14 @@ def test_a_job_too_long_for_overrides_gets_a_definition_of_its_own() -> None:
     assert len(str(override)) < OVERRIDES_LIMIT_CHARACTERS
 
 
-def test_the_limit_of_overrides_is_met_exactly() -> None:
-    room = OVERRIDES_LIMIT_CHARACTERS - len(
-        '{"name": "default", "environment": [], "command": [""]}'
-    )
-    overrides = {"name": "default", "environment": [], "command": ["x" * room]}
-    assert overrides_fit(overrides)
-    overrides["command"] = ["x" * (room + 1)]
-    assert not overrides_fit(overrides)
+def test_the_limit_of_overrides_is_met_exactly_by_all_containers_together() -> None:
+    empty = [{"name": "a", "command": [""]}, {"name": "b", "command": [""]}]
+    room = OVERRIDES_LIMIT_CHARACTERS - len(json.dumps({"containerOverrides": empty}))
+    first = {"name": "a", "command": ["x" * (room // 2)]}
+    second = {"name": "b", "command": ["x" * (room - room // 2)]}
+    assert overrides_fit([first, second])
+    second["command"] = ["x" * (room - room // 2 + 1)]
+    assert not overrides_fit([first, second])
 
 
 def test_a_launch_carries_its_fence_twice() -> None:
@@ -275,6 +327,103 @@ def test_an_unmanaged_launch_runs_on_registered_instances() -> None:
 
 
 def test_tags_and_exec_are_passed_on_when_asked_for() -> None:
-    request = launch(CONTAINER, tags={"a": "b"}, enable_execute_command=True)
+    request = launch(CONTAINER | {"enableExecuteCommand": True}, tags={"a": "b"})
     assert request["Tags"] == [{"Key": "a", "Value": "b"}]
     assert request["EnableExecuteCommand"] is True
+
+
+def test_several_containers_are_defined_in_their_order_each_with_its_own_wishes() -> None:
+    request = payload_definition(SEVERAL)
+    main, init = request["containerDefinitions"]
+    assert [(one["name"], one["image"], one["essential"]) for one in (main, init)] == [
+        ("main", "busybox", True),
+        ("init", "alpine", False),
+    ]
+    for name in ("dependsOn", "secrets", "startTimeout", "stopTimeout", "logConfiguration"):
+        assert main[name] == MAIN[name]
+    for name in ("firelensConfiguration", "mountPoints", "repositoryCredentials", "user"):
+        assert init[name] == INIT[name]
+    assert init["readonlyRootFilesystem"] is True
+    assert "command" not in main
+    assert not {"ulimits", "command", "dependsOn"} & init.keys()
+
+
+def test_several_containers_share_the_size_of_their_job_on_fargate() -> None:
+    request = payload_definition(SEVERAL)
+    assert (request["cpu"], request["memory"]) == ("512", "1024")
+    sizes = [(one["cpu"], one["memory"]) for one in request["containerDefinitions"]]
+    assert sizes == [(256, 512)] * 2
+
+
+def test_sizes_that_do_not_divide_are_cut_so_that_they_fit_their_task() -> None:
+    odd = ["0.0835", "0.0835", "0.083"]
+    containers = [
+        INIT
+        | {"name": str(number)}
+        | {"resourceRequirements": [{"type": "VCPU", "value": vcpus}, SMALL[1]]}
+        for number, vcpus in enumerate(odd)
+    ]
+    request = payload_definition(
+        {"ecsProperties": {"taskProperties": [TASK | {"containers": containers}]}}
+    )
+    assert sum(one["cpu"] for one in request["containerDefinitions"]) <= 256
+
+
+def test_the_settings_of_a_task_reach_ecs() -> None:
+    request = payload_definition(SEVERAL)
+    assert (request["executionRoleArn"], request["taskRoleArn"]) == (OWN_ROLE, TASK["taskRoleArn"])
+    assert request["ephemeralStorage"] == TASK["ephemeralStorage"]
+    assert request["runtimePlatform"] == TASK["runtimePlatform"]
+    assert (request["pidMode"], request["networkMode"]) == ("task", "awsvpc")
+    assert request["volumes"][0]["efsVolumeConfiguration"]["transitEncryption"] == "DISABLED"
+    launched = payload_launch(SEVERAL)
+    assert (launched["PlatformVersion"], launched["EnableExecuteCommand"]) == ("1.4.0", True)
+    network = launched["NetworkConfiguration"]["AwsvpcConfiguration"]
+    assert network["AssignPublicIp"] == "ENABLED"
+
+
+def test_an_unmanaged_task_of_several_states_no_size_of_its_own() -> None:
+    gpu = {"type": "GPU", "value": "1"}
+    containers = [MAIN | {"resourceRequirements": [*SMALL, gpu]}, INIT]
+    task = TASK | {"containers": containers, "ipcMode": "host"}
+    request = payload_definition({"ecsProperties": {"taskProperties": [task]}}, UNMANAGED)
+    assert (request["networkMode"], request["ipcMode"]) == ("host", "host")
+    assert not {"cpu", "memory", "ephemeralStorage"} & request.keys()
+    assert request["containerDefinitions"][0]["resourceRequirements"] == [gpu]
+
+
+def test_each_container_has_a_log_stream_of_its_own() -> None:
+    (_, init) = payload_definition(SEVERAL)["containerDefinitions"]
+    assert init["logConfiguration"]["options"]["awslogs-stream-prefix"] == "work"
+    assert log_stream_of(INIT, "work", TASK_ARN) == f"work/init/{TASK_ARN[-32:]}"
+
+
+def test_every_container_gets_the_variables_of_batch() -> None:
+    launched = payload_launch(SEVERAL)["Overrides"]["ContainerOverrides"]
+    assert [one["Name"] for one in launched] == ["main", "init"]
+    main, init = container_overrides(SEVERAL, JOB)
+    assert main["command"] == ["work"]
+    assert "command" not in init
+    assert environment_of(main).pop("A") == "b"
+    assert environment_of(main).keys() - environment_of(init).keys() == {"A"}
+    assert environment_of(init)["AWS_BATCH_JOB_ID"] == JOB_ID
+
+
+def test_several_containers_too_long_together_get_a_definition_of_their_own() -> None:
+    half = ["x" * (OVERRIDES_LIMIT_CHARACTERS // 2)]
+    alone = {
+        "ecsProperties": {
+            "taskProperties": [TASK | {"containers": [MAIN | {"command": half}, INIT]}]
+        }
+    }
+    task = TASK | {"containers": [MAIN | {"command": half}, INIT | {"command": half}]}
+    both = {"ecsProperties": {"taskProperties": [task]}}
+    assert overrides_fit(container_overrides(alone, JOB))
+    assert not overrides_fit(container_overrides(both, JOB))
+    defined = payload_definition(both, bake=True)["containerDefinitions"]
+    assert [one["command"] for one in defined] == [half, half]
+    assert defined[0]["environment"] == MAIN["environment"]
+    overrides = container_overrides(both, JOB, baked=True)
+    assert overrides_fit(overrides)
+    assert all("command" not in one for one in overrides)
+    assert "A" not in environment_of(overrides[0])

@@ -10,9 +10,10 @@ from chalicelib.core.decision import Decision, Label
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import Fence
 from chalicelib.core.job import Job, StopCause
-from chalicelib.core.lifecycle import DEPENDENCY_REASON, TIMEOUT_REASON, TRANSITIONS, decide
+from chalicelib.core.lifecycle import TIMEOUT_REASON, TRANSITIONS, decide
 from chalicelib.core.retry import ExitRule, RetryAction, RetryStrategy
 from chalicelib.core.states import PLACED, TERMINAL, JobStatus
+from chalicelib.core.waiting import DEPENDENCY_REASON
 from tests.support.values import NOW_MS, TASK_ARN, a_job, an_event
 
 OTHER_TASK = f"{TASK_ARN[:-1]}2"
@@ -127,13 +128,13 @@ def test_a_stop_of_a_pending_job_waits_for_its_dependencies(kind: EventKind) -> 
     stored = decided(a_job(S.PENDING), kind, reason="enough")
     assert (stored.label, stored.job.status) == (Label.STOP_STORED, S.PENDING)
     assert decided(stored.job, kind, reason="again").job.stop_reason == "enough"
-    for end in (E.DEPENDENCIES_MET, E.DEPENDENCY_FAILED):
+    for end in (E.DEPENDENCY_MET, E.DEPENDENCY_FAILED):
         job = decided(stored.job, end).job
         assert (job.status, job.status_reason) == (S.FAILED, "enough")
 
 
 def test_a_pending_job_goes_with_its_dependencies() -> None:
-    assert decided(a_job(S.PENDING), E.DEPENDENCIES_MET).job.status is S.RUNNABLE
+    assert decided(a_job(S.PENDING), E.DEPENDENCY_MET).job.status is S.RUNNABLE
     failed = decided(a_job(S.PENDING), E.DEPENDENCY_FAILED).job
     assert (failed.status, failed.status_reason) == (S.FAILED, DEPENDENCY_REASON)
 

@@ -4,6 +4,7 @@ from dataclasses import fields
 
 import pytest
 
+from chalicelib.core.events import ContainerEnd
 from chalicelib.core.job import ArrayState, Attempt, Job, StopCause, ready_of
 from chalicelib.core.states import JobStatus
 from chalicelib.store.codec import (
@@ -17,6 +18,10 @@ from chalicelib.store.jobs import Spec
 from chalicelib.wiring import Ports
 from tests.support.values import JOB_ID, NOW_MS, a_job
 
+ENDS = (
+    ContainerEnd(name="main", exit_code=137, reason="OutOfMemoryError: é"),
+    ContainerEnd(name="helper"),
+)
 FULL = a_job(
     JobStatus.FAILED,
     version=7,
@@ -27,6 +32,8 @@ FULL = a_job(
     priority=12,
     exit_code=137,
     container_reason="OutOfMemoryError: é",
+    essential=("main", "other"),
+    container_ends=ENDS,
     blocked_why="CAPACITY_IN_USE",
     blocked_since_ms=NOW_MS,
     stop_cause=StopCause.TIMEOUT,
@@ -34,8 +41,19 @@ FULL = a_job(
     history=(
         Attempt(started_at_ms=None, stopped_at_ms=NOW_MS, status_reason="x", container_reason="y"),
         Attempt(started_at_ms=1, stopped_at_ms=2, status_reason="z", task_arn="t", exit_code=0),
+        Attempt(started_at_ms=1, stopped_at_ms=2, status_reason="z", container_ends=ENDS),
     ),
-    array=ArrayState(size=3, cursor=2, released=3, counters=((JobStatus.RUNNING, 2),)),
+    waiting_on=(0, 19),
+    array=ArrayState(
+        size=3,
+        cursor=2,
+        singled=1,
+        each_waits=(3, 4),
+        sequential=5,
+        closed_at_ms=NOW_MS,
+        closed_reason="enough",
+        counts=((JobStatus.RUNNING, 2), (JobStatus.FAILED, 1)),
+    ),
 )
 
 
@@ -54,6 +72,13 @@ def test_a_job_comes_back_from_its_row_and_from_its_image(job: Job) -> None:
 def test_a_job_comes_back_from_dynamodb(ports: Ports) -> None:
     ports.jobs.submit(FULL, Spec(job_id=JOB_ID, document={}))
     assert ports.jobs.find_jobs([FULL.key]) == {FULL.key: FULL}
+
+
+def test_the_row_of_a_job_of_one_container_says_nothing_of_several() -> None:
+    attempt = Attempt(started_at_ms=1, stopped_at_ms=2, status_reason="z", exit_code=0)
+    row = row_of_job(a_job(history=(attempt,)), 60).serialize()
+    assert not {"essential", "container_ends"} & row.keys()
+    assert "container_ends" not in row["history"]["S"]
 
 
 def test_there_is_no_job_in_no_image() -> None:

@@ -16,7 +16,8 @@ from chalicelib.core.lifecycle import decide
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.core.states import TERMINAL, JobStatus
 from chalicelib.store import jobs as store_jobs
-from chalicelib.store.jobs import Move, Room, Spec
+from chalicelib.store.commits import Move, Room
+from chalicelib.store.jobs import Spec
 from chalicelib.store.tables import JobRow
 from chalicelib.store.transactions import transact
 from chalicelib.wiring import Ports

@@ -5,7 +5,8 @@ from dataclasses import replace
 from chalicelib.core.job import ready_of
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.core.states import JobStatus
-from chalicelib.store.jobs import Move, Spec
+from chalicelib.store.commits import Move
+from chalicelib.store.jobs import Spec
 from chalicelib.wiring import Ports
 from tests.support.values import NOW_MS, a_job
 
