@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.world import Job, World
+from tests.e2e.world import Job, World, batchyard
 
 pytestmark = pytest.mark.e2e
 
@@ -101,6 +101,9 @@ def test_containers_start_in_their_order_and_end_with_the_essential_one(
     logs = {name: world.log_of(shown[name], last_line=line) for name, line in last_lines.items()}
     assert all(f"job {job_id}" in lines for lines in logs.values())
     assert moment_in(logs["init"], "ended") < moment_in(logs["main"], "began")
+
+    printed = batchyard("logs", job_id, "--state-dir", str(world.state_dir)).stdout.splitlines()
+    assert set(printed) >= {f"init: job {job_id}", "init: end", "main: end", "sidecar: up"}
 
     [attempt] = job["attempts"]
     [told] = attempt["taskProperties"]
