@@ -1,53 +1,13 @@
 """Arrays: one row until they run, what is seen of them meanwhile, and how they end."""
 
-from typing import Any
 
 import pytest
 
 from chalicelib.core.ids import JobKey
+from tests.support.arrays import array, listed, rows, step, summary
 from tests.support.crew import run_to_the_end, work
 from tests.support.scenes import make_stage, submit, sweep
 from tests.support.world import ApiError, World
-
-
-def summary(world: World, job_id: str) -> dict[str, int]:
-    """The statuses that some children are in; all seven are told and add up to the size."""
-    told = world.detail(job_id)["arrayProperties"]
-    assert len(told["statusSummary"]) == 7
-    assert sum(told["statusSummary"].values()) == told["size"]
-    return {status: number for status, number in told["statusSummary"].items() if number}
-
-
-def array(world: World, size: int, **members: Any) -> str:
-    return submit(world, arrayProperties={"size": size}, **members)
-
-
-def listed(world: World, job_id: str, status: str, **members: Any) -> list[int]:
-    """The numbers of the children in a status, all pages of them."""
-    numbers: list[int] = []
-    request = {"arrayJobId": job_id, "jobStatus": status} | members
-    while True:
-        page = world.api("ListJobs", request)
-        numbers += [one["arrayProperties"]["index"] for one in page["jobSummaryList"]]
-        if not page.get("nextToken"):
-            return numbers
-        request["nextToken"] = page["nextToken"]
-
-
-def step(world: World, job_id: str, number: int, exit_code: int = 0) -> None:
-    """The child's task starts, or ends."""
-    task = world.task_of(f"{job_id}/c{number}")
-    if task.status == "RUNNING":
-        world.ecs.finish(task, exit_code)
-    else:
-        world.ecs.start(task)
-    world.settle()
-
-
-def rows(world: World, job_id: str) -> list[int]:
-    """The numbers of the children that have a row."""
-    found = world.ports.jobs.list_children(job_id, 0, 99_999_999)
-    return [row.key.number or 0 for row in found]
 
 
 def test_an_array_runs_as_far_as_there_is_room_and_its_summary_says_so(world: World) -> None:
