@@ -9,9 +9,11 @@ DescribeJobs show a job without them).
 from collections.abc import Mapping
 from typing import Any
 
+from chalicelib.api.node_detail import node_members, node_summary
 from chalicelib.aws.task_definitions import log_stream_of
 from chalicelib.core.ids import Scope
 from chalicelib.core.job import Attempt, Job, StopCause
+from chalicelib.core.nodes import task_document
 from chalicelib.core.states import JobStatus
 from chalicelib.store.catalog import JOB_DEFINITION, JOB_QUEUE
 from chalicelib.store.jobs import Spec
@@ -30,14 +32,15 @@ _LISTS = (
 
 
 def job_detail(job: Job, spec: Spec, scope: Scope) -> dict[str, Any]:
-    """The JobDetail of a container job."""
-    document = spec.document
-    arn = scope.arn("job", job.job_id)
+    """The JobDetail of a job, or of a node; what a multi-node job tells of is its main node."""
+    document = task_document(job, spec.document)
+    public_id = job.key.public_id
+    arn = scope.arn("job", public_id)
     return _without_none(
         {
             "jobArn": arn,
             "jobName": job.name,
-            "jobId": job.job_id,
+            "jobId": public_id,
             "jobQueue": scope.arn(JOB_QUEUE, job.queue),
             "status": str(job.status),
             "attempts": [_attempt_detail(attempt, job, document) for attempt in job.attempts],
@@ -57,6 +60,7 @@ def job_detail(job: Job, spec: Spec, scope: Scope) -> dict[str, Any]:
             "schedulingPriority": document.get("schedulingPriority"),
             "isCancelled": job.stop_cause is StopCause.CANCEL,
             "isTerminated": job.stop_cause is StopCause.TERMINATE,
+            **node_members(job, spec.document, arn),
         }
     )
 
@@ -67,8 +71,8 @@ def job_summary(job: Job, scope: Scope) -> dict[str, Any]:
     container = {"exitCode": job.exit_code, "reason": job.container_reason} if ended else None
     return _without_none(
         {
-            "jobArn": scope.arn("job", job.job_id),
-            "jobId": job.job_id,
+            "jobArn": scope.arn("job", job.key.public_id),
+            "jobId": job.key.public_id,
             "jobName": job.name,
             "createdAt": job.created_at_ms,
             "status": str(job.status),
@@ -79,6 +83,7 @@ def job_summary(job: Job, scope: Scope) -> dict[str, Any]:
             "jobDefinition": scope.arn(JOB_DEFINITION, job.definition),
             "isCancelled": True if job.stop_cause is StopCause.CANCEL else None,
             "isTerminated": True if job.stop_cause is StopCause.TERMINATE else None,
+            "nodeProperties": node_summary(job),
         }
     )
 

@@ -11,6 +11,8 @@ from typing import Any
 from chalicelib.api.call import Call
 from chalicelib.api.job_detail import job_summary
 from chalicelib.api.job_queues import find_queue
+from chalicelib.api.job_reads import job_key_in
+from chalicelib.api.nodes import list_nodes
 from chalicelib.api.paging import name_in, results_limit, token_of
 from chalicelib.core.errors import ClientError, NotSupportedError
 from chalicelib.core.ids import Scope
@@ -28,6 +30,9 @@ Match = Callable[[Job], bool]
 
 
 def list_jobs(request: dict[str, Any], call: Call) -> dict[str, Any]:
+    _refuse_ambiguous(request)
+    if request.get("multiNodeJobId"):
+        return list_nodes(request, job_key_in(request["multiNodeJobId"], call), call)
     queue = _queue_of(request, call)
     filters = request.get("filters") or []
     if not filters:
@@ -35,12 +40,15 @@ def list_jobs(request: dict[str, Any], call: Call) -> dict[str, Any]:
     return _filtered(queue, filters, request, call)
 
 
-def _queue_of(request: dict[str, Any], call: Call) -> str:
+def _refuse_ambiguous(request: dict[str, Any]) -> None:
     named = [n for n in ("jobQueue", "arrayJobId", "multiNodeJobId") if request.get(n)]
     if len(named) != 1:
         raise ClientError("Exactly one of jobQueue, arrayJobId, multiNodeJobId must be provided.")
-    if named != ["jobQueue"]:
-        raise NotSupportedError(f"ListJobs by {named[0]}")
+
+
+def _queue_of(request: dict[str, Any], call: Call) -> str:
+    if request.get("arrayJobId"):
+        raise NotSupportedError("ListJobs by arrayJobId")
     return find_queue(request["jobQueue"], call).name
 
 

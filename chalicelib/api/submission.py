@@ -12,7 +12,7 @@ from chalicelib.api.job_definitions import find_definition, name_of, revision_of
 from chalicelib.api.job_queues import find_queue
 from chalicelib.core.errors import ClientError, NotSupportedError
 from chalicelib.core.ids import JobKey, derived_job_id
-from chalicelib.core.job import Job
+from chalicelib.core.job import Job, NodeState
 from chalicelib.core.states import JobStatus
 from chalicelib.core.validation.submit import merge_submission, resource_needs, validate_share
 from chalicelib.store.catalog import Resource
@@ -57,7 +57,8 @@ def _refuse_unsupported(merged: dict[str, Any], request: dict[str, Any]) -> None
         raise NotSupportedError("An array job")
     if request.get("dependsOn"):
         raise NotSupportedError("A job with dependencies")
-    if "ecsProperties" in merged:
+    ranges = merged.get("nodeProperties", {}).get("nodeRangeProperties", [])
+    if any("ecsProperties" in payload for payload in (merged, *ranges)):
         raise NotSupportedError("Submitting a job with ecsProperties")
 
 
@@ -94,7 +95,15 @@ def _job(
         memory_mib=needs.memory_mib,
         created_at_ms=now_ms,
         changed_at_ms=now_ms,
+        nodes=_nodes(merged),
     )
+
+
+def _nodes(merged: dict[str, Any]) -> NodeState | None:
+    properties = merged.get("nodeProperties")
+    if properties is None:
+        return None
+    return NodeState(count=properties["numNodes"], main=properties["mainNode"])
 
 
 def _job_id(call: Call) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.core.job import Job
+from chalicelib.core.nodes import node_variables
 from chalicelib.core.scheduling.snapshot import ComputeType
 
 CONTAINER_NAME = "default"
@@ -63,6 +64,7 @@ def batch_environment(job: Job) -> dict[str, str]:
         "AWS_BATCH_JQ_NAME": job.queue,
         "AWS_BATCH_CE_NAME": job.environment or "",
         "AWS_BATCH_JOB_ATTEMPT": str(job.attempt),
+        **node_variables(job),
     }
 
 

@@ -38,3 +38,4 @@ class Event:
     stopped_at_ms: int | None = None
     exit_code: int | None = None
     container_reason: str | None = None
+    address: str | None = None  # the private IPv4 address of the task, where ECS tells it

@@ -17,7 +17,9 @@ from chalicelib.core.consequences import (
     Effect,
     Forget,
     Launch,
+    LaunchNode,
     Publish,
+    StopNodes,
     StopTask,
     Wake,
     WakeLater,
@@ -28,6 +30,7 @@ from chalicelib.observe import logger
 from chalicelib.parallel import Task
 from chalicelib.reactions.launching import launch
 from chalicelib.reactions.neighbours import all_queues
+from chalicelib.reactions.nodes import launch_node, stop_nodes
 from chalicelib.reactions.publishing import publish
 from chalicelib.reactions.stopping import stop
 from chalicelib.store.codec import job_of_image
@@ -78,6 +81,10 @@ def _perform(effects: Sequence[Effect], cause: str, ports: Ports) -> None:
     for effect in effects:
         if isinstance(effect, StopTask):
             stop(effect.job, ports)
+        if isinstance(effect, StopNodes):
+            stop_nodes(effect.job, ports)
+        if isinstance(effect, LaunchNode):
+            launch_node(effect.node, ports)
         if isinstance(effect, Forget):
             ports.jobs.forget(effect.job_id)
 

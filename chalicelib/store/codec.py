@@ -1,18 +1,18 @@
 """Between rows and values: how a job and a ready row are written, and read back from a stream."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
 from chalicelib.core.ids import JOB_PART
-from chalicelib.core.job import ArrayState, Attempt, Job, Ready, StopCause
+from chalicelib.core.job import ArrayState, Attempt, Job, NodeState, Ready, StopCause
 from chalicelib.core.states import JobStatus
 from chalicelib.store.tables import JobRow, ReadyRow
 
 _PLAIN = tuple(
     field.name
     for field in fields(Job)
-    if field.name not in {"job_id", "status", "stop_cause", "history", "array"}
+    if field.name not in {"job_id", "status", "stop_cause", "history", "array", "nodes"}
 )
 
 
@@ -33,6 +33,7 @@ def row_of_job(job: Job, retention_seconds: int) -> JobRow:
         stop_cause=str(job.stop_cause) if job.stop_cause else None,
         history=[asdict(attempt) for attempt in job.history] or None,
         array=_array_document(job.array),
+        nodes=[job.nodes.count, job.nodes.main, job.nodes.address] if job.nodes else None,
         expires_at=expires_at,
         queue_status=f"{job.queue}#{job.status}" if indexed else None,
         created_key=created_key_of(job) if indexed else None,
@@ -47,6 +48,7 @@ def job_of_row(row: JobRow) -> Job:
         stop_cause=StopCause(row.stop_cause) if row.stop_cause else None,
         history=tuple(Attempt(**attempt) for attempt in row.history or ()),
         array=_array_state(row.array),
+        nodes=_node_state(row.nodes),
         **{name: getattr(row, name) for name in _PLAIN},
     )
 
@@ -93,6 +95,13 @@ def _array_document(array: ArrayState | None) -> dict[str, Any] | None:
         return None
     counters = {str(status): count for status, count in array.counters}
     return {**asdict(array), "counters": counters}
+
+
+def _node_state(document: Sequence[Any] | None) -> NodeState | None:
+    if document is None:
+        return None
+    count, main, address = document
+    return NodeState(count=count, main=main, address=address)
 
 
 def _array_state(document: Mapping[str, Any] | None) -> ArrayState | None:

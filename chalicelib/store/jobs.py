@@ -231,6 +231,9 @@ def _spec_of_row(row: SpecRow) -> Spec:
 
 
 def _unchanged(old: Job) -> Any:
+    """Closes the race with every other decision about this job, or with its first row."""
+    if old.version == 0:
+        return JobRow.root.does_not_exist()
     return JobRow.version == old.version
 
 

@@ -75,6 +75,7 @@ class JobRow(Model):
     stop_reason = UnicodeAttribute(null=True)
     history = JSONAttribute(null=True)
     array = JSONAttribute(null=True)
+    nodes = JSONAttribute(null=True)
     expires_at = WholeNumberAttribute(null=True)
     queue_status = UnicodeAttribute(null=True)
     created_key = UnicodeAttribute(null=True)

@@ -17,12 +17,15 @@ LIMITS: dict[str, str] = {
     ),
     "CreateJobQueue": "FIFO queues; scheduling policies and service environments are refused",
     "UpdateJobQueue": "as CreateJobQueue",
-    "RegisterJobDefinition": "every type is kept; SubmitJob takes containerProperties",
-    "SubmitJob": (
-        "single container jobs; arrays, dependencies, multi-node, multi-container jobs and "
-        "consumable resources are refused as not supported yet"
+    "RegisterJobDefinition": (
+        "every type is kept; SubmitJob takes containerProperties and nodeProperties"
     ),
-    "ListJobs": "by jobQueue, any status or filter; not arrayJobId, multiNodeJobId",
+    "SubmitJob": (
+        "single container jobs and multi-node jobs, these in UNMANAGED environments; arrays, "
+        "dependencies, multi-container jobs and consumable resources are refused as not supported "
+        "yet"
+    ),
+    "ListJobs": "by jobQueue, any status or filter; by multiNodeJobId; not arrayJobId",
 }
 
 

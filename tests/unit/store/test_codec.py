@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import pytest
 
-from chalicelib.core.job import ArrayState, Attempt, Job, StopCause, ready_of
+from chalicelib.core.job import ArrayState, Attempt, Job, NodeState, StopCause, ready_of
 from chalicelib.core.states import JobStatus
 from chalicelib.store.codec import (
     job_of_image,
@@ -36,6 +36,7 @@ FULL = a_job(
         Attempt(started_at_ms=1, stopped_at_ms=2, status_reason="z", task_arn="t", exit_code=0),
     ),
     array=ArrayState(size=3, cursor=2, released=3, counters=((JobStatus.RUNNING, 2),)),
+    nodes=NodeState(count=3, main=1, address="10.0.0.1"),
 )
 
 
