@@ -8,13 +8,18 @@ from collections.abc import Iterable
 
 from chalicelib.aws.ecs_events import event_of_description
 from chalicelib.core.events import Event, EventKind
-from chalicelib.core.ids import Fence, JobKey, node_part
+from chalicelib.core.ids import Fence, JobKey
 from chalicelib.core.job import Job
 from chalicelib.core.node_reports import launch_again
-from chalicelib.core.nodes import is_present, node_of, nodes_of, others_of
+from chalicelib.core.nodes import as_task, is_present, node_of, nodes_of, others_of
 from chalicelib.core.states import JobStatus
 from chalicelib.observe import logger
-from chalicelib.reactions.nodes import apply_node_reports, find_nodes, stop_nodes
+from chalicelib.reactions.nodes import (
+    LOOKED_FOR_LIMIT,
+    apply_node_reports,
+    find_nodes,
+    stop_nodes,
+)
 from chalicelib.reactions.overdue import (
     GONE_REASON,
     LAUNCH_GRACE_MS,
@@ -24,8 +29,6 @@ from chalicelib.reactions.overdue import (
 from chalicelib.reactions.task_events import Report
 from chalicelib.store.jobs import Move
 from chalicelib.wiring import Ports
-
-LOOKED_FOR_LIMIT = 40  # nodes of a job whose tasks are looked for in one sweep, a call or two each
 
 
 def sweep_nodes(job: Job, now_ms: int, ports: Ports) -> None:
@@ -42,7 +45,7 @@ def sweep_nodes(job: Job, now_ms: int, ports: Ports) -> None:
     due = [index for index in others_of(job) if _is_due(present.get(index), now_ms)]
     unlaunched: list[int] = []
     for index in due[:LOOKED_FOR_LIMIT]:
-        found = _found(cluster, _fence(job, index), now_ms, ports)
+        found = _found(cluster, as_task(job, index).fence, now_ms, ports)
         reports.extend(found or ())
         if found is None:
             unlaunched.append(index)
@@ -108,12 +111,6 @@ def _launch_again(job: Job, rows: dict[int, Job | None], now_ms: int, ports: Por
             )
             for index, row in rows.items()
         ]
-    )
-
-
-def _fence(job: Job, index: int) -> Fence:
-    return Fence(
-        job_id=job.job_id, part=node_part(index), attempt=job.attempt, placement=job.placement
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.core.events import EventKind
+from chalicelib.core.decision import Label
 from chalicelib.core.ids import Fence, JobKey, node_part
 from chalicelib.core.job import Job
 from chalicelib.core.node_reports import NodeDecision, decide_node, may_still_run
@@ -26,6 +26,7 @@ from chalicelib.core.nodes import (
     others_of,
     wait_seconds,
 )
+from chalicelib.core.states import JobStatus
 from chalicelib.observe import logger
 from chalicelib.reactions.launching import make_launch
 from chalicelib.store.catalog import COMPUTE_ENVIRONMENT
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 DECISION_TRIES = 6  # how often a lost condition is read and decided anew before SQS brings it back
 PAUSE_SECONDS = 2  # between two chunks: ECS takes about 20 RunTask calls a second
+LOOKED_FOR_LIMIT = 40  # nodes of a job whose tasks are looked for at once, a call or two each
 ENDED_REASON = "The main node has ended"
 STRAY_REASON = "Given up by Batchyard"
 
@@ -59,6 +61,7 @@ def _apply_once(reports: Sequence["Report"], ports: Ports) -> list["Report"]:
     """One round of read, decide, write; returns the reports whose row changed under them."""
     found = ports.jobs.find_jobs(key for r in reports for key in (r.key, r.key.root))
     latest = dict(found)
+    begun: list[Report] = []
     for report in reports:
         decision = decide_node(found.get(report.key.root), latest.get(report.key), report.event)
         _log(decision, report.key)
@@ -66,9 +69,11 @@ def _apply_once(reports: Sequence["Report"], ports: Ports) -> list["Report"]:
             latest[report.key] = decision.node
         if decision.stops_task:
             _stop_reported(report, ports)
+        elif decision.label is Label.STARTED:
+            begun.append(report)
     moves = [_move(found.get(key), node) for key, node in latest.items() if key.is_node]
     lost = {move.new.key for move in ports.jobs.commit([m for m in moves if m.old is not m.new])}
-    _stop_overtaken([r for r in reports if r.key not in lost], ports)
+    _stop_overtaken([report for report in begun if report.key not in lost], ports)
     return [report for report in reports if report.key in lost]
 
 
@@ -80,13 +85,10 @@ def _move(row: Job | None, node: Job) -> Move:
     return Move(old=row or node.at_version(0), new=node.at_version(version + 1))
 
 
-def _stop_overtaken(reports: Sequence["Report"], ports: Ports) -> None:
+def _stop_overtaken(begun: Sequence["Report"], ports: Ports) -> None:
     """Stop tasks whose job ended, or was told to, while their first report was written."""
-    started = [r for r in reports if r.event.kind is EventKind.TASK_RUNNING]
-    if not started:
-        return
-    jobs = ports.jobs.find_jobs(report.key.root for report in started)
-    for report in started:
+    jobs = ports.jobs.find_jobs(report.key.root for report in begun) if begun else {}
+    for report in begun:
         if not may_still_run(jobs.get(report.key.root), report.event):
             _stop_reported(report, ports)
 
@@ -101,18 +103,25 @@ def _log(decision: NodeDecision, key: JobKey) -> None:
 
 
 def stop_nodes(job: Job, ports: Ports) -> None:
-    """Stop the tasks that are known of the other nodes of this placement; idempotent.
+    """Stop the tasks of the other nodes of this placement; idempotent.
 
-    Those that are reported later are strays, which are stopped when they run.
+    Of a large job not all tasks that nobody has reported are looked for: what is left, and what is
+    yet to be launched, is a stray, which is stopped when it runs.
     """
     cluster = ports.settings.cluster_of(job.environment or "")
     reason = job.stop_reason or ENDED_REASON
-    arns = [
-        node.task_arn
-        for node in find_nodes(job, ports).values()
-        if is_present(node, job) and not node.is_terminal and node.task_arn
-    ]
+    rows = find_nodes(job, ports)
+    present = {index: row for index, row in rows.items() if is_present(row, job)}
+    arns = [row.task_arn for row in present.values() if not row.is_terminal and row.task_arn]
+    if job.status is JobStatus.RUNNING:
+        unheard = [index for index in others_of(job) if _has_no_task(present.get(index))]
+        for index in unheard[:LOOKED_FOR_LIMIT]:
+            arns += ports.ecs.find_tasks(cluster, str(as_task(job, index).fence))
     ports.run_all([partial(ports.ecs.stop_task, cluster, arn, reason) for arn in arns])
+
+
+def _has_no_task(row: Job | None) -> bool:
+    return row is None or not (row.is_terminal or row.task_arn)
 
 
 def find_nodes(job: Job, ports: Ports) -> dict[int, Job]:

@@ -171,13 +171,29 @@ def test_a_node_that_runs_after_the_main_one_s_end_is_stopped(world: World) -> N
     world.settle()
     start_main(world, job_id)
     late = tasks_of(world, job_id)["n1"]
+    world.ecs.obeys_stops = False
     end_main(world, job_id)
     assert late.status == "PROVISIONING"
+    late.desired = "RUNNING"  # as if it had been launched only now
     world.ecs.start(late)
-    world.ecs.start(tasks_of(world, job_id)["n2"])
     world.settle()
-    assert world.ecs.live() == []
+    assert late.desired == "STOPPED"
+    for task in world.ecs.live():
+        world.ecs.end_stopping(task)
+    world.settle()
     assert node_statuses(world, job_id) == ["SUCCEEDED", "FAILED", "FAILED"]
+
+
+def test_nodes_whose_start_nobody_has_heard_of_are_stopped_with_the_main_one(world: World) -> None:
+    make_gang_stage(world)
+    job_id = submit_gang(world)
+    world.settle()
+    start_main(world, job_id)
+    world.ecs.start(tasks_of(world, job_id)["n1"])
+    world.sqs.task_events.messages.clear()
+    end_main(world, job_id)
+    assert world.ecs.live() == []
+    assert world.detail(f"{job_id}#2")["statusReason"] == "The main node has ended"
 
 
 def test_a_node_of_an_earlier_attempt_is_a_stray(world: World) -> None:
@@ -198,8 +214,11 @@ def test_a_node_of_an_earlier_attempt_is_a_stray(world: World) -> None:
     end_main(world, job_id)
 
 
-def test_a_job_that_ends_while_a_node_s_report_is_written_stops_that_node(world: World) -> None:
+def test_a_job_that_ends_while_a_node_s_report_is_written_stops_that_node(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The report's reader has seen the job run; the reactor has looked before the node's row."""
+    monkeypatch.setattr("chalicelib.reactions.nodes.LOOKED_FOR_LIMIT", 0)  # as of a large job
     make_gang_stage(world)
     job_id = submit_gang(world)
     world.settle()
@@ -210,13 +229,15 @@ def test_a_job_that_ends_while_a_node_s_report_is_written_stops_that_node(world:
     def end_meanwhile(call: str) -> None:
         if call == "dynamodb.PutItem":
             world.on_call = None
-            end_main(world, job_id)
+            world.ecs.finish(tasks_of(world, job_id)["job"])
+            world.deliver_messages(world.sqs.task_events.deliverable(world.now_ms)[1:])
+            world.deliver_stream()
 
     world.on_call = end_meanwhile
     world.deliver_messages([report])
     world.settle()
     assert world.detail(job_id)["status"] == "SUCCEEDED"
-    assert "n1" not in tasks_of(world, job_id)
+    assert tasks_of(world, job_id).keys() == {"n2"}
     world.ecs.start(tasks_of(world, job_id)["n2"])
     world.settle()
     assert world.ecs.live() == []
@@ -239,8 +260,6 @@ def test_reports_that_come_twice_or_together_change_nothing_more(world: World) -
     node = world.job(f"{job_id}#1")
     assert (node.status, node.exit_code, node.version) == ("FAILED", 4, version + 1)
     end_main(world, job_id)
-    world.ecs.start(tasks_of(world, job_id)["n2"])
-    world.settle()
 
 
 def test_start_and_end_of_a_node_in_one_batch_are_one_write(world: World) -> None:
@@ -255,8 +274,6 @@ def test_start_and_end_of_a_node_in_one_batch_are_one_write(world: World) -> Non
     node = world.job(f"{job_id}#2")
     assert (node.status, node.version) == ("SUCCEEDED", 1)
     end_main(world, job_id)
-    world.ecs.start(tasks_of(world, job_id)["n1"])
-    world.settle()
 
 
 def test_the_main_node_s_launch_is_given_back_like_any_job_s(world: World) -> None:
