@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from chalicelib.core.decision import Label
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Job
-from chalicelib.core.nodes import is_present, node_of
+from chalicelib.core.nodes import is_present, node_of, past_attempts
 from chalicelib.core.states import JobStatus
 
 _NO_TASK = frozenset({EventKind.LAUNCH_FAILED, EventKind.LAUNCH_REFUSED})
@@ -33,7 +33,7 @@ def decide_node(job: Job | None, row: Job | None, event: Event) -> NodeDecision:
     Deciding twice on the same report changes nothing the second time.
     """
     if job is None or not _is_of(job, event):
-        return _out_of_date(event)
+        return _out_of_date(row, event)
     known = row if is_present(row, job) else None
     match event.kind:
         case EventKind.TASK_RUNNING:
@@ -62,10 +62,19 @@ def _is_of(job: Job, event: Event) -> bool:
     return fence is not None and (fence.attempt, fence.placement) == (job.attempt, job.placement)
 
 
-def _out_of_date(event: Event) -> NodeDecision:
+def _out_of_date(row: Job | None, event: Event) -> NodeDecision:
     if event.kind is EventKind.TASK_RUNNING:
         return _stray("the job has left the placement of this task")
+    if event.kind is EventKind.TASK_STOPPED and _awaits(row, event) and row is not None:
+        # The nodes of an attempt are stopped when its main node has ended, so their ends are told
+        # of an attempt that the job has left. What was written of it is still written to its end.
+        return _ended(row.next_version(**_ending(event)), event)
     return _unchanged(Label.STALE, "the job has left the placement of this report")
+
+
+def _awaits(row: Job | None, event: Event) -> bool:
+    known = row is not None and not row.is_terminal and row.task_arn == event.task_arn
+    return known and row is not None and row.fence == event.fence
 
 
 def _run(job: Job, row: Job | None, known: Job | None, event: Event) -> NodeDecision:
@@ -98,22 +107,35 @@ def _end(job: Job, row: Job | None, known: Job | None, event: Event) -> NodeDeci
     task_arn = known.task_arn if known is not None else None
     if task_arn is not None and event.task_arn not in {None, task_arn}:
         return _unchanged(Label.STALE, "the node has another task")
-    succeeded = event.exit_code == 0
     ended = _written(
         job,
         row,
         _index(event),
         event.at_ms,
-        status=JobStatus.SUCCEEDED if succeeded else JobStatus.FAILED,
-        status_reason=event.reason,
-        task_arn=event.task_arn or task_arn,
-        started_at_ms=(known.started_at_ms if known is not None else None) or event.started_at_ms,
-        stopped_at_ms=event.stopped_at_ms or event.at_ms,
-        exit_code=event.exit_code,
-        container_reason=event.container_reason,
+        **_ending(event)
+        | {
+            "task_arn": event.task_arn or task_arn,
+            "started_at_ms": (known.started_at_ms if known else None) or event.started_at_ms,
+        },
     )
-    label = Label.SUCCEEDED if succeeded else Label.FAILED
-    return NodeDecision(node=ended, label=label, sentence=event.reason)
+    return _ended(ended, event)
+
+
+def _ending(event: Event) -> dict[str, object]:
+    """What a task's end changes in the row."""
+    return {
+        "status": JobStatus.SUCCEEDED if event.exit_code == 0 else JobStatus.FAILED,
+        "status_reason": event.reason,
+        "changed_at_ms": event.at_ms,
+        "stopped_at_ms": event.stopped_at_ms or event.at_ms,
+        "exit_code": event.exit_code,
+        "container_reason": event.container_reason,
+    }
+
+
+def _ended(node: Job, event: Event) -> NodeDecision:
+    label = Label.SUCCEEDED if node.status is JobStatus.SUCCEEDED else Label.FAILED
+    return NodeDecision(node=node, label=label, sentence=event.reason)
 
 
 def _fail_launch(job: Job, row: Job | None, known: Job | None, event: Event) -> NodeDecision:
@@ -154,7 +176,12 @@ def _index(event: Event) -> int:
 def _written(job: Job, row: Job | None, index: int, at_ms: int, **changes: object) -> Job:
     """The row that may replace `row`, or be the first; nothing of an earlier placement stays."""
     fresh = node_of(job, index).at_version(row.version if row is not None else 0)
-    cleared = {"status_reason": None, "stopped_at_ms": None, "changed_at_ms": at_ms}
+    cleared = {
+        "status_reason": None,
+        "stopped_at_ms": None,
+        "changed_at_ms": at_ms,
+        "history": past_attempts(row, job),
+    }
     return fresh.next_version(**(cleared | changes))
 
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from chalicelib.core.ids import Fence, node_part
-from chalicelib.core.job import Job, NodeState
+from chalicelib.core.job import Attempt, Job, NodeState
 from chalicelib.core.states import JobStatus
 
 CHUNK_NODES = 40  # what ECS takes of RunTask calls in the two seconds between two chunks
@@ -112,6 +112,13 @@ def node_of(job: Job, index: int) -> Job:
     )
 
 
+def past_attempts(row: Job | None, job: Job) -> tuple[Attempt, ...]:
+    """The node's attempts before the one that its job is in, as far as its row knows of them."""
+    if row is None or row.attempt == job.attempt or row.task_arn is None:
+        return row.history if row is not None else ()
+    return (*row.history, row.last_attempt())
+
+
 def is_present(node: Job | None, job: Job) -> bool:
     """Whether the row of a node is of the placement that its job is in, not of an earlier one."""
     return node is not None and (node.attempt, node.placement) == (job.attempt, job.placement)
@@ -122,7 +129,7 @@ def seen_node(job: Job, index: int, row: Job | None) -> Job:
 
     A node of a job that has ended has ended, whether or not that was reported.
     """
-    computed = node_of(job, index)
+    computed = replace(node_of(job, index), history=past_attempts(row, job))
     if index == nodes_of(job).main:
         return replace(job, part=computed.part)
     seen = row if row is not None and is_present(row, job) else computed

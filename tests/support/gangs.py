@@ -9,6 +9,8 @@ from tests.support.world import World
 Json = dict[str, Any]
 
 ADDRESS = "10.0.0.7"
+MAIN_ADDRESS = "AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS"
+REFUSAL = {"arn": "x", "reason": "RESOURCE:CPU"}
 
 
 def a_container(*command: str, vcpus: int = 1) -> Json:

@@ -5,7 +5,15 @@ from typing import Any
 import pytest
 
 from chalicelib.core.job import NodeState
-from tests.support.gangs import a_container, make_gang_stage, node_properties, submit_gang
+from tests.support.gangs import (
+    a_container,
+    end_main,
+    make_gang_stage,
+    node_properties,
+    running_gang,
+    submit_gang,
+    tasks_of,
+)
 from tests.support.scenes import make_environment, make_queue, make_stage, submit
 from tests.support.world import ApiError, World
 
@@ -103,3 +111,52 @@ def test_a_job_without_nodes_has_none_to_list_or_describe(world: World) -> None:
     with pytest.raises(ApiError, match="Exactly one of"):
         world.api("ListJobs", {"multiNodeJobId": job_id, "jobQueue": "queue"})
     world.settle()
+
+
+def test_a_node_is_described_as_a_job_of_its_own(world: World) -> None:
+    make_gang_stage(world)
+    job_id = running_gang(world, tags={"team": "x"})
+    detail: dict[str, Any] = world.detail(f"{job_id}#1")
+    assert detail["jobId"] == f"{job_id}#1"
+    assert detail["jobArn"].endswith(f"job/{job_id}#1")
+    assert detail["nodeDetails"] == {"nodeIndex": 1, "isMainNode": False}
+    assert detail["container"]["command"] == ["work"]
+    assert detail["container"]["taskArn"] == tasks_of(world, job_id)["n1"].arn
+    assert detail["tags"] == {"resourceArn": detail["jobArn"]}
+    assert "nodeProperties" not in detail
+    main = world.detail(f"{job_id}#0")
+    assert main["nodeDetails"] == {"nodeIndex": 0, "isMainNode": True}
+    assert main["container"]["command"] == ["lead"]
+
+    job = world.detail(job_id)
+    assert "container" not in job
+    assert job["nodeProperties"]["numNodes"] == 3
+    ranges = job["nodeProperties"]["nodeRangeProperties"]
+    assert [entry["targetNodes"] for entry in ranges] == ["0:", "0"]
+    assert job["tags"]["team"] == "x"
+    unknown = world.api("DescribeJobs", {"jobs": [f"{job_id}#3", f"{job_id}#x", f"{job_id}:1"]})
+    assert unknown == {"jobs": []}
+    end_main(world, job_id)
+
+
+def test_nodes_are_listed_by_their_status(world: World) -> None:
+    make_gang_stage(world)
+    job_id = running_gang(world)
+    world.ecs.finish(tasks_of(world, job_id)["n2"], 1)
+    world.settle()
+
+    def listed(**members: Any) -> list[Any]:
+        request = {"multiNodeJobId": job_id, **members}
+        return list(world.api("ListJobs", request)["jobSummaryList"])
+
+    assert [one["jobId"] for one in listed()] == [f"{job_id}#0", f"{job_id}#1"]
+    assert listed()[1]["nodeProperties"] == {"isMainNode": False, "numNodes": 3, "nodeIndex": 1}
+    assert [one["container"] for one in listed(jobStatus="FAILED")] == [{"exitCode": 1}]
+    assert listed(jobStatus="SUCCEEDED") == []
+    first = world.api("ListJobs", {"multiNodeJobId": job_id, "maxResults": 1})
+    second = world.api("ListJobs", {"multiNodeJobId": job_id, "nextToken": first["nextToken"]})
+    assert [one["jobId"] for one in second["jobSummaryList"]] == [f"{job_id}#1"]
+    (own,) = world.api("ListJobs", {"jobQueue": "queue"})["jobSummaryList"]
+    assert own["nodeProperties"] == {"numNodes": 3}
+    assert world.api("ListJobs", {"multiNodeJobId": "nobody"})["jobSummaryList"] == []
+    end_main(world, job_id)

@@ -152,3 +152,19 @@ def test_a_launch_that_is_not_waited_for_may_fail(
     kind: EventKind, job: Job, node: Job | None
 ) -> None:
     assert decide_node(job, node, report(kind)).node is None
+
+
+def test_the_end_of_an_attempt_that_the_job_has_left_is_still_written() -> None:
+    later = replace(RUNNING, attempt=2)
+    event = report(E.TASK_STOPPED, exit_code=143, reason="The main node has ended")
+    ended = decide_node(later, row(S.RUNNING), event).node
+    assert ended is not None
+    assert (ended.attempt, ended.status, ended.exit_code) == (1, S.FAILED, 143)
+    assert decide_node(later, ended, event).node is None
+    assert decide_node(later, row(S.RUNNING, task_arn=OTHER_ARN), event).node is None
+
+    fence = replace(event.fence, attempt=2) if event.fence else None
+    again = decide_node(later, ended, replace(report(E.TASK_RUNNING), fence=fence)).node
+    assert again is not None
+    assert (again.attempt, again.status, again.version) == (2, S.RUNNING, ended.version + 1)
+    assert [attempt.exit_code for attempt in again.history] == [143]

@@ -1,13 +1,13 @@
 """Multi-node jobs: the machine's own source, the doors, and the order of things going wrong."""
 
-from typing import Any
-
 import pytest
 
 from tests.support.clients import client_error
 from tests.support.fake_ec2 import HOST_ADDRESS
 from tests.support.gangs import (
     ADDRESS,
+    MAIN_ADDRESS,
+    REFUSAL,
     end_main,
     make_gang_stage,
     node_properties,
@@ -20,9 +20,6 @@ from tests.support.gangs import (
 )
 from tests.support.scenes import sweep
 from tests.support.world import World
-
-MAIN_ADDRESS = "AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS"
-REFUSAL = {"arn": "x", "reason": "RESOURCE:CPU"}
 
 
 def entered(world: World) -> list[str]:
@@ -123,6 +120,9 @@ def test_a_retry_runs_every_node_again(world: World) -> None:
     end_main(world, job_id)
     assert [a["container"]["exitCode"] for a in world.detail(job_id)["attempts"]] == [1, 0]
     assert world.ecs.live() == []
+    attempts = world.detail(f"{job_id}#1")["attempts"]
+    assert [a["container"]["exitCode"] for a in attempts] == [143, 143]
+    assert attempts[0]["container"]["taskArn"] == first["n1"].arn
 
 
 def test_terminating_the_job_stops_every_node(world: World) -> None:
@@ -293,26 +293,6 @@ def test_the_main_node_s_launch_is_given_back_like_any_job_s(world: World) -> No
     assert [run.execution.entered[-1] for run in runs] == ["Done", "Done"]
 
 
-def test_a_node_whose_launch_was_refused_is_launched_again_by_the_sweeper(world: World) -> None:
-    make_gang_stage(world)
-    job_id = submit_gang(world)
-    world.settle()
-    world.ecs.refusals = [REFUSAL]
-    start_main(world, job_id)
-    assert tasks_of(world, job_id).keys() == {"job", "n2"}
-    start_others(world, job_id)
-    assert world.detail(f"{job_id}#1")["statusReason"] == "RESOURCE:CPU"
-
-    sweep(world, minutes=2)
-    again = tasks_of(world, job_id)["n1"]
-    assert again.started_by == f"{job_id}/n1/1"
-    assert again.environment[MAIN_ADDRESS] == ADDRESS
-    start_others(world, job_id)
-    assert node_statuses(world, job_id) == ["RUNNING"] * 3
-    end_main(world, job_id)
-    assert world.ecs.live() == []
-
-
 def test_a_node_whose_launch_can_never_succeed_has_failed(world: World) -> None:
     make_gang_stage(world)
     job_id = submit_gang(world)
@@ -326,58 +306,6 @@ def test_a_node_whose_launch_can_never_succeed_has_failed(world: World) -> None:
     sweep(world, minutes=3)
     assert "n1" not in tasks_of(world, job_id)
     end_main(world, job_id)
-
-
-def test_nodes_that_were_never_launched_are_launched_by_the_sweeper(world: World) -> None:
-    make_gang_stage(world)
-    job_id = submit_gang(world)
-    world.settle()
-    world.machines.running = [r for r in world.machines.running if "-multinode" not in r.machine]
-    start_main(world, job_id)
-    assert tasks_of(world, job_id).keys() == {"job"}
-    sweep(world, minutes=2)
-    assert tasks_of(world, job_id).keys() == {"job", "n1", "n2"}
-    start_others(world, job_id)
-    end_main(world, job_id)
-    assert world.ecs.live() == []
-
-
-def test_a_node_s_start_and_end_that_nobody_heard_of_are_found(world: World) -> None:
-    make_gang_stage(world)
-    job_id = submit_gang(world)
-    world.settle()
-    start_main(world, job_id)
-    tasks = tasks_of(world, job_id)
-    world.ecs.start(tasks["n1"])
-    world.sqs.task_events.messages.clear()
-    sweep(world, minutes=2)
-    assert node_statuses(world, job_id)[:2] == ["RUNNING", "RUNNING"]
-
-    world.ecs.start(tasks["n2"])
-    world.settle()
-    world.ecs.finish(tasks["n1"], 5)
-    world.sqs.task_events.messages.clear()
-    world.ecs.lose(tasks["n2"])
-    sweep(world, minutes=3)
-    assert node_statuses(world, job_id) == ["RUNNING", "FAILED", "FAILED"]
-    assert world.detail(f"{job_id}#1")["container"]["exitCode"] == 5
-    assert "gone" in world.detail(f"{job_id}#2")["statusReason"]
-    end_main(world, job_id)
-
-
-def test_a_stop_of_the_nodes_that_was_lost_is_made_by_the_sweeper(world: World) -> None:
-    make_gang_stage(world)
-    job_id = running_gang(world)
-    world.ecs.obeys_stops = False
-    world.api("TerminateJob", {"jobId": job_id, "reason": "enough"})
-    world.jobs_stream.draw()
-    world.jobs_stream.records.clear()
-    sweep(world)
-    assert {task.desired for task in world.ecs.live()} == {"STOPPED"}
-    for task in world.ecs.live():
-        world.ecs.end_stopping(task)
-    world.settle()
-    assert world.detail(job_id)["status"] == "FAILED"
 
 
 def test_the_address_of_a_main_node_in_its_host_s_network_is_the_host_s(world: World) -> None:
@@ -456,52 +384,3 @@ def test_a_hundred_nodes_are_started_in_chunks(world: World) -> None:
     end_main(world, job_id)
     start_others(world, job_id)
     assert world.ecs.live() == []
-
-
-def test_a_node_is_described_as_a_job_of_its_own(world: World) -> None:
-    make_gang_stage(world)
-    job_id = running_gang(world, tags={"team": "x"})
-    detail: dict[str, Any] = world.detail(f"{job_id}#1")
-    assert detail["jobId"] == f"{job_id}#1"
-    assert detail["jobArn"].endswith(f"job/{job_id}#1")
-    assert detail["nodeDetails"] == {"nodeIndex": 1, "isMainNode": False}
-    assert detail["container"]["command"] == ["work"]
-    assert detail["container"]["taskArn"] == tasks_of(world, job_id)["n1"].arn
-    assert detail["tags"] == {"resourceArn": detail["jobArn"]}
-    assert "nodeProperties" not in detail
-    main = world.detail(f"{job_id}#0")
-    assert main["nodeDetails"] == {"nodeIndex": 0, "isMainNode": True}
-    assert main["container"]["command"] == ["lead"]
-
-    job = world.detail(job_id)
-    assert "container" not in job
-    assert job["nodeProperties"]["numNodes"] == 3
-    ranges = job["nodeProperties"]["nodeRangeProperties"]
-    assert [entry["targetNodes"] for entry in ranges] == ["0:", "0"]
-    assert job["tags"]["team"] == "x"
-    unknown = world.api("DescribeJobs", {"jobs": [f"{job_id}#3", f"{job_id}#x", f"{job_id}:1"]})
-    assert unknown == {"jobs": []}
-    end_main(world, job_id)
-
-
-def test_nodes_are_listed_by_their_status(world: World) -> None:
-    make_gang_stage(world)
-    job_id = running_gang(world)
-    world.ecs.finish(tasks_of(world, job_id)["n2"], 1)
-    world.settle()
-
-    def listed(**members: Any) -> list[Any]:
-        request = {"multiNodeJobId": job_id, **members}
-        return list(world.api("ListJobs", request)["jobSummaryList"])
-
-    assert [one["jobId"] for one in listed()] == [f"{job_id}#0", f"{job_id}#1"]
-    assert listed()[1]["nodeProperties"] == {"isMainNode": False, "numNodes": 3, "nodeIndex": 1}
-    assert [one["container"] for one in listed(jobStatus="FAILED")] == [{"exitCode": 1}]
-    assert listed(jobStatus="SUCCEEDED") == []
-    first = world.api("ListJobs", {"multiNodeJobId": job_id, "maxResults": 1})
-    second = world.api("ListJobs", {"multiNodeJobId": job_id, "nextToken": first["nextToken"]})
-    assert [one["jobId"] for one in second["jobSummaryList"]] == [f"{job_id}#1"]
-    (own,) = world.api("ListJobs", {"jobQueue": "queue"})["jobSummaryList"]
-    assert own["nodeProperties"] == {"numNodes": 3}
-    assert world.api("ListJobs", {"multiNodeJobId": "nobody"})["jobSummaryList"] == []
-    end_main(world, job_id)
