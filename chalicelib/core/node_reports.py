@@ -83,7 +83,11 @@ def _run(job: Job, row: Job | None, known: Job | None, event: Event) -> NodeDeci
     if known is not None and known.task_arn is not None:
         if known.task_arn != event.task_arn:
             return _stray("the node has another task")
-        return _unchanged(Label.IGNORED, "the task is known")
+        # Whoever wrote it may have died before looking whether its job had ended meanwhile.
+        stops = not known.is_terminal and not may_still_run(job, event)
+        return NodeDecision(
+            node=None, label=Label.IGNORED, sentence="the task is known", stops_task=stops
+        )
     started = _written(
         job,
         row,

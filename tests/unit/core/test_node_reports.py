@@ -92,6 +92,8 @@ def test_a_node_that_begins_while_its_job_is_stopping_is_recorded_and_stopped() 
     decision = decide_node(stopping, None, report(E.TASK_RUNNING, started_at_ms=NOW_MS))
     assert decision.node is not None
     assert (decision.node.status, decision.stops_task) == (S.RUNNING, True)
+    again = decide_node(stopping, decision.node, report(E.TASK_RUNNING))
+    assert (again.node, again.stops_task) == (None, True), "whoever wrote it may have died then"
 
 
 @pytest.mark.parametrize("node", [None, row(S.RUNNING)])
