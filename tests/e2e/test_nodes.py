@@ -10,9 +10,9 @@ from tests.e2e.world import Job, World, until
 
 pytestmark = pytest.mark.e2e
 
-# Hears each of the others once, tells what it heard, and has the last word.
+# Hears each of the others once, tells what it heard, and fails in as many attempts as it is told.
 MAIN = """
-import os, socket
+import os, socket, sys
 with socket.create_server(("", int(os.environ["PORT"]))) as server:
     heard = []
     for _ in range(int(os.environ["AWS_BATCH_JOB_NUM_NODES"]) - 1):
@@ -21,10 +21,12 @@ with socket.create_server(("", int(os.environ["PORT"]))) as server:
             heard.append(lines.readline().strip())
 print(*sorted(heard), flush=True)
 print("end", flush=True)
+sys.exit(int(os.environ["AWS_BATCH_JOB_ATTEMPT"]) <= int(os.environ["FAILURES"]))
 """
 # Says who it is to the main node, and waits to be stopped.
 OTHER = """
 import os, socket, time
+print("attempt", os.environ["AWS_BATCH_JOB_ATTEMPT"], flush=True)
 address = (os.environ["AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS"], int(os.environ["PORT"]))
 for _ in range(100):
     try:
@@ -35,6 +37,7 @@ for _ in range(100):
         time.sleep(0.1)
 time.sleep(600)
 """
+TALK = ([sys.executable, "-c", MAIN], [sys.executable, "-c", OTHER])
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +68,18 @@ def gang(world: World, main: list[str], others: list[str]) -> str:
     return name
 
 
+def submit_talk(world: World, queue: str, port: int, *, failures: int, **members: Any) -> str:
+    """A job whose nodes talk on that port; its main node fails in its first attempts."""
+    told = {"PORT": str(port), "FAILURES": str(failures)}
+    environment = [{"name": name, "value": value} for name, value in told.items()]
+    overrides = [
+        {"targetNodes": target, "containerOverrides": {"environment": environment}}
+        for target in ("0", "1:")
+    ]
+    nodes = {"nodePropertyOverrides": overrides}
+    return world.submit(queue, gang(world, *TALK), nodeOverrides=nodes, **members)
+
+
 def listed(world: World, job_id: str, status: str) -> list[str]:
     page = world.batch.list_jobs(multiNodeJobId=job_id, jobStatus=status)
     return [summary["jobId"] for summary in page["jobSummaryList"]]
@@ -77,13 +92,8 @@ def nodes_of(world: World, job_id: str) -> list[Job]:
 
 
 def test_three_nodes_exchange_messages(world: World, queue: str) -> None:
-    definition = gang(world, [sys.executable, "-c", MAIN], [sys.executable, "-c", OTHER])
     with reserved_port() as port:
-        environment = {"environment": [{"name": "PORT", "value": str(port)}]}
-        overrides = [
-            {"targetNodes": target, "containerOverrides": environment} for target in ("0", "1:")
-        ]
-        job_id = world.submit(queue, definition, nodeOverrides={"nodePropertyOverrides": overrides})
+        job_id = submit_talk(world, queue, port, failures=0)
         job = world.await_job(job_id, "SUCCEEDED")
     assert job["nodeProperties"]["numNodes"] == 3
     assert "container" not in job
@@ -111,10 +121,9 @@ def test_three_nodes_exchange_messages(world: World, queue: str) -> None:
 
 
 def test_the_main_node_s_failure_runs_every_node_again(world: World, queue: str) -> None:
-    main = ["sh", "-c", "sleep 4; test $AWS_BATCH_JOB_ATTEMPT = 2"]
-    definition = gang(world, main, ["sh", "-c", "echo attempt $AWS_BATCH_JOB_ATTEMPT; sleep 600"])
-    job_id = world.submit(queue, definition, retryStrategy={"attempts": 2})
-    job = world.await_job(job_id, "SUCCEEDED")
+    with reserved_port() as port:
+        job_id = submit_talk(world, queue, port, failures=1, retryStrategy={"attempts": 2})
+        job = world.await_job(job_id, "SUCCEEDED")
     assert [a["container"]["exitCode"] for a in job["attempts"]] == [1, 0]
     node = until(
         lambda: world.job(f"{job_id}#2"),
@@ -122,6 +131,8 @@ def test_the_main_node_s_failure_runs_every_node_again(world: World, queue: str)
         seconds=30,
     )
     assert world.log_of(node["container"], last_line="attempt 2") == ["attempt 2"]
+    # Of its first attempt it knows if its start was heard of before the main node had ended.
+    assert [a["container"]["exitCode"] for a in node["attempts"]] in ([143], [143, 143])
 
 
 def test_terminating_the_job_stops_all_its_nodes(world: World, queue: str) -> None:
