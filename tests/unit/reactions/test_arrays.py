@@ -1,6 +1,5 @@
 """Arrays: one row until they run, what is seen of them meanwhile, and how they end."""
 
-
 import pytest
 
 from chalicelib.core.ids import JobKey

@@ -1,6 +1,5 @@
 """N_TO_N and SEQUENTIAL: children that wait for children."""
 
-
 import pytest
 
 from tests.support.arrays import after, array, listed, rows, state, step, summary
