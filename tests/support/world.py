@@ -284,8 +284,11 @@ class World:
 
     def call_door(self, door: Door, event: Json) -> Any:
         """Call a function of app.py as Lambda would, in a process with this World's ports."""
-        with mock.patch("chalicelib.wiring.ports", lambda: self.ports):
+        with mock.patch("chalicelib.wiring.ports", self._own_ports):
             return door(event, self)
+
+    def _own_ports(self) -> Ports:
+        return self.ports
 
     def get_remaining_time_in_millis(self) -> int:
         """The one thing that doors ask their context for; the World is that context."""
