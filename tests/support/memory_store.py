@@ -203,7 +203,7 @@ class MemoryJobStore:
         """Children are born only of the parent that they were computed from.
 
         A singled child must not have been passed by the cursor; one that goes on by itself needs
-        an array that is not closed; whatever else it does is counted in any case.
+        an array that has not been stopped; whatever else it does is counted in any case.
         """
         row, (moves, advance) = self._memory.jobs.get(JobKey(job_id)), _of_root(job_id, units)
         born = [move for move in moves if move.old.version == 0]
@@ -216,7 +216,8 @@ class MemoryJobStore:
                 return array_of(row).cursor == array_of(parent).cursor
             return array_of(row).cursor <= min(_number(move) for move in born)
         goes_on = any(move.new.status in GOING_ON for move in moves)
-        return not goes_on or row is None or array_of(row).closed_at_ms is None
+        stopped = row is not None and array_of(row).closed_at_ms and row.stop_cause
+        return not goes_on or not stopped
 
     def _have_room(self, units: Sequence[Unit], rooms: Mapping[str, Room]) -> bool:
         """Whether what all of them take is there; an environment never used takes the first."""
