@@ -1,12 +1,14 @@
 """Arrays of which some children can never run: the others go on as if nothing had happened."""
 
+from typing import Any
+
 from chalicelib.core.ids import Fence
 from tests.support.crew import fence_of, run_to_the_end, work
 from tests.support.scenes import make_stage, submit
 from tests.support.world import World
 
 
-def of_size(size: int) -> dict[str, object]:
+def of_size(size: int) -> dict[str, Any]:
     return {"arrayProperties": {"size": size}}
 
 
@@ -21,7 +23,7 @@ def test_a_child_that_was_released_is_retried_after_its_array_was_closed(any_wor
     make_stage(any_world)
     first = submit(any_world, **of_size(2))
     waits = [{"jobId": first, "type": "N_TO_N"}]
-    retry = {"retryStrategy": {"attempts": 2}}
+    retry: dict[str, Any] = {"retryStrategy": {"attempts": 2}}
     second = submit(any_world, **of_size(2), dependsOn=waits, **retry)
 
     def script(fence: Fence) -> int:
