@@ -216,8 +216,7 @@ class MemoryJobStore:
                 return array_of(row).cursor == array_of(parent).cursor
             return array_of(row).cursor <= min(_number(move) for move in born)
         goes_on = any(move.new.status in GOING_ON for move in moves)
-        stopped = row is not None and array_of(row).closed_at_ms and row.stop_cause
-        return not goes_on or not stopped
+        return not goes_on or row is None or row.stop_cause is None
 
     def _have_room(self, units: Sequence[Unit], rooms: Mapping[str, Room]) -> bool:
         """Whether what all of them take is there; an environment never used takes the first."""

@@ -12,6 +12,7 @@ from chalicelib.core.consequences import (
     Launch,
     Publish,
     StopTask,
+    TellDependents,
     Wake,
     WakeLater,
     WatchDeadline,
@@ -68,18 +69,26 @@ def test_a_running_job_with_a_timeout_is_watched() -> None:
 def test_an_end_frees_its_environment() -> None:
     old = a_job(S.RUNNING)
     new = after(old, E.TASK_STOPPED, exit_code=0, reason="exited")
-    assert effects_of(old, new) == (Publish(job=new), CapacityFreed(environment="fargate"))
+    assert effects_of(old, new) == (
+        Publish(job=new),
+        TellDependents(job=new),
+        CapacityFreed(environment="fargate"),
+    )
 
 
 def test_a_job_that_is_stopped_in_its_lane_may_have_kept_others_waiting() -> None:
     old = a_job()
     new = after(old, E.CANCEL, reason="enough")
-    assert effects_of(old, new) == (Publish(job=new), Wake(queue="queue"))
+    assert effects_of(old, new) == (
+        Publish(job=new),
+        TellDependents(job=new),
+        Wake(queue="queue"),
+    )
 
 
 def test_an_end_of_a_job_that_was_not_placed_frees_nothing() -> None:
     old = a_job(S.PENDING)
-    assert kinds(effects_of(old, after(old, E.DEPENDENCY_FAILED))) == [Publish]
+    assert kinds(effects_of(old, after(old, E.DEPENDENCY_FAILED))) == [Publish, TellDependents]
 
 
 def test_a_retry_wakes_its_queue_at_once_and_frees_its_environment() -> None:

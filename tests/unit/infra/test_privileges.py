@@ -14,7 +14,7 @@ from tests.support.stack import template
 SEND = "sqs:SendMessage"
 RECEIVE = "sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage"
 READ_STREAM = "dynamodb:DescribeStream dynamodb:GetRecords dynamodb:GetShardIterator"
-MOVE_JOBS = "dynamodb:BatchGetItem dynamodb:PutItem"
+MOVE_JOBS = "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem"
 PASS_ROLES = {"TaskExecutionRole": "iam:PassRole", "role/${JobRolePattern}": "iam:PassRole"}
 DELIVER_LOGS = (
     "logs:CreateLogDelivery logs:DeleteLogDelivery logs:DescribeLogGroups "
@@ -23,7 +23,7 @@ DELIVER_LOGS = (
 )
 ALLOWED: dict[str, dict[str, str]] = {
     "APIHandlerRole": {
-        "JobsTable": "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:UpdateItem",
+        "JobsTable": MOVE_JOBS,
         "JobsTable/index/by_status": "dynamodb:Query",
         "LanesTable": "dynamodb:DeleteItem dynamodb:PutItem",
         "CatalogTable": (
@@ -33,8 +33,8 @@ ALLOWED: dict[str, dict[str, str]] = {
     "ReactRole": {
         "JobsTable stream": READ_STREAM,
         "*": "dynamodb:ListStreams ecs:DeregisterTaskDefinition",
-        "JobsTable": "dynamodb:BatchGetItem dynamodb:DeleteItem",
-        "LanesTable": "dynamodb:Query",
+        "JobsTable": f"{MOVE_JOBS} dynamodb:DeleteItem",
+        "LanesTable": "dynamodb:DeleteItem dynamodb:PutItem dynamodb:Query",
         "CatalogTable": "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query",
         "WakeQueue": SEND,
         "TaskEventsQueue": SEND,
@@ -59,7 +59,8 @@ ALLOWED: dict[str, dict[str, str]] = {
         "TaskEventsQueue": SEND,
         "JobsTable": MOVE_JOBS,
         "LanesTable": (
-            "dynamodb:BatchGetItem dynamodb:DeleteItem dynamodb:Query dynamodb:UpdateItem"
+            "dynamodb:BatchGetItem dynamodb:DeleteItem dynamodb:PutItem dynamodb:Query "
+            "dynamodb:UpdateItem"
         ),
         "CatalogTable": "dynamodb:BatchGetItem dynamodb:Query",
     },
@@ -67,7 +68,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "TaskEventsQueue": f"{RECEIVE} {SEND}",
         "WakeQueue": SEND,
         "JobsTable": MOVE_JOBS,
-        "LanesTable": "dynamodb:PutItem dynamodb:UpdateItem",
+        "LanesTable": ("dynamodb:DeleteItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem"),
         "task/<stack>_*": "ecs:StopTask",
     },
     "SweepRole": {
@@ -84,7 +85,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "cluster/<stack>_*": "ecs:ListTasks",
     },
     "ProvisionStepRole": {
-        "JobsTable": MOVE_JOBS,
+        "JobsTable": "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:UpdateItem",
         "JobsTable/index/by_status": "dynamodb:Query",
         "LanesTable": "dynamodb:DeleteItem dynamodb:Query",
         "CatalogTable": (
