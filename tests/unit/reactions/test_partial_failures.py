@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import pytest
+
 from chalicelib.core.ids import Fence
+from chalicelib.reactions import dependents
 from tests.support.crew import fence_of, run_to_the_end, work
 from tests.support.scenes import make_stage, submit
 from tests.support.world import World
@@ -51,3 +54,37 @@ def test_a_child_that_was_released_is_placed_after_its_array_was_closed(any_worl
     assert statuses_of(any_world, second, 2) == ["PENDING", "STARTING", "FAILED"]
     run_to_the_end(any_world, [second], lambda fence: 0)
     assert statuses_of(any_world, second, 2) == ["FAILED", "SUCCEEDED", "FAILED"]
+
+
+def test_a_child_that_got_its_row_early_learns_of_the_end_of_one_that_never_had_any(
+    any_world: World,
+) -> None:
+    """The array that it waits for is closed while the other dependency has given it a row."""
+    make_stage(any_world)
+    first = submit(any_world, **of_size(2), dependsOn=[{"type": "SEQUENTIAL"}])
+    waits = [{"jobId": first, "type": "N_TO_N"}, {"type": "SEQUENTIAL_AFTER_ANY"}]
+    second = submit(any_world, **of_size(2), dependsOn=waits)
+    run_to_the_end(any_world, [first, second], lambda fence: 1)
+    assert statuses_of(any_world, second, 2) == ["FAILED", "FAILED", "FAILED"]
+
+
+def test_a_cancelled_child_learns_of_the_end_of_one_that_never_had_a_row(any_world: World) -> None:
+    make_stage(any_world)
+    first = submit(any_world, **of_size(2), dependsOn=[{"type": "SEQUENTIAL"}])
+    second = submit(any_world, **of_size(2), dependsOn=[{"jobId": first, "type": "N_TO_N"}])
+    any_world.api("CancelJob", {"jobId": f"{second}:1", "reason": "enough"})
+    run_to_the_end(any_world, [first, second], lambda fence: 1)
+    assert statuses_of(any_world, second, 2) == ["FAILED", "FAILED", "FAILED"]
+
+
+def test_those_that_are_left_behind_are_told_a_stretch_at_a_time(
+    any_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dependents, "BATCHES_PAGE", 1)
+    make_stage(any_world)
+    first = submit(any_world, **of_size(4), dependsOn=[{"type": "SEQUENTIAL"}])
+    second = submit(any_world, **of_size(4), dependsOn=[{"jobId": first, "type": "N_TO_N"}])
+    for number in (1, 2, 3):
+        any_world.api("CancelJob", {"jobId": f"{second}:{number}", "reason": "enough"})
+    run_to_the_end(any_world, [first, second], lambda fence: 1)
+    assert set(statuses_of(any_world, second, 4)) == {"FAILED"}
