@@ -1,6 +1,7 @@
 """An array's children that have a row: told of what their parent's state means for them."""
 
-from chalicelib.core.arrays import child_at, standing_events
+from chalicelib.core.arrays import array_of, child_at, standing_events
+from chalicelib.core.dependencies import DependencyType, dependencies_of
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import JobKey, child_part
 from chalicelib.core.job import Job
@@ -26,15 +27,25 @@ def settle_children(job_id: str, after: int, ports: Ports) -> None:
     if parent is None or parent.is_terminal:
         return
     batches = ports.lanes.batches(parent.queue, job_id, after=after, limit=BATCHES_PAGE)
+    kind = _kind_of_sequence(parent, ports)
     for batch in batches:
-        _settle(parent, batch, ports)
+        _settle(parent, kind, batch, ports)
     if len(batches) == BATCHES_PAGE:
         place = str(batches[-1].first)
         walk = Walk(kind=WalkKind.SETTLE, job_id=job_id, after=place)
         ports.messages.send_walk(walk.detail())
 
 
-def _settle(parent: Job, batch: Batch, ports: Ports) -> None:
+def _kind_of_sequence(parent: Job, ports: Ports) -> DependencyType:
+    """How each child waits for the one before, which the row of a parent does not tell."""
+    sequential = array_of(parent).sequential
+    if sequential is None:
+        return DependencyType.SEQUENTIAL
+    spec = ports.jobs.find_specs([parent.job_id])[parent.job_id]
+    return dependencies_of(spec.document["dependsOn"], parent.job_id)[sequential].kind
+
+
+def _settle(parent: Job, kind: DependencyType, batch: Batch, ports: Ports) -> None:
     for _ in range(COMMIT_TRIES):
         # With the one before the first, which the first may wait for.
         first = max(0, batch.first - 1)
@@ -46,7 +57,8 @@ def _settle(parent: Job, batch: Batch, ports: Ports) -> None:
             if child is None:
                 continue  # expired
             before = children.get(number - 1) or child_at(parent, _key(batch, number - 1))
-            new = decided(child, standing_events(parent, child, before, ports.now_ms()))
+            events = standing_events(parent, child, ports.now_ms(), before=before, kind=kind)
+            new = decided(child, events)
             if new is not child:
                 moves.append(Move.of(child, new))
                 children[number] = new

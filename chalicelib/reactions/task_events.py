@@ -145,7 +145,7 @@ def _stop_with_parents(jobs: Mapping[JobKey, Job], latest: dict[JobKey, Job], po
     for key in waiting:
         parent = parents.get(key.root)
         if parent is not None:
-            events = standing_events(parent, latest[key], None, ports.now_ms())
+            events = standing_events(parent, latest[key], ports.now_ms())
             latest[key] = decided(latest[key], events)
 
 
