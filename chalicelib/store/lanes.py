@@ -111,7 +111,7 @@ class LaneStore:
     def drop_batch(self, batch: Batch) -> None:
         """Forget a batch whose children have all ended; nothing brings one of them back."""
         rank = batch_rank_of(batch.job_id, batch.first)
-        BatchRow(batch_lane_of(batch.queue), rank).delete()  # unconditional: it is idempotent
+        BatchRow(batch_lane_of(batch.queue), rank).delete()  # unconditional because idempotent
 
     def drop_ready(self, ready: Ready) -> bool:
         """Delete a ready row whose job is not RUNNABLE; False if it is another's by now."""
