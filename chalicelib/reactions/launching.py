@@ -24,17 +24,25 @@ from chalicelib.store.jobs import Spec
 from chalicelib.wiring import Ports
 
 
-def launch(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: Ports) -> None:
-    """Start the launch machine for `jobs`, all of them STARTING; `specs` are theirs, by id."""
-    environments = ports.catalog.find_many(
-        COMPUTE_ENVIRONMENT, (job.environment or "" for job in jobs)
-    )
+def environments_of(jobs: Sequence[Job], ports: Ports) -> Mapping[str, Resource]:
+    """The compute environments that the jobs are placed in, by name."""
+    names = {job.environment or "" for job in jobs}
+    return ports.catalog.find_many(COMPUTE_ENVIRONMENT, sorted(names)) if names else {}
+
+
+def launch(
+    jobs: Sequence[Job],
+    specs: Mapping[str, Spec],
+    environments: Mapping[str, Resource],
+    ports: Ports,
+) -> None:
+    """Start the launch machine for `jobs`, all of them STARTING; the rest is theirs, by name."""
     launches: list[Mapping[str, Any]] = []
+    shared: dict[tuple[str, str], str] = {}
     for job in jobs:
         try:
-            request = _request_of(
-                job, specs[job.job_id], environments[job.environment or ""], ports
-            )
+            environment = environments[job.environment or ""]
+            request = _request_of(job, specs[job.job_id], environment, shared, ports)
         except Exception as error:
             # One job's trouble must not hold up the shard: it goes the way of any failed launch,
             # which gives the job back or fails it by the name of the error.
@@ -46,16 +54,29 @@ def launch(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: Ports) -> None
         ports.workflows.start_launch(launches)
 
 
-def _request_of(job: Job, spec: Spec, environment: Resource, ports: Ports) -> dict[str, Any]:
+def _request_of(
+    job: Job,
+    spec: Spec,
+    environment: Resource,
+    shared: dict[tuple[str, str], str],
+    ports: Ports,
+) -> dict[str, Any]:
+    """The RunTask request. `shared` keeps the task definitions of this batch's arrays."""
     payload = spec.document
     settings = _settings_of(environment, ports)
     bake = not overrides_fit(container_overrides(payload, job))
-    definition = task_definition(payload, job, settings, bake=bake)
+    # The children of an array in one environment differ by what is in their overrides alone.
+    array = (job.job_id, environment.name) if job.key.is_child and not bake else None
+    arn = shared.get(array) if array else None
+    if arn is None:
+        arn = _registered(task_definition(payload, job, settings, bake=bake), job, ports)
+        if array:
+            shared[array] = arn
     return run_task(
         payload,
         job,
         settings,
-        task_definition_arn=_registered(definition, job, ports),
+        task_definition_arn=arn,
         baked=bake,
         tags=spec.document.get("taskTags") or {},
     )
