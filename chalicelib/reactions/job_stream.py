@@ -19,8 +19,10 @@ from chalicelib.core.consequences import (
     EndArray,
     Forget,
     Launch,
+    LaunchNode,
     Publish,
     SettleChildren,
+    StopNodes,
     StopTask,
     TellDependents,
     Wake,
@@ -34,6 +36,7 @@ from chalicelib.reactions.children import end_array, settle_children
 from chalicelib.reactions.dependents import check_dependencies, tell_dependents
 from chalicelib.reactions.launching import launch
 from chalicelib.reactions.neighbours import all_queues
+from chalicelib.reactions.nodes import launch_node, stop_nodes
 from chalicelib.reactions.publishing import publish
 from chalicelib.reactions.stopping import stop
 from chalicelib.store.codec import job_of_image
@@ -94,6 +97,10 @@ def _perform(effects: Sequence[Effect], cause: str, ports: Ports) -> None:
         match effect:
             case StopTask():
                 stop(effect.job, ports)
+            case StopNodes():
+                stop_nodes(effect.job, ports)
+            case LaunchNode():
+                launch_node(effect.node, ports)
             case SettleChildren():
                 settle_children(effect.parent.job_id, -1, ports)
             case Forget():

@@ -31,12 +31,16 @@ from chalicelib.store.jobs import JobStore
 from chalicelib.store.lanes import LaneStore
 from chalicelib.wiring import Ports
 from tests.support import stack, tables
+from tests.support.fake_ec2 import FakeEc2
 from tests.support.fake_ecs import FakeEcs, Task
 from tests.support.fake_events import FakeEvents
 from tests.support.fake_sqs import TASK_EVENTS_QUEUE_URL, WAKE_QUEUE_URL, FakeSqs, Message, Queue
 from tests.support.fake_step_functions import (
     LAUNCH_MACHINE_ARN,
+    MULTINODE_MACHINE_ARN,
+    NODE_STEP_ARN,
     PROVISION_MACHINE_ARN,
+    PROVISION_STEP_ARN,
     FakeStepFunctions,
 )
 from tests.support.memory import Memory
@@ -140,6 +144,7 @@ class World:
         )
         self.clients = {
             "sqs": self.sqs,
+            "ec2": FakeEc2(clock, self._on_call),
             "ecs": self.ecs,
             "events": self.events,
             "stepfunctions": self.machines,
@@ -294,10 +299,11 @@ class World:
         """The one thing that doors ask their context for; the World is that context."""
         return self.left_ms
 
-    def _run_step(self, payload: Json) -> Any:
+    def _run_step(self, function: str, payload: Json) -> Any:
         """A function that dies under a state machine is an error that its Retry knows."""
+        steps = {PROVISION_STEP_ARN: doors.provision_step, NODE_STEP_ARN: doors.node_step}
         try:
-            return self.call_door(doors.provision_step, payload)
+            return self.call_door(steps[function], payload)
         except Crash:
             self.crash_at = None
             self.restart()
@@ -432,6 +438,7 @@ def settings_of(**overrides: Any) -> Settings:
         "wake_queue_url": WAKE_QUEUE_URL,
         "task_events_queue_url": TASK_EVENTS_QUEUE_URL,
         "launch_machine_arn": LAUNCH_MACHINE_ARN,
+        "multinode_machine_arn": MULTINODE_MACHINE_ARN,
         "provision_machine_arn": PROVISION_MACHINE_ARN,
         "event_bus": "default",
         "log_group": "/aws/batch/job",

@@ -41,6 +41,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "StreamDeadLetters": SEND,
         "event-bus/${EventBus}": "events:PutEvents",
         "<stack>-launch": "states:StartExecution",
+        "<stack>-multinode": "states:StartExecution",
         "task-definition/batchyard-*": "ecs:RegisterTaskDefinition",
         "task/<stack>_*": "ecs:StopTask",
         "cluster/<stack>_*": "ecs:ListTasks",
@@ -84,6 +85,17 @@ ALLOWED: dict[str, dict[str, str]] = {
         "task/<stack>_*": "ecs:DescribeTasks ecs:StopTask",
         "cluster/<stack>_*": "ecs:ListTasks",
     },
+    "NodeStepRole": {
+        "JobsTable": MOVE_JOBS,
+        "CatalogTable": "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query",
+        "TaskEventsQueue": SEND,
+        "<stack>-launch": "states:StartExecution",
+        "*": "ec2:DescribeInstances ecs:DeregisterTaskDefinition",
+        "task-definition/batchyard-*": "ecs:RegisterTaskDefinition",
+        "task/<stack>_*": "ecs:DescribeTasks",
+        "container-instance/<stack>_*": "ecs:DescribeContainerInstances",
+        **PASS_ROLES,
+    },
     "ProvisionStepRole": {
         "JobsTable": "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:UpdateItem",
         "JobsTable/index/by_status": "dynamodb:Query",
@@ -103,6 +115,11 @@ ALLOWED: dict[str, dict[str, str]] = {
         "TaskEventsQueue": SEND,
         "*": DELIVER_LOGS,
         **PASS_ROLES,
+    },
+    "MultinodeMachineRole": {
+        "<stack>-launch": "states:StartExecution",
+        "NodeStep": "lambda:InvokeFunction",
+        "*": DELIVER_LOGS,
     },
     "ProvisionMachineRole": {"ProvisionStep": "lambda:InvokeFunction", "*": DELIVER_LOGS},
     "TaskExecutionRole": {

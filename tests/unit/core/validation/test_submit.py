@@ -184,7 +184,6 @@ def test_an_override_of_another_kind_is_refused(
 @pytest.mark.parametrize(
     ("definition", "feature"),
     [
-        (nodes(), "multi-node"),
         (pod(), "EKS"),
         (
             ec2()
