@@ -36,9 +36,13 @@ class WakeLater:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapacityFreed:
-    """The environment has room again: wake the dispatcher if anything waits for it."""
+    """The environment has room again: wake the dispatcher if anything waits for it.
+
+    `queue` is that of the job that left it, where more may wait.
+    """
 
     environment: str
+    queue: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +208,7 @@ def _freed(old: Job | None, new: Job) -> tuple[Effect, ...]:
     """The room that the job leaves; its queue may have no part in that environment any more."""
     if old is None or not old.environment or not old.holds_capacity or new.holds_capacity:
         return ()
-    return (CapacityFreed(environment=old.environment),)
+    return (CapacityFreed(environment=old.environment, queue=old.queue),)
 
 
 def _steering(old: Job | None, new: Job) -> tuple[Effect, ...]:

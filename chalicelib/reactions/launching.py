@@ -24,19 +24,11 @@ from chalicelib.store.jobs import Spec
 from chalicelib.wiring import Ports
 
 
-def environments_of(jobs: Sequence[Job], ports: Ports) -> Mapping[str, Resource]:
-    """The compute environments that the jobs are placed in, by name."""
-    names = {job.environment or "" for job in jobs}
-    return ports.catalog.find_many(COMPUTE_ENVIRONMENT, sorted(names)) if names else {}
-
-
-def launch(
-    jobs: Sequence[Job],
-    specs: Mapping[str, Spec],
-    environments: Mapping[str, Resource],
-    ports: Ports,
-) -> None:
-    """Start the launch machine for `jobs`, all of them STARTING; the rest is theirs, by name."""
+def launch(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: Ports) -> None:
+    """Start the launch machine for `jobs`, all of them STARTING; `specs` are theirs, by id."""
+    environments = ports.catalog.find_many(
+        COMPUTE_ENVIRONMENT, (job.environment or "" for job in jobs)
+    )
     launches: list[Mapping[str, Any]] = []
     shared: dict[tuple[str, str], str] = {}
     for job in jobs:

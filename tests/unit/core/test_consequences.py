@@ -68,7 +68,10 @@ def test_a_running_job_with_a_timeout_is_watched() -> None:
 def test_an_end_frees_its_environment() -> None:
     old = a_job(S.RUNNING)
     new = after(old, E.TASK_STOPPED, exit_code=0, reason="exited")
-    assert effects_of(old, new) == (Publish(job=new), CapacityFreed(environment="fargate"))
+    assert effects_of(old, new) == (
+        Publish(job=new),
+        CapacityFreed(environment="fargate", queue=old.queue),
+    )
 
 
 def test_a_job_that_is_stopped_in_its_lane_may_have_kept_others_waiting() -> None:
@@ -88,7 +91,7 @@ def test_a_retry_wakes_its_queue_at_once_and_frees_its_environment() -> None:
     assert effects_of(old, new) == (
         Publish(job=new),
         Wake(queue="queue"),
-        CapacityFreed(environment="fargate"),
+        CapacityFreed(environment="fargate", queue=old.queue),
     )
 
 
