@@ -92,6 +92,15 @@ def sweep(event: Any) -> None:
     sweep_once(ports())
 
 
+@app.lambda_function(name="node_step")
+def node_step(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """A state of the multi-node machine."""
+    from chalicelib.reactions.nodes import run_node_step
+    from chalicelib.wiring import ports
+
+    return run_node_step(event, ports())
+
+
 @app.lambda_function(name="provision_step")
 def provision_step(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """A state of the provision machine."""

@@ -24,6 +24,7 @@ class Settings:
     wake_queue_url: str
     task_events_queue_url: str
     launch_machine_arn: str
+    multinode_machine_arn: str
     provision_machine_arn: str
     event_bus: str
     log_group: str
@@ -44,6 +45,7 @@ class Settings:
             wake_queue_url=environ[_PREFIX + "WAKE_QUEUE_URL"],
             task_events_queue_url=environ[_PREFIX + "TASK_EVENTS_QUEUE_URL"],
             launch_machine_arn=environ[_PREFIX + "LAUNCH_MACHINE_ARN"],
+            multinode_machine_arn=environ[_PREFIX + "MULTINODE_MACHINE_ARN"],
             provision_machine_arn=environ[_PREFIX + "PROVISION_MACHINE_ARN"],
             event_bus=environ.get(_PREFIX + "EVENT_BUS", "default"),
             log_group=environ.get(_PREFIX + "LOG_GROUP", "/aws/batch/job"),

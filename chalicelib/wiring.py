@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from botocore.session import Session
     from pynamodb.connection import Connection
 
+    from chalicelib.aws.ec2 import Ec2
     from chalicelib.aws.ecs import Ecs
     from chalicelib.aws.events import Events
     from chalicelib.aws.messages import Messages
@@ -97,6 +98,12 @@ class Ports:
         return Ecs(self._client("ecs"))
 
     @cached_property
+    def ec2(self) -> "Ec2":
+        from chalicelib.aws.ec2 import Ec2
+
+        return Ec2(self._client("ec2"))
+
+    @cached_property
     def events(self) -> "Events":
         from chalicelib.aws.events import Events
 
@@ -119,6 +126,7 @@ class Ports:
         return Workflows(
             self._client("stepfunctions"),
             launch_machine_arn=self.settings.launch_machine_arn,
+            multinode_machine_arn=self.settings.multinode_machine_arn,
             provision_machine_arn=self.settings.provision_machine_arn,
         )
 

@@ -23,3 +23,10 @@ def make_world() -> Iterator[World]:
     """A stack of its own for one test, which must leave nothing unhandled."""
     with world() as made:
         yield made
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def any_world(request: pytest.FixtureRequest) -> Iterator[World]:
+    """The same for a test that runs twice: over the stores in memory, and over DynamoDB."""
+    with world(in_memory=request.param == "memory") as made:
+        yield made

@@ -8,17 +8,22 @@ DescribeJobs show a job without them).
 
 from typing import Any
 
+from chalicelib.api.node_detail import node_members, node_summary
 from chalicelib.api.task_detail import attempt_detail, payload_detail, without_none
 from chalicelib.core.arrays import summary_of
 from chalicelib.core.ids import JOB_PART, Scope
 from chalicelib.core.job import Job, StopCause
+from chalicelib.core.nodes import task_document
 from chalicelib.store.catalog import JOB_DEFINITION, JOB_QUEUE
 from chalicelib.store.jobs import Spec
 
 
 def job_detail(job: Job, spec: Spec, scope: Scope, *, at_ms: int) -> dict[str, Any]:
-    """The JobDetail of a job or child, as it is at `at_ms`; see `task_detail.py` for containers."""
-    document = spec.document
+    """The JobDetail of a job, child or node, as it is at `at_ms`.
+
+    What a multi-node job tells of is its main node; see `task_detail.py` for containers.
+    """
+    document = task_document(job, spec.document)
     public_id = job.key.public_id
     arn = scope.arn("job", public_id)
     # AWS does not hand an array's tags on to its children (user guide, tagging).
@@ -48,6 +53,7 @@ def job_detail(job: Job, spec: Spec, scope: Scope, *, at_ms: int) -> dict[str, A
             "schedulingPriority": document.get("schedulingPriority"),
             "isCancelled": job.stop_cause is StopCause.CANCEL,
             "isTerminated": job.stop_cause is StopCause.TERMINATE,
+            **node_members(job, spec.document, arn),
         }
     )
 
@@ -71,6 +77,7 @@ def job_summary(job: Job, scope: Scope) -> dict[str, Any]:
             "arrayProperties": _array_summary(job),
             "isCancelled": True if job.stop_cause is StopCause.CANCEL else None,
             "isTerminated": True if job.stop_cause is StopCause.TERMINATE else None,
+            "nodeProperties": node_summary(job),
         }
     )
 

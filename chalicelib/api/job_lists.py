@@ -12,6 +12,8 @@ from chalicelib.api.call import Call
 from chalicelib.api.children import list_children
 from chalicelib.api.job_detail import job_summary
 from chalicelib.api.job_queues import find_queue
+from chalicelib.api.job_reads import job_key_in
+from chalicelib.api.nodes import list_nodes
 from chalicelib.api.paging import name_in, results_limit, token_of
 from chalicelib.core.errors import ClientError, NotSupportedError
 from chalicelib.core.ids import Scope
@@ -29,8 +31,11 @@ Match = Callable[[Job], bool]
 
 
 def list_jobs(request: dict[str, Any], call: Call) -> dict[str, Any]:
+    _refuse_ambiguous(request)
+    if request.get("multiNodeJobId"):
+        return list_nodes(request, job_key_in(request["multiNodeJobId"], call), call)
     filters = request.get("filters") or []
-    if request.get("arrayJobId") and not (request.get("jobQueue") or request.get("multiNodeJobId")):
+    if request.get("arrayJobId"):
         # A filter is for jobs of a queue; it passes over children (API reference, ListJobs).
         return {"jobSummaryList": []} if filters else list_children(request, call)
     queue = _queue_of(request, call)
@@ -39,12 +44,15 @@ def list_jobs(request: dict[str, Any], call: Call) -> dict[str, Any]:
     return _filtered(queue, filters, request, call)
 
 
-def _queue_of(request: dict[str, Any], call: Call) -> str:
+def _refuse_ambiguous(request: dict[str, Any]) -> None:
     named = [n for n in ("jobQueue", "arrayJobId", "multiNodeJobId") if request.get(n)]
     if len(named) != 1:
         raise ClientError("Exactly one of jobQueue, arrayJobId, multiNodeJobId must be provided.")
-    if named != ["jobQueue"]:
-        raise NotSupportedError(f"ListJobs by {named[0]}")
+
+
+def _queue_of(request: dict[str, Any], call: Call) -> str:
+    if request.get("arrayJobId"):
+        raise NotSupportedError("ListJobs by arrayJobId")
     return find_queue(request["jobQueue"], call).name
 
 

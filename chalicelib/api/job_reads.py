@@ -4,6 +4,7 @@ from typing import Any
 
 from chalicelib.api.call import Call
 from chalicelib.api.job_detail import job_detail
+from chalicelib.api.nodes import seen_job, with_roots
 from chalicelib.core.errors import ClientError
 from chalicelib.core.ids import JobKey
 
@@ -15,14 +16,15 @@ def describe_jobs(request: dict[str, Any], call: Call) -> dict[str, Any]:
     if len(references) > DESCRIBE_LIMIT:
         raise ClientError(f"Maximum number of jobs supported is {DESCRIBE_LIMIT}")
     keys = [key for ref in references if (key := job_key_in(ref, call)) is not None]
-    jobs = call.ports.jobs.find_all(keys)
-    specs = call.ports.jobs.find_specs(job.job_id for job in jobs.values())
+    rows = call.ports.jobs.find_all(with_roots(keys))
+    seen = {key: job for key in keys if (job := seen_job(key, rows)) is not None}
+    specs = call.ports.jobs.find_specs(job.job_id for job in seen.values())
     scope = call.ports.settings.scope
     return {
         "jobs": [
-            job_detail(jobs[key], specs[key.job_id], scope, at_ms=call.ports.now_ms())
-            for key in dict.fromkeys(keys)
-            if key in jobs and key.job_id in specs
+            job_detail(job, specs[key.job_id], scope, at_ms=call.ports.now_ms())
+            for key, job in seen.items()
+            if key.job_id in specs
         ]
     }
 

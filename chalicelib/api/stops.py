@@ -69,7 +69,12 @@ def _stop_many(request: dict[str, Any], kind: EventKind, call: Call) -> dict[str
 
 
 def stop_job(key: JobKey, kind: EventKind, reason: str, ports: Ports) -> None:
-    """Apply one stop; TooManyRequestsError when others kept changing the job through every try."""
+    """Apply one stop; TooManyRequestsError when others kept changing the job through every try.
+
+    A node cannot be stopped without its job: that is accepted, and nothing comes of it.
+    """
+    if key.is_node:
+        return
     for _ in range(STOP_TRIES):
         found = ports.jobs.find_all([key])
         job = found.get(key)

@@ -21,7 +21,8 @@ from chalicelib.api.job_queues import find_queue
 from chalicelib.core.dependencies import Dependency
 from chalicelib.core.errors import ClientError
 from chalicelib.core.ids import JobKey, derived_job_id
-from chalicelib.core.job import Job
+from chalicelib.core.job import Job, NodeState
+from chalicelib.core.nodes import payload_at
 from chalicelib.core.payload import essential_names
 from chalicelib.core.states import JobStatus
 from chalicelib.core.validation.submit import (
@@ -109,10 +110,25 @@ def _job(
         timeout_seconds=(merged.get("timeout") or {}).get("attemptDurationSeconds"),
         cpu_units=round(needs.vcpus * 1024),
         memory_mib=needs.memory_mib,
-        essential=essential_names(merged),
+        essential=_essential(merged),
         created_at_ms=now_ms,
         changed_at_ms=now_ms,
+        nodes=_nodes(merged),
     )
+
+
+def _essential(merged: dict[str, Any]) -> tuple[str, ...]:
+    """Whose exits end an attempt: of a multi-node job, those in its main node."""
+    properties = merged.get("nodeProperties")
+    payload = merged if properties is None else payload_at(properties, properties["mainNode"])
+    return essential_names(payload)
+
+
+def _nodes(merged: dict[str, Any]) -> NodeState | None:
+    properties = merged.get("nodeProperties")
+    if properties is None:
+        return None
+    return NodeState(count=properties["numNodes"], main=properties["mainNode"])
 
 
 def _job_id(call: Call) -> str:

@@ -74,6 +74,14 @@ class Ecs:
             tasks |= {task["taskArn"]: task for task in answer["tasks"]}
         return tasks
 
+    def find_instance(self, cluster: str, container_instance_arn: str) -> str | None:
+        """The EC2 instance behind a container instance; None for one that is gone, or is none."""
+        answer = self._client.describe_container_instances(
+            cluster=cluster, containerInstances=[container_instance_arn]
+        )
+        found = [one.get("ec2InstanceId") for one in answer["containerInstances"]]
+        return next((str(instance_id) for instance_id in found if instance_id), None)
+
     def make_cluster(
         self,
         name: str,

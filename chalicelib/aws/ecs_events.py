@@ -96,6 +96,7 @@ def _event_of_task(task: Mapping[str, Any], fence: Fence, now_ms: int) -> Event 
                 fence=fence,
                 task_arn=task["taskArn"],
                 started_at_ms=_ms(task.get("startedAt")),
+                address=_address_of(task),
             )
         case "STOPPED":
             return _event_of_end(task, fence, now_ms)
@@ -132,6 +133,28 @@ def _event_of_end(task: Mapping[str, Any], fence: Fence, now_ms: int) -> Event:
 def _exit_code(container: Mapping[str, Any]) -> int | None:
     code = container.get("exitCode")
     return None if code is None else int(code)
+
+
+def _address_of(task: Mapping[str, Any]) -> str | None:
+    """The task's private address: of a container's interface, or of the task's own attachment.
+
+    A task in the network of its host has neither.
+    """
+    interfaces = [
+        interface
+        for container in task.get("containers") or ()
+        for interface in container.get("networkInterfaces") or ()
+    ]
+    details = [
+        detail
+        for attachment in task.get("attachments") or ()
+        if attachment.get("type") in {"eni", "ElasticNetworkInterface"}
+        for detail in attachment.get("details") or ()
+        if detail.get("name") == "privateIPv4Address"
+    ]
+    told = [one.get("privateIpv4Address") for one in interfaces]
+    told += [one.get("value") for one in details]
+    return next((str(address) for address in told if address), None)
 
 
 def _container_of(task: Mapping[str, Any]) -> Mapping[str, Any]:

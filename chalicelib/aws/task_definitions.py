@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.core.job import Job
+from chalicelib.core.nodes import node_variables
 from chalicelib.core.payload import Task, name_of, task_of
 from chalicelib.core.scheduling.snapshot import ComputeType
 from chalicelib.core.validation.resources import resource_needs
@@ -71,6 +72,7 @@ def batch_environment(payload: Mapping[str, Any], job: Job) -> dict[str, str]:
         "AWS_BATCH_JQ_NAME": job.queue,
         "AWS_BATCH_CE_NAME": job.environment or "",
         "AWS_BATCH_JOB_ATTEMPT": str(job.attempt),
+        **node_variables(job),
     }
     if job.key.is_child:
         variables["AWS_BATCH_JOB_ARRAY_INDEX"] = str(job.key.number)

@@ -1,4 +1,4 @@
-"""Verbs on Step Functions: starting the launch and the provision machines."""
+"""Verbs on Step Functions: starting the launch, the multi-node and the provision machines."""
 
 import hashlib
 import json
@@ -7,13 +7,23 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from chalicelib.core.ids import Fence
+
 INPUT_LIMIT_BYTES = 240_000  # of 256 KiB, leaving room for what the service counts beside
 
 
 class Workflows:
-    def __init__(self, client: Any, *, launch_machine_arn: str, provision_machine_arn: str) -> None:
+    def __init__(
+        self,
+        client: Any,
+        *,
+        launch_machine_arn: str,
+        multinode_machine_arn: str,
+        provision_machine_arn: str,
+    ) -> None:
         self._client = client
         self._launch_machine_arn = launch_machine_arn
+        self._multinode_machine_arn = multinode_machine_arn
         self._provision_machine_arn = provision_machine_arn
 
     def start_launch(self, launches: Sequence[Mapping[str, Any]]) -> int:
@@ -34,11 +44,22 @@ class Workflows:
             count += 1
         return count
 
+    def start_multinode(self, fence: Fence, main: Mapping[str, Any]) -> None:
+        """Start the multi-node machine once for this placement; `main` launches the main node."""
+        name = f"{fence.job_id}-{fence.attempt}-{fence.placement}"
+        self._start_once(
+            self._multinode_machine_arn, name, {"fence": str(fence), "launches": [main]}
+        )
+
     def start_provision(self, name: str, request: Mapping[str, Any]) -> None:
         """Start the provision machine once for this change: the name is the change's own."""
+        self._start_once(self._provision_machine_arn, name, request)
+
+    def _start_once(self, machine_arn: str, name: str, request: Mapping[str, Any]) -> None:
+        """A Standard machine runs once for each name."""
         try:
             self._client.start_execution(
-                stateMachineArn=self._provision_machine_arn, name=name, input=json.dumps(request)
+                stateMachineArn=machine_arn, name=name, input=json.dumps(request)
             )
         except ClientError as error:
             if error.response["Error"]["Code"] != "ExecutionAlreadyExists":

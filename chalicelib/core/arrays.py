@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from chalicelib.core.decision import Decision, Label
+from chalicelib.core.dependencies import DependencyType, event_of_end
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import JobKey, child_part
 from chalicelib.core.job import ArrayState, Job, StopCause
@@ -128,25 +129,35 @@ def count_changes(old: Job, new: Job) -> Mapping[JobStatus, int]:
     return {new.status: 1} if before is None else {before: -1, new.status: 1}
 
 
-def standing_events(parent: Job, child: Job, before: Job | None, at_ms: int) -> tuple[Event, ...]:
+def standing_events(
+    parent: Job,
+    child: Job,
+    at_ms: int,
+    *,
+    before: Job | None = None,
+    kind: DependencyType = DependencyType.SEQUENTIAL,
+) -> tuple[Event, ...]:
     """What the parent's present state means for a child that has a row, in this order.
 
-    `before` is the child of the number before, needed where each child waits for that one.
+    `before` is the child of the number before, needed where each child waits for that one, which
+    it does as `kind` says.
     """
     if child.is_terminal:
         return ()
     closed = array_of(parent).closed_at_ms is not None
     all_met = Event(kind=EventKind.DEPENDENCY_MET, at_ms=at_ms)
     if closed and parent.stop_cause is not None:
-        kind = EventKind.CANCEL if parent.stop_cause is StopCause.CANCEL else EventKind.TERMINATE
-        stop = Event(kind=kind, at_ms=at_ms, reason=parent.stop_reason or "")
+        how = EventKind.CANCEL if parent.stop_cause is StopCause.CANCEL else EventKind.TERMINATE
+        stop = Event(kind=how, at_ms=at_ms, reason=parent.stop_reason or "")
         # A stop waits for the dependencies of a PENDING child, and those do not matter any more.
         return (stop, all_met) if child.status is JobStatus.PENDING else (stop,)
     if child.status is not JobStatus.PENDING or parent.waiting_on:
         return ()
-    waits_for_one_before = array_of(parent).sequential in child.waiting_on
-    if closed and waits_for_one_before and before and before.status is JobStatus.FAILED:
-        return (Event(kind=EventKind.DEPENDENCY_FAILED, at_ms=at_ms),)
+    sequential = array_of(parent).sequential
+    one_before_failed = before is not None and before.status is JobStatus.FAILED
+    if closed and one_before_failed and sequential is not None and sequential in child.waiting_on:
+        # If it had no row, nothing else will tell of its end.
+        return (event_of_end(kind, sequential, JobStatus.FAILED, at_ms),)
     if not child.waiting_on:
         return (all_met,)
     met = frozenset(child.waiting_on) - frozenset(waits_of(parent, child.key.number or 0))

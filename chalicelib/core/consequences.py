@@ -56,6 +56,20 @@ class StopTask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StopNodes:
+    """Stop what runs of the other nodes of this placement of a multi-node job."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchNode:
+    """Launch the task of a node whose launch came to nothing before."""
+
+    node: Job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WatchDeadline:
     """See to it that the attempt's timeout is noticed in time."""
 
@@ -104,6 +118,8 @@ Effect = (
     | CapacityFreed
     | Launch
     | StopTask
+    | StopNodes
+    | LaunchNode
     | WatchDeadline
     | Forget
     | CheckDependencies
@@ -125,13 +141,31 @@ def effects_of(old: Job | None, new: Job | None) -> tuple[Effect, ...]:
         return (*_publications(old, new), EndArray(parent=new))
     if old is not None and new.version <= old.version:
         return ()
+    if new.key.is_node:
+        return _of_node(new)
     by_kind = _of_array(old, new) if new.array is not None else _dispatching(old, new)
     return (
         *_publications(old, new),
         *_dependencies(old, new),
         *by_kind,
         *_steering(old, new),
+        *_stopping_nodes(old, new),
     )
+
+
+def _of_node(node: Job) -> tuple[Effect, ...]:
+    """A node's row is a record of its task; one STARTING without a reason asks for a launch."""
+    asks = node.status is JobStatus.STARTING and node.status_reason is None
+    return (LaunchNode(node=node),) if asks else ()
+
+
+def _stopping_nodes(old: Job | None, new: Job) -> tuple[Effect, ...]:
+    """The main node's end, a retry of the whole and a stop end the other nodes."""
+    if old is None or old.nodes is None or not old.holds_capacity:
+        return ()
+    if old.fence != new.fence or not new.holds_capacity:
+        return (StopNodes(job=old),)
+    return (StopNodes(job=new),) if new.stop_cause and not old.stop_cause else ()
 
 
 def _publications(old: Job | None, new: Job) -> tuple[Effect, ...]:

@@ -53,3 +53,4 @@ class Event:
     dependencies: frozenset[int] | None = None  # the numbers of those met; None is all
     container_ends: tuple[ContainerEnd, ...] = ()
     essential_exited: bool = False  # an essential container's end stopped the task, and no request
+    address: str | None = None  # the private IPv4 address of the task, where ECS tells it

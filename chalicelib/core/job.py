@@ -71,6 +71,19 @@ class ArrayState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeState:
+    """What the row of a multi-node parallel job adds: the job itself is its main node.
+
+    The others are `nodes.py`'s. `address` is the main node's while it runs, None where ECS does
+    not tell it.
+    """
+
+    count: int
+    main: int
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """The state of a job. Times are milliseconds since the epoch, a cpu unit is 1/1024 vCPU."""
 
@@ -108,6 +121,7 @@ class Job:
     history: tuple[Attempt, ...] = ()  # the finished attempts before the present one
     waiting_on: tuple[int, ...] = ()  # the numbers of the dependencies that are not met yet
     array: ArrayState | None = None
+    nodes: NodeState | None = None
 
     @property
     def key(self) -> JobKey:
@@ -173,6 +187,10 @@ class Job:
             started_at_ms=attempt.started_at_ms,
             task_arn=attempt.task_arn,
         )
+
+    def nodes_at(self, address: str | None) -> NodeState | None:
+        """The state of its nodes once the main node runs at `address`; None if it has none."""
+        return replace(self.nodes, address=address) if self.nodes else None
 
     def next_version(self, **changes: object) -> "Job":
         """This job with `changes`, as the row that may replace it."""

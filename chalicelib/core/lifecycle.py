@@ -95,6 +95,7 @@ def _start(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
         JobStatus.RUNNING,
         task_arn=event.task_arn,
         started_at_ms=event.started_at_ms or event.at_ms,
+        nodes=job.nodes_at(event.address),
     )
     return Decision(job=started, label=Label.STARTED, sentence="its task is running")
 

@@ -31,6 +31,7 @@ from chalicelib.wiring import Ports
 EDGES_PAGE = 100
 PAGES_LIMIT = 5  # pages of edges, or of children, in one invocation
 CHILDREN_PAGE = 90
+BATCHES_PAGE = 10
 LAST_NUMBER = 99_999_999  # no array has so many children
 
 
@@ -138,11 +139,41 @@ def catch_up(edge: Edge, after: int, ports: Ports) -> None:
         _release_children(edge, [row for row in rows if row.is_terminal], ports)
         if len(rows) < CHILDREN_PAGE:
             if over:
+                # From now on no child gets a row, so one look finds all that are left behind.
                 _tell_parent(edge, JobStatus.FAILED, ports)
+                release_left_behind(edge, -1, ports)
             return
         after = rows[-1].key.number or 0
     walk = Walk(kind=WalkKind.CATCH_UP, job_id=edge.upstream_id, after=str(after), edge=edge)
     ports.messages.send_walk(walk.detail())
+
+
+def release_left_behind(edge: Edge, after: int, ports: Ports) -> None:
+    """Tell the children that have a row what became of children that never got one.
+
+    The array that they wait for has ended. Those of its children that had a row have been told of
+    one by one, but a child may have got its own row by another dependency, or a cancel.
+    """
+    parent = ports.jobs.find_job(JobKey(edge.dependent_id))
+    if parent is None or parent.is_terminal:
+        return
+    batches = ports.lanes.batches(parent.queue, parent.job_id, after=after, limit=BATCHES_PAGE)
+    for batch in batches:
+        rows = ports.jobs.list_children(parent.job_id, batch.first, batch.numbers[-1])
+        waiting = [row for row in rows if edge.number in row.waiting_on]
+        found = ports.jobs.find_all(JobKey(edge.upstream_id, row.part) for row in waiting)
+        events: dict[JobKey, list[Event]] = {}
+        for row in waiting:
+            upstream = found.get(JobKey(edge.upstream_id, row.part))
+            status = upstream.status if upstream is not None else JobStatus.FAILED
+            event = event_of_end(edge.kind, edge.number, status, ports.now_ms())
+            events[row.key] = [event]
+        if events:
+            commit_events(events, ports)
+    if len(batches) == BATCHES_PAGE:
+        place = str(batches[-1].first)
+        walk = Walk(kind=WalkKind.LEFT_BEHIND, job_id=edge.upstream_id, after=place, edge=edge)
+        ports.messages.send_walk(walk.detail())
 
 
 def _tell_parent(edge: Edge, status: JobStatus, ports: Ports) -> None:

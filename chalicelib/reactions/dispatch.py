@@ -63,9 +63,10 @@ def on_wake(queue: str, ports: Ports, left_ms: LeftMs) -> int:
     Whatever is left when the time is, is woken for again: a message group must not stand still
     behind an invocation that was cut off.
     """
-    placed = 0
+    placed, in_time = 0, True
     for _ in range(ROUNDS_LIMIT):
-        if left_ms() < ROUND_RESERVE_MS:
+        in_time = left_ms() >= ROUND_RESERVE_MS
+        if not in_time:
             break
         snapshot = read_snapshot(queue, ports)
         plan = make_plan(
@@ -79,7 +80,11 @@ def on_wake(queue: str, ports: Ports, left_ms: LeftMs) -> int:
             # All that was seen is placed or blocked; whatever came since comes with a wake.
             _settle_blocked(plan, ports)
             return placed
-    ports.messages.send_wakes([queue], f"more.{ports.new_id()}")
+    if placed or not in_time:
+        ports.messages.send_wakes([queue], f"more.{ports.new_id()}")
+    else:
+        # Others write the same rows all the time; without a pause the two would go on for ever.
+        ports.messages.send_wakes_later([queue], WINDOW_DELAY_SECONDS)
     return placed
 
 

@@ -18,8 +18,10 @@ from chalicelib.core.consequences import (
     EndArray,
     Forget,
     Launch,
+    LaunchNode,
     Publish,
     SettleChildren,
+    StopNodes,
     StopTask,
     TellDependents,
     Wake,
@@ -33,6 +35,7 @@ from chalicelib.reactions.children import end_array, settle_children
 from chalicelib.reactions.dependents import check_dependencies, tell_dependents
 from chalicelib.reactions.launching import launch
 from chalicelib.reactions.neighbours import all_queues
+from chalicelib.reactions.nodes import launch_node, stop_nodes
 from chalicelib.reactions.publishing import publish
 from chalicelib.reactions.specs import specs_of
 from chalicelib.reactions.stopping import stop
@@ -93,6 +96,10 @@ def _perform(effects: Sequence[Effect], cause: str, ports: Ports) -> None:
         match effect:
             case StopTask():
                 stop(effect.job, ports)
+            case StopNodes():
+                stop_nodes(effect.job, ports)
+            case LaunchNode():
+                launch_node(effect.node, ports)
             case SettleChildren():
                 settle_children(effect.parent.job_id, -1, ports)
             case Forget():

@@ -5,6 +5,7 @@ its content. A job whose request cannot even be made fails its attempt; the othe
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from chalicelib.aws.ecs import error_name
@@ -17,7 +18,9 @@ from chalicelib.aws.task_definitions import (
     variant_of,
 )
 from chalicelib.core.job import Job
+from chalicelib.core.nodes import task_document
 from chalicelib.core.scheduling.snapshot import ComputeType
+from chalicelib.core.validation.nodes import payload_needs
 from chalicelib.observe import logger
 from chalicelib.store.catalog import COMPUTE_ENVIRONMENT, TASK_DEFINITION, Resource
 from chalicelib.store.jobs import Spec
@@ -25,50 +28,57 @@ from chalicelib.wiring import Ports
 
 
 def launch(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: Ports) -> None:
-    """Start the launch machine for `jobs`, all of them STARTING; `specs` are theirs, by id."""
+    """Start the launch machine for `jobs`, all of them STARTING; `specs` are theirs, by id.
+
+    A multi-node job goes to a machine of its own, which launches its main node first.
+    """
     environments = ports.catalog.find_many(
         COMPUTE_ENVIRONMENT, (job.environment or "" for job in jobs)
     )
     launches: list[Mapping[str, Any]] = []
-    shared: dict[tuple[str, str], str] = {}
     for job in jobs:
-        try:
-            environment = environments[job.environment or ""]
-            request = _request_of(job, specs[job.job_id], environment, shared, ports)
-        except Exception as error:
-            # One job's trouble must not hold up the shard: it goes the way of any failed launch,
-            # which gives the job back or fails it by the name of the error.
-            logger.exception("a launch cannot be made", action="launch.unmade", job=str(job.fence))
-            ports.messages.send_launch_failure(job.fence, error_name(error), str(error))
+        made = make_launch(job, specs, environments, ports)
+        if made is None:
             continue
-        launches.append({"startedBy": str(job.fence), "runTask": request})
+        if job.nodes is not None:
+            ports.workflows.start_multinode(job.fence, made)
+        else:
+            launches.append(made)
     if launches:
         ports.workflows.start_launch(launches)
 
 
-def _request_of(
-    job: Job,
-    spec: Spec,
-    environment: Resource,
-    shared: dict[tuple[str, str], str],
-    ports: Ports,
-) -> dict[str, Any]:
-    """The RunTask request. `shared` keeps the task definitions of this batch's arrays."""
-    payload = spec.document
+def make_launch(
+    job: Job, specs: Mapping[str, Spec], environments: Mapping[str, Resource], ports: Ports
+) -> dict[str, Any] | None:
+    """What the launch machine is told for this job or node; None where that cannot even be made.
+
+    One job's trouble must not hold up the others: it goes the way of any failed launch, which gives
+    the job back or fails it by the name of the error.
+    """
+    try:
+        request = _request_of(job, specs[job.job_id], environments[job.environment or ""], ports)
+    except Exception as error:
+        logger.exception("a launch cannot be made", action="launch.unmade", job=str(job.fence))
+        ports.messages.send_launch_failure(job.fence, error_name(error), str(error))
+        return None
+    return {"startedBy": str(job.fence), "runTask": request}
+
+
+def _request_of(job: Job, spec: Spec, environment: Resource, ports: Ports) -> dict[str, Any]:
+    payload = task_document(job, spec.document)
+    if job.nodes is not None:
+        # The job's own size is that of all its nodes.
+        needs = payload_needs(payload)
+        job = replace(job, cpu_units=round(needs.vcpus * 1024), memory_mib=needs.memory_mib)
     settings = _settings_of(environment, ports)
     bake = not overrides_fit(container_overrides(payload, job))
-    # The children of an array in one environment differ by what is in their overrides alone.
-    array = (job.job_id, environment.name) if job.key.is_child and not bake else None
-    arn = shared.get(array) if array else None
-    if arn is None:
-        arn = _registered(task_definition(payload, job, settings, bake=bake), job, ports)
-        if array:
-            shared[array] = arn
+    definition = task_definition(payload, job, settings, bake=bake)
     return run_task(
         payload,
         job,
         settings,
-        task_definition_arn=arn,
+        task_definition_arn=_registered(definition, job, ports),
         baked=bake,
         tags=spec.document.get("taskTags") or {},
     )

@@ -98,7 +98,7 @@ def _stopped_with_its_parent(job: Job, parent: Job | None, ports: Ports) -> bool
     if parent is None or parent.array is None or parent is job:
         return False
     stopped = job
-    for event in standing_events(parent, job, None, ports.now_ms()):
+    for event in standing_events(parent, job, ports.now_ms()):
         stopped = decide(stopped, event).job
     if stopped is job:
         return False

@@ -21,23 +21,23 @@ from chalicelib.reactions.blocking import block_event, commit_decision
 from chalicelib.reactions.children import placed_children
 from chalicelib.reactions.dispatch import read_snapshot
 from chalicelib.reactions.neighbours import all_queues
+from chalicelib.reactions.node_sweep import sweep_nodes
+from chalicelib.reactions.overdue import (
+    GONE_REASON,
+    LAUNCH_GRACE_MS,
+    RUNNING_GRACE_MS,
+    is_overdue_end,
+)
 from chalicelib.reactions.stopping import stop
 from chalicelib.reactions.task_events import Report, apply_reports
 from chalicelib.store.catalog import JOB_QUEUE
 from chalicelib.wiring import Ports
 
-# How long a launch may take before its task is looked for; ECS itself gives one up after minutes.
-LAUNCH_GRACE_MS = 90_000
-# How long a RUNNING job goes unexamined: its task's end is told by an event all but always.
-RUNNING_GRACE_MS = 60_000
-# How long the event of a task's end may be on its way.
-STOPPED_GRACE_MS = 60_000
 # Deadlines this near get a message of their own; a sweep later they might have passed.
 DEADLINE_HORIZON_MS = 120_000
 PLACED_LIMIT = 10_000  # placed jobs of one status and queue that a sweep looks at
 SETTLE_SECONDS = 3.0  # long enough for the index to show what was written before
 
-GONE_REASON = "Task is gone: ECS does not know it any more"
 TIME_LIMIT_REASON = "Canceled by JobStateTimeLimit action due to reason: {why}"
 
 
@@ -87,6 +87,9 @@ def _examine(jobs: Sequence[Job], ports: Ports) -> None:
     for job in jobs:
         if job.stop_cause is not None:
             stop(job, ports)  # the first stop may have come to nothing
+    for job in jobs:
+        if job.nodes is not None:
+            sweep_nodes(job, now_ms, ports)
 
 
 def _by_cluster(jobs: Iterable[Job], ports: Ports) -> dict[str, list[Job]]:
@@ -111,7 +114,7 @@ def _lost_launches(
         for task in ports.ecs.describe_tasks(cluster, arns).values():
             event = event_of_description(task, job.fence, now_ms)
             running = event is not None and event.kind is EventKind.TASK_RUNNING
-            if event is not None and (running or _is_overdue_end(event, now_ms)):
+            if event is not None and (running or is_overdue_end(event, now_ms)):
                 yield _report(job, event, cluster)
 
 
@@ -132,20 +135,10 @@ def _lost_tasks(cluster: str, jobs: Sequence[Job], now_ms: int, ports: Ports) ->
         event = _lost(job, now_ms, GONE_REASON)
         if task is not None:
             described = event_of_description(task, job.fence, now_ms)
-            if described is None or not _is_overdue_end(described, now_ms):
+            if described is None or not is_overdue_end(described, now_ms):
                 continue
             event = described
         yield _report(job, event, cluster)
-
-
-def _is_overdue_end(event: Event, now_ms: int) -> bool:
-    """Whether a task stopped so long ago that its event will not come any more.
-
-    An event on its way is waited for: it is ECS's own account of the end.
-    """
-    if event.kind is not EventKind.TASK_STOPPED:
-        return False
-    return event.stopped_at_ms is None or now_ms - event.stopped_at_ms >= STOPPED_GRACE_MS
 
 
 def _overdue(jobs: Iterable[Job], now_ms: int) -> Iterable[Report]:

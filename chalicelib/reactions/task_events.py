@@ -28,6 +28,7 @@ from chalicelib.core.retry import RetryStrategy
 from chalicelib.core.states import JobStatus
 from chalicelib.observe import log_decision, logger
 from chalicelib.reactions.deciding import decided
+from chalicelib.reactions.nodes import apply_node_reports
 from chalicelib.reactions.retrying import strategy_of
 from chalicelib.reactions.walking import go_on
 from chalicelib.reactions.walks import Walk
@@ -71,7 +72,8 @@ def on_messages(records: Sequence[Mapping[str, Any]], ports: Ports) -> BatchAnsw
             continue
         if report is not None:
             reports.append(report)
-    failed |= apply_reports(reports, ports)
+    failed |= apply_reports([one for one in reports if not one.key.is_node], ports)
+    failed |= apply_node_reports([one for one in reports if one.key.is_node], ports)
     if wakes:
         # However many delayed wakes of a queue fall into one second, they are one wake.
         ports.messages.send_wakes(wakes, f"later.{ports.now_ms() // 1000}")
@@ -143,7 +145,7 @@ def _stop_with_parents(jobs: Mapping[JobKey, Job], latest: dict[JobKey, Job], po
     for key in waiting:
         parent = parents.get(key.root)
         if parent is not None:
-            events = standing_events(parent, latest[key], None, ports.now_ms())
+            events = standing_events(parent, latest[key], ports.now_ms())
             latest[key] = decided(latest[key], events)
 
 

@@ -1,7 +1,7 @@
 """Going on with a walk that a message brings back."""
 
 from chalicelib.reactions.children import settle_children
-from chalicelib.reactions.dependents import catch_up, walk_dependents
+from chalicelib.reactions.dependents import catch_up, release_left_behind, walk_dependents
 from chalicelib.reactions.walks import Walk, WalkKind
 from chalicelib.wiring import Ports
 
@@ -16,3 +16,6 @@ def go_on(walk: Walk, ports: Ports) -> None:
         case WalkKind.CATCH_UP:
             assert walk.edge is not None, "a walk along an edge tells which"
             catch_up(walk.edge, int(walk.after), ports)
+        case WalkKind.LEFT_BEHIND:
+            assert walk.edge is not None, "a walk along an edge tells which"
+            release_left_behind(walk.edge, int(walk.after), ports)

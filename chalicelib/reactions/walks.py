@@ -15,6 +15,7 @@ from chalicelib.core.dependencies import EACH, DependencyType, Edge
 class WalkKind(StrEnum):
     DEPENDENTS = "DEPENDENTS"  # those that wait for a job
     CATCH_UP = "CATCH_UP"  # the children that an array's children wait for
+    LEFT_BEHIND = "LEFT_BEHIND"  # an array's children that wait for what never had a row
     SETTLE = "SETTLE"  # an array's own children, whose parent's state has changed
 
 

@@ -1,6 +1,6 @@
 """Between rows and values: how a job and a ready row are written, and read back from a stream."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from itertools import pairwise
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from chalicelib.core.dependencies import DependencyType, Edge
 from chalicelib.core.events import ContainerEnd
 from chalicelib.core.ids import JOB_PART
-from chalicelib.core.job import ArrayState, Attempt, Job, Ready, StopCause
+from chalicelib.core.job import ArrayState, Attempt, Job, NodeState, Ready, StopCause
 from chalicelib.core.states import JobStatus
 from chalicelib.store.tables import BatchRow, EdgeRow, JobRow, ReadyRow
 
@@ -21,6 +21,7 @@ _SHAPED = {
     "history",
     "array",
     "waiting_on",
+    "nodes",
 }
 _PLAIN = tuple(field.name for field in fields(Job) if field.name not in _SHAPED)
 
@@ -45,6 +46,7 @@ def row_of_job(job: Job, retention_seconds: int) -> JobRow:
         history=[_attempt_document(attempt) for attempt in job.history] or None,
         waiting_on=list(job.waiting_on) or None,
         **_array_attributes(job.array),
+        nodes=[job.nodes.count, job.nodes.main, job.nodes.address] if job.nodes else None,
         expires_at=expires_at,
         queue_status=f"{job.queue}#{job.status}" if indexed else None,
         created_key=created_key_of(job) if indexed else None,
@@ -62,6 +64,7 @@ def job_of_row(row: JobRow) -> Job:
         history=tuple(_attempt(document) for document in row.history or ()),
         waiting_on=tuple(row.waiting_on or ()),
         array=_array_state(row),
+        nodes=_node_state(row.nodes),
         **{name: getattr(row, name) for name in _PLAIN},
     )
 
@@ -154,6 +157,13 @@ def _array_attributes(array: ArrayState | None) -> dict[str, Any]:
         "array_closed_reason": array.closed_reason,
         **{COUNTERS[status].attr_name: number for status, number in array.counts},
     }
+
+
+def _node_state(document: Sequence[Any] | None) -> NodeState | None:
+    if document is None:
+        return None
+    count, main, address = document
+    return NodeState(count=count, main=main, address=address)
 
 
 def _array_state(row: JobRow) -> ArrayState | None:

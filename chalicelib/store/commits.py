@@ -23,7 +23,7 @@ from chalicelib.store.lanes import capacity_action
 from chalicelib.store.tables import JobRow, ReadyRow
 from chalicelib.store.transactions import ACTIONS_LIMIT, Action
 
-# In these a child goes on by itself; an array that is closed lets none begin to.
+# In these a child goes on by itself; an array that is stopped lets none begin to.
 _GOING_ON = frozenset({JobStatus.RUNNABLE, JobStatus.STARTING})
 _NOT_DECIDED = frozenset(
     {"root", "part", "array_cursor", "array_singled"} | {one.attr_name for one in COUNTERS.values()}
@@ -247,7 +247,7 @@ def _parent_condition(
         return (JobRow.version == parent.version) & (JobRow.array_cursor <= first)
     if any(move.new.status in _GOING_ON for move in moves):
         # Closes the race with a stop of the array: a child that begins after it would be missed.
-        return JobRow.array_closed_at_ms.does_not_exist()
+        return JobRow.stop_cause.does_not_exist()
     return None
 
 

@@ -110,8 +110,8 @@ class LaneStore:
 
     def drop_batch(self, batch: Batch) -> None:
         """Forget a batch whose children have all ended; nothing brings one of them back."""
-        rank = batch_rank_of(batch.job_id, batch.first)
-        BatchRow(batch_lane_of(batch.queue), rank).delete()  # unconditional because idempotent
+        row = BatchRow(batch_lane_of(batch.queue), batch_rank_of(batch.job_id, batch.first))
+        row.delete()  # unconditional because deletion is idempotent
 
     def drop_ready(self, ready: Ready) -> bool:
         """Delete a ready row whose job is not RUNNABLE; False if it is another's by now."""

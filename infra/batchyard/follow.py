@@ -104,34 +104,60 @@ def queue_state(clients: Clients, queue: str) -> QueueState:
     return QueueState(name=queue, counts=counts, in_flight=tuple(in_flight[:RECENT_JOBS]))
 
 
+def containers_of(described: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The containers of a job, or of an attempt of it: the one that it has, or several by name."""
+    tasks = described.get("taskProperties") or described.get("ecsProperties", {}).get(
+        "taskProperties"
+    )
+    return list(tasks[0]["containers"]) if tasks else [described.get("container", {})]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
-    """The log stream of one attempt; `over` when its container has ended."""
+    """The log stream of a container in one attempt; `over` when its task has ended.
+
+    `container` tells it from the others of its task, and is None where there are none.
+    """
 
     attempt: int
     name: str
     over: bool
+    group: str | None = None
+    container: str | None = None
 
 
 def streams_of(job: JobDetail) -> list[Stream]:
-    """The log streams of a job's attempts, in order; an attempt that never ran has none."""
+    """The log streams of a job's attempts, in order; a container that never ran has none."""
     attempts = job.get("attempts", [])
     streams = [
-        Stream(attempt=number, name=name, over=True)
+        stream
         for number, attempt in enumerate(attempts, start=1)
-        if (name := attempt.get("container", {}).get("logStreamName"))
+        for stream in _streams_in(attempt, job, number, over=True)
     ]
-    current = job.get("container", {}).get("logStreamName")
-    if current and job["status"] == "RUNNING":
-        streams.append(Stream(attempt=len(attempts) + 1, name=current, over=False))
+    if job["status"] == "RUNNING":
+        streams += _streams_in(job, job, len(attempts) + 1, over=False)
     return streams
 
 
-def log_group_of(job: JobDetail, usual: str) -> str:
-    """The log group that the job's definition names, or the usual one."""
-    options = job.get("container", {}).get("logConfiguration", {}).get("options", {})
-    group: str = options.get("awslogs-group", usual)
-    return group
+def _streams_in(
+    described: Mapping[str, Any], job: JobDetail, attempt: int, *, over: bool
+) -> list[Stream]:
+    containers = containers_of(described)
+    # An attempt has its containers in the job's order, and the job has their settings.
+    options = [
+        container.get("logConfiguration", {}).get("options", {}) for container in containers_of(job)
+    ]
+    return [
+        Stream(
+            attempt=attempt,
+            name=container["logStreamName"],
+            over=over,
+            group=option.get("awslogs-group"),
+            container=container.get("name") if len(containers) > 1 else None,
+        )
+        for container, option in zip(containers, options, strict=True)
+        if container.get("logStreamName")
+    ]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -165,11 +191,12 @@ class Tail:
             reading = self._readings.setdefault(stream.name, _Reading())
             if self._is_complete(reading):
                 continue
-            texts = self._read_on(log_group_of(job, self.clients.log_group), stream.name, reading)
+            texts = self._read_on(stream.group or self.clients.log_group, stream.name, reading)
             if texts or stream.over != reading.over:
                 reading.news_at_seconds = self.monotonic()
             reading.over = stream.over
-            lines.extend(LogLine(attempt=stream.attempt, text=text) for text in texts)
+            speaker = f"{stream.container}: " if stream.container else ""
+            lines.extend(LogLine(attempt=stream.attempt, text=speaker + text) for text in texts)
         return lines
 
     @property

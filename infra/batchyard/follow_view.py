@@ -24,6 +24,7 @@ from batchyard.follow import (
     JobDetail,
     Look,
     QueueState,
+    containers_of,
     find_job_or_queue,
     look_at,
     looks_at,
@@ -134,15 +135,16 @@ def attempts_table(job: JobDetail) -> Table:
         table.add_column(heading)
     since_ms = job["createdAt"]
     for number, attempt in enumerate(job.get("attempts", []), start=1):
-        container = attempt.get("container", {})
         started_ms, stopped_ms = attempt.get("startedAt"), attempt.get("stoppedAt")
-        code = container.get("exitCode")
+        codes = exit_codes(attempt)
+        # Of several containers only the essential ones count, and an attempt does not tell which.
+        style = {"0": "green"}.get(codes, "" if " " in codes else "red")
         table.add_row(
             str(number),
-            Text("-" if code is None else str(code), style="green" if code == 0 else "red"),
+            Text(codes or "-", style=style),
             _seconds(since_ms, started_ms),
             _seconds(started_ms, stopped_ms),
-            escape(container.get("reason") or attempt.get("statusReason") or ""),
+            escape(_reason(attempt) or attempt.get("statusReason") or ""),
         )
         since_ms = stopped_ms or since_ms
     return table
@@ -212,11 +214,27 @@ def _headline(job: Mapping[str, Any]) -> str:
 
 
 def _outcome(attempt: Mapping[str, Any]) -> str:
-    container = attempt.get("container", {})
-    code, reason = container.get("exitCode"), container.get("reason")
-    words = [] if code is None else [f"exit code {code}"]
-    words += [text for text in (attempt.get("statusReason"), reason) if text]
+    codes = exit_codes(attempt)
+    words = [f"exit code {codes}"] if codes else []
+    words += [text for text in (attempt.get("statusReason"), _reason(attempt)) if text]
     return ", ".join(words) or "no container"
+
+
+def exit_codes(attempt: Mapping[str, Any]) -> str:
+    """The exit code of an attempt, or those of its containers by name; empty if none has one."""
+    containers = containers_of(attempt)
+    return ", ".join(
+        f"{container['name']} {container['exitCode']}"
+        if len(containers) > 1
+        else str(container["exitCode"])
+        for container in containers
+        if "exitCode" in container
+    )
+
+
+def _reason(attempt: Mapping[str, Any]) -> str:
+    reasons = (container.get("reason") for container in containers_of(attempt))
+    return next((reason for reason in reasons if reason), "")
 
 
 def _queue_line(state: QueueState) -> str:

@@ -26,7 +26,7 @@ from batchyard.template import Template, load_stack
 
 AWS_PLATFORM = "manylinux2014_aarch64"
 # The services that the functions call, and `batch`, whose model is the contract of the API.
-SERVICES = frozenset({"batch", "dynamodb", "ecs", "events", "sqs", "stepfunctions"})
+SERVICES = frozenset({"batch", "dynamodb", "ec2", "ecs", "events", "sqs", "stepfunctions"})
 # What no function imports. Every cold start, and every worker of the local cloud, pays for each
 # file of the package: these are two thirds of them.
 UNUSED = (
@@ -126,6 +126,10 @@ def _trim(libraries: Path) -> None:
     for model in (libraries / "botocore" / "data").iterdir():
         if model.is_dir() and model.name not in SERVICES:
             shutil.rmtree(model)
+        elif model.is_dir():
+            # A client takes the newest version of its service.
+            for older in sorted(path for path in model.iterdir() if path.is_dir())[:-1]:
+                shutil.rmtree(older)
     unused = [libraries / name for name in UNUSED]
     unused += [
         path

@@ -18,13 +18,12 @@ LIMITS: dict[str, str] = {
     "CreateJobQueue": "FIFO queues; scheduling policies and service environments are refused",
     "UpdateJobQueue": "as CreateJobQueue",
     "RegisterJobDefinition": (
-        "every type is kept; SubmitJob takes containerProperties and ecsProperties"
+        "every type is kept; SubmitJob takes containerProperties, ecsProperties and nodeProperties"
     ),
     "SubmitJob": (
-        "jobs of one container or several; arrays, dependencies, multi-node jobs, Amazon EKS and "
-        "consumable resources are refused as not supported yet"
+        "multi-node jobs in UNMANAGED environments; Amazon EKS and consumable resources are "
+        "refused as not supported yet"
     ),
-    "ListJobs": "by jobQueue, any status or filter; not arrayJobId, multiNodeJobId",
 }
 
 

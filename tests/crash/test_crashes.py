@@ -15,6 +15,7 @@ from chalicelib.core.ids import Fence, JobKey
 from chalicelib.core.scheduling.snapshot import Capacity
 from tests.crash.world import API, DOORS, Death, MortalWorld, Visit
 from tests.support.crew import run_to_the_end
+from tests.support.gangs import make_gang_stage, start_main, submit_gang
 from tests.support.scenes import (
     make_definition,
     make_environment,
@@ -94,9 +95,27 @@ def lost_moments(world: MortalWorld) -> None:
     run_to_the_end(world, [overdue, unwoken], lambda fence: 0)
 
 
+def gangs(world: MortalWorld) -> None:
+    """Multi-node jobs: one that is retried, and one that is terminated."""
+    make_gang_stage(world)
+    retried = submit_gang(world, "retried", retryStrategy={"attempts": 2})
+    world.settle()
+    doomed = submit_gang(world, "doomed")
+    world.settle()
+    for job_id in (retried, doomed):
+        start_main(world, job_id)
+    world.api("TerminateJob", {"jobId": doomed, "reason": "enough"})
+
+    def script(fence: Fence) -> int:
+        return int(fence.key == JobKey(retried) and fence.attempt == 1)
+
+    run_to_the_end(world, [retried, doomed], script)
+
+
 STORIES: tuple[tuple[Story, tuple[str, ...]], ...] = (
     (lives, (API, "react", "dispatch", "task_events")),
     (environments, (API, "catalog_changed", "provision_step")),
+    (gangs, ("react", "task_events", "node_step")),
     (lost_tasks, ("sweep",)),
     (lost_moments, ("sweep",)),
 )

@@ -19,6 +19,7 @@ DOORS: dict[Any, str] = {
     doors.dispatch: "dispatch",
     doors.task_events: "task_events",
     doors.sweep: "sweep",
+    doors.node_step: "node_step",
     doors.provision_step: "provision_step",
 }
 API = "APIHandler"

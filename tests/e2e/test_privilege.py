@@ -115,7 +115,7 @@ def refused(world: World) -> list[str]:
     """Every line in the functions' logs that tells of a call that was refused."""
     logs = world.clients("logs")
     groups = logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/batchyard-")["logGroups"]
-    assert len(groups) == 7
+    assert len(groups) == 8
     return [
         f"{group['logGroupName']}: {event['message']}"
         for group in groups
@@ -195,6 +195,7 @@ def test_a_whole_life_is_refused_nothing(world: World) -> None:
     assert len(world.await_job(retried, "SUCCEEDED")["attempts"]) == 2
     waiting_is_swept(world, queue, once, huge)
     lost_launches_are_swept(world, queue, long)
+    nodes_are_started_and_stopped(world, role)
     the_rest_of_the_api(world, queue, once, long)
     all_is_removed(world, queue, environment, long, huge)
     assert refused(world) == []
@@ -259,6 +260,46 @@ def tasks_are_stopped(world: World, lost: str, unheard: str, stray: str) -> None
     assert world.await_job(unheard, "FAILED")["statusReason"] == "looked for"
 
 
+def nodes_are_started_and_stopped(world: World, role: str) -> None:
+    """By the steps of the multi-node machine, and by the reactor when the main node has ended."""
+    queue = world.queue(world.unmanaged_environment())
+    needs = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "128"}]
+    container = {
+        "image": "busybox",
+        "command": ["sleep", "1000"],
+        "executionRoleArn": role,
+        "resourceRequirements": needs,
+    }
+    ranges = [{"targetNodes": "0:", "container": container}]
+    definition = world.new_name("gang")
+    world.batch.register_job_definition(
+        jobDefinitionName=definition,
+        type="multinode",
+        nodeProperties={"numNodes": 2, "mainNode": 0, "nodeRangeProperties": ranges},
+    )
+    job_id = world.submit(queue, definition)
+    world.await_job(f"{job_id}#1", "RUNNING")
+    swept(world)
+    world.batch.terminate_job(jobId=job_id, reason="seen")
+    world.await_job(job_id, "FAILED")
+    until(
+        lambda: world.job(f"{job_id}#1")["container"].get("exitCode"),
+        lambda exit_code: exit_code == 143,
+        seconds=PATIENCE_SECONDS,
+    )
+    world.batch.update_job_queue(jobQueue=queue, state="DISABLED")
+    world.batch.delete_job_queue(jobQueue=queue)
+    queue_is_gone(world, queue)
+
+
+def queue_is_gone(world: World, queue: str) -> None:
+    until(
+        lambda: world.batch.describe_job_queues(jobQueues=[queue])["jobQueues"],
+        lambda queues: not queues,
+        seconds=PATIENCE_SECONDS,
+    )
+
+
 def tell(world: World, source: str, kind: str, detail: Mapping[str, str]) -> None:
     """Put a message on the task-events queue."""
     body = json.dumps({"source": source, "detail-type": kind, "detail": detail})
@@ -304,11 +345,7 @@ def all_is_removed(world: World, queue: str, environment: str, long: str, huge: 
     batch.delete_job_queue(jobQueue=queue)
     for job_id in (running, waiting):
         world.await_job(job_id, "FAILED")
-    until(
-        lambda: batch.describe_job_queues(jobQueues=[queue])["jobQueues"],
-        lambda queues: not queues,
-        seconds=PATIENCE_SECONDS,
-    )
+    queue_is_gone(world, queue)
     batch.update_compute_environment(computeEnvironment=environment, state="DISABLED")
     world.await_environment(environment, "VALID")
     batch.delete_compute_environment(computeEnvironment=environment)

@@ -110,6 +110,17 @@ class World:
         self.await_environment(name, "VALID")
         return name
 
+    def unmanaged_environment(self) -> str:
+        """An environment whose instances are ours to bring; here the agent runs its tasks."""
+        name = self.new_name("environment")
+        self.batch.create_compute_environment(
+            computeEnvironmentName=name,
+            type="UNMANAGED",
+            serviceRole="arn:aws:iam::000000000000:role/e2e",
+        )
+        self.await_environment(name, "VALID")
+        return name
+
     def describe_environment(self, name: str) -> dict[str, Any] | None:
         found = self.batch.describe_compute_environments(computeEnvironments=[name])
         return next(iter(found["computeEnvironments"]), None)

@@ -50,7 +50,7 @@ def reached(scope: Json, start: str) -> set[str]:
 
 
 def test_there_are_machines() -> None:
-    assert set(MACHINES) == {"launch.asl", "provision.asl"}
+    assert set(MACHINES) == {"launch.asl", "multinode.asl", "provision.asl"}
 
 
 @pytest.mark.parametrize("name", MACHINES)

@@ -17,7 +17,8 @@ Steps = Generator[float, None, Any]
 _KNOWN_MEMBERS = {
     "Type", "Comment", "Next", "End", "Resource", "Parameters", "InputPath", "ResultPath",
     "ResultSelector", "OutputPath", "TimeoutSeconds", "Retry", "Catch", "Choices", "Default",
-    "ItemsPath", "MaxConcurrency", "ItemProcessor", "Seconds", "Result", "Error", "Cause",
+    "ItemsPath", "MaxConcurrency", "ItemProcessor", "Seconds", "SecondsPath", "Result", "Error",
+    "Cause",
 }  # fmt: skip
 
 
@@ -59,7 +60,8 @@ class Execution:
             case "Choice":
                 return _chosen(state, data), data
             case "Wait":
-                yield float(state["Seconds"])
+                path = state.get("SecondsPath")
+                yield float(_at(data, path) if path else state["Seconds"])
                 return _after(state), data
             case "Succeed":
                 return None, data

@@ -15,6 +15,7 @@ from tests.support.clients import FakeClient, OnCall, client_error
 from tests.support.stack import ACCOUNT, REGION
 
 EXITED = "Essential container in task exited"
+INSTANCE = "i-0123456789abcdef0"
 _PREFIX = f"arn:aws:ecs:{REGION}:{ACCOUNT}"
 
 Json = dict[str, Any]
@@ -31,6 +32,8 @@ class Task:
     stopped_at_ms: int | None = None
     ending: Json = field(default_factory=dict)  # stopCode and stoppedReason
     containers: dict[str, Json] = field(default_factory=dict)  # exitCode and reason, by name
+
+    address: str | None = None  # of its own network interface
 
     @property
     def started_by(self) -> str:
@@ -67,14 +70,16 @@ class FakeEcs(FakeClient):
         self.forgotten: list[Task] = []
         self.refusals: list[Json | Exception] = []  # what the next RunTasks answer instead
         self.obeys_stops = True
+        self.has_instances = True
 
     # What a test makes happen
 
     def live(self) -> list[Task]:
         return [task for task in self.tasks.values() if task.status != "STOPPED"]
 
-    def start(self, task: Task) -> None:
-        """The task's containers run from now on."""
+    def start(self, task: Task, *, address: str | None = None) -> None:
+        """The task's containers run from now on, at `address` if it has one of its own."""
+        task.address = address
         task.status, task.started_at_ms = "RUNNING", self.now_ms()
         self._tell(task)
 
@@ -204,6 +209,12 @@ class FakeEcs(FakeClient):
             "failures": [{"arn": arn, "reason": "MISSING"} for arn in missing],
         }
 
+    def do_describe_container_instances(self, params: Json) -> Json:
+        """One instance of each cluster is all there is."""
+        self._cluster(params, "DescribeContainerInstances")
+        known = [{"ec2InstanceId": INSTANCE}] if self.has_instances else []
+        return {"containerInstances": known}
+
     # How a task looks
 
     def described(self, task: Task) -> Json:
@@ -220,8 +231,16 @@ class FakeEcs(FakeClient):
             "startedBy": task.started_by,
             "lastStatus": task.status,
             "desiredStatus": task.desired,
+            "containerInstanceArn": f"{_PREFIX}:container-instance/{task.cluster}/instance",
             "containers": [
-                {"name": name, "lastStatus": task.status} | end
+                {
+                    "name": name,
+                    "lastStatus": task.status,
+                    "networkInterfaces": [{"privateIpv4Address": task.address}]
+                    if task.address
+                    else [],
+                }
+                | end
                 for name, end in task.containers.items()
             ],
             **task.ending,

@@ -1,6 +1,8 @@
 """Step Functions in memory: carries out the very machines of the stack, resumed by the World."""
 
+import itertools
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +18,11 @@ from tests.support.fake_sqs import TASK_EVENTS_QUEUE_URL, FakeSqs
 
 _PREFIX = f"arn:aws:states:{stack.REGION}:{stack.ACCOUNT}:stateMachine:{stack.STACK}"
 LAUNCH_MACHINE_ARN = f"{_PREFIX}-launch"
+MULTINODE_MACHINE_ARN = f"{_PREFIX}-multinode"
 PROVISION_MACHINE_ARN = f"{_PREFIX}-provision"
 PROVISION_STEP_ARN = "arn:aws:lambda:::function:provision-step"
+NODE_STEP_ARN = "arn:aws:lambda:::function:node-step"
+STANDARD = frozenset({MULTINODE_MACHINE_ARN, PROVISION_MACHINE_ARN})
 NAME_LIMIT, INPUT_LIMIT_BYTES = 80, 256 * 1024
 
 Json = dict[str, Any]
@@ -36,7 +41,7 @@ class Run:
 
 
 class FakeStepFunctions(FakeClient):
-    """`run_step` is the function behind the provision machine's states."""
+    """`run_step` carries out the function of that ARN behind a machine's states."""
 
     service = "stepfunctions"
 
@@ -47,7 +52,7 @@ class FakeStepFunctions(FakeClient):
         *,
         ecs: FakeEcs,
         sqs: FakeSqs,
-        run_step: Callable[[Json], Json],
+        run_step: Callable[[str, Json], Json],
     ) -> None:
         super().__init__(now_ms, on_call)
         self._ecs, self._sqs, self._run_step = ecs, sqs, run_step
@@ -55,23 +60,30 @@ class FakeStepFunctions(FakeClient):
             LAUNCH_MACHINE_ARN: stack.machine(
                 "LaunchMachine", {"TaskEventsQueueUrl": TASK_EVENTS_QUEUE_URL}
             ),
+            MULTINODE_MACHINE_ARN: stack.machine(
+                "MultinodeMachine",
+                {"LaunchMachineArn": LAUNCH_MACHINE_ARN, "NodeStepArn": NODE_STEP_ARN},
+            ),
             PROVISION_MACHINE_ARN: stack.machine(
                 "ProvisionMachine", {"ProvisionStepArn": PROVISION_STEP_ARN}
             ),
         }
-        self._names: set[str] = set()
+        self._names: set[tuple[str, str]] = set()
+        self._numbers = itertools.count(1)
         self.running: list[Run] = []
         self.ended: list[Run] = []
 
     def do_start_execution(self, params: Json) -> Json:
-        name, machine = params["name"], params["stateMachineArn"]
+        machine = params["stateMachineArn"]
+        name = params.get("name") or f"unnamed-{next(self._numbers)}"
         assert len(name) <= NAME_LIMIT, f"an execution's name has at most 80 characters: {name}"
         assert len(params["input"].encode()) <= INPUT_LIMIT_BYTES, "an input over 256 KiB"
-        if machine == PROVISION_MACHINE_ARN:
+        assert re.fullmatch(r"[\w.-]+", name), f"no name of an execution: {name}"
+        if machine in STANDARD:
             # A Standard machine runs once for each name; an Express one as often as it is started.
-            if name in self._names:
+            if (machine, name) in self._names:
                 raise client_error("ExecutionAlreadyExists", name, "StartExecution")
-            self._names.add(name)
+            self._names.add((machine, name))
         execution = Execution(definition=self._machines[machine], invoke=self._invoke)
         self.running.append(
             Run(
@@ -107,8 +119,14 @@ class FakeStepFunctions(FakeClient):
                 message = {**parameters, "MessageBody": json.dumps(parameters["MessageBody"])}
                 return self._sqs.answer("SendMessage", message)
             case "arn:aws:states:::lambda:invoke":
-                assert parameters["FunctionName"] == PROVISION_STEP_ARN
-                return {"Payload": self._function(parameters["Payload"])}
+                function, payload = parameters["FunctionName"], parameters["Payload"]
+                return {"Payload": self._function(function, payload)}
+            case "arn:aws:states:::states:startExecution":
+                nested = {
+                    "stateMachineArn": parameters["StateMachineArn"],
+                    "input": json.dumps(parameters["Input"]),
+                }
+                return _pascal(self.answer("StartExecution", nested))
             case _:
                 raise AssertionError(f"an integration that is not known: {resource}")
 
@@ -121,9 +139,9 @@ class FakeStepFunctions(FakeClient):
             raise TaskError(f"Ecs.{code}", text) from error
         return _pascal(answered)
 
-    def _function(self, payload: Json) -> Json:
+    def _function(self, function: str, payload: Json) -> Json:
         try:
-            return self._run_step(json.loads(json.dumps(payload)))
+            return self._run_step(function, json.loads(json.dumps(payload)))
         except Exception as error:
             cause = {"errorMessage": str(error), "errorType": type(error).__name__}
             raise TaskError(type(error).__name__, json.dumps(cause)) from error

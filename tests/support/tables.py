@@ -6,7 +6,7 @@ botocore client costs more than all the calls of a test.
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -24,6 +24,7 @@ _TAKEN = ("TableName", "BillingMode", "AttributeDefinitions", "KeySchema")
 NAMES = {role: f"{stack.STACK}-{role}" for role in ("jobs", "lanes", "catalog")}
 
 Json = dict[str, Any]
+Drain = Callable[[], Iterable[Json]]
 
 
 @lru_cache(maxsize=1)
@@ -78,10 +79,14 @@ def make_tables() -> None:
 
 
 class Stream:
-    """The records of one table's stream that the function of a mapping has yet to see."""
+    """The records of one table's stream that the function of a mapping has yet to see.
 
-    def __init__(self, role: str, mapping: str) -> None:
+    `drain` gives what the table wrote since it was last called.
+    """
+
+    def __init__(self, role: str, mapping: str, drain: Drain) -> None:
         self._name = NAMES[role]
+        self._drain = drain
         declared = stack.properties(mapping)
         pattern = declared["FilterCriteria"]["Filters"][0]["Pattern"]
         self._pattern: Json = stack.pattern(pattern)
@@ -94,17 +99,23 @@ class Stream:
 
     def draw(self) -> None:
         """Take over what the table wrote since the last time, as far as the filter lets it."""
-        shard = dynamodb_backends[stack.ACCOUNT][stack.REGION].tables[self._name].stream_shard
-        assert shard is not None
-        for item in shard.items:
-            # Counted, not random: a failing run can be told again. The images are moto's own.
+        for written in self._drain():
+            # Counted, not random: a failing run can be told again.
             number = next(self._numbers)
-            change = {**item.record["dynamodb"], "SequenceNumber": f"{number:021d}"}
-            record = {**item.record, "eventID": f"{self._name}-{number}", "dynamodb": change}
+            change = {**written["dynamodb"], "SequenceNumber": f"{number:021d}"}
+            record = {**written, "eventID": f"{self._name}-{number}", "dynamodb": change}
             if stack.matches(self._pattern, record):
                 self.records.append(record)
-        # moto copies the shard with every transaction; a drawn record is of no more use there.
-        shard.items.clear()
+
+
+def drain(role: str) -> list[Json]:
+    """The records of a table in moto's DynamoDB since the last time; the images are its own."""
+    shard = dynamodb_backends[stack.ACCOUNT][stack.REGION].tables[NAMES[role]].stream_shard
+    assert shard is not None
+    records = [item.record for item in shard.items]
+    # moto copies the shard with every transaction; a drawn record is of no more use there.
+    shard.items.clear()
+    return records
 
 
 def watch_calls(on_call: Callable[[str], None]) -> Callable[[], None]:

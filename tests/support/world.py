@@ -1,7 +1,8 @@
 """The World: the deployed stack in one process, with a clock that only tests move.
 
-The real doors run over moto's DynamoDB and over clients in memory (`fake_*.py`) that the real
-modules of `chalicelib/aws` talk to. Nothing is delivered by itself: `settle` pumps streams, queues
+The real doors run over moto's DynamoDB, or over stores in memory that keep the same contract and
+are many times faster, and over clients in memory (`fake_*.py`) that the real modules of
+`chalicelib/aws` talk to. Nothing is delivered by itself: `settle` pumps streams, queues
 and executions until all is quiet, `deliver_*` does one thing at a time, and faults are made by
 delivering twice, out of order or not at all. `crash_at` ends the process at the n-th call outward.
 """
@@ -10,8 +11,8 @@ import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, cast
 from unittest import mock
 
 from pynamodb.connection import Connection
@@ -25,16 +26,27 @@ from chalicelib.config import Settings
 from chalicelib.core.ids import JOB_PART, JobKey
 from chalicelib.core.job import Job
 from chalicelib.core.scheduling.snapshot import Capacity
+from chalicelib.store.catalog import Catalog
+from chalicelib.store.jobs import JobStore
+from chalicelib.store.lanes import LaneStore
 from chalicelib.wiring import Ports
 from tests.support import stack, tables
+from tests.support.fake_ec2 import FakeEc2
 from tests.support.fake_ecs import FakeEcs, Task
 from tests.support.fake_events import FakeEvents
 from tests.support.fake_sqs import TASK_EVENTS_QUEUE_URL, WAKE_QUEUE_URL, FakeSqs, Message, Queue
 from tests.support.fake_step_functions import (
     LAUNCH_MACHINE_ARN,
+    MULTINODE_MACHINE_ARN,
+    NODE_STEP_ARN,
     PROVISION_MACHINE_ARN,
+    PROVISION_STEP_ARN,
     FakeStepFunctions,
 )
+from tests.support.memory import Memory
+from tests.support.memory_catalog import MemoryCatalog
+from tests.support.memory_lanes import MemoryLaneStore
+from tests.support.memory_store import MemoryJobStore
 
 START_MS = 1_800_000_000_000
 STEPS_LIMIT = 5000  # more than any test's world takes to come to rest
@@ -67,6 +79,21 @@ class WorldPorts(Ports):
     def connection(self) -> Connection:
         return tables.connection()
 
+    @cached_property
+    def jobs(self) -> JobStore:
+        memory = self._world.memory
+        return super().jobs if memory is None else cast(JobStore, MemoryJobStore(memory))
+
+    @cached_property
+    def lanes(self) -> LaneStore:
+        memory = self._world.memory
+        return super().lanes if memory is None else cast(LaneStore, MemoryLaneStore(memory))
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        memory = self._world.memory
+        return super().catalog if memory is None else cast(Catalog, MemoryCatalog(memory))
+
     def now_ms(self) -> int:
         return self._world.now_ms
 
@@ -87,9 +114,12 @@ class WorldPorts(Ports):
 
 
 class World:
-    """One stack. `settings` are overrides of its settings; use `world()` to have it checked."""
+    """One stack. `settings` are overrides of its settings; use `world()` to have it checked.
 
-    def __init__(self, **settings: Any) -> None:
+    With `in_memory` the stores are those of `memory_*.py`, and moto has no part in it.
+    """
+
+    def __init__(self, *, in_memory: bool = False, **settings: Any) -> None:
         self.now_ms = START_MS
         self.calls: list[str] = []  # every call outward since it was last cleared
         self.crash_at: int | None = None  # the number of the call that is not made any more
@@ -98,8 +128,9 @@ class World:
         self.on_pause: Callable[[], None] = lambda: None
         self.on_call: Callable[[str], None] | None = None  # told of a call before it is made
         self._ids = itertools.count(1)
-        tables.make_tables()
-        self.stop_watching = tables.watch_calls(self._on_call)
+        self.settings = settings_of(**settings)
+        self.memory: Memory | None = None
+        self._set_up_tables(in_memory)
         clock = self._clock
         self.sqs = FakeSqs(clock, self._on_call)
         self.ecs = FakeEcs(clock, self._on_call, self._on_task_event)
@@ -113,14 +144,27 @@ class World:
         )
         self.clients = {
             "sqs": self.sqs,
+            "ec2": FakeEc2(clock, self._on_call),
             "ecs": self.ecs,
             "events": self.events,
             "stepfunctions": self.machines,
         }
-        self.settings = settings_of(**settings)
         self.ports = WorldPorts(self, self.settings)
-        self.jobs_stream = tables.Stream("jobs", "JobsToReact")
-        self.catalog_stream = tables.Stream("catalog", "CatalogToCatalogChanged")
+
+    def _set_up_tables(self, in_memory: bool) -> None:
+        """Three empty tables, in memory or in moto's DynamoDB, and the two streams."""
+        self.stop_watching: Callable[[], None] = lambda: None
+        drains: tuple[tables.Drain, tables.Drain]
+        if in_memory:
+            retention_seconds = self.settings.retention_seconds
+            self.memory = Memory(retention_seconds=retention_seconds, on_call=self._on_call)
+            drains = (self.memory.drain_jobs, self.memory.drain_resources)
+        else:
+            tables.make_tables()
+            self.stop_watching = tables.watch_calls(self._on_call)
+            drains = (partial(tables.drain, "jobs"), partial(tables.drain, "catalog"))
+        self.jobs_stream = tables.Stream("jobs", "JobsToReact", drains[0])
+        self.catalog_stream = tables.Stream("catalog", "CatalogToCatalogChanged", drains[1])
 
     # The outside
 
@@ -195,7 +239,10 @@ class World:
 
     def expire(self, job_id: str) -> None:
         """The job's row goes, as DynamoDB removes what has passed its expires_at."""
-        self.ports.connection.delete_item(tables.NAMES["jobs"], job_id, JOB_PART)
+        if self.memory is not None:
+            self.memory.expire(job_id)
+        else:
+            self.ports.connection.delete_item(tables.NAMES["jobs"], job_id, JOB_PART)
 
     # Delivery, one thing at a time
 
@@ -242,17 +289,21 @@ class World:
 
     def call_door(self, door: Door, event: Json) -> Any:
         """Call a function of app.py as Lambda would, in a process with this World's ports."""
-        with mock.patch("chalicelib.wiring.ports", return_value=self.ports):
+        with mock.patch("chalicelib.wiring.ports", self._own_ports):
             return door(event, self)
+
+    def _own_ports(self) -> Ports:
+        return self.ports
 
     def get_remaining_time_in_millis(self) -> int:
         """The one thing that doors ask their context for; the World is that context."""
         return self.left_ms
 
-    def _run_step(self, payload: Json) -> Any:
+    def _run_step(self, function: str, payload: Json) -> Any:
         """A function that dies under a state machine is an error that its Retry knows."""
+        steps = {PROVISION_STEP_ARN: doors.provision_step, NODE_STEP_ARN: doors.node_step}
         try:
-            return self.call_door(doors.provision_step, payload)
+            return self.call_door(steps[function], payload)
         except Crash:
             self.crash_at = None
             self.restart()
@@ -367,9 +418,9 @@ class World:
 
 
 @contextmanager
-def world(**settings: Any) -> Iterator[World]:
+def world(*, in_memory: bool = False, **settings: Any) -> Iterator[World]:
     """A World that must be left tidy: no failure and no delivery outstanding that is due."""
-    made = World(**settings)
+    made = World(in_memory=in_memory, **settings)
     try:
         yield made
     finally:
@@ -387,6 +438,7 @@ def settings_of(**overrides: Any) -> Settings:
         "wake_queue_url": WAKE_QUEUE_URL,
         "task_events_queue_url": TASK_EVENTS_QUEUE_URL,
         "launch_machine_arn": LAUNCH_MACHINE_ARN,
+        "multinode_machine_arn": MULTINODE_MACHINE_ARN,
         "provision_machine_arn": PROVISION_MACHINE_ARN,
         "event_bus": "default",
         "log_group": "/aws/batch/job",

@@ -158,7 +158,9 @@ def test_a_failure_of_ours_tells_nothing_of_its_cause(
 
 def test_the_doors_are_those_of_the_stack() -> None:
     names = {function.name for function in doors.app.pure_lambda_functions}
-    assert names == {"react", "catalog_changed", "dispatch", "task_events", "provision_step"}
+    assert names == {
+        "react", "catalog_changed", "dispatch", "task_events", "node_step", "provision_step",
+    }  # fmt: skip
     assert [handler.name for handler in doors.app.event_sources] == ["sweep"]
     assert set(doors.app.routes) == {"/v1/{operation}", "/v1/tags/{arn}", "/v1/tags/{arn}/{rest}"}
     for methods in doors.app.routes.values():
@@ -193,6 +195,14 @@ def test_an_empty_batch_is_handled(world: World, door: str) -> None:
 def test_a_provision_step_of_what_is_gone_leaves_nothing_to_do(world: World) -> None:
     event = {"step": "drain", "kind": "job-queue", "name": "nobody"}
     assert world.call_door(doors.provision_step, event) == {"remaining": 0}
+
+
+def test_a_node_step_of_a_job_that_is_gone_starts_nothing(world: World) -> None:
+    fence = "0000000a-0000-4000-8000-000000000000/job/1"
+    answered = world.call_door(doors.node_step, {"step": "look", "fence": fence})
+    assert answered == {"state": "GONE", "seconds": 0, "chunks": []}
+    chunk = {"first": 1, "last": 2, "address": "10.0.0.1"}
+    assert world.call_door(doors.node_step, {"step": "start", "fence": fence} | chunk) == {}
 
 
 def test_the_sweep_of_an_empty_stack_does_nothing(world: World) -> None:

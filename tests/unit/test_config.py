@@ -15,6 +15,9 @@ ENVIRON = {
     "BATCHYARD_LAUNCH_MACHINE_ARN": (
         "arn:aws-cn:states:cn-north-1:210987654321:stateMachine:yard-launch"
     ),
+    "BATCHYARD_MULTINODE_MACHINE_ARN": (
+        "arn:aws-cn:states:cn-north-1:210987654321:stateMachine:yard-multinode"
+    ),
     "BATCHYARD_PROVISION_MACHINE_ARN": (
         "arn:aws-cn:states:cn-north-1:210987654321:stateMachine:yard-provision"
     ),

@@ -5,11 +5,11 @@ Each range carries one payload, which follows the rules of `container`, `task` o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chalicelib.core.errors import ClientError
+from chalicelib.core.nodes import targeted
 from chalicelib.core.validation.consumables import validate_consumables
 from chalicelib.core.validation.container import validate_container_properties
 from chalicelib.core.validation.platforms import Platform
@@ -19,38 +19,44 @@ from chalicelib.core.validation.task import validate_ecs_properties
 _MOST_NODES = 1000
 _MOST_RANGES = 5
 _PAYLOADS = ("container", "ecsProperties", "eksProperties")
-_TARGET = re.compile(r"([0-9]{1,4})|([0-9]{0,4}):([0-9]{0,4})")
 
 
 def validate_node_properties(properties: Mapping[str, Any]) -> None:
     """Refuses counts out of range, ranges that do not cover all nodes, and wrong payloads."""
     nodes, main_node = properties["numNodes"], properties["mainNode"]
     ranges: Sequence[Mapping[str, Any]] = properties["nodeRangeProperties"]
+    validate_count(nodes, main_node)
+    if len(ranges) > _MOST_RANGES:
+        raise ClientError(f"Maximum allowed size of node range properties is {_MOST_RANGES}")
+    for node_range in ranges:
+        _validate_payload(node_range)
+    validate_coverage(ranges, nodes)
+
+
+def validate_count(nodes: int, main_node: int) -> None:
+    """Refuses a number of nodes that AWS refuses, and a main node that is none of them."""
     if not 1 <= nodes <= _MOST_NODES:
         raise ClientError(f"Number of nodes must be between 1 and {_MOST_NODES}.")
     if not 0 <= main_node < nodes:
         raise ClientError("Main node index is out of range, must be less than numNodes.")
-    if len(ranges) > _MOST_RANGES:
-        raise ClientError(f"Maximum allowed size of node range properties is {_MOST_RANGES}")
+
+
+def validate_coverage(ranges: Sequence[Mapping[str, Any]], nodes: int) -> None:
+    """Refuses ranges that are none, or that leave out a node or name one that there is not."""
     covered: set[int] = set()
     for node_range in ranges:
         covered.update(_targeted_nodes(node_range["targetNodes"], nodes))
-        _validate_payload(node_range)
     if len(covered) < nodes:
         raise ClientError(f"Node ranges must cover all nodes from 0 to {nodes - 1}.")
 
 
 def _targeted_nodes(target: str, nodes: int) -> range:
-    """The nodes that `n`, `n:`, `:m`, `n:m` or `:` stands for."""
-    match = _TARGET.fullmatch(target)
-    if match is None:
+    found = targeted(target, nodes)
+    if found is None:
         raise ClientError("targetNodes should contain only digits.")
-    single, lowest, highest = match.groups()
-    first = int(single or lowest or 0)
-    last = int(single or highest or nodes - 1)
-    if not first <= last < nodes:
+    if not found.start < found.stop <= nodes:
         raise ClientError(f"targetNodes {target} is out of range, must be less than numNodes.")
-    return range(first, last + 1)
+    return found
 
 
 def _validate_payload(node_range: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ from chalicelib.core.dependencies import DependencyType
 from chalicelib.core.errors import ClientError, NotSupportedError
 from chalicelib.core.validation.consumables import validate_consumables
 from chalicelib.core.validation.names import merge_tags, validate_job_name, validate_tags
+from chalicelib.core.validation.nodes import all_nodes_needs, merge_nodes
 from chalicelib.core.validation.overrides import merge_container, merge_task
 from chalicelib.core.validation.platforms import platform_of
 from chalicelib.core.validation.resources import ResourceNeeds, total_needs
@@ -43,10 +44,11 @@ _OVERRIDES: Mapping[str, str] = {
 def merge_submission(definition: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
     """The job's effective settings, in the members of DescribeJobs.
 
-    Always there: `container` (empty for a definition with ecsProperties), `parameters`,
+    Always there: `container` (empty for a definition of another kind), `parameters`,
     `retryStrategy`, `tags` (the job's), `taskTags` (those that its tasks get), `propagateTags`,
-    `platformCapabilities`. There when they apply: `ecsProperties`, `timeout`,
-    `schedulingPriority`. The arguments stay as they are. Raises ClientError for what AWS refuses.
+    `platformCapabilities`. There when they apply: `ecsProperties`, `nodeProperties`,
+    `timeout`, `schedulingPriority`. The arguments stay as they are. Raises ClientError for what
+    AWS refuses.
     """
     validate_submission(request)
     _refuse_foreign_overrides(definition, request)
@@ -60,7 +62,11 @@ def merge_submission(definition: Mapping[str, Any], request: Mapping[str, Any]) 
         "platformCapabilities": [platform.value],
         **_effective_tags(definition, request),
     }
-    if "containerProperties" in definition:
+    if "nodeProperties" in definition:
+        job["nodeProperties"] = merge_nodes(
+            definition["nodeProperties"], request.get("nodeOverrides", {}), parameters
+        )
+    elif "containerProperties" in definition:
         job["container"] = merge_container(
             definition["containerProperties"],
             request.get("containerOverrides", {}),
@@ -128,10 +134,12 @@ def validate_share(request: Mapping[str, Any], *, fair_share: bool) -> None:
 
 
 def resource_needs(job: Mapping[str, Any]) -> ResourceNeeds:
-    """What one task of a merged job takes: its `container`, or all of its `ecsProperties`.
+    """What a merged job takes: its `container`, all of its `ecsProperties`, or all of its nodes.
 
     A bare container, as in the member `container`, is taken as well.
     """
+    if "nodeProperties" in job:
+        return all_nodes_needs(job["nodeProperties"])
     if "ecsProperties" in job:
         return total_needs(job["ecsProperties"]["taskProperties"][0]["containers"])
     container: Mapping[str, Any] = job.get("container", job)
@@ -175,8 +183,8 @@ def _refuse_foreign_overrides(definition: Mapping[str, Any], request: Mapping[st
 
 
 def _refuse_unsupported(definition: Mapping[str, Any], request: Mapping[str, Any]) -> None:
-    if "nodeProperties" in definition:
-        raise NotSupportedError("Submitting a multi-node parallel job")
+    if "nodeProperties" in definition and request.get("arrayProperties", {}).get("size"):
+        raise ClientError("arrayProperties is not applicable for multi-node parallel jobs.")
     if "eksProperties" in definition:
         raise NotSupportedError("Submitting a job for Amazon EKS")
     consumables = request.get(

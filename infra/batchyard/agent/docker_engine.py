@@ -28,6 +28,7 @@ from .docker_options import (
 from .plan import Json, TaskPlan
 from .pump import Pump, read_available
 from .runtime import (
+    LOOPBACK,
     OUT_OF_MEMORY,
     ContainerExited,
     ContainerHealth,
@@ -139,7 +140,7 @@ class DockerRuntime:
         self._pump.call(lambda: self._pump.add(container.fd, lambda: self._on_output(container)))
         with self._changed:
             self._changed.notify()
-        return ContainerStarted(runtime_id=container.id)
+        return ContainerStarted(runtime_id=container.id, address=self._address_of(container.id))
 
     def terminate(self, runtime_id: str) -> None:
         try:
@@ -186,6 +187,16 @@ class DockerRuntime:
                 return str(self._engine.create_container_from_config(config)["Id"])
         except (self._errors.DockerException, OSError) as error:
             raise StartFailed(f"CannotCreateContainerError: {_words(error)}") from error
+
+    def _address_of(self, container_id: str) -> str | None:
+        """Where other containers reach this one; None where the engine does not tell."""
+        if self._network_mode == "host":
+            return LOOPBACK
+        try:
+            networks = self._engine.inspect_container(container_id)["NetworkSettings"]["Networks"]
+        except self._errors.APIError:
+            return None
+        return next((one["IPAddress"] for one in networks.values() if one.get("IPAddress")), None)
 
     def _pull(self, image: str) -> None:
         # Without a tag the engine would pull every one of the repository.

@@ -147,7 +147,10 @@ def _container(record: Json, state: ContainerState) -> Json:
     # A container that runs or that ECS has still to start is never shown as PENDING beside a
     # RUNNING task; the caller overrides the status of a stopped task's containers.
     told["lastStatus"] = "STOPPED" if state.phase is Phase.STOPPED else "RUNNING"
-    told["networkInterfaces"] = record.get("networkInterfaces") or []
+    # ECS tells it of tasks with an interface of their own only; here every container has one, so
+    # that the nodes of a multi-node job find one another.
+    interfaces = [{"privateIpv4Address": state.address}] if state.address else []
+    told["networkInterfaces"] = record.get("networkInterfaces") or interfaces
     if state.runtime_id is not None:
         told["runtimeId"] = state.runtime_id
     if state.exit_code is not None:

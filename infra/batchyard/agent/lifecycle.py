@@ -57,6 +57,7 @@ class ContainerState:
     stopping: bool = False
     healthy: bool = False
     runtime_id: str | None = None
+    address: str | None = None
     exit_code: int | None = None
     reason: str | None = None
 
@@ -105,11 +106,14 @@ def new_state(plan: TaskPlan) -> TaskState:
     return TaskState(containers={container.name: ContainerState() for container in plan.containers})
 
 
-def on_started(state: TaskState, name: str, runtime_id: str) -> TaskState:
+def on_started(
+    state: TaskState, name: str, runtime_id: str, *, address: str | None = None
+) -> TaskState:
     """The runtime started a container. Its exit may already have been told: then keep that."""
     current = state.containers[name]
     phase = Phase.RUNNING if current.phase is Phase.STARTING else current.phase
-    return _with(state, name, replace(current, phase=phase, started=True, runtime_id=runtime_id))
+    running = replace(current, phase=phase, started=True, runtime_id=runtime_id, address=address)
+    return _with(state, name, running)
 
 
 def on_start_failed(plan: TaskPlan, state: TaskState, name: str, reason: str) -> TaskState:

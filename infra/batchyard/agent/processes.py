@@ -24,6 +24,7 @@ from .health import HealthWatch
 from .plan import TaskPlan
 from .pump import Pump, read_available
 from .runtime import (
+    LOOPBACK,
     ContainerExited,
     ContainerHealth,
     ContainerStart,
@@ -103,7 +104,10 @@ class ProcessRuntime:
             self._running[request.runtime_id] = running
         self._pump.call(lambda: self._watch(running))
         return ContainerStarted(
-            runtime_id=request.runtime_id, pid=process.pid, pid_started_ticks=ticks
+            runtime_id=request.runtime_id,
+            pid=process.pid,
+            pid_started_ticks=ticks,
+            address=LOOPBACK,
         )
 
     def terminate(self, runtime_id: str) -> None:

@@ -13,6 +13,9 @@ from typing import Protocol
 
 from .plan import ContainerPlan, TaskPlan
 
+LOOPBACK = "127.0.0.1"
+"""The address of what shares this machine's network."""
+
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 
 
@@ -50,12 +53,13 @@ class ContainerStarted:
     """What came of a start: enough to find the container again in a later life.
 
     `pid` and `pid_started_ticks` (the kernel's start time of that process, in clock ticks since
-    boot) are given by the process runtime only.
+    boot) are given by the process runtime only. At `address` other containers reach its ports.
     """
 
     runtime_id: str
     pid: int | None = None
     pid_started_ticks: int | None = None
+    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -221,7 +221,9 @@ class Supervisor:
         if done.started is None:
             live.state = lifecycle.on_start_failed(live.plan, live.state, done.name, done.reason)
             return
-        live.state = lifecycle.on_started(live.state, done.name, done.started.runtime_id)
+        live.state = lifecycle.on_started(
+            live.state, done.name, done.started.runtime_id, address=done.started.address
+        )
         position = [container.name for container in live.plan.containers].index(done.name)
         live.entry.containers[position] = done.started
 

@@ -129,3 +129,14 @@ def test_a_lost_host_is_told_in_ecs_words(task: Json, code: StopCode, reason: st
 def test_times_become_text_wherever_they_are() -> None:
     moment = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
     assert events.json_ready({"a": [{"b": moment}], "c": 1}) == {"a": [{"b": AT}], "c": 1}
+
+
+def test_a_container_tells_where_others_reach_it() -> None:
+    state = ContainerState(phase=Phase.RUNNING, started=True, address="127.0.0.1")
+    event = events.running_event(
+        record(), TaskState(containers={"default": state}), event_id="e1", started_at_ms=AT_MS
+    )
+    (told,) = event["detail"]["containers"]
+    assert told["networkInterfaces"] == [{"privateIpv4Address": "127.0.0.1"}]
+    (silent,) = stopped(record(), ended())["detail"]["containers"]
+    assert silent["networkInterfaces"] == []

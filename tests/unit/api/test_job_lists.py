@@ -190,7 +190,7 @@ def test_a_filtered_call_looks_at_a_bounded_number_of_jobs(
     [
         ({"jobQueue": None}, "Exactly one of"),
         ({"arrayJobId": "x"}, "Exactly one of"),
-        ({"jobQueue": None, "arrayJobId": "x"}, "not supported yet"),
+        ({"arrayJobId": "x", "multiNodeJobId": "y"}, "Exactly one of"),
         ({"jobStatus": "NOPE"}, "NOPE"),
         ({"maxResults": 1001}, "maxResults"),
         ({"maxResults": 0}, "maxResults"),

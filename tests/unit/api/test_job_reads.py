@@ -88,6 +88,7 @@ def test_a_job_that_failed_to_start_tells_the_cause(world: World) -> None:
     assert attempt["container"]["reason"] == "CannotPullContainerError: no such image"
     assert not {"exitCode", "logStreamName"} & attempt["container"].keys()
     assert "startedAt" not in attempt
+    assert "logStreamName" not in job["container"]
     assert job["stoppedAt"] > 0
 
 

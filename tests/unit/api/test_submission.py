@@ -208,15 +208,6 @@ def test_a_wrong_submission_is_refused_and_leaves_nothing(
     assert world.ports.lanes.heads("queue", 9) == ()
 
 
-@pytest.mark.parametrize(
-    "members", [{"arrayProperties": {"size": 2}}, {"dependsOn": [{"jobId": "x"}]}]
-)
-def test_what_is_to_come_says_so(world: World, members: dict[str, Any]) -> None:
-    make_stage(world)
-    with pytest.raises(ApiError, match="is not supported yet"):
-        submit(world, **members)
-
-
 def test_empty_members_ask_for_nothing(world: World) -> None:
     make_stage(world)
     empty: dict[str, Any] = {

@@ -156,6 +156,24 @@ def test_a_job_whose_task_could_not_be_made_tells_the_cause(world: World) -> Non
     assert main["reason"] == "ResourceInitializationError: no secret"
     assert not {"exitCode", "logStreamName"} & main.keys()
     assert "startedAt" not in attempt
+    assert "logStreamName" not in containers_in(task_in(job))["main"]
+
+
+def test_a_container_that_ran_before_its_task_did_has_a_log_stream(world: World) -> None:
+    make_stage(world)
+    job_id = submit(world)
+    world.settle()
+    task = world.task_of(job_id)
+    world.ecs.exit(task, "helper", 3)
+    world.ecs.fail_to_start(task, "the helper failed")
+    world.settle()
+    job = world.detail(job_id)
+    ((told,), shown) = job["attempts"][0]["taskProperties"], task_in(job)
+    for containers in (containers_in(told), containers_in(shown)):
+        assert containers["helper"]["exitCode"] == 3
+        assert containers["helper"]["logStreamName"].startswith("work/helper/")
+        assert "logStreamName" not in containers["main"]
+        assert containers["main"]["reason"] == "the helper failed"
 
 
 def test_a_lone_container_without_a_name_is_told_of_under_the_usual_one(world: World) -> None:

@@ -211,3 +211,34 @@ def test_a_delayed_wake_names_its_queue_and_is_no_event() -> None:
     message = {"source": "batchyard", "detail-type": "Wake", "detail": {"queue": "queue"}}
     assert wake_of_message(message) == "queue"
     assert event_of_message(message, NOW_MS) is None
+
+
+INTERFACE = {
+    "containers": [{"name": "default", "networkInterfaces": [{"privateIpv4Address": "a"}]}]
+}
+ATTACHMENT = {
+    "attachments": [
+        {"type": "ElasticNetworkInterface", "details": [{"name": "subnetId", "value": "s"}]},
+        {"type": "eni", "details": [{"name": "privateIPv4Address", "value": "b"}]},
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("detail", "address"),
+    [
+        (INTERFACE, "a"),
+        (ATTACHMENT, "b"),
+        (INTERFACE | ATTACHMENT, "a"),
+        ({"containers": [{"name": "default", "networkInterfaces": []}]}, None),
+        ({"attachments": [{"type": "sdi", "details": [{"name": "privateIPv4Address"}]}]}, None),
+        ({}, None),
+    ],
+)
+def test_a_running_task_tells_its_address_if_it_has_one(
+    detail: dict[str, Any], address: str | None
+) -> None:
+    task = {"taskArn": TASK, "lastStatus": "RUNNING", **detail}
+    event = event_of_description(task, FENCE, NOW_MS)
+    assert event is not None
+    assert event.address == address

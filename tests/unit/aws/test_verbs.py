@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from chalicelib.aws.ec2 import Ec2
 from chalicelib.aws.ecs import ClusterInUseError, Ecs
 from chalicelib.aws.events import Events, PublishError
 from chalicelib.aws.messages import Messages, SendError
@@ -228,7 +229,12 @@ def test_a_batch_that_eventbridge_took_in_part_fails() -> None:
 
 
 def workflows(client: Recorder) -> Workflows:
-    return Workflows(client, launch_machine_arn="launch", provision_machine_arn="provision")
+    return Workflows(
+        client,
+        launch_machine_arn="launch",
+        multinode_machine_arn="multinode",
+        provision_machine_arn="provision",
+    )
 
 
 def test_launches_are_started_in_inputs_that_an_execution_takes() -> None:
@@ -268,3 +274,39 @@ def test_a_provision_that_was_started_before_is_started() -> None:
     busy = Recorder(start_execution=refusal("ThrottlingException"))
     with pytest.raises(ClientError):
         workflows(busy).start_provision("name", {})
+
+
+def test_a_placement_starts_the_multi_node_machine_under_a_name_of_its_own() -> None:
+    client = Recorder()
+    fence = Fence(job_id=JOB_ID, part="job", attempt=2, placement=3)
+    workflows(client).start_multinode(fence, {"startedBy": str(fence), "runTask": {}})
+    (call,) = client.given("start_execution")
+    assert call["stateMachineArn"] == "multinode"
+    assert call["name"] == f"{JOB_ID}-2-3"
+    assert json.loads(call["input"]) == {
+        "fence": f"{JOB_ID}/job/2-3",
+        "launches": [{"startedBy": f"{JOB_ID}/job/2-3", "runTask": {}}],
+    }
+    again = Recorder(start_execution=refusal("ExecutionAlreadyExists"))
+    workflows(again).start_multinode(fence, {})
+
+
+def test_the_instance_behind_a_task_is_found() -> None:
+    told: list[tuple[dict[str, Any], str | None]] = [
+        ({"containerInstances": [{"ec2InstanceId": "i-1"}]}, "i-1"),
+        ({"containerInstances": [{}]}, None),  # not an EC2 instance
+        ({"containerInstances": []}, None),
+    ]
+    for answer, instance in told:
+        client = Recorder(describe_container_instances=answer)
+        assert Ecs(client).find_instance("yard_metal", "arn") == instance
+        assert client.given("describe_container_instances") == [
+            {"cluster": "yard_metal", "containerInstances": ["arn"]}
+        ]
+
+
+def test_the_address_of_an_instance_is_its_private_one() -> None:
+    running = {"Reservations": [{"Instances": [{"PrivateIpAddress": "10.0.0.1"}]}]}
+    assert Ec2(Recorder(describe_instances=running)).find_private_address("i-1") == "10.0.0.1"
+    gone = {"Reservations": [{"Instances": [{"State": {"Name": "terminated"}}]}]}
+    assert Ec2(Recorder(describe_instances=gone)).find_private_address("i-1") is None

@@ -10,8 +10,11 @@ from chalicelib.core.consequences import (
     Effect,
     Forget,
     Launch,
+    LaunchNode,
     Publish,
+    StopNodes,
     StopTask,
+    TellDependents,
     Wake,
     WakeLater,
     WatchDeadline,
@@ -19,7 +22,7 @@ from chalicelib.core.consequences import (
     effects_of,
 )
 from chalicelib.core.events import EventKind
-from chalicelib.core.job import Job, StopCause
+from chalicelib.core.job import Job, NodeState, StopCause
 from chalicelib.core.lifecycle import decide
 from chalicelib.core.states import JobStatus
 from tests.support.values import JOB_ID, NOW_MS, a_job, an_event
@@ -70,6 +73,7 @@ def test_an_end_frees_its_environment() -> None:
     new = after(old, E.TASK_STOPPED, exit_code=0, reason="exited")
     assert effects_of(old, new) == (
         Publish(job=new),
+        TellDependents(job=new),
         CapacityFreed(environment="fargate", queue=old.queue),
     )
 
@@ -77,12 +81,16 @@ def test_an_end_frees_its_environment() -> None:
 def test_a_job_that_is_stopped_in_its_lane_may_have_kept_others_waiting() -> None:
     old = a_job()
     new = after(old, E.CANCEL, reason="enough")
-    assert effects_of(old, new) == (Publish(job=new), Wake(queue="queue"))
+    assert effects_of(old, new) == (
+        Publish(job=new),
+        TellDependents(job=new),
+        Wake(queue="queue"),
+    )
 
 
 def test_an_end_of_a_job_that_was_not_placed_frees_nothing() -> None:
     old = a_job(S.PENDING)
-    assert kinds(effects_of(old, after(old, E.DEPENDENCY_FAILED))) == [Publish]
+    assert kinds(effects_of(old, after(old, E.DEPENDENCY_FAILED))) == [Publish, TellDependents]
 
 
 def test_a_retry_wakes_its_queue_at_once_and_frees_its_environment() -> None:
@@ -181,3 +189,46 @@ def test_changes_of_one_environment_add_up_to_nothing_if_they_cancel() -> None:
     assert freed is not None
     assert taken.moves_anything
     assert not taken.plus(freed).moves_anything
+
+
+NODES = NodeState(count=3, main=0)
+
+
+def stopped_nodes(old: Job, new: Job) -> list[Job]:
+    return [effect.job for effect in effects_of(old, new) if isinstance(effect, StopNodes)]
+
+
+@pytest.mark.parametrize("exit_code", [0, 1])
+def test_the_main_node_s_end_stops_the_others(exit_code: int) -> None:
+    running = a_job(S.RUNNING, nodes=NODES)
+    assert stopped_nodes(running, after(running, E.TASK_STOPPED, exit_code=exit_code)) == [running]
+    plain = a_job(S.RUNNING)
+    assert stopped_nodes(plain, after(plain, E.TASK_STOPPED, exit_code=exit_code)) == []
+
+
+def test_a_retry_stops_the_nodes_of_the_attempt_before() -> None:
+    running = a_job(S.RUNNING, nodes=NODES, attempts_limit=2)
+    again = after(running, E.TASK_STOPPED, exit_code=1)
+    assert again.status is S.RUNNABLE
+    assert stopped_nodes(running, again) == [running]
+    assert stopped_nodes(again, after(again, E.DISPATCHED, environment="metal")) == []
+
+
+def test_a_stop_is_told_to_the_nodes_once() -> None:
+    running = a_job(S.RUNNING, nodes=NODES)
+    stopping = after(running, E.TERMINATE, reason="enough")
+    assert stopped_nodes(running, stopping) == [stopping]
+    assert stopped_nodes(stopping, stopping.next_version()) == []
+
+
+def test_a_row_of_a_node_asks_for_a_launch_or_for_nothing() -> None:
+    asking = a_job(S.STARTING, part="node#0001", environment=None)
+    assert effects_of(None, asking) == (LaunchNode(node=asking),)
+    assert effects_of(asking, asking) == ()
+    for quiet in (
+        a_job(S.STARTING, part="node#0001", status_reason="RESOURCE:CPU"),
+        a_job(S.RUNNING, part="node#0001"),
+        a_job(S.FAILED, part="node#0001"),
+    ):
+        assert effects_of(None, quiet) == ()
+    assert effects_of(asking, None) == ()

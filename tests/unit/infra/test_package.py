@@ -63,6 +63,8 @@ def test_a_tool_that_fails_is_quoted(tmp_path: Path) -> None:
 def test_what_no_function_reads_is_trimmed(tmp_path: Path) -> None:
     for name in (
         "botocore/data/batch/service.json",
+        "botocore/data/ec2/2015-10-01/service-2.json.gz",
+        "botocore/data/ec2/2016-11-15/service-2.json.gz",
         "botocore/data/workmail/service.json",
         "botocore/data/endpoints.json",
         "boto3/session.py",
@@ -83,6 +85,7 @@ def test_what_no_function_reads_is_trimmed(tmp_path: Path) -> None:
     }
     assert left == {
         "botocore/data/batch/service.json",
+        "botocore/data/ec2/2016-11-15/service-2.json.gz",
         "botocore/data/endpoints.json",
         "aws_lambda_powertools/utilities/__init__.py",
         "aws_lambda_powertools/utilities/jmespath_utils/__init__.py",

@@ -14,7 +14,7 @@ from tests.support.stack import template
 SEND = "sqs:SendMessage"
 RECEIVE = "sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage"
 READ_STREAM = "dynamodb:DescribeStream dynamodb:GetRecords dynamodb:GetShardIterator"
-MOVE_JOBS = "dynamodb:BatchGetItem dynamodb:PutItem"
+MOVE_JOBS = "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem"
 PASS_ROLES = {"TaskExecutionRole": "iam:PassRole", "role/${JobRolePattern}": "iam:PassRole"}
 DELIVER_LOGS = (
     "logs:CreateLogDelivery logs:DeleteLogDelivery logs:DescribeLogGroups "
@@ -23,7 +23,7 @@ DELIVER_LOGS = (
 )
 ALLOWED: dict[str, dict[str, str]] = {
     "APIHandlerRole": {
-        "JobsTable": "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:UpdateItem",
+        "JobsTable": MOVE_JOBS,
         "JobsTable/index/by_status": "dynamodb:Query",
         "LanesTable": "dynamodb:DeleteItem dynamodb:PutItem",
         "CatalogTable": (
@@ -33,14 +33,15 @@ ALLOWED: dict[str, dict[str, str]] = {
     "ReactRole": {
         "JobsTable stream": READ_STREAM,
         "*": "dynamodb:ListStreams ecs:DeregisterTaskDefinition",
-        "JobsTable": "dynamodb:BatchGetItem dynamodb:DeleteItem",
-        "LanesTable": "dynamodb:Query",
+        "JobsTable": f"{MOVE_JOBS} dynamodb:DeleteItem",
+        "LanesTable": "dynamodb:DeleteItem dynamodb:PutItem dynamodb:Query",
         "CatalogTable": "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query",
         "WakeQueue": SEND,
         "TaskEventsQueue": SEND,
         "StreamDeadLetters": SEND,
         "event-bus/${EventBus}": "events:PutEvents",
         "<stack>-launch": "states:StartExecution",
+        "<stack>-multinode": "states:StartExecution",
         "task-definition/batchyard-*": "ecs:RegisterTaskDefinition",
         "task/<stack>_*": "ecs:StopTask",
         "cluster/<stack>_*": "ecs:ListTasks",
@@ -59,7 +60,8 @@ ALLOWED: dict[str, dict[str, str]] = {
         "TaskEventsQueue": SEND,
         "JobsTable": MOVE_JOBS,
         "LanesTable": (
-            "dynamodb:BatchGetItem dynamodb:DeleteItem dynamodb:Query dynamodb:UpdateItem"
+            "dynamodb:BatchGetItem dynamodb:DeleteItem dynamodb:PutItem dynamodb:Query "
+            "dynamodb:UpdateItem"
         ),
         "CatalogTable": "dynamodb:BatchGetItem dynamodb:Query",
     },
@@ -67,7 +69,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "TaskEventsQueue": f"{RECEIVE} {SEND}",
         "WakeQueue": SEND,
         "JobsTable": MOVE_JOBS,
-        "LanesTable": "dynamodb:PutItem dynamodb:UpdateItem",
+        "LanesTable": ("dynamodb:DeleteItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem"),
         "task/<stack>_*": "ecs:StopTask",
     },
     "SweepRole": {
@@ -83,8 +85,19 @@ ALLOWED: dict[str, dict[str, str]] = {
         "task/<stack>_*": "ecs:DescribeTasks ecs:StopTask",
         "cluster/<stack>_*": "ecs:ListTasks",
     },
-    "ProvisionStepRole": {
+    "NodeStepRole": {
         "JobsTable": MOVE_JOBS,
+        "CatalogTable": "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query",
+        "TaskEventsQueue": SEND,
+        "<stack>-launch": "states:StartExecution",
+        "*": "ec2:DescribeInstances ecs:DeregisterTaskDefinition",
+        "task-definition/batchyard-*": "ecs:RegisterTaskDefinition",
+        "task/<stack>_*": "ecs:DescribeTasks",
+        "container-instance/<stack>_*": "ecs:DescribeContainerInstances",
+        **PASS_ROLES,
+    },
+    "ProvisionStepRole": {
+        "JobsTable": "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:UpdateItem",
         "JobsTable/index/by_status": "dynamodb:Query",
         "LanesTable": "dynamodb:DeleteItem dynamodb:Query",
         "CatalogTable": (
@@ -102,6 +115,11 @@ ALLOWED: dict[str, dict[str, str]] = {
         "TaskEventsQueue": SEND,
         "*": DELIVER_LOGS,
         **PASS_ROLES,
+    },
+    "MultinodeMachineRole": {
+        "<stack>-launch": "states:StartExecution",
+        "NodeStep": "lambda:InvokeFunction",
+        "*": DELIVER_LOGS,
     },
     "ProvisionMachineRole": {"ProvisionStep": "lambda:InvokeFunction", "*": DELIVER_LOGS},
     "TaskExecutionRole": {

@@ -17,6 +17,7 @@ MAPPING = "AWS::Lambda::EventSourceMapping"
 # Actions that IAM knows no resource for, each with the reason written beside it in roles.yaml.
 WITHOUT_RESOURCE = {
     "dynamodb:ListStreams",
+    "ec2:DescribeInstances",
     "ecr:GetAuthorizationToken",
     "ecs:DeregisterTaskDefinition",
     "logs:CreateLogDelivery",
@@ -69,7 +70,7 @@ def test_every_function_has_a_role_and_a_log_group_of_its_own(template: dict[str
     functions = resources(template, "AWS::Serverless::Function")
     assert set(functions) == {
         "APIHandler", "React", "CatalogChanged", "Dispatch", "TaskEvents", "Sweep",
-        "ProvisionStep",
+        "NodeStep", "ProvisionStep",
     }  # fmt: skip
     groups = resources(template, "AWS::Logs::LogGroup")
     for name, function in functions.items():
@@ -133,6 +134,21 @@ def test_every_function_has_an_alarm_on_its_errors(template: dict[str, Any]) -> 
     assert watched == set(resources(template, "AWS::Serverless::Function"))
 
 
+def test_an_execution_that_nobody_repeats_has_an_alarm_on_its_failure(
+    template: dict[str, Any],
+) -> None:
+    """The sweeper does what a lost launch was to do; it cannot find a main node's address."""
+    (alarm,) = [
+        alarm
+        for alarm in resources(template, "AWS::CloudWatch::Alarm").values()
+        if alarm["Namespace"] == "AWS/States"
+    ]
+    assert alarm["MetricName"] == "ExecutionsFailed"
+    assert alarm["Dimensions"] == [
+        {"Name": "StateMachineArn", "Value": {"Ref": "MultinodeMachine"}}
+    ]
+
+
 def test_no_role_is_wider_than_iam_forces_it_to_be(template: dict[str, Any]) -> None:
     for role, statement in statements(template):
         for action in actions_of(statement):
@@ -149,7 +165,7 @@ def test_only_the_launch_machine_runs_tasks(template: dict[str, Any]) -> None:
 
 def test_roles_are_passed_to_ecs_tasks_only(template: dict[str, Any]) -> None:
     passing = [s for _, s in statements(template) if "iam:PassRole" in actions_of(s)]
-    assert len(passing) == 2
+    assert len(passing) == 3
     for statement in passing:
         assert statement["Resource"] != "*"
         assert statement["Condition"] == {

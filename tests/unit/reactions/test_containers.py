@@ -62,6 +62,7 @@ def test_retry_rules_look_at_the_container_that_failed(
     rules = [{"onExitCode": pattern, "action": "EXIT"}]
     strategy = {"attempts": 2, "evaluateOnExit": rules}
     job_id = running(world, retryStrategy=strategy)
+    world.ecs.exit(world.task_of(job_id), "helper", 0)
     finish(world, job_id, 7, container="second")
     assert world.job(job_id).attempt == attempts
     if attempts == 2:

@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 
 from chalicelib.core.events import ContainerEnd
-from chalicelib.core.job import ArrayState, Attempt, Job, StopCause, ready_of
+from chalicelib.core.job import ArrayState, Attempt, Job, NodeState, StopCause, ready_of
 from chalicelib.core.states import JobStatus
 from chalicelib.store.codec import (
     job_of_image,
@@ -54,6 +54,7 @@ FULL = a_job(
         closed_reason="enough",
         counts=((JobStatus.RUNNING, 2), (JobStatus.FAILED, 1)),
     ),
+    nodes=NodeState(count=3, main=1, address="10.0.0.1"),
 )
 
 

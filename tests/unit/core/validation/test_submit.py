@@ -184,7 +184,6 @@ def test_an_override_of_another_kind_is_refused(
 @pytest.mark.parametrize(
     ("definition", "feature"),
     [
-        (nodes(), "multi-node"),
         (pod(), "EKS"),
         (
             ec2()
@@ -242,11 +241,6 @@ def test_tags_are_counted_together_where_they_are_propagated() -> None:
     ("request_", "sentence"),
     [
         ({"jobName": "-job"}, "Job name should match valid pattern"),
-        ({"arrayProperties": {"size": 1}}, "Array size must be between 2 and 10000, got 1."),
-        (
-            {"arrayProperties": {"size": 10001}},
-            "Array size must be between 2 and 10000, got 10001.",
-        ),
         (
             {"dependsOn": [{"jobId": "a"}] * 21},
             "Number of dependencies must be at most 20, got 21.",

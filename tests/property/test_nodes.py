@@ -1,0 +1,143 @@
+"""Multi-node jobs under faults: whatever comes twice or late, no node outlives its job.
+
+A made-up story of deliveries, crashes and races is told to a World with a job of three nodes. Then
+the faults stop, and everything must have come to its end.
+"""
+
+from typing import Any
+from unittest import mock
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from chalicelib.core.ids import JobKey
+from chalicelib.reactions import nodes
+from tests.support.crew import fence_of
+from tests.support.gangs import ADDRESS, make_gang_stage, submit_gang
+from tests.support.world import Crash, World
+from tests.support.world import world as make_world
+
+ROUNDS_LIMIT = 30  # minutes
+
+number = st.integers(0, 9)
+DOORS = ("stream", "messages", "executions", "wakes", "sweep", "stop")
+door = st.sampled_from(DOORS)
+steps = st.one_of(
+    st.tuples(st.just("go_on"), st.integers(1, 12)),
+    st.tuples(st.just("work"), number, st.sampled_from([0, 1])),
+    st.tuples(st.just("visit"), door, st.booleans()),
+    st.tuples(st.just("crash"), door, st.integers(1, 6)),
+    st.tuples(st.just("race"), door, door, st.integers(1, 4)),
+    st.tuples(st.just("wait"), st.sampled_from([2, 60, 200])),
+    st.tuples(st.just("kill_machine")),
+)
+
+
+class Story:
+    def __init__(self, world: World, attempts: int) -> None:
+        self.world = world
+        make_gang_stage(world)
+        self.job_id = submit_gang(world, retryStrategy={"attempts": attempts})
+
+    def go_on(self, count: int) -> None:
+        for _ in range(count):
+            self.world.step()
+
+    def work(self, which: int, exit_code: int) -> None:
+        """A task goes on to its start or to its end."""
+        live = self.world.ecs.live()
+        if not live:
+            return
+        task = live[which % len(live)]
+        if task.status == "RUNNING":
+            self.world.ecs.finish(task, exit_code)
+        else:
+            self.world.ecs.start(task, address=ADDRESS)
+
+    def visit(self, name: str, again: bool = False) -> None:
+        match name:
+            case "stream":
+                self.world.deliver_stream(2, again=again)
+            case "messages":
+                due = self.world.sqs.task_events.deliverable(self.world.now_ms)
+                self.world.deliver_messages(list(reversed(due))[:3], again=again)
+            case "executions":
+                self.world.deliver_execution()
+            case "wakes":
+                self.world.deliver_wakes(again=again)
+            case "sweep":
+                self.world.sweep()
+            case _ if again:
+                self.world.api("TerminateJob", {"jobId": self.job_id, "reason": "enough"})
+
+    def crash(self, name: str, at: int) -> None:
+        self.world.calls.clear()
+        self.world.crash_at = at
+        try:
+            self.visit(name)
+        except Crash:
+            self.world.restart()
+        self.world.crash_at = None
+
+    def race(self, name: str, other: str, at: int) -> None:
+        """Before the n-th call of one door, another one does what it has to do."""
+        self.world.calls.clear()
+
+        def meanwhile(call: str) -> None:
+            if len(self.world.calls) >= at:
+                self.world.on_call = None
+                self.visit(other, again=True)
+
+        self.world.on_call = meanwhile
+        self.visit(name)
+        self.world.on_call = None
+
+    def wait(self, seconds: int) -> None:
+        self.world.now_ms += 1000 * seconds
+
+    def kill_machine(self) -> None:
+        """An execution is lost with what it had still to do."""
+        del self.world.machines.running[:1]
+
+    def come_to_the_end(self) -> None:
+        """Without faults: only main nodes end by themselves, the others when they are stopped."""
+        for _ in range(ROUNDS_LIMIT):
+            self.world.advance(60)
+            self.world.sweep()
+            self.world.settle()
+            live = self.world.ecs.live()
+            if self.world.job(self.job_id).is_terminal and not live:
+                return
+            waiting = [task for task in live if task.status == "PROVISIONING"]
+            for task in waiting:
+                self.world.ecs.start(task, address=ADDRESS)
+            for task in () if waiting else live:
+                if fence_of(task).key == JobKey(self.job_id):
+                    self.world.ecs.finish(task)
+            self.world.settle()
+        raise AssertionError(f"these run on: {[task.started_by for task in live]}")
+
+
+@settings(
+    max_examples=60,
+    phases=[Phase.generate],
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(
+    attempts=st.integers(1, 2), large=st.booleans(), told=st.lists(steps, min_size=5, max_size=40)
+)
+def test_no_node_outlives_its_job(attempts: int, large: bool, told: list[Any]) -> None:
+    """Of a `large` job no task is looked for: those that nobody has heard of are met later."""
+    limit = mock.patch.object(nodes, "LOOKED_FOR_LIMIT", 0 if large else 40)
+    with limit, make_world() as world:
+        story = Story(world, attempts)
+        for name, *members in told:
+            getattr(story, name)(*members)
+        story.come_to_the_end()
+        world.failures.clear()
+        assert world.capacity("metal").cpu_units == 0
+        ids = [f"{story.job_id}#{index}" for index in range(3)]
+        described = world.api("DescribeJobs", {"jobs": ids})["jobs"]
+        assert {node["status"] for node in described} <= {"SUCCEEDED", "FAILED"}

@@ -1,0 +1,167 @@
+"""The stores in memory and those over DynamoDB side by side: asked the same, they do the same.
+
+After each call its answers are compared, the round trips that it took, all that both hold, and
+what their streams tell.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+from chalicelib.core.ids import JobKey
+from chalicelib.core.job import Job
+from chalicelib.store.catalog import Catalog, resource_of_image
+from chalicelib.store.codec import edge_of_row, job_of_image, numbers_in, ready_of_row
+from chalicelib.store.jobs import SPEC_PART, JobStore
+from chalicelib.store.lanes import CAPACITY_LANE, LaneStore
+from chalicelib.store.tables import BatchRow, CapacityRow, EdgeRow, ReadyRow, SpecRow
+from tests.support import tables
+from tests.support.memory import Memory
+from tests.support.world import World
+
+Contents = dict[str, dict[Any, Any]]
+
+
+class Both:
+    """`jobs`, `lanes` and `catalog` are called like the stores that they stand for."""
+
+    def __init__(self) -> None:
+        self.worlds = (World(in_memory=True), World())
+        self.jobs = cast(JobStore, _Twin(self, "jobs"))
+        self.lanes = cast(LaneStore, _Twin(self, "lanes"))
+        self.catalog = cast(Catalog, _Twin(self, "catalog"))
+
+    @property
+    def memory(self) -> Memory:
+        memory = self.worlds[0].memory
+        assert memory is not None
+        return memory
+
+    def job(self, key: JobKey) -> Job:
+        """What both hold, a child without a row as its parent makes it."""
+        return self.jobs.find_all([key])[key]
+
+    def call(self, store: str, method: str, *args: Any, **kwargs: Any) -> Any:
+        answers, calls = [], []
+        for world in self.worlds:
+            world.calls.clear()
+            answers.append(getattr(getattr(world.ports, store), method)(*args, **kwargs))
+            calls.append(list(world.calls))
+        asked = f"{store}.{method}{args}"
+        assert answers[0] == answers[1], f"{asked}: in memory {answers[0]}, not {answers[1]}"
+        if kwargs.get("active_only"):
+            # How many pages a filtered query takes is DynamoDB's business.
+            calls = [list(dict.fromkeys(made)) for made in calls]
+        assert calls[0] == calls[1], f"{asked}: in memory {calls[0]}, not {calls[1]}"
+        self.compare(asked)
+        return answers[0]
+
+    def compare(self, asked: str) -> None:
+        in_memory, in_dynamodb = _held_in_memory(self.memory), _held_in_dynamodb()
+        for kind, rows in in_memory.items():
+            assert rows == in_dynamodb[kind], f"{asked}: other {kind} are held"
+        told, in_fact = (_told(world) for world in self.worlds)
+        assert told == in_fact, f"{asked}: the streams tell other things"
+
+
+class _Twin:
+    def __init__(self, both: Both, store: str) -> None:
+        self._both, self._store = both, store
+
+    def __getattr__(self, method: str) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return self._both.call(self._store, method, *args, **kwargs)
+
+        return call
+
+
+@contextmanager
+def both_stores() -> Iterator[Both]:
+    made = Both()
+    try:
+        yield made
+    finally:
+        for world in made.worlds:
+            world.stop_watching()
+
+
+def _held_in_memory(memory: Memory) -> Contents:
+    specs = {key: (dict(spec.document), dict(spec.tags)) for key, spec in memory.specs.items()}
+    batches = {key: batch.numbers for key, batch in memory.batches.items()}
+    figures = {
+        name: (one.cpu_units, one.tasks, one.starting) for name, one in memory.capacities.items()
+    }
+    return {
+        "jobs": dict(memory.jobs),
+        "specs": specs,
+        "ready rows": dict(memory.ready),
+        "edges": dict(memory.edges),
+        "batches": batches,
+        "figures": figures,
+        "resources": dict(memory.resources),
+    }
+
+
+def _held_in_dynamodb() -> Contents:
+    """The same, row by row as the tables have it."""
+    held: Contents = defaultdict(dict)
+    for item in _items("jobs"):
+        if item["part"]["S"] == SPEC_PART:
+            spec = _row(SpecRow(), item)
+            held["specs"][spec.root] = (json.loads(spec.document), spec.tags or {})
+        else:
+            job = job_of_image(item)
+            assert job is not None
+            held["jobs"][job.key] = job
+    for item in _items("lanes"):
+        _hold_lane(held, item)
+    for item in _items("catalog"):
+        resource = resource_of_image(item)
+        assert resource is not None
+        held["resources"][resource.kind, resource.name] = resource
+    return held
+
+
+def _hold_lane(held: Contents, item: dict[str, Any]) -> None:
+    lane, rank = item["lane"]["S"], item["rank"]["S"]
+    name = lane.rpartition("/")[2]
+    if lane == CAPACITY_LANE:
+        row = _row(CapacityRow(), item)
+        held["figures"][rank] = (row.cpu_units, row.tasks, row.starting)
+    elif lane.startswith("/after/"):
+        held["edges"][name, rank] = edge_of_row(_row(EdgeRow(), item))
+    elif lane.startswith("/batches/"):
+        held["batches"][name, rank] = tuple(numbers_in(_row(BatchRow(), item).numbers))
+    else:
+        held["ready rows"][lane, rank] = ready_of_row(_row(ReadyRow(), item))
+
+
+def _items(role: str) -> list[dict[str, Any]]:
+    scanned = tables.connection().scan(tables.NAMES[role])
+    items: list[dict[str, Any]] = scanned["Items"]
+    return items
+
+
+def _row(row: Any, item: dict[str, Any]) -> Any:
+    row.deserialize(dict(item))
+    return row
+
+
+def _told(world: World) -> dict[str, list[tuple[Any, Any]]]:
+    """By row the changes that the streams tell; that nothing changed is nothing to tell."""
+    changes: dict[str, list[tuple[Any, Any]]] = defaultdict(list)
+    readers: list[tuple[tables.Stream, Callable[[Any], Any]]] = [
+        (world.jobs_stream, job_of_image),
+        (world.catalog_stream, resource_of_image),
+    ]
+    for stream, of_image in readers:
+        stream.draw()
+        for record in stream.records:
+            change = record["dynamodb"]
+            old, new = of_image(change.get("OldImage")), of_image(change.get("NewImage"))
+            if old != new:
+                changes[str(change["Keys"])].append((old, new))
+        stream.records.clear()
+    return changes

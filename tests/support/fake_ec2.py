@@ -1,0 +1,16 @@
+"""EC2 in memory: the one instance that tasks without an address of their own run on."""
+
+from typing import Any
+
+from tests.support.clients import FakeClient
+from tests.support.fake_ecs import INSTANCE
+
+HOST_ADDRESS = "10.9.8.7"
+
+
+class FakeEc2(FakeClient):
+    service = "ec2"
+
+    def do_describe_instances(self, params: dict[str, Any]) -> dict[str, Any]:
+        assert params["InstanceIds"] == [INSTANCE]
+        return {"Reservations": [{"Instances": [{"PrivateIpAddress": HOST_ADDRESS}]}]}

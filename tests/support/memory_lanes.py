@@ -1,0 +1,81 @@
+"""The contract of the lanes, written down once more without DynamoDB."""
+
+from collections.abc import Iterable
+
+from chalicelib.core.dependencies import Edge
+from chalicelib.core.job import FIFO_SHARE, Ready
+from chalicelib.core.scheduling.snapshot import Capacity
+from chalicelib.store.codec import batch_rank_of, lane_of
+from chalicelib.store.lanes import Batch
+from tests.support.memory import Memory
+
+
+class MemoryLaneStore:
+    """What `chalicelib.store.lanes.LaneStore` is, over `Memory`."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def heads(self, queue: str, limit: int) -> tuple[Ready, ...]:
+        self._memory.call("Query")
+        lane = lane_of(queue, FIFO_SHARE)
+        ranks = sorted(rank for name, rank in self._memory.ready if name == lane)
+        return tuple(self._memory.ready[lane, rank] for rank in ranks[:limit])
+
+    def has_work(self, queue: str) -> bool:
+        return bool(self.heads(queue, 1))
+
+    def capacities(self, environments: Iterable[str]) -> dict[str, Capacity]:
+        names = list(dict.fromkeys(environments))
+        self._memory.call_batches(names)
+        used = self._memory.capacities
+        return {name: used[name] for name in names if name in used}
+
+    def mend_capacity(self, seen: Capacity | None, counted: Capacity) -> bool:
+        self._memory.call("PutItem")
+        if self._memory.capacities.get(counted.environment) != seen:
+            return False
+        self._memory.capacities[counted.environment] = counted
+        return True
+
+    def edges(
+        self, job_id: str, *, first: str = "", last: str = "~", limit: int
+    ) -> tuple[Edge, ...]:
+        self._memory.call("Query")
+        ranks = sorted(
+            rank
+            for upstream_id, rank in self._memory.edges
+            if upstream_id == job_id and first <= rank <= last
+        )
+        return tuple(self._memory.edges[job_id, rank] for rank in ranks[:limit])
+
+    def forget_edges(self, job_id: str) -> None:
+        self._memory.call("Query")
+        for key in [key for key in self._memory.edges if key[0] == job_id]:
+            self._memory.call("DeleteItem")
+            del self._memory.edges[key]
+
+    def batches(
+        self, queue: str, job_id: str | None = None, *, after: int = -1, limit: int
+    ) -> tuple[Batch, ...]:
+        self._memory.call("Query")
+        found = {
+            rank: batch
+            for (lane, rank), batch in self._memory.batches.items()
+            if lane == queue and (job_id is None or batch.job_id == job_id)
+        }
+        later = [found[rank] for rank in sorted(found) if not job_id or found[rank].first > after]
+        return tuple(later[:limit])
+
+    def drop_batch(self, batch: Batch) -> None:
+        self._memory.call("DeleteItem")
+        self._memory.batches.pop((batch.queue, batch_rank_of(batch.job_id, batch.first)), None)
+
+    def drop_ready(self, ready: Ready) -> bool:
+        self._memory.call("DeleteItem")
+        key = lane_of(ready.queue, ready.share), ready.rank
+        row = self._memory.ready.get(key)
+        if row is None or row.job_id != ready.job_id:
+            return False
+        del self._memory.ready[key]
+        return True

@@ -1,0 +1,339 @@
+"""The job store's contract, written down once more without DynamoDB.
+
+A row is a value in a dictionary and a condition a comparison; nothing ever contends. Which rows
+change together, what each change requires, and what is handed back where that does not hold, is
+spelled out here. `tests/unit/store/test_contract*.py` hold both stores to the same answers.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+from chalicelib.core.arrays import array_of, child_at, count_changes
+from chalicelib.core.dependencies import Edge
+from chalicelib.core.ids import JobKey
+from chalicelib.core.job import ArrayState, Job, Ready, ready_of
+from chalicelib.core.states import JobStatus
+from chalicelib.store.codec import COUNTERS, batch_rank_of, created_key_of, lane_of
+from chalicelib.store.commits import (
+    Advance,
+    Move,
+    Room,
+    Unit,
+    capacity_changes,
+    is_plain,
+    packed,
+)
+from chalicelib.store.jobs import Spec
+from chalicelib.store.lanes import Batch
+from tests.support.memory import Memory
+
+GOING_ON = frozenset({JobStatus.RUNNABLE, JobStatus.STARTING})
+# What changes with the children's own writes, and is no decision about the parent.
+COUNTED = frozenset({"cursor", "singled", "counts"})
+REASONS_TO_WAIT = ("status_reason", "blocked_why", "blocked_since_ms")
+
+
+class MemoryJobStore:
+    """What `chalicelib.store.jobs.JobStore` is, over `Memory`."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    # Reading
+
+    def find_jobs(self, keys: Iterable[JobKey]) -> dict[JobKey, Job]:
+        wanted = [JobKey(*key) for key in dict.fromkeys(keys)]
+        self._memory.call_batches(wanted)
+        rows = self._memory.jobs
+        return {key: rows[key] for key in wanted if key in rows}
+
+    def find_all(self, keys: Iterable[JobKey]) -> dict[JobKey, Job]:
+        wanted = list(keys)
+        found = self.find_jobs([*wanted, *(key.root for key in wanted if key.is_child)])
+        for key in wanted:
+            if key not in found and key.root in found:
+                child = child_at(found[key.root], key)
+                found |= {key: child} if child is not None else {}
+        return found
+
+    def find_job(self, key: JobKey) -> Job | None:
+        return self.find_jobs([key]).get(key)
+
+    def find_specs(self, job_ids: Iterable[str]) -> dict[str, Spec]:
+        wanted = list(dict.fromkeys(job_ids))
+        self._memory.call_batches(wanted)
+        specs = self._memory.specs
+        return {job_id: _copy(specs[job_id]) for job_id in wanted if job_id in specs}
+
+    def list_children(
+        self, job_id: str, first: int, last: int, *, limit: int | None = None
+    ) -> tuple[Job, ...]:
+        self._memory.call("Query")
+        wanted = range(first, last + 1)
+        children = {
+            key.part: job
+            for key, job in self._memory.jobs.items()
+            if key.job_id == job_id and key.is_child and key.number in wanted
+        }
+        return tuple(job for _, job in sorted(children.items()))[:limit]
+
+    def list_by_status(
+        self, queue: str, status: JobStatus, *, before: str | None, limit: int
+    ) -> tuple[Job, ...]:
+        jobs = reversed(self._roots(queue, status))
+        return tuple(job for job in jobs if not before or created_key_of(job) < before)[:limit]
+
+    def list_oldest(self, queue: str, status: JobStatus, *, limit: int) -> tuple[Job, ...]:
+        return tuple(self._roots(queue, status)[:limit])
+
+    def _roots(self, queue: str, status: JobStatus) -> list[Job]:
+        self._memory.call("Query")
+        jobs = [
+            job
+            for key, job in self._memory.jobs.items()
+            if key == key.root and (job.queue, job.status) == (queue, status)
+        ]
+        return sorted(jobs, key=created_key_of)
+
+    # Submitting, and what a job has beside its row
+
+    def submit(self, job: Job, spec: Spec, edges: Sequence[Edge] = ()) -> bool:
+        self._memory.call("TransactWriteItems")
+        if job.key in self._memory.jobs or job.job_id in self._memory.specs:
+            return False
+        self._memory.put_job(job)
+        self._memory.specs[job.job_id] = _copy(spec)
+        self._put_ready(ready_of(job))
+        self._memory.edges |= {(edge.upstream_id, edge.rank): edge for edge in edges}
+        return True
+
+    def put_tags(
+        self, job_id: str, tags: Mapping[str, str], *, replacing: Mapping[str, str]
+    ) -> bool:
+        self._memory.call("UpdateItem")
+        spec = self._memory.specs.get(job_id)
+        if spec is None or dict(spec.tags) != dict(replacing):
+            return False
+        self._memory.specs[job_id] = replace(spec, tags=dict(tags))
+        return True
+
+    def forget(self, job_id: str) -> None:
+        self._memory.call("DeleteItem")
+        self._memory.specs.pop(job_id, None)
+
+    # Moving jobs on
+
+    def commit(
+        self,
+        moves: Sequence[Move],
+        rooms: Mapping[str, Room] | None = None,
+        advances: Sequence[Advance] = (),
+    ) -> tuple[Move, ...]:
+        written, lost = self._commit_alone([move for move in moves if is_plain(move)])
+        for change in capacity_changes(written).values():
+            self._memory.call("UpdateItem")
+            self._memory.add_capacity(change)
+        units = [Unit((move,)) for move in moves if not is_plain(move)]
+        units.extend(Unit(advance.moves, advance) for advance in advances)
+        for group in packed(units):
+            lost.extend(self._commit_group(group, rooms or {}))
+        return tuple(lost)
+
+    def _commit_alone(self, moves: Iterable[Move]) -> tuple[list[Move], list[Move]]:
+        """(written, lost) of moves that touch no row but the job's own: each goes by itself."""
+        written: list[Move] = []
+        lost: list[Move] = []
+        for move in moves:
+            self._memory.call("PutItem" if move.new.array is None else "UpdateItem")
+            if self._is_unchanged(move):
+                self._memory.put_job(self._after(move))
+                written.append(move)
+            else:
+                lost.append(move)
+        return written, lost
+
+    def _commit_group(self, group: Sequence[Unit], rooms: Mapping[str, Room]) -> list[Move]:
+        """One transaction: all or nothing, tried again without those whose conditions failed."""
+        remaining, lost = list(group), list[Move]()
+        while remaining:
+            self._memory.call("TransactWriteItems")
+            _refuse_a_row_twice(remaining)
+            refused = self._refused(remaining, rooms)
+            if not refused:
+                self._write(remaining)
+                break
+            lost.extend(move for unit in remaining if unit in refused for move in unit.moves)
+            remaining = [unit for unit in remaining if unit not in refused]
+        return lost
+
+    # Conditions
+
+    def _refused(self, units: Sequence[Unit], rooms: Mapping[str, Room]) -> set[Unit]:
+        """The units that a condition speaks against; an environment that is full, against all."""
+        refused = {unit for unit in units if not self._holds(unit)}
+        for job_id, members in _by_root(units):
+            if not self._parent_allows(job_id, members):
+                refused.update(members)
+        return refused if self._have_room(units, rooms) else set(units)
+
+    def _holds(self, unit: Unit) -> bool:
+        """Every row is as it was when it was decided about; every right that is used up is there.
+
+        The last children of an array use up its parent's right to be dispatched.
+        """
+        spent = [ready_of(m.old) for m in unit.moves if ready_of(m.old) != ready_of(m.new)]
+        if unit.advance is not None and _is_last(unit.advance):
+            spent.append(ready_of(unit.advance.parent))
+        return all(map(self._is_unchanged, unit.moves)) and all(
+            ready is None or self._is_there(ready) for ready in spent
+        )
+
+    def _is_unchanged(self, move: Move) -> bool:
+        row = self._memory.jobs.get(move.old.key)
+        return move.old.version == (row.version if row is not None else 0)
+
+    def _is_there(self, ready: Ready) -> bool:
+        row = self._memory.ready.get(_lane_and_rank(ready))
+        return row is not None and row.job_id == ready.job_id
+
+    def _parent_allows(self, job_id: str, units: Sequence[Unit]) -> bool:
+        """Children are born only of the parent that they were computed from.
+
+        A singled child must not have been passed by the cursor; one that goes on by itself needs
+        an array that has not been stopped; whatever else it does is counted in any case.
+        """
+        row, (moves, advance) = self._memory.jobs.get(JobKey(job_id)), _of_root(job_id, units)
+        born = [move for move in moves if move.old.version == 0]
+        if advance is not None or born:
+            parent = advance.parent if advance is not None else born[0].parent
+            assert parent is not None, "a child without a row is born of its parent"
+            if row is None or row.version != parent.version:
+                return False
+            if advance is not None:
+                return array_of(row).cursor == array_of(parent).cursor
+            return array_of(row).cursor <= min(_number(move) for move in born)
+        goes_on = any(move.new.status in GOING_ON for move in moves)
+        return not goes_on or row is None or row.stop_cause is None
+
+    def _have_room(self, units: Sequence[Unit], rooms: Mapping[str, Room]) -> bool:
+        """Whether what all of them take is there; an environment never used takes the first."""
+        moves = [move for unit in units for move in unit.moves]
+        for name, change in capacity_changes(moves).items():
+            used, room = self._memory.capacities.get(name), rooms.get(name)
+            if used is None or room is None:
+                continue
+            limit, cpu_units = room.limit_cpu_units, used.cpu_units + change.cpu_units
+            if change.cpu_units > 0 and limit is not None and cpu_units > limit:
+                return False
+            if change.starting > 0 and used.starting + change.starting > room.starting_window:
+                return False
+        return True
+
+    # Effects
+
+    def _write(self, units: Sequence[Unit]) -> None:
+        moves = [move for unit in units for move in unit.moves]
+        # DynamoDB is sent what replaces a row before what changes one.
+        for move in sorted(moves, key=lambda one: one.new.array is not None):
+            self._memory.put_job(self._after(move))
+            before, after = ready_of(move.old), ready_of(move.new)
+            if before != after:
+                self._drop_ready(before)
+                self._put_ready(after)
+        for unit in units:
+            if unit.advance is not None and _is_last(unit.advance):
+                self._drop_ready(ready_of(unit.advance.parent))
+        for job_id, members in _by_root(units):
+            self._count(job_id, members)
+        for change in capacity_changes(moves).values():
+            if change.moves_anything:
+                self._memory.add_capacity(change)
+
+    def _after(self, move: Move) -> Job:
+        """The row after the move; a parent's takes over what was decided, and keeps its counts."""
+        row = self._memory.jobs.get(move.old.key)
+        if row is None or row.array is None:
+            return move.new
+        array = replace(row.array, **_decided(array_of(move.old), array_of(move.new), but=COUNTED))
+        return replace(row, **_decided(move.old, move.new, but={"array"}), array=array)
+
+    def _count(self, job_id: str, units: Sequence[Unit]) -> None:
+        """What the moves of an array's children change in their parent, and their batch."""
+        moves, advance = _of_root(job_id, units)
+        row = self._memory.jobs[JobKey(job_id)]
+        array, counts = array_of(row), Counter(dict(array_of(row).counts))
+        for move in moves:
+            counts.update(count_changes(move.old, move.new))
+        born = [move for move in moves if move.old.version == 0]
+        placed: dict[str, Any] = {}
+        if advance is not None:
+            array = replace(array, cursor=advance.cursor, singled=array.singled - advance.passed)
+            if advance.parent.status_reason is not None:
+                placed = dict.fromkeys(REASONS_TO_WAIT)  # nothing is in the way any more
+        else:
+            array = replace(array, singled=array.singled + len(born))
+        ordered = tuple((status, counts[status]) for status in COUNTERS if counts[status])
+        self._memory.put_job(replace(row, array=replace(array, counts=ordered), **placed))
+        alive = sorted(_number(move) for move in born if not move.new.is_terminal)
+        if alive:
+            batch = Batch(queue=row.queue, job_id=job_id, first=alive[0], numbers=tuple(alive))
+            self._memory.batches[batch.queue, batch_rank_of(job_id, batch.first)] = batch
+
+    def _put_ready(self, ready: Ready | None) -> None:
+        if ready is not None:
+            self._memory.ready[_lane_and_rank(ready)] = ready
+
+    def _drop_ready(self, ready: Ready | None) -> None:
+        if ready is not None:
+            del self._memory.ready[_lane_and_rank(ready)]
+
+
+def _copy(spec: Spec) -> Spec:
+    """The spec as JSON keeps it, of which nobody else has a part in hand."""
+    return replace(spec, document=json.loads(json.dumps(spec.document)), tags=dict(spec.tags))
+
+
+def _lane_and_rank(ready: Ready) -> tuple[str, str]:
+    return lane_of(ready.queue, ready.share), ready.rank
+
+
+def _number(move: Move) -> int:
+    number = move.new.key.number
+    assert number is not None, "a child has a number"
+    return number
+
+
+def _is_last(advance: Advance) -> bool:
+    return advance.cursor == array_of(advance.parent).size
+
+
+def _by_root(units: Sequence[Unit]) -> Iterator[tuple[str, list[Unit]]]:
+    """The arrays whose parents change with the units, and which of them change each."""
+    for job_id in dict.fromkeys(job_id for unit in units for job_id in sorted(unit.roots)):
+        yield job_id, [unit for unit in units if job_id in unit.roots]
+
+
+def _of_root(job_id: str, units: Sequence[Unit]) -> tuple[list[Move], Advance | None]:
+    """(the moves of the array's children, the dispatch of its next ones if there is any)."""
+    moves = [m for u in units for m in u.moves if m.new.job_id == job_id and m.new.key.is_child]
+    advances = [u.advance for u in units if u.advance and u.advance.parent.job_id == job_id]
+    assert len(advances) <= 1, "the next children of an array are dispatched once a commit"
+    return moves, advances[0] if advances else None
+
+
+def _decided(
+    old: Job | ArrayState, new: Job | ArrayState, *, but: Collection[str]
+) -> dict[str, Any]:
+    """What a decision changed."""
+    names = [field.name for field in fields(new) if field.name not in but]
+    return {name: getattr(new, name) for name in names if getattr(new, name) != getattr(old, name)}
+
+
+def _refuse_a_row_twice(units: Sequence[Unit]) -> None:
+    """DynamoDB refuses a transaction that has two actions on one row."""
+    rows = [move.new.key for unit in units for move in unit.moves]
+    rows += [JobKey(job_id) for job_id, _ in _by_root(units)]
+    assert len(set(rows)) == len(rows), f"a row twice in one transaction: {sorted(rows)}"

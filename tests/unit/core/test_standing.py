@@ -1,0 +1,30 @@
+"""What the state of an array means for a child that has a row."""
+
+import pytest
+
+from chalicelib.core.arrays import child_of, standing_events
+from chalicelib.core.dependencies import DependencyType
+from chalicelib.core.events import EventKind
+from chalicelib.core.job import ArrayState
+from chalicelib.core.states import JobStatus
+from tests.support.values import NOW_MS, a_job
+
+
+@pytest.mark.parametrize(
+    ("kind", "event"),
+    [
+        (DependencyType.SEQUENTIAL, EventKind.DEPENDENCY_FAILED),
+        (DependencyType.SEQUENTIAL_AFTER_ANY, EventKind.DEPENDENCY_MET),
+    ],
+)
+def test_the_failure_of_the_child_before_means_what_the_dependency_says(
+    kind: DependencyType, event: EventKind
+) -> None:
+    """Closed because of another dependency, the child before never got a row to tell by."""
+    array = ArrayState(size=3, each_waits=(0,), sequential=1, closed_at_ms=NOW_MS)
+    parent = a_job(JobStatus.PENDING, array=array)
+    before = child_of(parent, 1)
+    child = a_job(JobStatus.PENDING, part="child#00000002", waiting_on=(1,))
+    (told,) = standing_events(parent, child, NOW_MS, before=before, kind=kind)
+    assert told.kind is event
+    assert told.dependencies in {None, frozenset({1})}

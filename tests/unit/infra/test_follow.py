@@ -1,0 +1,59 @@
+"""What is read and shown of a job that is followed, whether it has one container or several."""
+
+from typing import Any
+
+from batchyard.follow import Stream, streams_of
+from batchyard.follow_view import exit_codes
+
+Json = dict[str, Any]
+
+
+def one(stream: str | None = None, **members: Any) -> Json:
+    """A container as it is described, with a log stream if it ran."""
+    return {**({"logStreamName": stream} if stream else {}), **members}
+
+
+def several(*containers: Json) -> Json:
+    return {"taskProperties": [{"containers": list(containers)}]}
+
+
+def test_a_job_of_one_container_has_a_stream_for_each_attempt_that_ran() -> None:
+    own = {"logConfiguration": {"options": {"awslogs-group": "mine"}}}
+    job = {
+        "status": "RUNNING",
+        "container": one("third", **own),
+        "attempts": [{"container": one("first")}, {"container": one()}],
+    }
+    assert streams_of(job) == [
+        Stream(attempt=1, name="first", over=True, group="mine"),
+        Stream(attempt=3, name="third", over=False, group="mine"),
+    ]
+    ended = {**job, "status": "FAILED", "attempts": [*job["attempts"], {"container": one("third")}]}
+    assert [stream.name for stream in streams_of(ended)] == ["first", "third"]
+
+
+def test_each_of_several_containers_has_its_own_stream_under_its_name() -> None:
+    own = {"logConfiguration": {"options": {"awslogs-group": "mine"}}}
+    job = {
+        "status": "RUNNING",
+        "container": {},
+        "ecsProperties": several(one("a2", name="a"), one("b2", name="b", **own)),
+        "attempts": [{"container": {}} | several(one("a1", name="a"), one(name="b"))],
+    }
+    assert streams_of(job) == [
+        Stream(attempt=1, name="a1", over=True, container="a"),
+        Stream(attempt=2, name="a2", over=False, container="a"),
+        Stream(attempt=2, name="b2", over=False, container="b", group="mine"),
+    ]
+
+
+def test_a_lone_container_of_a_task_needs_no_name_before_its_lines() -> None:
+    job = {"status": "RUNNING", "container": {}, "ecsProperties": several(one("a", name="a"))}
+    assert streams_of(job) == [Stream(attempt=1, name="a", over=False)]
+
+
+def test_exit_codes_are_told_by_name_where_there_are_several() -> None:
+    assert exit_codes({"container": {"exitCode": 0}}) == "0"
+    assert exit_codes({"container": {}}) == ""
+    ends = several(one(name="a", exitCode=7), one(name="b"), one(name="c", exitCode=143))
+    assert exit_codes({"container": {}} | ends) == "a 7, c 143"

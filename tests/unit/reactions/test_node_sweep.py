@@ -1,0 +1,89 @@
+"""The sweeper's part in multi-node jobs: what no event has told of their nodes."""
+
+from tests.support.gangs import (
+    ADDRESS,
+    MAIN_ADDRESS,
+    REFUSAL,
+    end_main,
+    make_gang_stage,
+    node_statuses,
+    running_gang,
+    start_main,
+    start_others,
+    submit_gang,
+    tasks_of,
+)
+from tests.support.scenes import sweep
+from tests.support.world import World
+
+
+def test_a_node_whose_launch_was_refused_is_launched_again_by_the_sweeper(world: World) -> None:
+    make_gang_stage(world)
+    job_id = submit_gang(world)
+    world.settle()
+    world.ecs.refusals = [REFUSAL]
+    start_main(world, job_id)
+    assert tasks_of(world, job_id).keys() == {"job", "n2"}
+    start_others(world, job_id)
+    assert world.detail(f"{job_id}#1")["statusReason"] == "RESOURCE:CPU"
+
+    sweep(world, minutes=2)
+    again = tasks_of(world, job_id)["n1"]
+    assert again.started_by == f"{job_id}/n1/1"
+    assert again.environment[MAIN_ADDRESS] == ADDRESS
+    start_others(world, job_id)
+    assert node_statuses(world, job_id) == ["RUNNING"] * 3
+    end_main(world, job_id)
+    assert world.ecs.live() == []
+
+
+def test_nodes_that_were_never_launched_are_launched_by_the_sweeper(world: World) -> None:
+    make_gang_stage(world)
+    job_id = submit_gang(world)
+    world.settle()
+    world.machines.running = [r for r in world.machines.running if "-multinode" not in r.machine]
+    start_main(world, job_id)
+    assert tasks_of(world, job_id).keys() == {"job"}
+    sweep(world, minutes=2)
+    assert tasks_of(world, job_id).keys() == {"job", "n1", "n2"}
+    start_others(world, job_id)
+    end_main(world, job_id)
+    assert world.ecs.live() == []
+
+
+def test_a_node_s_start_and_end_that_nobody_heard_of_are_found(world: World) -> None:
+    make_gang_stage(world)
+    job_id = submit_gang(world)
+    world.settle()
+    start_main(world, job_id)
+    tasks = tasks_of(world, job_id)
+    world.ecs.start(tasks["n1"])
+    world.sqs.task_events.messages.clear()
+    sweep(world, minutes=2)
+    assert node_statuses(world, job_id)[:2] == ["RUNNING", "RUNNING"]
+
+    world.ecs.start(tasks["n2"])
+    world.settle()
+    world.ecs.finish(tasks["n1"], 5)
+    world.sqs.task_events.messages.clear()
+    world.ecs.lose(tasks["n2"])
+    sweep(world, minutes=3)
+    assert node_statuses(world, job_id) == ["RUNNING", "FAILED", "FAILED"]
+    assert world.detail(f"{job_id}#1")["container"]["exitCode"] == 5
+    assert "gone" in world.detail(f"{job_id}#2")["statusReason"]
+    end_main(world, job_id)
+
+
+def test_a_stop_of_the_nodes_that_was_lost_is_made_by_the_sweeper(world: World) -> None:
+    make_gang_stage(world)
+    job_id = running_gang(world)
+    world.ecs.obeys_stops = False
+    world.api("TerminateJob", {"jobId": job_id, "reason": "enough"})
+    world.jobs_stream.draw()
+    world.jobs_stream.records.clear()
+    sweep(world)
+    assert {task.desired for task in world.ecs.live()} == {"STOPPED"}
+    for task in world.ecs.live():
+        world.ecs.end_stopping(task)
+    world.settle()
+    assert world.detail(job_id)["status"] == "FAILED"
