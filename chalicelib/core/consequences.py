@@ -2,7 +2,6 @@
 
 Pure: the two images of the row in, effects out. The reactor performs them after the write, as often
 as the stream delivers the record, so every effect is idempotent and carries the job's fence.
-Which ready row and how much capacity belong to a job is derived here too, for the same transaction.
 """
 
 from dataclasses import dataclass
@@ -36,9 +35,13 @@ class WakeLater:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapacityFreed:
-    """The environment has room again: wake the dispatcher if anything waits for it."""
+    """The environment has room again: wake the dispatcher if anything waits for it.
+
+    `queue` is that of the job that left it, where more may wait.
+    """
 
     environment: str
+    queue: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,7 +249,7 @@ def _freed(old: Job | None, new: Job) -> tuple[Effect, ...]:
     """The room that the job leaves; its queue may have no part in that environment any more."""
     if old is None or not old.environment or not old.holds_capacity or new.holds_capacity:
         return ()
-    return (CapacityFreed(environment=old.environment),)
+    return (CapacityFreed(environment=old.environment, queue=old.queue),)
 
 
 def _steering(old: Job | None, new: Job) -> tuple[Effect, ...]:
@@ -260,41 +263,3 @@ def _steering(old: Job | None, new: Job) -> tuple[Effect, ...]:
     if entered and new.status is JobStatus.RUNNING and new.timeout_seconds is not None:
         effects.append(WatchDeadline(job=new))
     return tuple(effects)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CapacityChange:
-    """By how much the figures of one compute environment change with a write."""
-
-    environment: str
-    cpu_units: int = 0
-    tasks: int = 0
-    starting: int = 0
-
-    @property
-    def moves_anything(self) -> bool:
-        return bool(self.cpu_units or self.tasks or self.starting)
-
-    def plus(self, other: "CapacityChange") -> "CapacityChange":
-        return CapacityChange(
-            environment=self.environment,
-            cpu_units=self.cpu_units + other.cpu_units,
-            tasks=self.tasks + other.tasks,
-            starting=self.starting + other.starting,
-        )
-
-
-def capacity_change_of(old: Job | None, new: Job) -> CapacityChange | None:
-    """What writing `new` over `old` takes from, or gives back to, the job's environment."""
-    environment = new.environment or (old.environment if old else None)
-    if environment is None:
-        return None
-    held = int(new.holds_capacity) - int(old is not None and old.holds_capacity)
-    starting = int(new.status is JobStatus.STARTING) - int(
-        old is not None and old.status is JobStatus.STARTING
-    )
-    if held == 0 and starting == 0:
-        return None
-    return CapacityChange(
-        environment=environment, cpu_units=held * new.cpu_units, tasks=held, starting=starting
-    )

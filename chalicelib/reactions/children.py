@@ -1,5 +1,7 @@
 """An array's children that have a row: told of what their parent's state means for them."""
 
+from collections.abc import Iterable, Iterator
+
 from chalicelib.core.arrays import array_of, child_at, standing_events
 from chalicelib.core.dependencies import DependencyType, dependencies_of
 from chalicelib.core.events import Event, EventKind
@@ -16,6 +18,8 @@ from chalicelib.wiring import Ports
 
 BATCHES_PAGE = 10
 SWEPT_LIMIT = 1000  # batches of a queue that a sweep looks at
+RUN_LIMIT = 1000  # children that one query of a sweep reads
+GAP_LIMIT = 20  # so many rows that nobody asks about are cheaper to read than another query
 
 
 def settle_children(job_id: str, after: int, ports: Ports) -> None:
@@ -79,18 +83,36 @@ def placed_children(queue: str, ports: Ports) -> list[Job]:
     """
     placed: list[Job] = []
     emptied: set[str] = set()
-    for batch in ports.lanes.batches(queue, limit=SWEPT_LIMIT):
-        numbers = set(batch.numbers)
-        rows = ports.jobs.list_children(batch.job_id, batch.first, batch.numbers[-1])
-        children = [row for row in rows if row.key.number in numbers]
-        placed.extend(child for child in children if child.holds_capacity)
-        if all(child.is_terminal for child in children):
-            ports.lanes.drop_batch(batch)
-            emptied.add(batch.job_id)
+    for run in _runs(ports.lanes.batches(queue, limit=SWEPT_LIMIT)):
+        last = max(batch.numbers[-1] for batch in run)
+        rows = ports.jobs.list_children(run[0].job_id, run[0].first, last)
+        by_number = {row.key.number: row for row in rows}
+        for batch in run:
+            children = [by_number[number] for number in batch.numbers if number in by_number]
+            placed.extend(child for child in children if child.holds_capacity)
+            if all(child.is_terminal for child in children):
+                ports.lanes.drop_batch(batch)
+                emptied.add(batch.job_id)
     for parent in ports.jobs.find_jobs(map(JobKey, sorted(emptied))).values():
         if not parent.is_terminal:
             end_array(parent, ports)
     return placed
+
+
+def _runs(batches: Iterable[Batch]) -> Iterator[list[Batch]]:
+    """The batches in groups that one query reads: those of an array that lie close together."""
+    run: list[Batch] = []
+    for batch in batches:
+        if run and not (
+            batch.job_id == run[0].job_id
+            and batch.first - run[-1].numbers[-1] <= GAP_LIMIT
+            and batch.numbers[-1] - run[0].first < RUN_LIMIT
+        ):
+            yield run
+            run = []
+        run.append(batch)
+    if run:
+        yield run
 
 
 def end_array(parent: Job, ports: Ports) -> None:

@@ -8,7 +8,6 @@ repeat. A record that cannot be read is reported by its number; the ones before 
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import partial
-from itertools import islice
 from typing import Any
 
 from chalicelib.aws.messages import DELAY_LIMIT_SECONDS
@@ -30,12 +29,11 @@ from chalicelib.core.consequences import (
     WatchDeadline,
     effects_of,
 )
-from chalicelib.core.scheduling.snapshot import Queue
 from chalicelib.observe import logger
 from chalicelib.parallel import Task
 from chalicelib.reactions.children import end_array, settle_children
 from chalicelib.reactions.dependents import check_dependencies, tell_dependents
-from chalicelib.reactions.launching import environments_of, launch
+from chalicelib.reactions.launching import launch
 from chalicelib.reactions.neighbours import all_queues
 from chalicelib.reactions.nodes import launch_node, stop_nodes
 from chalicelib.reactions.publishing import publish
@@ -77,19 +75,11 @@ def _perform(effects: Sequence[Effect], cause: str, ports: Ports) -> None:
     launches = [effect.job for effect in effects if isinstance(effect, Launch)]
     publications = [effect.job for effect in effects if isinstance(effect, Publish)]
     checks = [effect.job for effect in effects if isinstance(effect, CheckDependencies)]
-    freed = {effect.environment for effect in effects if isinstance(effect, CapacityFreed)}
-    # What several of the groups need is read first, side by side too.
-    specs, environments, queues = ports.run_all(
-        [
-            partial(specs_of, [*launches, *publications, *checks], ports),
-            partial(environments_of, launches, ports),
-            partial(all_queues, ports) if freed else tuple,
-        ]
-    )
+    specs = specs_of([*launches, *publications, *checks], ports)
     tasks: list[Task] = []
     if launches:
-        tasks.append(partial(launch, launches, specs, environments, ports))
-    tasks.append(partial(_wake, effects, freed, queues, cause, ports))
+        tasks.append(partial(launch, launches, specs, ports))
+    tasks.append(partial(_wake, effects, cause, ports))
     if publications:
         tasks.append(partial(publish, publications, specs, ports))
     ended = [effect.job for effect in effects if isinstance(effect, TellDependents)]
@@ -119,12 +109,12 @@ def _perform(effects: Sequence[Effect], cause: str, ports: Ports) -> None:
         end_array(parent, ports)
 
 
-def _wake(
-    effects: Sequence[Effect], freed: set[str], queues: Sequence[Queue], cause: str, ports: Ports
-) -> None:
+def _wake(effects: Sequence[Effect], cause: str, ports: Ports) -> None:
     """Wake the dispatcher for what this batch brings it, at once or later."""
     wakes = {effect.queue for effect in effects if isinstance(effect, Wake)}
-    wakes |= _waiting_for(freed, queues, wakes, ports)
+    freed = [effect for effect in effects if isinstance(effect, CapacityFreed)]
+    if freed:
+        wakes |= _waiting_for(freed, wakes, ports)
     if wakes:
         ports.messages.send_wakes(wakes, hashlib.sha256(cause.encode()).hexdigest()[:32])
     later = {effect.queue for effect in effects if isinstance(effect, WakeLater)} - wakes
@@ -132,19 +122,29 @@ def _wake(
         ports.messages.send_wakes_later(later, GIVEN_BACK_DELAY_SECONDS)
 
 
-def _waiting_for(
-    freed: set[str], queues: Sequence[Queue], woken: set[str], ports: Ports
-) -> set[str]:
+def _waiting_for(freed: Sequence[CapacityFreed], woken: set[str], ports: Ports) -> set[str]:
     """A queue for each freed environment that has work for it: a strong read instead of a wake.
 
     No wake is lost by looking: a ready row written after this read comes with a wake of its own.
     One queue is enough, because it is planned together with all that share the environment.
     """
+    # Where the room came from there is most often more, so that is looked at meanwhile.
+    likely = sorted({effect.queue for effect in freed} - woken)
+    queues, *looked = ports.run_all(
+        [partial(all_queues, ports), *(partial(ports.lanes.has_work, name) for name in likely)]
+    )
+    has_work = dict(zip(likely, looked, strict=True))
     found: set[str] = set()
-    for environment in freed:
+    for environment in sorted({effect.environment for effect in freed}):
         users = {queue.name for queue in queues if environment in queue.environments}
-        if not users & (woken | found):
-            found.update(islice((name for name in sorted(users) if ports.lanes.has_work(name)), 1))
+        if users & (woken | found):
+            continue
+        for name in sorted(users, key=lambda name: (not has_work.get(name), name)):
+            if name not in has_work:
+                has_work[name] = ports.lanes.has_work(name)
+            if has_work[name]:
+                found.add(name)
+                break
     return found
 
 

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from chalicelib.aws.ecs_events import event_of_description
-from chalicelib.core.consequences import CapacityChange, capacity_change_of
+from chalicelib.core.capacity import CapacityChange, capacity_change_of
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Job
 from chalicelib.core.lifecycle import decide

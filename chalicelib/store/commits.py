@@ -14,7 +14,7 @@ from typing import Any
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.core.arrays import array_of, count_changes
-from chalicelib.core.consequences import CapacityChange, capacity_change_of
+from chalicelib.core.capacity import CapacityChange, capacity_change_of
 from chalicelib.core.ids import JOB_PART
 from chalicelib.core.job import Job, Ready, ready_of
 from chalicelib.core.states import JobStatus

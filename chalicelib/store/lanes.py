@@ -11,7 +11,7 @@ from pynamodb.connection import Connection
 from pynamodb.expressions.update import Action as UpdateAction
 from pynamodb.transactions import TransactWrite
 
-from chalicelib.core.consequences import CapacityChange
+from chalicelib.core.capacity import CapacityChange
 from chalicelib.core.dependencies import Edge
 from chalicelib.core.job import FIFO_SHARE, Ready
 from chalicelib.core.scheduling.snapshot import Capacity

@@ -7,7 +7,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.core.consequences import Launch, Publish, capacity_change_of, effects_of
+from chalicelib.core.capacity import capacity_change_of
+from chalicelib.core.consequences import (
+    Launch,
+    Publish,
+    effects_of,
+)
 from chalicelib.core.decision import Label
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import Fence

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from chalicelib.core.capacity import CapacityChange, capacity_change_of
 from chalicelib.core.consequences import (
-    CapacityChange,
     CapacityFreed,
     Effect,
     Forget,
@@ -18,7 +18,6 @@ from chalicelib.core.consequences import (
     Wake,
     WakeLater,
     WatchDeadline,
-    capacity_change_of,
     effects_of,
 )
 from chalicelib.core.events import EventKind
@@ -74,7 +73,7 @@ def test_an_end_frees_its_environment() -> None:
     assert effects_of(old, new) == (
         Publish(job=new),
         TellDependents(job=new),
-        CapacityFreed(environment="fargate"),
+        CapacityFreed(environment="fargate", queue=old.queue),
     )
 
 
@@ -99,7 +98,7 @@ def test_a_retry_wakes_its_queue_at_once_and_frees_its_environment() -> None:
     assert effects_of(old, new) == (
         Publish(job=new),
         Wake(queue="queue"),
-        CapacityFreed(environment="fargate"),
+        CapacityFreed(environment="fargate", queue=old.queue),
     )
 
 

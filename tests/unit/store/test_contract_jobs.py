@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.consequences import capacity_change_of
+from chalicelib.core.capacity import capacity_change_of
 from chalicelib.core.dependencies import DependencyType, Edge
 from chalicelib.core.events import EventKind
 from chalicelib.core.ids import JobKey

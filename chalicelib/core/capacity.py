@@ -1,0 +1,44 @@
+"""How much of its compute environment a job holds, and what a write of its row changes in that."""
+
+from dataclasses import dataclass
+
+from chalicelib.core.job import Job
+from chalicelib.core.states import JobStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapacityChange:
+    """By how much the figures of one compute environment change with a write."""
+
+    environment: str
+    cpu_units: int = 0
+    tasks: int = 0
+    starting: int = 0
+
+    @property
+    def moves_anything(self) -> bool:
+        return bool(self.cpu_units or self.tasks or self.starting)
+
+    def plus(self, other: "CapacityChange") -> "CapacityChange":
+        return CapacityChange(
+            environment=self.environment,
+            cpu_units=self.cpu_units + other.cpu_units,
+            tasks=self.tasks + other.tasks,
+            starting=self.starting + other.starting,
+        )
+
+
+def capacity_change_of(old: Job | None, new: Job) -> CapacityChange | None:
+    """What writing `new` over `old` takes from, or gives back to, the job's environment."""
+    environment = new.environment or (old.environment if old else None)
+    if environment is None:
+        return None
+    held = int(new.holds_capacity) - int(old is not None and old.holds_capacity)
+    starting = int(new.status is JobStatus.STARTING) - int(
+        old is not None and old.status is JobStatus.STARTING
+    )
+    if held == 0 and starting == 0:
+        return None
+    return CapacityChange(
+        environment=environment, cpu_units=held * new.cpu_units, tasks=held, starting=starting
+    )
