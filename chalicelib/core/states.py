@@ -31,7 +31,11 @@ STATUS_NOTES: dict[JobStatus, tuple[str, str, str]] = {
         "SubmitJob",
         "-",
     ),
-    JobStatus.PENDING: ("waits for what it depends on", "the end of its last dependency", "-"),
+    JobStatus.PENDING: (
+        "waits for what it depends on; an array's parent, until all its children have ended",
+        "the end of its last dependency, or of its last child",
+        "-",
+    ),
     JobStatus.RUNNABLE: (
         "has a ready row in its queue's lane: the right to be dispatched",
         "the dispatcher, a cancel, a terminate",
