@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from chalicelib.aws.messages import Messages
     from chalicelib.aws.workflows import Workflows
     from chalicelib.store.catalog import Catalog
-    from chalicelib.store.jobs import JobStore
+    from chalicelib.store.jobs import JobStore, Spec
     from chalicelib.store.lanes import LaneStore
 
 
@@ -35,6 +35,7 @@ class Ports:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.known_task_definitions: dict[str, str] = {}
+        self.known_specs: dict[str, Spec] = {}
         self._making = Lock()
 
     def now_ms(self) -> int:

@@ -30,14 +30,16 @@ from chalicelib.core.consequences import (
     WatchDeadline,
     effects_of,
 )
+from chalicelib.core.scheduling.snapshot import Queue
 from chalicelib.observe import logger
 from chalicelib.parallel import Task
 from chalicelib.reactions.children import end_array, settle_children
 from chalicelib.reactions.dependents import check_dependencies, tell_dependents
-from chalicelib.reactions.launching import launch
+from chalicelib.reactions.launching import environments_of, launch
 from chalicelib.reactions.neighbours import all_queues
 from chalicelib.reactions.nodes import launch_node, stop_nodes
 from chalicelib.reactions.publishing import publish
+from chalicelib.reactions.specs import specs_of
 from chalicelib.reactions.stopping import stop
 from chalicelib.store.codec import job_of_image
 from chalicelib.wiring import Ports
@@ -75,12 +77,19 @@ def _perform(effects: Sequence[Effect], cause: str, ports: Ports) -> None:
     launches = [effect.job for effect in effects if isinstance(effect, Launch)]
     publications = [effect.job for effect in effects if isinstance(effect, Publish)]
     checks = [effect.job for effect in effects if isinstance(effect, CheckDependencies)]
-    concerned = [job.job_id for job in (*launches, *publications, *checks)]
-    specs = ports.jobs.find_specs(concerned) if concerned else {}
+    freed = {effect.environment for effect in effects if isinstance(effect, CapacityFreed)}
+    # What several of the groups need is read first, side by side too.
+    specs, environments, queues = ports.run_all(
+        [
+            partial(specs_of, [*launches, *publications, *checks], ports),
+            partial(environments_of, launches, ports),
+            partial(all_queues, ports) if freed else tuple,
+        ]
+    )
     tasks: list[Task] = []
     if launches:
-        tasks.append(partial(launch, launches, specs, ports))
-    tasks.append(partial(_wake, effects, cause, ports))
+        tasks.append(partial(launch, launches, specs, environments, ports))
+    tasks.append(partial(_wake, effects, freed, queues, cause, ports))
     if publications:
         tasks.append(partial(publish, publications, specs, ports))
     ended = [effect.job for effect in effects if isinstance(effect, TellDependents)]
@@ -110,11 +119,12 @@ def _perform(effects: Sequence[Effect], cause: str, ports: Ports) -> None:
         end_array(parent, ports)
 
 
-def _wake(effects: Sequence[Effect], cause: str, ports: Ports) -> None:
+def _wake(
+    effects: Sequence[Effect], freed: set[str], queues: Sequence[Queue], cause: str, ports: Ports
+) -> None:
     """Wake the dispatcher for what this batch brings it, at once or later."""
     wakes = {effect.queue for effect in effects if isinstance(effect, Wake)}
-    freed = {effect.environment for effect in effects if isinstance(effect, CapacityFreed)}
-    wakes |= _waiting_for(freed, wakes, ports)
+    wakes |= _waiting_for(freed, queues, wakes, ports)
     if wakes:
         ports.messages.send_wakes(wakes, hashlib.sha256(cause.encode()).hexdigest()[:32])
     later = {effect.queue for effect in effects if isinstance(effect, WakeLater)} - wakes
@@ -122,14 +132,15 @@ def _wake(effects: Sequence[Effect], cause: str, ports: Ports) -> None:
         ports.messages.send_wakes_later(later, GIVEN_BACK_DELAY_SECONDS)
 
 
-def _waiting_for(freed: set[str], woken: set[str], ports: Ports) -> set[str]:
+def _waiting_for(
+    freed: set[str], queues: Sequence[Queue], woken: set[str], ports: Ports
+) -> set[str]:
     """A queue for each freed environment that has work for it: a strong read instead of a wake.
 
     No wake is lost by looking: a ready row written after this read comes with a wake of its own.
     One queue is enough, because it is planned together with all that share the environment.
     """
     found: set[str] = set()
-    queues = all_queues(ports) if freed else ()
     for environment in freed:
         users = {queue.name for queue in queues if environment in queue.environments}
         if not users & (woken | found):

@@ -1,7 +1,8 @@
 """The benchmark: how fast a job starts, how many end in a second, what one costs, what is imported.
 
 It measures on local clouds of its own and prints; it judges nothing and no test depends on it.
-Latency and throughput (`bench_runs`) are taken on the cloud as `up` makes it. The ledger is taken
+Latency and throughput (`bench_runs`, `bench_arrays`) and memory (`bench_memory`) are taken on the
+cloud as `up` makes it. The ledgers, and what SubmitJob and the dispatcher read and write, are taken
 on a second one, where a recording proxy (`bench_proxy`) stands before the emulator; `bench_ledger`
 adds up, `bench_report` prints.
 """
@@ -10,14 +11,26 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.console import Console
+
 from batchyard import bench_report, emulator, local, processes
+from batchyard.bench_arrays import CROWDED_SIZE, Arrays
 from batchyard.bench_cold import cold_start
-from batchyard.bench_ledger import Invocations, Ledger, ledger_of, requests_of
+from batchyard.bench_ledger import (
+    Dispatch,
+    Invocations,
+    Ledger,
+    Submission,
+    capacity_sum,
+    ledger_of,
+    requests_of,
+)
+from batchyard.bench_memory import watched_memory
 from batchyard.bench_proxy import Recording, address_for, recording_proxy
 from batchyard.bench_runs import LASTING, PATIENCE_SECONDS, BenchError, Runs
 from batchyard.clients import Clients
@@ -29,6 +42,9 @@ from batchyard.paths import StateDir
 LONE_JOBS = 50
 LEDGER_JOBS = 20
 BATCH_JOBS = 500
+ARRAY_SIZE = 1_000
+SUBMITTED_SIZES = (2, 100, 10_000)
+WAITING_JOBS = (1, 1_000, 100_000)
 # When nobody but the minute sweeper has called anything for this long, all is done.
 QUIET_SECONDS = 2.5
 SWEEPER = "sweep"
@@ -40,24 +56,61 @@ def run(*, say: Say, report: Report) -> None:
     """Take all measurements and print them."""
     console = bench_report.console()
     bench_report.print_machine(console)
-    with plain_cloud(say, report) as (runs, state):
-        say(f"{LONE_JOBS} jobs, one after another")
-        bench_report.print_latency(console, [runs.lone() for _ in range(LONE_JOBS)])
-        say(f"{BATCH_JOBS} jobs at once")
-        bench_report.print_throughput(console, runs.at_once(BATCH_JOBS))
-        say("Imports of the API function")
-        bench_report.print_cold_start(console, cold_start(state.packages))
+    with plain_cloud(say, report) as plain:
+        _print_speed(plain, console, say)
     with recorded_cloud(say, report) as recorded:
+        runs, arrays = recorded.runs, recorded.arrays
         say(f"The ledger of {LEDGER_JOBS} lone jobs")
-        lone = recorded.ledger(LEDGER_JOBS, at_once=False)
+        lone = recorded.ledger(
+            LEDGER_JOBS, lambda: [runs.lone(LASTING) for _ in range(LEDGER_JOBS)]
+        )
         say(f"The ledger of {BATCH_JOBS} jobs at once")
-        batch = recorded.ledger(BATCH_JOBS, at_once=True)
+        batch = recorded.ledger(BATCH_JOBS, lambda: runs.at_once(BATCH_JOBS))
+        say(f"The ledger of an array of {ARRAY_SIZE}")
+        array = recorded.ledger(ARRAY_SIZE, lambda: arrays.run(ARRAY_SIZE))
+        say("What SubmitJob writes for arrays")
+        arrays.prepare_held()
+        submits = [recorded.submission(size) for size in SUBMITTED_SIZES]
+        say("What the dispatcher reads and writes while others wait")
+        dispatches = [recorded.dispatch(waiting) for waiting in WAITING_JOBS]
     bench_report.print_ledger(console, f"A lone job (mean of {LEDGER_JOBS})", lone)
     bench_report.print_ledger(console, f"A job among {BATCH_JOBS} at once", batch)
+    bench_report.print_ledger(
+        console, f"A child of an array of {ARRAY_SIZE}", array, aim=bench_report.AIM_CHILD_DOLLARS
+    )
+    bench_report.print_submissions(console, submits)
+    bench_report.print_dispatches(console, dispatches)
+
+
+def _print_speed(plain: "PlainCloud", console: Console, say: Say) -> None:
+    say(f"{LONE_JOBS} jobs, one after another")
+    bench_report.print_latency(console, [plain.runs.lone() for _ in range(LONE_JOBS)])
+    say(f"{BATCH_JOBS} jobs at once")
+    at_once = plain.runs.at_once(BATCH_JOBS)
+    what = f"{BATCH_JOBS} jobs of `true` at once"
+    bench_report.print_throughput(console, what, at_once, aim=bench_report.AIM_JOBS_PER_SECOND)
+    say(f"An array of {ARRAY_SIZE}")
+    with watched_memory(plain.cloud.processes) as memory:
+        array = plain.arrays.run(ARRAY_SIZE)
+    what = f"An array of {ARRAY_SIZE} `true`"
+    bench_report.print_throughput(console, what, array, aim=bench_report.AIM_CHILDREN_PER_SECOND)
+    bench_report.print_memory(console, memory)
+    say("Imports of the API function")
+    bench_report.print_cold_start(console, cold_start(plain.state.packages))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlainCloud:
+    """A local cloud as `up` makes it."""
+
+    runs: Runs
+    arrays: Arrays
+    cloud: Cloud
+    state: StateDir
 
 
 @contextmanager
-def plain_cloud(say: Say, report: Report) -> Iterator[tuple[Runs, StateDir]]:
+def plain_cloud(say: Say, report: Report) -> Iterator[PlainCloud]:
     """A local cloud as `up` makes it, gone when the block ends."""
     state = StateDir.at(Path(tempfile.mkdtemp(prefix="batchyard-")))
     with emulator.reserved_port() as port:
@@ -65,7 +118,8 @@ def plain_cloud(say: Say, report: Report) -> Iterator[tuple[Runs, StateDir]]:
             cloud = local.up(state, port=port, runtime="process", say=say, report=report)
             clients = Clients(variables(state.root))
             with Runs(clients, clients, jobs_table=cloud.outputs["JobsTable"]) as runs:
-                yield runs, state
+                arrays = Arrays(runs, clients, lanes_table=cloud.outputs["LanesTable"])
+                yield PlainCloud(runs=runs, arrays=arrays, cloud=cloud, state=state)
         finally:
             local.down(state, purge=True, say=say)
             shutil.rmtree(state.root, ignore_errors=True)
@@ -115,7 +169,10 @@ def _recorded(
     functions = _tell_functions(direct, cloud, base)
     table = cloud.outputs["JobsTable"]
     with Runs(Clients(values), direct, jobs_table=table) as runs:
-        yield RecordedCloud(runs=runs, direct=direct, functions=functions, recording=recording)
+        arrays = Arrays(runs, direct, lanes_table=cloud.outputs["LanesTable"])
+        yield RecordedCloud(
+            runs=runs, arrays=arrays, direct=direct, functions=functions, recording=recording
+        )
 
 
 def _tell_functions(direct: Clients, cloud: Cloud, base: str) -> dict[str, str]:
@@ -143,19 +200,35 @@ class RecordedCloud:
     """A cloud whose calls are recorded, and what its functions are called in full."""
 
     runs: Runs
+    arrays: Arrays
     direct: Clients
     functions: dict[str, str]
     recording: Recording
 
-    def ledger(self, jobs: int, *, at_once: bool) -> Ledger:
+    def submission(self, size: int) -> Submission:
+        """What SubmitJob writes and reads for an array of this size."""
+        self._await_quiet()
+        calls_before = len(self.recording.calls)
+        job_id = self.arrays.submit_held(size)
+        units = capacity_sum(self.recording.calls[calls_before:], "api")
+        self.arrays.drop(job_id)
+        return Submission(size=size, units=units)
+
+    def dispatch(self, waiting: int) -> Dispatch:
+        """What the dispatcher reads and writes for an array that so many jobs wait behind."""
+        queue = self.arrays.make_crowd(waiting)
+        self._await_quiet()
+        calls_before = len(self.recording.calls)
+        self.arrays.run_in_crowd(queue)
+        self._await_quiet()
+        units = capacity_sum(self.recording.calls[calls_before:], "dispatch")
+        return Dispatch(waiting=waiting, children=CROWDED_SIZE, units=units)
+
+    def ledger(self, jobs: int, run_them: Callable[[], object]) -> Ledger:
         """Run the jobs and add up what all of them together cost, the minute sweeper left out."""
         self._await_quiet()
         calls_before, since_ms = len(self.recording.calls), time.time_ns() // 1_000_000
-        if at_once:
-            self.runs.at_once(jobs)
-        else:
-            for _ in range(jobs):
-                self.runs.lone(LASTING)
+        run_them()
         self._await_quiet()
         calls = [c for c in self.recording.calls[calls_before:] if c.caller != SWEEPER]
         invocations = {

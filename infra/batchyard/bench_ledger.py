@@ -77,6 +77,40 @@ class Capacity:
     write: float = 0.0
     index: float = 0.0
     read: float = 0.0
+    calls: int = 0
+
+    def add(self, units: "Capacity") -> None:
+        """Count one more call."""
+        self.write += units.write
+        self.index += units.index
+        self.read += units.read
+        self.calls += 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """What SubmitJob of one array writes and reads."""
+
+    size: int
+    units: Capacity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispatch:
+    """What the dispatcher writes and reads for all children of one array together."""
+
+    waiting: int  # other jobs in the queue
+    children: int
+    units: Capacity
+
+
+def capacity_sum(calls: Iterable[Call], caller: str) -> Capacity:
+    """What the DynamoDB calls of one function consumed together."""
+    total = Capacity()
+    for call in calls:
+        if call.caller == caller and call.service == "dynamodb":
+            total.add(capacity_of(call))
+    return total
 
 
 def requests_of(calls: Iterable[Call]) -> list[tuple[str, str, int]]:
@@ -109,10 +143,7 @@ def _dynamodb(calls: list[Call]) -> list[Line]:
     for call in calls:
         if call.service == "dynamodb" and call.action not in CONTROL_ACTIONS:
             sums = by_caller.setdefault(call.caller, Capacity())
-            units = capacity_of(call)
-            sums.write += units.write
-            sums.index += units.index
-            sums.read += units.read
+            sums.add(capacity_of(call))
             refused += call.status == 400
     rule = f"; {refused} calls refused by a condition, at 1 unit an action" if refused else ""
     return [

@@ -12,13 +12,17 @@ from rich.console import Console
 from rich.table import Table
 
 from batchyard.bench_cold import ColdStart
-from batchyard.bench_ledger import MILLION, Ledger
+from batchyard.bench_ledger import MILLION, Dispatch, Ledger, Submission
+from batchyard.bench_memory import Memory
 from batchyard.bench_runs import Latency, Throughput
 from batchyard.paths import LOCKS
 
 AIM_START_SECONDS = 0.5
 AIM_JOBS_PER_SECOND = 30
+AIM_CHILDREN_PER_SECOND = 80
 AIM_DOLLARS = 30
+AIM_CHILD_DOLLARS = 10
+AIM_SUBMIT_UNITS = 10
 AIM_IMPORT_FACTOR = 2
 PLAIN_WIDTH = 140
 
@@ -72,11 +76,11 @@ def print_latency(console: Console, latencies: Sequence[Latency]) -> None:
     console.print("", table)
 
 
-def print_throughput(console: Console, throughput: Throughput) -> None:
+def print_throughput(console: Console, what: str, throughput: Throughput, *, aim: int) -> None:
     rate = throughput.jobs / throughput.ended_seconds
     console.print(
-        f"\n[bold]{throughput.jobs} jobs of `true` at once: {rate:.1f} jobs a second[/] "
-        f"(aim: {AIM_JOBS_PER_SECOND} or more), from the first SubmitJob to the last end on record "
+        f"\n[bold]{what}: {rate:.1f} a second[/] "
+        f"(aim: {aim} or more), from the first SubmitJob to the last end on record "
         f"in {throughput.ended_seconds:.1f} s; the first ran after "
         f"{throughput.first_started_seconds:.2f} s, all were submitted after "
         f"{throughput.submitted_seconds:.1f} s",
@@ -93,7 +97,45 @@ def print_cold_start(console: Console, cold: ColdStart) -> None:
     )
 
 
-def print_ledger(console: Console, title: str, ledger: Ledger) -> None:
+def print_memory(console: Console, memory: Memory) -> None:
+    parts = ", ".join(f"{name} {size:.0f}" for name, size in sorted(memory.parts_mib.items()))
+    console.print(
+        f"  meanwhile at most {memory.all_mib:.0f} MiB of memory (emulator with the functions' "
+        f"workers, and agent with its keeper; shared pages counted once; each at most: {parts})",
+        soft_wrap=True,
+    )
+
+
+def print_submissions(console: Console, submissions: Sequence[Submission]) -> None:
+    table = _table("SubmitJob of an array, in DynamoDB units")
+    for heading in ("size", "write units, tables", "write units, index", "all", "read units"):
+        table.add_column(heading, justify="right")
+    for one in submissions:
+        units = one.units
+        written = f"{units.write + units.index:g}"
+        table.add_row(
+            f"{one.size:,}", f"{units.write:g}", f"{units.index:g}", written, f"{units.read:g}"
+        )
+    console.print("", table, f"[dim]aim: equal, at most {AIM_SUBMIT_UNITS} write units[/]")
+
+
+def print_dispatches(console: Console, dispatches: Sequence[Dispatch]) -> None:
+    table = _table("The dispatcher's DynamoDB units for a child, while others wait in the queue")
+    for heading in ("other jobs waiting", "read units", "write units", "requests"):
+        table.add_column(heading, justify="right")
+    for one in dispatches:
+        units = (one.units.read, one.units.write + one.units.index, one.units.calls)
+        table.add_row(f"{one.waiting:,}", *(f"{figure / one.children:.2f}" for figure in units))
+    rule = (
+        f"An array of {dispatches[0].children} children, all dispatched at once; wakes for the "
+        "capacity that they free are counted too. Those that wait are ready rows put behind it "
+        "directly, copied from the row of a submitted job that its environment has no room for; "
+        "the first has its job row. aim: flat"
+    )
+    console.print("", table, f"[dim]{rule}[/]")
+
+
+def print_ledger(console: Console, title: str, ledger: Ledger, *, aim: int = AIM_DOLLARS) -> None:
     """The bill for a million such jobs, and the requests that one sends."""
     jobs = ledger.jobs
     table = _table(f"{title}: where each cent of a million goes, us-east-1 list prices")
@@ -116,7 +158,7 @@ def print_ledger(console: Console, title: str, ledger: Ledger) -> None:
         )
         service = line.service
     dollars = f"[bold]{total / jobs * MILLION:,.2f}[/]"
-    table.add_row("[bold]all[/]", "", "", dollars, "", f"aim: under {AIM_DOLLARS}")
+    table.add_row("[bold]all[/]", "", "", dollars, "", f"aim: under {aim}")
     console.print("", table, "[dim]Requests of the functions, for one job:[/]")
     for caller, requests in groupby(ledger.requests, key=lambda request: request[0]):
         counted = ", ".join(f"{name} {count / jobs:.2f}" for _, name, count in requests)

@@ -65,27 +65,12 @@ class Runs:
 
     def _prepare(self) -> None:
         """Make an environment, a queue and two definitions, and warm all functions up."""
-        self._batch.create_compute_environment(
-            computeEnvironmentName=NAME,
-            type="MANAGED",
-            computeResources={
-                "type": "FARGATE",
-                "maxvCpus": VCPUS,
-                "subnets": ["subnet-00000000"],
-                "securityGroupIds": ["sg-00000000"],
-            },
-        )
-        _until(self._environment_is_valid, POLL_SECONDS * 5, "the environment is not VALID")
-        self._batch.create_job_queue(
-            jobQueueName=NAME,
-            priority=1,
-            computeEnvironmentOrder=[{"order": 1, "computeEnvironment": NAME}],
-        )
+        self.make_queue(NAME, vcpus=VCPUS)
         note_start = 'date +%s.%N > "$0/$AWS_BATCH_JOB_ID"'
-        self._define("started", ["sh", "-c", note_start, str(self._starts)])
+        self.define("started", ["sh", "-c", note_start, str(self._starts)])
         # Long enough that its start is told of, as it is of any job but the shortest.
-        self._define(LASTING, ["sh", "-c", f"{note_start}; sleep 1", str(self._starts)])
-        self._define("true", ["true"])
+        self.define(LASTING, ["sh", "-c", f"{note_start}; sleep 1", str(self._starts)])
+        self.define("true", ["true"])
         self.at_once(SUBMITTING_THREADS * 3)
         for _ in range(3):
             self.lone()
@@ -93,20 +78,20 @@ class Runs:
     def lone(self, definition: str = "started") -> Latency:
         """Run one job and wait for its end."""
         began = time.time()
-        job_id = self._submit(definition)
+        job_id = self.submit(definition)
         submitted = time.time()
-        _until(lambda: self._has_ended(job_id), POLL_SECONDS, f"job {job_id} does not end")
+        until(lambda: self._has_ended(job_id), POLL_SECONDS, f"job {job_id} does not end")
         return Latency(
             submitted_seconds=submitted - began,
             process_seconds=float((self._starts / job_id).read_text()) - began,
-            ended_seconds=int(self._row(job_id)["changed_at_ms"]["N"]) / 1000 - began,
+            ended_seconds=int(self.row(job_id)["changed_at_ms"]["N"]) / 1000 - began,
         )
 
     def at_once(self, jobs: int) -> Throughput:
         """Run many jobs of `true`, submitted by several threads, and wait for the last."""
         began = time.time()
         with ThreadPoolExecutor(SUBMITTING_THREADS) as threads:
-            job_ids = set(threads.map(lambda _: self._submit("true"), range(jobs)))
+            job_ids = set(threads.map(lambda _: self.submit("true"), range(jobs)))
         submitted = time.time()
         ended: list[Mapping[str, Any]] = []
 
@@ -114,7 +99,7 @@ class Runs:
             ended[:] = [row for row in self._ended_rows() if row["root"]["S"] in job_ids]
             return len(ended) == jobs
 
-        _until(all_have_ended, BATCH_POLL_SECONDS, "the jobs do not end")
+        until(all_have_ended, BATCH_POLL_SECONDS, "the jobs do not end")
         return Throughput(
             jobs=jobs,
             submitted_seconds=submitted - began,
@@ -122,7 +107,9 @@ class Runs:
             ended_seconds=max(_seconds(row, "changed_at_ms") for row in ended) - began,
         )
 
-    def _define(self, name: str, command: list[str]) -> None:
+    def define(
+        self, name: str, command: list[str], *, vcpus: str = "0.25", memory: str = "512"
+    ) -> None:
         self._batch.register_job_definition(
             jobDefinitionName=name,
             type="container",
@@ -132,22 +119,68 @@ class Runs:
                 "command": command,
                 "executionRoleArn": "arn:aws:iam::000000000000:role/bench",
                 "resourceRequirements": [
-                    {"type": "VCPU", "value": "0.25"},
-                    {"type": "MEMORY", "value": "512"},
+                    {"type": "VCPU", "value": vcpus},
+                    {"type": "MEMORY", "value": memory},
                 ],
             },
         )
 
-    def _submit(self, definition: str) -> str:
-        answer = self._batch.submit_job(jobName=NAME, jobQueue=NAME, jobDefinition=definition)
+    def submit(self, definition: str, *, queue: str = NAME, **members: Any) -> str:
+        """The id of a new job."""
+        answer = self._batch.submit_job(
+            jobName=NAME, jobQueue=queue, jobDefinition=definition, **members
+        )
         job_id: str = answer["jobId"]
         return job_id
 
-    def _environment_is_valid(self) -> bool:
-        found = self._batch.describe_compute_environments(computeEnvironments=[NAME])
-        return bool(found["computeEnvironments"][0]["status"] == "VALID")
+    def make_queue(self, name: str, *, vcpus: int) -> None:
+        """Make a queue and its environment, both of that name."""
+        self._batch.create_compute_environment(
+            computeEnvironmentName=name,
+            type="MANAGED",
+            computeResources={
+                "type": "FARGATE",
+                "maxvCpus": vcpus,
+                "subnets": ["subnet-00000000"],
+                "securityGroupIds": ["sg-00000000"],
+            },
+        )
+        self._await_valid(name)
+        self._batch.create_job_queue(
+            jobQueueName=name,
+            priority=1,
+            computeEnvironmentOrder=[{"order": 1, "computeEnvironment": name}],
+        )
 
-    def _row(self, job_id: str) -> Mapping[str, Any]:
+    def disable_environment(self, name: str) -> None:
+        self._batch.update_compute_environment(computeEnvironment=name, state="DISABLED")
+        self._await_valid(name)
+
+    def terminate(self, job_id: str) -> None:
+        self._batch.terminate_job(jobId=job_id, reason="The measurement is over")
+
+    def _await_valid(self, name: str) -> None:
+        def is_valid() -> bool:
+            found = self._batch.describe_compute_environments(computeEnvironments=[name])
+            return bool(found["computeEnvironments"][0]["status"] == "VALID")
+
+        until(is_valid, POLL_SECONDS * 5, f"environment {name} is not VALID")
+
+    def child_rows(self, job_id: str) -> list[Mapping[str, Any]]:
+        """The rows of an array's children."""
+        pages = self._table.get_paginator("query").paginate(
+            TableName=self._jobs_table,
+            KeyConditionExpression="root = :root AND begins_with(part, :child)",
+            ExpressionAttributeValues={":root": {"S": job_id}, ":child": {"S": "child#"}},
+        )
+        return [row for page in pages for row in page["Items"]]
+
+    def put_row(self, row: Mapping[str, Any]) -> None:
+        """Put a row into the jobs table."""
+        self._table.put_item(TableName=self._jobs_table, Item=row)
+
+    def row(self, job_id: str) -> Mapping[str, Any]:
+        """The row of a job, strongly consistent."""
         key = {"root": {"S": job_id}, "part": {"S": "job"}}
         row: Mapping[str, Any] = self._table.get_item(
             TableName=self._jobs_table, Key=key, ConsistentRead=True
@@ -155,9 +188,9 @@ class Runs:
         return row
 
     def _has_ended(self, job_id: str) -> bool:
-        status = self._row(job_id)["status"]["S"]
+        status = self.row(job_id)["status"]["S"]
         if status == "FAILED":
-            raise BenchError(f"Job {job_id} failed: {self._row(job_id).get('status_reason')}")
+            raise BenchError(f"Job {job_id} failed: {self.row(job_id).get('status_reason')}")
         return bool(status == "SUCCEEDED")
 
     def _ended_rows(self) -> list[Mapping[str, Any]]:
@@ -174,7 +207,7 @@ def _seconds(row: Mapping[str, Any], attribute: str) -> float:
     return int(row[attribute]["N"]) / 1000
 
 
-def _until(done: Callable[[], bool], pause_seconds: float, complaint: str) -> None:
+def until(done: Callable[[], bool], pause_seconds: float, complaint: str) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not done():
         if time.monotonic() > deadline:

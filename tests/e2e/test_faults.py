@@ -67,7 +67,7 @@ def assert_ran_once(world: World, job_id: str) -> None:
     [attempt] = job["attempts"]
     assert attempt["container"]["exitCode"] == 0
     assert world.log_of(attempt["container"], last_line="began") == ["began"]
-    assert tasks_of(world, [job_id]) == {job_id: 1}
+    assert world.tasks_of([job_id]) == {job_id: 1}
 
 
 @pytest.mark.e2e
@@ -92,28 +92,6 @@ def test_function_workers_killed_at_every_step(world: World, queue: str) -> None
         kill_function_workers(world)
     for job_id in submitted:
         assert_ran_once(world, job_id)
-
-
-def tasks_of(world: World, job_ids: list[str]) -> dict[str, int]:
-    """How many ECS tasks were ever started for each job."""
-    ecs = world.clients("ecs")
-    counts = dict.fromkeys(job_ids, 0)
-    for cluster in ecs.list_clusters()["clusterArns"]:
-        arns = [
-            arn
-            for status in ("RUNNING", "STOPPED")
-            for page in ecs.get_paginator("list_tasks").paginate(
-                cluster=cluster, desiredStatus=status
-            )
-            for arn in page["taskArns"]
-        ]
-        for start in range(0, len(arns), 100):
-            described = ecs.describe_tasks(cluster=cluster, tasks=arns[start : start + 100])
-            for task in described["tasks"]:
-                job_id = task.get("startedBy", "").partition("/")[0]
-                if job_id in counts:
-                    counts[job_id] += 1
-    return counts
 
 
 # Without end in its first attempt, so that nothing but the fault can end that one.

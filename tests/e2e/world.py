@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -191,6 +191,43 @@ class World:
         )
         assert job["status"] in wanted, job
         return job
+
+    def summary_of(self, job_id: str) -> dict[str, int]:
+        """How many children of an array are in which status, none left out where there are some."""
+        summary: dict[str, int] = self.job(job_id)["arrayProperties"]["statusSummary"]
+        return {status: number for status, number in summary.items() if number}
+
+    def children_of(self, job_id: str) -> list[Job]:
+        """All children of an array that has ended, in the order of their numbers, as described."""
+        ids = [f"{job_id}:{n}" for n in range(self.job(job_id)["arrayProperties"]["size"])]
+        pages = [ids[start : start + 100] for start in range(0, len(ids), 100)]
+        found = [job for page in pages for job in self.batch.describe_jobs(jobs=page)["jobs"]]
+        assert len(found) == len(ids), f"{len(found)} of {len(ids)} children of {job_id}"
+        return sorted(found, key=lambda child: int(child["arrayProperties"]["index"]))
+
+    def tasks_of(self, job_ids: Sequence[str], *statuses: str) -> dict[str, int]:
+        """How many ECS tasks there are for each job, its children's among them.
+
+        Those of the desired statuses that are named; if none is, all that were ever started.
+        """
+        ecs = self.clients("ecs")
+        counts = dict.fromkeys(job_ids, 0)
+        for cluster in ecs.list_clusters()["clusterArns"]:
+            arns = [
+                arn
+                for status in statuses or ("RUNNING", "STOPPED")
+                for page in ecs.get_paginator("list_tasks").paginate(
+                    cluster=cluster, desiredStatus=status
+                )
+                for arn in page["taskArns"]
+            ]
+            for start in range(0, len(arns), 100):
+                described = ecs.describe_tasks(cluster=cluster, tasks=arns[start : start + 100])
+                for task in described["tasks"]:
+                    job_id = task.get("startedBy", "").partition("/")[0]
+                    if job_id in counts:
+                        counts[job_id] += 1
+        return counts
 
     def log_of(self, container: Mapping[str, Any], *, last_line: str) -> list[str]:
         """What a container has written, once `last_line` is there."""

@@ -25,8 +25,10 @@ _BATCH_MESSAGES = 10
 _GATHERED_MESSAGES = 200
 _BATCH_BYTES = 256 * 1024
 _LINGER_SECONDS = 0.1
-"""How long an event waits for company: a short task's start and end then travel, and are written,
-together. ECS's own events take longer than that."""
+"""How long an event waits for company, to travel and be written together."""
+_FOLLOWED_SECONDS = 0.3
+"""How long an event waits that another of its subject may soon replace: a short task's start, for
+its end. ECS's own events take longer than that."""
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
 _CLOSER_THREADS = 2
@@ -45,6 +47,8 @@ class _Outgoing:
     body: str
     on_sent: Callable[[], None]
     subject: str | None
+    due: float  # when it is sent at the latest, on the monotonic clock
+    waits: bool  # until then, whatever else is sent before
 
 
 class EventSender:
@@ -58,14 +62,29 @@ class EventSender:
         self._thread.start()
 
     def put(
-        self, event: Json, on_sent: Callable[[], None] = lambda: None, *, subject: str | None = None
+        self,
+        event: Json,
+        on_sent: Callable[[], None] = lambda: None,
+        *,
+        subject: str | None = None,
+        followed: bool = False,
     ) -> None:
         """Queue an event; `on_sent` is called in the sender's thread once it is in the queue.
 
         An event that is still here when a later one of its subject comes is not sent: as from ECS,
-        a task that ended at once is told of by its end alone.
+        a task that ended at once is told of by its end alone. One that is to be `followed` by such
+        an event waits a little longer for it.
         """
-        self._queue.put(_Outgoing(body=json.dumps(event), on_sent=on_sent, subject=subject))
+        linger_seconds = _FOLLOWED_SECONDS if followed else _LINGER_SECONDS
+        self._queue.put(
+            _Outgoing(
+                body=json.dumps(event),
+                on_sent=on_sent,
+                subject=subject,
+                due=time.monotonic() + linger_seconds,
+                waits=followed,
+            )
+        )
 
     def close(self) -> None:
         """Send what is queued, without retries, and end the thread."""
@@ -74,8 +93,17 @@ class EventSender:
         self._thread.join(timeout=5)
 
     def _run(self) -> None:
-        while gathered := self._gathered():
-            for batch in _batches(_last_of_each_subject(gathered)):
+        held: list[_Outgoing] = []
+        ending = False
+        while not ending:
+            ending = self._gather(held)
+            now = time.monotonic()
+            gathered, held = _last_of_each_subject(held), []
+            going: list[_Outgoing] = []
+            for outgoing in gathered:
+                stays = outgoing.waits and outgoing.due > now and not ending
+                (held if stays else going).append(outgoing)
+            for batch in _batches(going):
                 if not self._send(batch):
                     return
 
@@ -88,23 +116,19 @@ class EventSender:
             pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
         return True
 
-    def _gathered(self) -> list[_Outgoing]:
-        """What comes within the linger; empty when it is over."""
-        first = self._queue.get()
-        deadline = time.monotonic() + _LINGER_SECONDS
-        gathered: list[_Outgoing] = []
-        while first is not None:
-            gathered.append(first)
-            if len(gathered) == _GATHERED_MESSAGES:
-                break
+    def _gather(self, held: list[_Outgoing]) -> bool:
+        """Add what comes until the first is due, or enough is here; True at the end."""
+        for _ in range(_GATHERED_MESSAGES):
+            due = min((outgoing.due for outgoing in held), default=None)
+            timeout = None if due is None else max(0.0, due - time.monotonic())
             try:
-                first = self._queue.get(timeout=max(0.0, deadline - time.monotonic()))
+                outgoing = self._queue.get(timeout=timeout)
             except queue.Empty:
-                break
-            if first is None:
-                # The sign to end must be met again, by the next call, with nothing before it.
-                self._queue.put(None)
-        return gathered
+                return False
+            if outgoing is None:
+                return True
+            held.append(outgoing)
+        return False
 
     def _unsent(self, batch: list[_Outgoing]) -> list[_Outgoing]:
         try:

@@ -299,6 +299,7 @@ class Supervisor:
                     started_at_ms=live.entry.started_at_ms,
                 ),
                 subject=live.entry.task["taskArn"],
+                followed=True,
             )
 
     def _end(self, live: _LiveTask, cause: StopCause) -> None:

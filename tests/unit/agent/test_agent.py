@@ -31,7 +31,7 @@ def test_a_task_runs_and_tells_running_then_stopped(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Without the linger no event waits for the one that would overtake it.
-    monkeypatch.setattr(sender, "_LINGER_SECONDS", 0.0)
+    monkeypatch.setattr(sender, "_FOLLOWED_SECONDS", 0.0)
     task_id = world.ecs.run_task(shell("echo out; echo err >&2; sleep 0.2; exit 3"))
     stopped = world.stopped(task_id)
     assert stopped["containers"][0]["exitCode"] == 3

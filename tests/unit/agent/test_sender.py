@@ -51,6 +51,29 @@ def test_an_event_that_a_later_one_of_its_subject_overtakes_is_not_sent(
     assert [event["n"] for event in queue.events] == [2, 3]
 
 
+def test_a_start_waits_for_its_end_while_others_go(
+    queue: FakeQueue, sender: EventSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender_module, "_LINGER_SECONDS", 0.0)
+    monkeypatch.setattr(sender_module, "_FOLLOWED_SECONDS", 60.0)
+    for number in range(300):  # more than are gathered at once
+        sender.put({"start": number}, subject=str(number), followed=True)
+    sender.put({"n": 1}, subject="other")
+    eventually(lambda: queue.events == [{"n": 1}])
+    sender.put({"end": 7}, subject="7")
+    eventually(lambda: queue.events == [{"n": 1}, {"end": 7}])
+    sender.close()
+    assert len(queue.events) == 2 + 299
+
+
+def test_a_start_without_an_end_goes_alone(
+    queue: FakeQueue, sender: EventSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender_module, "_FOLLOWED_SECONDS", 0.02)
+    sender.put({"start": 1}, subject="1", followed=True)
+    eventually(lambda: queue.events == [{"start": 1}])
+
+
 def test_a_batch_keeps_under_the_queues_size(queue: FakeQueue, sender: EventSender) -> None:
     for number in range(4):
         sender.put({"n": number, "padding": "x" * 100_000})
