@@ -237,13 +237,13 @@ class World:
         (task,) = [t for t in self.ecs.live() if t.started_by.startswith(f"{job_id}/")]
         return task
 
-    def expire(self, job_id: str) -> None:
-        """The job's row goes, as DynamoDB removes what has passed its expires_at."""
-        key = JobKey.parse(job_id)
+    def expire(self, public_id: str) -> None:
+        """The row of a job or child goes, as DynamoDB removes what has passed its expires_at."""
+        key = JobKey.parse(public_id)
         if self.memory is not None:
             self.memory.expire(key)
         else:
-            self.ports.connection.delete_item(tables.NAMES["jobs"], key.job_id, key.part)
+            self.ports.connection.delete_item(tables.NAMES["jobs"], *key)
 
     # Delivery, one thing at a time
 

@@ -169,6 +169,17 @@ def test_a_child_that_the_cursor_has_passed_is_not_born_again(both: Both) -> Non
     assert both.jobs.commit([ahead]) == ()
 
 
+def test_a_child_that_has_expired_is_not_born_again(both: Both) -> None:
+    submitted(both, an_array(3))
+    late = move(both, key_of(0), E.CANCEL, reason="enough")
+    assert dispatch(both, 0, cursor=1) == ()
+    for world in both.worlds:
+        world.expire(key_of(0).public_id)
+    both.compare("expire")
+    assert both.jobs.find_all([key_of(0)]).keys() == {PARENT}
+    assert both.jobs.commit([late]) == (late,)
+
+
 def test_children_are_not_born_of_a_parent_that_has_changed(both: Both) -> None:
     submitted(both, an_array(4, each_waits=(0,)))
     met = {"dependencies": frozenset({0})}
