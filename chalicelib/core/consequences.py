@@ -195,7 +195,15 @@ def _dependencies(old: Job | None, new: Job) -> tuple[Effect, ...]:
     waits = new.waiting_on or (new.array is not None and new.array.waits_by_child)
     # Children begin to wait for children when nothing holds back all of them any more.
     began = old is None or (bool(old.waiting_on) and not new.waiting_on)
+    began = began or _begins_its_sequence(old, new)
     return (CheckDependencies(job=new),) if waits and began else ()
+
+
+def _begins_its_sequence(old: Job | None, new: Job) -> bool:
+    """Whether only the one before is left to wait for, which the first child does not have."""
+    if old is None or old.array is None or new.array is None or new.array.sequential is None:
+        return False
+    return bool(old.array.each_waits) and not new.array.each_waits
 
 
 def _of_array(old: Job | None, new: Job) -> tuple[Effect, ...]:

@@ -1,7 +1,7 @@
 """The stores in memory and those over DynamoDB side by side: asked the same, they do the same.
 
-After each call its answers are compared, the round trips that it took, all that both hold, and
-what their streams tell.
+After each call its answers are compared, and the round trips that it took; after one that may
+write, all that both hold and what their streams tell.
 """
 
 import json
@@ -20,6 +20,8 @@ from chalicelib.store.tables import BatchRow, CapacityRow, EdgeRow, ReadyRow, Sp
 from tests.support import tables
 from tests.support.memory import Memory
 from tests.support.world import World
+
+READS = ("find", "list", "heads", "has_work", "capacities", "edges", "batches", "newest")
 
 Contents = dict[str, dict[Any, Any]]
 
@@ -55,7 +57,8 @@ class Both:
             # How many pages a filtered query takes is DynamoDB's business.
             calls = [list(dict.fromkeys(made)) for made in calls]
         assert calls[0] == calls[1], f"{asked}: in memory {calls[0]}, not {calls[1]}"
-        self.compare(asked)
+        if not method.startswith(READS):
+            self.compare(asked)
         return answers[0]
 
     def compare(self, asked: str) -> None:

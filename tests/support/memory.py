@@ -60,9 +60,8 @@ class Memory:
         if old != job:
             self._job_changes.append((job.key, job))
 
-    def expire(self, job_id: str) -> None:
-        """The job's row goes, as DynamoDB removes what has passed its expires_at."""
-        key = JobKey(job_id)
+    def expire(self, key: JobKey) -> None:
+        """The row goes, as DynamoDB removes what has passed its expires_at."""
         if key in self.jobs:
             del self.jobs[key]
             self._job_changes.append((key, None))

@@ -23,7 +23,7 @@ from chalicelib.api.call import Call
 from chalicelib.api.contract import service_model
 from chalicelib.api.operations import answer, answer_tags
 from chalicelib.config import Settings
-from chalicelib.core.ids import JOB_PART, JobKey
+from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.store.catalog import Catalog
@@ -239,10 +239,11 @@ class World:
 
     def expire(self, job_id: str) -> None:
         """The job's row goes, as DynamoDB removes what has passed its expires_at."""
+        key = JobKey.parse(job_id)
         if self.memory is not None:
-            self.memory.expire(job_id)
+            self.memory.expire(key)
         else:
-            self.ports.connection.delete_item(tables.NAMES["jobs"], job_id, JOB_PART)
+            self.ports.connection.delete_item(tables.NAMES["jobs"], key.job_id, key.part)
 
     # Delivery, one thing at a time
 

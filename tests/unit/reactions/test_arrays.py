@@ -2,11 +2,16 @@
 
 import pytest
 
-from chalicelib.core.ids import JobKey
 from tests.support.arrays import array, listed, rows, step, summary
 from tests.support.crew import run_to_the_end, work
 from tests.support.scenes import make_stage, submit, sweep
 from tests.support.world import ApiError, World
+
+
+@pytest.fixture(name="world")
+def over_both_stores(any_world: World) -> World:
+    """Each scene runs twice: over the stores in memory, and over DynamoDB."""
+    return any_world
 
 
 def test_an_array_runs_as_far_as_there_is_room_and_its_summary_says_so(world: World) -> None:
@@ -359,7 +364,7 @@ def test_an_expired_child_is_not_taken_for_one_that_has_yet_to_run(world: World)
     make_stage(world)
     job_id = array(world, 2)
     run_to_the_end(world, [job_id], lambda fence: 0)
-    world.ports.connection.delete_item("yard-jobs", job_id, JobKey.parse(f"{job_id}:0").part)
+    world.expire(f"{job_id}:0")
     assert world.api("DescribeJobs", {"jobs": [f"{job_id}:0"]})["jobs"] == []
     assert listed(world, job_id, "SUCCEEDED") == [1]
     world.settle()

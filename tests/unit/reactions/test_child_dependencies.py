@@ -10,6 +10,12 @@ from tests.support.world import ApiError, World
 FAILED = "Dependent Job failed"
 
 
+@pytest.fixture(name="world")
+def over_both_stores(any_world: World) -> World:
+    """Each scene runs twice: over the stores in memory, and over DynamoDB."""
+    return any_world
+
+
 def test_arrays_of_other_sizes_and_single_jobs_are_no_n_to_n(world: World) -> None:
     make_stage(world)
     single, three = submit(world), array(world, 3)

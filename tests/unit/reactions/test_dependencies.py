@@ -14,6 +14,12 @@ from tests.support.world import ApiError, World
 FAILED = "Dependent Job failed"
 
 
+@pytest.fixture(name="world")
+def over_both_stores(any_world: World) -> World:
+    """Each scene runs twice: over the stores in memory, and over DynamoDB."""
+    return any_world
+
+
 def test_a_job_waits_for_another_and_runs_when_it_has_succeeded(world: World) -> None:
     make_stage(world)
     first = running(world)

@@ -88,3 +88,17 @@ def test_those_that_are_left_behind_are_told_a_stretch_at_a_time(
         any_world.api("CancelJob", {"jobId": f"{second}:{number}", "reason": "enough"})
     run_to_the_end(any_world, [first, second], lambda fence: 1)
     assert set(statuses_of(any_world, second, 4)) == {"FAILED"}
+
+
+def test_a_sequence_begins_once_all_that_its_children_waited_for_ended_at_once(
+    any_world: World,
+) -> None:
+    """The other array fails whole, so nobody tells the first child that its turn has come."""
+    make_stage(any_world)
+    gate = submit(any_world)
+    first = submit(any_world, **of_size(2), dependsOn=[{"jobId": gate}])
+    waits = [{"jobId": first, "type": "N_TO_N_AFTER_ANY"}, {"type": "SEQUENTIAL"}]
+    second = submit(any_world, **of_size(2), dependsOn=waits)
+    run_to_the_end(any_world, [gate, first, second], lambda fence: int(fence.job_id == gate))
+    assert statuses_of(any_world, first, 2) == ["FAILED", "FAILED", "FAILED"]
+    assert statuses_of(any_world, second, 2) == ["SUCCEEDED", "SUCCEEDED", "SUCCEEDED"]

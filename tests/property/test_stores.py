@@ -1,0 +1,194 @@
+"""Both stores under random operations: whatever they are asked, they answer and hold the same.
+
+Decisions are made on what is read now or on what was read some operations ago, so that conditions
+fail as they do when others write the same rows.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chalicelib.core.arrays import array_of, child_of, next_numbers
+from chalicelib.core.dependencies import DependencyType, Edge
+from chalicelib.core.events import EventKind
+from chalicelib.core.ids import JobKey, child_part
+from chalicelib.core.job import ArrayState, Job, ready_of
+from chalicelib.core.lifecycle import decide
+from chalicelib.core.scheduling.snapshot import Capacity
+from chalicelib.core.states import JobStatus
+from chalicelib.store.commits import Advance, Move, Room
+from chalicelib.store.jobs import Spec
+from tests.support.both_stores import Both, both_stores
+from tests.support.values import a_job, an_event
+
+SIZE = 4
+JOBS = {
+    "plain": a_job(job_id="plain", attempts_limit=2),
+    "waits": a_job(JobStatus.PENDING, job_id="waits", waiting_on=(0, 1)),
+    "array": a_job(
+        JobStatus.PENDING, job_id="array", attempts_limit=2, array=ArrayState(size=SIZE)
+    ),
+    "each": a_job(
+        JobStatus.PENDING,
+        job_id="each",
+        array=ArrayState(size=SIZE, each_waits=(0,), sequential=1),
+    ),
+    "gated": a_job(
+        JobStatus.PENDING,
+        job_id="gated",
+        waiting_on=(0,),
+        array=ArrayState(size=SIZE, each_waits=(1,)),
+    ),
+}
+KEYS = [
+    JobKey(job_id, part)
+    for job_id, job in JOBS.items()
+    for part in ("job", *(child_part(n) for n in range(SIZE if job.array else 0)))
+]
+ROOMS = {
+    "fargate": Room(limit_cpu_units=3 * 1024, starting_window=2),
+    "other": Room(limit_cpu_units=None, starting_window=9),
+}
+REPORTS = ("TASK", "LAUNCH", "DEADLINE")
+
+Reading = Mapping[JobKey, Job]
+
+ago = st.sampled_from([0, 0, 0, 1, 2])  # how many readings ago a decision's was made
+happenings = st.tuples(
+    st.sampled_from(KEYS),
+    st.sampled_from([*EventKind, *[EventKind.DISPATCHED, EventKind.DEPENDENCY_MET] * 3]),
+    st.sampled_from(["fargate", "other"]),
+    st.integers(0, 1),
+)
+operations = st.one_of(
+    st.tuples(st.just("decide"), st.lists(happenings, min_size=1, max_size=4), ago),
+    st.tuples(st.just("decide"), st.lists(happenings, min_size=1, max_size=4), ago),
+    st.tuples(st.just("dispatch"), st.sampled_from(["array", "each"]), st.integers(1, 3), ago),
+    st.tuples(st.just("submit"), st.sampled_from(sorted(JOBS))),
+    st.tuples(st.just("mend"), st.integers(0, 2), ago),
+    st.tuples(st.just("drop_batch"), st.integers(0, 9)),
+    st.tuples(st.just("drop_ready"), st.sampled_from(KEYS), ago),
+    st.tuples(st.just("expire"), st.just("plain")),
+    st.tuples(st.just("read")),
+)
+
+
+class Asking:
+    """Asks both stores; that they agree is compared with every call."""
+
+    def __init__(self, both: Both) -> None:
+        self.both = both
+        self.readings: list[Reading] = []
+        self.figures: list[Capacity | None] = [None]
+        for job_id in JOBS:
+            self.submit(job_id)
+
+    def ask(self, operation: tuple[Any, ...]) -> None:
+        self.readings.append(self.both.jobs.find_all(KEYS))
+        self.figures.append(self.both.lanes.capacities(["fargate"]).get("fargate"))
+        kind, *members = operation
+        getattr(self, kind)(*members)
+
+    def read(self) -> None:
+        """What every reader gets."""
+        for status in JobStatus:
+            self.both.jobs.list_oldest("queue", status, limit=3)
+        self.both.jobs.list_by_status("queue", JobStatus.PENDING, before=None, limit=2)
+        self.both.jobs.list_children("array", 1, 3)
+        self.both.jobs.list_children("each", 0, 9, limit=2)
+        self.both.lanes.heads("queue", 3)
+        self.both.lanes.batches("queue", limit=3)
+        self.both.lanes.batches("queue", "each", after=0, limit=3)
+        self.both.lanes.edges("up", limit=3)
+
+    def submit(self, job_id: str) -> None:
+        edge = Edge(
+            upstream_id="up",
+            scope="job",
+            dependent_id=job_id,
+            number=0,
+            kind=DependencyType.AFTER_SUCCESS,
+        )
+        spec = Spec(job_id=job_id, document={"container": {}})
+        self.both.jobs.submit(JOBS[job_id], spec, [edge])
+
+    def decide(self, things: list[tuple[JobKey, EventKind, str, int]], ago: int) -> None:
+        """Decisions of one reading in one commit, one a row; an array's, or its children's."""
+        reading, moves = self._reading(ago), dict[JobKey, Move]()
+        for key, kind, environment, number in things:
+            job = reading.get(key)
+            if job is None or key in moves or self._meets_its_family(key, moves):
+                continue
+            fenced = kind.name.startswith(REPORTS)
+            event = an_event(
+                kind,
+                of=job if fenced else None,
+                environment=environment,
+                exit_code=number,
+                reason=f"reason {number}",
+                label="WHY",
+                dependencies=frozenset({number}),
+            )
+            new = decide(job, event).job
+            if new is not job:
+                moves[key] = Move.of(job, new, parent=reading.get(key.root))
+        self.both.jobs.commit(list(moves.values()), ROOMS)
+
+    def _meets_its_family(self, key: JobKey, moves: Mapping[JobKey, Move]) -> bool:
+        """No caller writes an array's parent and its children at once."""
+        family = {one for one in moves if one.job_id == key.job_id}
+        return key.root in family if key.is_child else bool(family)
+
+    def dispatch(self, job_id: str, count: int, ago: int) -> None:
+        reading = self._reading(ago)
+        parent = reading.get(JobKey(job_id))
+        if parent is None or ready_of(parent) is None:
+            return
+        array = array_of(parent)
+        taken = {key.number or 0 for key, job in reading.items() if self._has_row(key, job, job_id)}
+        ahead = {number for number in taken if number >= array.cursor}
+        numbers, cursor, passed = next_numbers(array, ahead, count=count, known_to=SIZE)
+        event = an_event(EventKind.DISPATCHED, environment="fargate")
+        children = [child_of(parent, number) for number in numbers]
+        moves = [Move(old=one, new=decide(one, event).job, parent=parent) for one in children]
+        step = Advance(parent=parent, cursor=cursor, passed=passed, moves=tuple(moves))
+        self.both.jobs.commit([], ROOMS, [step])
+
+    def _has_row(self, key: JobKey, job: Job, job_id: str) -> bool:
+        return key.job_id == job_id and key.is_child and job.version > 0
+
+    def mend(self, tasks: int, ago: int) -> None:
+        counted = Capacity(environment="fargate", cpu_units=1024 * tasks, tasks=tasks)
+        self.both.lanes.mend_capacity(self.figures[max(0, len(self.figures) - 1 - ago)], counted)
+
+    def drop_batch(self, which: int) -> None:
+        batches = self.both.lanes.batches("queue", limit=99)
+        if batches:
+            self.both.lanes.drop_batch(batches[which % len(batches)])
+
+    def drop_ready(self, key: JobKey, ago: int) -> None:
+        job = self._reading(ago).get(key)
+        ready = ready_of(job) if job is not None else None
+        if ready is not None:
+            self.both.lanes.drop_ready(replace(ready, job_id=key.job_id))
+
+    def expire(self, job_id: str) -> None:
+        for world in self.both.worlds:
+            world.expire(job_id)
+        self.both.jobs.forget(job_id)
+
+    def _reading(self, ago: int) -> Reading:
+        return self.readings[max(0, len(self.readings) - 1 - ago)]
+
+
+@settings(max_examples=20)
+@given(st.lists(operations, min_size=5, max_size=15))
+def test_both_stores_do_the_same(asked: list[tuple[Any, ...]]) -> None:
+    with both_stores() as both:
+        asking = Asking(both)
+        for operation in asked:
+            asking.ask(operation)
+        asking.read()
