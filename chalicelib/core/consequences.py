@@ -35,13 +35,10 @@ class WakeLater:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapacityFreed:
-    """The environment has room again: wake the dispatcher if anything waits for it.
-
-    `queue` is that of the job that left it, where more may wait.
-    """
+    """The environment has room again: wake the dispatcher if anything waits for it."""
 
     environment: str
-    queue: str
+    queue: str  # of the job that left it, where more may wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,8 +225,7 @@ def _settles(old: Job, new: Job) -> bool:
 
 
 def _dispatching(old: Job | None, new: Job) -> tuple[Effect, ...]:
-    status_changed = old is None or old.status is not new.status
-    if not status_changed:
+    if old is not None and old.status is new.status:
         return ()
     if new.status is JobStatus.STARTING:
         return (Launch(job=new),)

@@ -36,8 +36,9 @@ def launch(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: Ports) -> None
         COMPUTE_ENVIRONMENT, (job.environment or "" for job in jobs)
     )
     launches: list[Mapping[str, Any]] = []
+    shared: dict[tuple[str, str], str] = {}
     for job in jobs:
-        made = make_launch(job, specs, environments, ports)
+        made = make_launch(job, specs, environments, shared, ports)
         if made is None:
             continue
         if job.nodes is not None:
@@ -49,15 +50,21 @@ def launch(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: Ports) -> None
 
 
 def make_launch(
-    job: Job, specs: Mapping[str, Spec], environments: Mapping[str, Resource], ports: Ports
+    job: Job,
+    specs: Mapping[str, Spec],
+    environments: Mapping[str, Resource],
+    shared: dict[tuple[str, str], str],
+    ports: Ports,
 ) -> dict[str, Any] | None:
     """What the launch machine is told for this job or node; None where that cannot even be made.
 
     One job's trouble must not hold up the others: it goes the way of any failed launch, which gives
-    the job back or fails it by the name of the error.
+    the job back or fails it by the name of the error. `shared` keeps the task definitions that the
+    children of one array have in common.
     """
     try:
-        request = _request_of(job, specs[job.job_id], environments[job.environment or ""], ports)
+        environment = environments[job.environment or ""]
+        request = _request_of(job, specs[job.job_id], environment, shared, ports)
     except Exception as error:
         logger.exception("a launch cannot be made", action="launch.unmade", job=str(job.fence))
         ports.messages.send_launch_failure(job.fence, error_name(error), str(error))
@@ -65,7 +72,13 @@ def make_launch(
     return {"startedBy": str(job.fence), "runTask": request}
 
 
-def _request_of(job: Job, spec: Spec, environment: Resource, ports: Ports) -> dict[str, Any]:
+def _request_of(
+    job: Job,
+    spec: Spec,
+    environment: Resource,
+    shared: dict[tuple[str, str], str],
+    ports: Ports,
+) -> dict[str, Any]:
     payload = task_document(job, spec.document)
     if job.nodes is not None:
         # The job's own size is that of all its nodes.
@@ -73,12 +86,18 @@ def _request_of(job: Job, spec: Spec, environment: Resource, ports: Ports) -> di
         job = replace(job, cpu_units=round(needs.vcpus * 1024), memory_mib=needs.memory_mib)
     settings = _settings_of(environment, ports)
     bake = not overrides_fit(container_overrides(payload, job))
-    definition = task_definition(payload, job, settings, bake=bake)
+    # The children of an array in one environment differ by what is in their overrides alone.
+    array = (job.job_id, environment.name) if job.key.is_child and not bake else None
+    arn = shared.get(array) if array else None
+    if arn is None:
+        arn = _registered(task_definition(payload, job, settings, bake=bake), job, ports)
+        if array:
+            shared[array] = arn
     return run_task(
         payload,
         job,
         settings,
-        task_definition_arn=_registered(definition, job, ports),
+        task_definition_arn=arn,
         baked=bake,
         tags=spec.document.get("taskTags") or {},
     )

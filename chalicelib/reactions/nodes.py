@@ -209,5 +209,5 @@ def _launches(job: Job, indices: Iterable[int], address: str, ports: Ports) -> l
     specs = ports.jobs.find_specs([job.job_id])
     environments = ports.catalog.find_many(COMPUTE_ENVIRONMENT, [job.environment or ""])
     told = replace(job, nodes=job.nodes_at(address))
-    made = [make_launch(as_task(told, index), specs, environments, ports) for index in indices]
+    made = [make_launch(as_task(told, index), specs, environments, {}, ports) for index in indices]
     return [launch for launch in made if launch is not None]

@@ -66,8 +66,9 @@ def run(*, say: Say, report: Report) -> None:
         )
         say(f"The ledger of {BATCH_JOBS} jobs at once")
         batch = recorded.ledger(BATCH_JOBS, lambda: runs.at_once(BATCH_JOBS))
-        say(f"The ledger of an array of {ARRAY_SIZE}")
+        say(f"The ledgers of two arrays of {ARRAY_SIZE}")
         array = recorded.ledger(ARRAY_SIZE, lambda: arrays.run(ARRAY_SIZE))
+        lasting = recorded.ledger(ARRAY_SIZE, lambda: arrays.run(ARRAY_SIZE, LASTING))
         say("What SubmitJob writes for arrays")
         arrays.prepare_held()
         submits = [recorded.submission(size) for size in SUBMITTED_SIZES]
@@ -75,9 +76,9 @@ def run(*, say: Say, report: Report) -> None:
         dispatches = [recorded.dispatch(waiting) for waiting in WAITING_JOBS]
     bench_report.print_ledger(console, f"A lone job (mean of {LEDGER_JOBS})", lone)
     bench_report.print_ledger(console, f"A job among {BATCH_JOBS} at once", batch)
-    bench_report.print_ledger(
-        console, f"A child of an array of {ARRAY_SIZE}", array, aim=bench_report.AIM_CHILD_DOLLARS
-    )
+    for ledger, what in ((array, "`true`"), (lasting, "children that last a second")):
+        title = f"A child of an array of {ARRAY_SIZE} {what}"
+        bench_report.print_ledger(console, title, ledger, aim=bench_report.AIM_CHILD_DOLLARS)
     bench_report.print_submissions(console, submits)
     bench_report.print_dispatches(console, dispatches)
 

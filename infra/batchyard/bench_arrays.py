@@ -32,10 +32,10 @@ class Arrays:
         self._lanes_table = lanes_table
         self._crowds = 0
 
-    def run(self, size: int) -> Throughput:
-        """Run an array of `true` and wait for its end."""
+    def run(self, size: int, definition: str = "true") -> Throughput:
+        """Run an array and wait for its end."""
         began = time.time()
-        job_id = self._runs.submit("true", arrayProperties={"size": size})
+        job_id = self._runs.submit(definition, arrayProperties={"size": size})
         submitted = time.time()
         self._await_end(job_id)
         return Throughput(
