@@ -40,12 +40,14 @@ def tell_dependents(ended: Sequence[Job], ports: Ports) -> None:
     by_root: dict[str, list[Job]] = {}
     for job in ended:
         by_root.setdefault(job.job_id, []).append(job)
+    # However many end together, an invocation goes only so far.
+    pages = max(1, PAGES_LIMIT // max(1, len(by_root)))
     for job_id, jobs in by_root.items():
         children = [job for job in jobs if job.key.is_child]
         if children:
             _tell_of_children(job_id, children, ports)
         if len(children) < len(jobs):
-            walk_dependents(job_id, "", ports)
+            walk_dependents(job_id, "", ports, pages=pages)
 
 
 def _tell_of_children(job_id: str, children: Sequence[Job], ports: Ports) -> None:
@@ -61,12 +63,12 @@ def _tell_of_children(job_id: str, children: Sequence[Job], ports: Ports) -> Non
         ports.messages.send_walk(walk.detail())
 
 
-def walk_dependents(job_id: str, after: str, ports: Ports) -> None:
+def walk_dependents(job_id: str, after: str, ports: Ports, *, pages: int | None = None) -> None:
     """Go through the edges of a job from a rank on, as far as one invocation should."""
     upstream = ports.jobs.find_job(JobKey(job_id))
     if upstream is None:
         return  # expired; its end was told long ago
-    for _ in range(PAGES_LIMIT):
+    for _ in range(pages or PAGES_LIMIT):
         # The rank after `after`: no rank has a character that sorts before a space.
         edges = ports.lanes.edges(job_id, first=after and f"{after} ", limit=EDGES_PAGE)
         parts = {edge.scope for edge in edges if edge.scope not in {EACH, JOB_PART}}
