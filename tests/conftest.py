@@ -25,6 +25,13 @@ def make_world() -> Iterator[World]:
         yield made
 
 
+@pytest.fixture(name="quick")
+def make_quick_world() -> Iterator[World]:
+    """The same over the stores in memory, for tables of many scenes."""
+    with world(in_memory=True) as made:
+        yield made
+
+
 @pytest.fixture(params=["memory", "dynamodb"])
 def any_world(request: pytest.FixtureRequest) -> Iterator[World]:
     """The same for a test that runs twice: over the stores in memory, and over DynamoDB."""

@@ -1,0 +1,224 @@
+"""CancelJob and TerminateJob, alone and in bulk, of a multi-node job in every status.
+
+What each stop does is AWS's: "CancelJob" and "TerminateJob" in the API reference of AWS Batch.
+"""
+
+import pytest
+
+from tests.support.arrays import after
+from tests.support.gangs import (
+    end_main,
+    make_gang_stage,
+    node_statuses,
+    running_gang,
+    start_main,
+    submit_gang,
+    tasks_of,
+)
+from tests.support.stops import (
+    CANCELS,
+    FATAL,
+    OPERATIONS,
+    PATIENT,
+    REASON,
+    TERMINATES,
+    MakeScene,
+    Scene,
+    attempts_begun,
+    each,
+    flag_of,
+    outcome,
+    play_on,
+    stop,
+)
+from tests.support.world import World
+
+
+@pytest.fixture(name="staged")
+def make_staged_world(quick: World) -> World:
+    make_gang_stage(quick)
+    return quick
+
+
+def gang(job_id: str, *others: str) -> Scene:
+    return Scene(target=job_id, jobs=(*others, job_id))
+
+
+def a_runnable_gang(world: World) -> Scene:
+    return gang(submit_gang(world, **PATIENT))
+
+
+def a_gang_that_waits_for_its_second_attempt(world: World) -> Scene:
+    job_id = running_gang(world, **PATIENT)
+    world.ecs.finish(tasks_of(world, job_id)["job"], 1)
+    world.deliver_messages()
+    return gang(job_id)
+
+
+def a_gang_that_waits_for_another(world: World) -> Scene:
+    first = running_gang(world)
+    return gang(submit_gang(world, dependsOn=after(first), **PATIENT), first)
+
+
+def a_gang_that_is_about_to_be_launched(world: World) -> Scene:
+    job_id = submit_gang(world, **PATIENT)
+    world.deliver_stream()
+    world.deliver_wakes()
+    return gang(job_id)
+
+
+def a_gang_whose_main_node_is_on_its_way(world: World) -> Scene:
+    job_id = submit_gang(world, **PATIENT)
+    world.settle()
+    return gang(job_id)
+
+
+def a_gang_whose_main_node_alone_has_a_task(world: World) -> Scene:
+    job_id = submit_gang(world, **PATIENT)
+    world.settle()
+    world.ecs.start(tasks_of(world, job_id)["job"])
+    world.settle()
+    return gang(job_id)
+
+
+def a_gang_whose_other_nodes_are_on_their_way(world: World) -> Scene:
+    job_id = submit_gang(world, **PATIENT)
+    world.settle()
+    start_main(world, job_id)
+    assert len(tasks_of(world, job_id)) == 3
+    return gang(job_id)
+
+
+def a_gang_all_of_which_runs(world: World) -> Scene:
+    return gang(running_gang(world, **PATIENT))
+
+
+def a_gang_in_its_second_attempt(world: World) -> Scene:
+    job_id = running_gang(world, **PATIENT)
+    end_main(world, job_id, 1)
+    assert world.job(job_id).attempt == 2
+    return gang(job_id)
+
+
+def a_gang_that_succeeded(world: World) -> Scene:
+    job_id = running_gang(world, **PATIENT)
+    end_main(world, job_id)
+    return gang(job_id)
+
+
+def a_gang_that_failed(world: World) -> Scene:
+    job_id = running_gang(world, **PATIENT)
+    end_main(world, job_id, FATAL)
+    return gang(job_id)
+
+
+@each(a_runnable_gang, a_gang_that_waits_for_its_second_attempt)
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_runnable_gang_fails_at_once(staged: World, operation: str, make: MakeScene) -> None:
+    scene = make(staged)
+    assert staged.detail(scene.target)["status"] == "RUNNABLE"
+    begun = attempts_begun(staged, scene.target)
+    stop(staged, operation, scene.target)
+    ended = ("FAILED", REASON, *flag_of(operation))
+    assert outcome(staged, scene.target) == ended
+    for other in OPERATIONS:
+        stop(staged, other, scene.target, "came second")
+    play_on(staged, scene)
+    assert outcome(staged, scene.target) == ended
+    assert attempts_begun(staged, scene.target) == begun
+    assert node_statuses(staged, scene.target) == ["FAILED"] * 3
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("exit_code", [0, 1])
+def test_a_pending_gang_fails_once_its_dependencies_are_done(
+    staged: World, operation: str, exit_code: int
+) -> None:
+    scene = a_gang_that_waits_for_another(staged)
+    stop(staged, operation, scene.target)
+    assert outcome(staged, scene.target) == ("PENDING", None, *flag_of(operation))
+    for other in OPERATIONS:
+        stop(staged, other, scene.target, "came second")
+    play_on(staged, scene, lambda fence: exit_code if fence.job_id == scene.jobs[0] else 0)
+    assert outcome(staged, scene.target) == ("FAILED", REASON, *flag_of(operation))
+    assert attempts_begun(staged, scene.target) == (1, 0)
+
+
+PLACED = (
+    a_gang_that_is_about_to_be_launched,
+    a_gang_whose_main_node_is_on_its_way,
+    a_gang_whose_main_node_alone_has_a_task,
+    a_gang_whose_other_nodes_are_on_their_way,
+    a_gang_all_of_which_runs,
+    a_gang_in_its_second_attempt,
+)
+
+
+@each(*PLACED)
+@pytest.mark.parametrize("operation", CANCELS)
+def test_a_cancel_leaves_a_placed_gang_to_its_course(
+    staged: World, operation: str, make: MakeScene
+) -> None:
+    scene = make(staged)
+    before = outcome(staged, scene.target)
+    assert before[0] in {"STARTING", "RUNNING"}
+    stop(staged, operation, scene.target)
+    assert outcome(staged, scene.target) == before
+    play_on(staged, scene)
+    assert outcome(staged, scene.target)[0] == "SUCCEEDED"
+
+
+@each(*PLACED)
+@pytest.mark.parametrize("operation", TERMINATES)
+@pytest.mark.parametrize("obeys", [True, False], ids=["obeys", "ends by itself"])
+def test_a_terminate_ends_every_node_of_a_gang_and_it_is_not_retried(
+    staged: World, operation: str, make: MakeScene, obeys: bool
+) -> None:
+    scene = make(staged)
+    status = staged.detail(scene.target)["status"]
+    begun = attempts_begun(staged, scene.target)
+    staged.ecs.obeys_stops = obeys
+    stop(staged, operation, scene.target)
+    assert outcome(staged, scene.target) == (status, None, False, True)
+    for other in OPERATIONS:
+        stop(staged, other, scene.target, "came second")
+    play_on(staged, scene, lambda fence: 1)
+    assert outcome(staged, scene.target) == ("FAILED", REASON, False, True)
+    assert attempts_begun(staged, scene.target) == begun
+    assert node_statuses(staged, scene.target) == ["FAILED"] * 3
+
+
+@each(a_gang_that_succeeded, a_gang_that_failed)
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_gang_that_has_ended_stays_as_it_is(
+    staged: World, operation: str, make: MakeScene
+) -> None:
+    scene = make(staged)
+    before = staged.detail(scene.target)
+    assert before["status"] in {"SUCCEEDED", "FAILED"}
+    stop(staged, operation, scene.target)
+    play_on(staged, scene)
+    assert staged.detail(scene.target) == before
+
+
+@each(a_runnable_gang, a_gang_whose_main_node_is_on_its_way, a_gang_all_of_which_runs)
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_stop_of_one_node_is_a_success_without_effect(
+    staged: World, operation: str, make: MakeScene
+) -> None:
+    scene = make(staged)
+    for index in range(3):
+        stop(staged, operation, f"{scene.target}#{index}")
+    play_on(staged, scene)
+    assert outcome(staged, scene.target)[0] == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("operation", TERMINATES)
+def test_a_running_gang_is_terminated_over_dynamodb_as_in_memory(
+    any_world: World, operation: str
+) -> None:
+    make_gang_stage(any_world)
+    scene = a_gang_all_of_which_runs(any_world)
+    stop(any_world, operation, scene.target)
+    play_on(any_world, scene)
+    assert outcome(any_world, scene.target) == ("FAILED", REASON, False, True)
