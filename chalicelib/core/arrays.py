@@ -14,7 +14,7 @@ from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import JobKey, child_part
 from chalicelib.core.job import ArrayState, Job, StopCause
 from chalicelib.core.retry import RetryStrategy
-from chalicelib.core.rules import Rule, ignore, move, unchanged
+from chalicelib.core.rules import Rule, block, ignore, move, unchanged
 from chalicelib.core.states import JobStatus
 from chalicelib.core.waiting import (
     DEPENDENCY_REASON,
@@ -226,17 +226,6 @@ def _closed(parent: Job, event: Event, reason: str) -> Decision:
     return Decision(job=closed, label=Label.CLOSED, sentence=reason)
 
 
-def _block(parent: Job, event: Event, strategy: RetryStrategy) -> Decision:
-    """The next child is the head of its queue and cannot be placed: the parent says why."""
-    if (parent.blocked_why, parent.status_reason) == (event.label, event.reason):
-        return unchanged(parent, Label.IGNORED, "the reason is known")
-    since_ms = parent.blocked_since_ms if parent.blocked_why == event.label else event.at_ms
-    blocked = parent.next_version(
-        status_reason=event.reason, blocked_why=event.label, blocked_since_ms=since_ms
-    )
-    return Decision(job=blocked, label=Label.BLOCKED, sentence=event.reason)
-
-
 def _end(parent: Job, event: Event, strategy: RetryStrategy) -> Decision:
     if not children_ended(parent):
         return unchanged(parent, Label.IGNORED, "some children have not ended")
@@ -262,7 +251,7 @@ ARRAY_RULES: dict[EventKind, Rule] = {
     EventKind.DEPENDENCY_MET: _meet,
     EventKind.DEPENDENCY_FAILED: _close_failed,
     EventKind.DEPENDENCY_UNNEEDED: _close_unneeded,
-    EventKind.BLOCKED: _block,
+    EventKind.BLOCKED: block,  # its next child is the head of its queue
     EventKind.CHILDREN_ENDED: _end,
     EventKind.CANCEL: _stop,
     EventKind.TERMINATE: _stop,

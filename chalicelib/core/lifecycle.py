@@ -13,7 +13,7 @@ from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Job, StopCause
 from chalicelib.core.outcome import NO_OUTCOME, outcome_of
 from chalicelib.core.retry import RetryAction, RetryStrategy, decide_retry
-from chalicelib.core.rules import Rule, fail, ignore, move, same_version, unchanged
+from chalicelib.core.rules import Rule, block, fail, ignore, move, same_version, unchanged
 from chalicelib.core.states import JobStatus
 from chalicelib.core.waiting import (
     drop_unneeded,
@@ -65,17 +65,6 @@ def _dispatch(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
         blocked_since_ms=None,
     )
     return Decision(job=placed, label=Label.DISPATCHED, sentence=f"placed on {event.environment}")
-
-
-def _block(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
-    """Tell the user why the job waits; the time it has waited for one cause goes on counting."""
-    if (job.blocked_why, job.status_reason) == (event.label, event.reason):
-        return unchanged(job, Label.IGNORED, "the reason is known")
-    since_ms = job.blocked_since_ms if job.blocked_why == event.label else event.at_ms
-    blocked = job.next_version(
-        status_reason=event.reason, blocked_why=event.label, blocked_since_ms=since_ms
-    )
-    return Decision(job=blocked, label=Label.BLOCKED, sentence=event.reason)
 
 
 def _give_back(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
@@ -226,7 +215,7 @@ _ROWS: dict[JobStatus, dict[EventKind, Rule]] = {
         _E.CANCEL: store_stop,
         _E.TERMINATE: store_stop,
     },
-    _S.RUNNABLE: {**_UNPLACED_ROW, _E.BLOCKED: _block, _E.DISPATCHED: _dispatch},
+    _S.RUNNABLE: {**_UNPLACED_ROW, _E.BLOCKED: block, _E.DISPATCHED: _dispatch},
     _S.STARTING: {
         **_PLACED_ROW,
         _E.LAUNCH_REFUSED: _give_back,

@@ -47,3 +47,14 @@ def fail(job: Job, event: Event, reason: str, **changes: object) -> Decision:
 def same_version(job: Job, **changes: object) -> Job:
     """A further step inside one decision: one write, so one version."""
     return replace(job, **changes)  # type: ignore[arg-type]
+
+
+def block(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
+    """Tell the user why the job waits; the time it has waited for one cause goes on counting."""
+    if (job.blocked_why, job.status_reason) == (event.label, event.reason):
+        return unchanged(job, Label.IGNORED, "the reason is known")
+    since_ms = job.blocked_since_ms if job.blocked_why == event.label else event.at_ms
+    blocked = job.next_version(
+        status_reason=event.reason, blocked_why=event.label, blocked_since_ms=since_ms
+    )
+    return Decision(job=blocked, label=Label.BLOCKED, sentence=event.reason)
