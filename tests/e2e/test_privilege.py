@@ -196,6 +196,7 @@ def test_a_whole_life_is_refused_nothing(world: World) -> None:
     waiting_is_swept(world, queue, once, huge)
     lost_launches_are_swept(world, queue, long)
     nodes_are_started_and_stopped(world, role)
+    children_wait_and_are_stopped(world, queue, once, long)
     the_rest_of_the_api(world, queue, once, long)
     all_is_removed(world, queue, environment, long, huge)
     assert refused(world) == []
@@ -258,6 +259,27 @@ def tasks_are_stopped(world: World, lost: str, unheard: str, stray: str) -> None
     stop = {"stop_cause": "TERMINATE", "stop_reason": "looked for", "task_arn": None}
     change_row(world, unheard, **stop, version=version)
     assert world.await_job(unheard, "FAILED")["statusReason"] == "looked for"
+
+
+def children_wait_and_are_stopped(world: World, queue: str, once: str, long: str) -> None:
+    """Rows that are born by a dispatch, a release or a stop, and what is found by their batches."""
+    size = {"size": 3}
+    first = world.submit(queue, once, arrayProperties=size)
+    each = [{"jobId": first, "type": "N_TO_N"}, {"type": "SEQUENTIAL"}]
+    second = world.submit(queue, once, arrayProperties=size, dependsOn=each)
+    third = world.submit(queue, once, dependsOn=[{"jobId": second, "type": "AFTER_ANY"}])
+    world.await_job(third, "SUCCEEDED")
+    # More than there is room for: the last has no row when it is stopped.
+    many = world.submit(queue, long, arrayProperties={"size": 100})
+    never = world.submit(queue, once, dependsOn=[{"jobId": f"{many}:99"}])
+    world.await_job(f"{many}:0", "RUNNING")
+    world.batch.cancel_job(jobId=f"{many}:99", reason="not this one")
+    assert world.await_job(never, "FAILED")["statusReason"] == "Dependent Job failed"
+    swept(world)
+    world.batch.terminate_job(jobId=many, reason="seen")
+    assert world.await_job(many, "FAILED")["statusReason"] == "seen"
+    swept(world)
+    expired(world, first)
 
 
 def nodes_are_started_and_stopped(world: World, role: str) -> None:
