@@ -1,5 +1,6 @@
 """What every test may use: a World, and one profile for all that Hypothesis makes up."""
 
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +17,14 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("gate")
+
+
+@pytest.fixture
+def no_logs() -> Iterator[None]:
+    """For tests of hundreds of lives: their logs would cost more than the lives."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture(name="world")

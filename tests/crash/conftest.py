@@ -1,13 +1,8 @@
-"""Hundreds of lives a test: their logs would tell nobody anything, and cost more than the lives."""
-
-import logging
-from collections.abc import Iterator
+"""Hundreds of lives a test: their logs would tell nobody anything."""
 
 import pytest
 
 
 @pytest.fixture(autouse=True)
-def _no_logs() -> Iterator[None]:
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
+def _no_logs(no_logs: None) -> None:
+    """Every test here is without them."""

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 import app as doors
+from chalicelib.core.arrays import summary_of
 from chalicelib.core.ids import Fence, JobKey
 from chalicelib.core.scheduling.snapshot import Capacity
-from tests.crash.world import API, DOORS, Death, MortalWorld, Visit
+from tests.crash.world import API, Death, MortalWorld, Visit
+from tests.support.arrays import after, array, step
 from tests.support.crew import run_to_the_end
 from tests.support.gangs import make_gang_stage, start_main, submit_gang
 from tests.support.scenes import (
@@ -25,8 +27,11 @@ from tests.support.scenes import (
     running,
     submit,
 )
+from tests.support.world import DOORS
 
 Story = Callable[[MortalWorld], None]
+
+A_WHILE_SECONDS = 600  # longer than anything that is delivered again is held back
 
 
 def lives(world: MortalWorld) -> None:
@@ -112,31 +117,81 @@ def gangs(world: MortalWorld) -> None:
     run_to_the_end(world, [retried, doomed], script)
 
 
+def mended(world: MortalWorld) -> None:
+    """An array of three, one child of which fails and is retried."""
+    make_stage(world)
+    job_id = array(world, 3, jobName="mended", retryStrategy={"attempts": 2})
+
+    def script(fence: Fence) -> int:
+        return int(fence.key == JobKey.parse(f"{job_id}:1") and fence.attempt == 1)
+
+    run_to_the_end(world, [job_id], script)
+
+
+def likes(world: MortalWorld) -> None:
+    """Two arrays, child after child, one of the first failing; and a job after the second."""
+    make_stage(world)
+    first = array(world, 2, jobName="first")
+    second = array(world, 2, jobName="second", dependsOn=after(first, type="N_TO_N"))
+    then = submit(world, "then", dependsOn=after(second, type="AFTER_ANY"))
+    failing = JobKey.parse(f"{first}:1")
+    run_to_the_end(world, [first, second, then], lambda fence: int(fence.key == failing))
+
+
+def sequence(world: MortalWorld) -> None:
+    """Three children one after the other, the second of which fails."""
+    make_stage(world)
+    job_id = array(world, 3, jobName="sequence", dependsOn=[{"type": "SEQUENTIAL"}])
+    failing = JobKey.parse(f"{job_id}:1")
+    run_to_the_end(world, [job_id], lambda fence: int(fence.key == failing))
+
+
+def terminated_array(world: MortalWorld) -> None:
+    """One child has succeeded, one runs, one starts and one waits when the array is terminated."""
+    make_stage(world, max_vcpus=2)
+    job_id = array(world, 4, jobName="terminated", retryStrategy={"attempts": 3})
+    world.settle()
+    for number in (0, 0, 1):
+        world.advance(A_WHILE_SECONDS)
+        step(world, job_id, number)
+    world.advance(A_WHILE_SECONDS)
+    world.api("TerminateJob", {"jobId": job_id, "reason": "enough"})
+    run_to_the_end(world, [job_id], lambda fence: 0)
+
+
+# The others are played over the stores in memory, which make the same calls in the same order:
+# a death is found by its call, so nothing is lost but time.
+ON_DYNAMODB: tuple[Story, ...] = (lives, lost_moments)
+OF_ARRAYS = ("react", "dispatch", "task_events", "sweep")
+
 STORIES: tuple[tuple[Story, tuple[str, ...]], ...] = (
     (lives, (API, "react", "dispatch", "task_events")),
     (environments, (API, "catalog_changed", "provision_step")),
     (gangs, ("react", "task_events", "node_step")),
     (lost_tasks, ("sweep",)),
     (lost_moments, ("sweep",)),
+    *((story, (API, *OF_ARRAYS)) for story in (mended, likes, sequence, terminated_array)),
 )
 
 
 def state_of(world: MortalWorld) -> dict[str, Any]:
     """All that must not depend on how often, and when, things were delivered."""
     ids = {str(entry["Detail"]["jobId"]) for entry in world.events.published}
-    jobs = world.ports.jobs.find_jobs(map(JobKey, ids))
+    keys = {key for key in map(JobKey.parse, ids) if not key.is_node}
+    jobs = world.ports.jobs.find_jobs(keys)
     kinds = ("compute-environment", "job-queue", "job-definition", "task-definition")
     return {
         "jobs": {
-            job.name: (
+            (job.name, job.part): (
                 str(job.status),
                 job.status_reason,
                 str(job.stop_cause),
                 [(a.exit_code, a.status_reason, a.container_reason) for a in job.attempts],
-                set(world.events.statuses_of(job.job_id)),
+                set(world.events.statuses_of(key.public_id)),
             )
-            for job in jobs.values()
+            for key, job in jobs.items()
         },
+        "children": {job.name: summary_of(job) for job in jobs.values() if job.array is not None},
         "live": [task.started_by for task in world.ecs.live()],
         "attempts": {task.started_by.partition("-2")[0] for task in world.ecs.tasks.values()},
         "capacity": world.capacity("fargate"),
@@ -150,8 +205,12 @@ def state_of(world: MortalWorld) -> dict[str, Any]:
     }
 
 
-def play(story: Story, death: Death | None) -> tuple[dict[str, Any], list[Visit]]:
-    world = MortalWorld(death)
+def play(
+    story: Story, death: Death | None, *, in_memory: bool | None = None
+) -> tuple[dict[str, Any], list[Visit]]:
+    if in_memory is None:
+        in_memory = story not in ON_DYNAMODB
+    world = MortalWorld(death, in_memory=in_memory)
     try:
         story(world)
         assert world.leftovers() == []
@@ -199,6 +258,11 @@ def test_a_crash_at_any_call_changes_nothing_in_the_end(story: Story, door: str)
         except Exception as error:
             raise AssertionError(where) from error
         assert state == expected, where
+
+
+@pytest.mark.parametrize("story", [likes, terminated_array], ids=["likes", "terminated_array"])
+def test_a_story_makes_the_same_calls_over_both_stores(story: Story) -> None:
+    assert play(story, None, in_memory=False) == undisturbed(story)
 
 
 def test_every_door_of_the_application_is_crashed() -> None:

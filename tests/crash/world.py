@@ -10,18 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import app as doors
-from tests.support.world import ApiError, Crash, Door, Json, World
+from tests.support.world import DOORS, ApiError, Crash, Door, Json, World
 
-DOORS: dict[Any, str] = {
-    doors.react: "react",
-    doors.catalog_changed: "catalog_changed",
-    doors.dispatch: "dispatch",
-    doors.task_events: "task_events",
-    doors.sweep: "sweep",
-    doors.node_step: "node_step",
-    doors.provision_step: "provision_step",
-}
 API = "APIHandler"
 
 
@@ -42,8 +32,8 @@ class Death:
 
 
 class MortalWorld(World):
-    def __init__(self, death: Death | None) -> None:
-        super().__init__()
+    def __init__(self, death: Death | None, *, in_memory: bool) -> None:
+        super().__init__(in_memory=in_memory)
         self.death = death
         self.visits: list[Visit] = []
         self._invocations = itertools.count(1)

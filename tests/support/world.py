@@ -55,6 +55,16 @@ CALLER = f"arn:aws:iam::{stack.ACCOUNT}:user/tester"
 Json = dict[str, Any]
 Door = Callable[[Json, Any], Any]
 
+DOORS: dict[Any, str] = {
+    doors.react: "react",
+    doors.catalog_changed: "catalog_changed",
+    doors.dispatch: "dispatch",
+    doors.task_events: "task_events",
+    doors.sweep: "sweep",
+    doors.node_step: "node_step",
+    doors.provision_step: "provision_step",
+}
+
 
 class Crash(BaseException):
     """The process ends here. Not an Exception, because no code of ours may survive it."""
