@@ -40,7 +40,7 @@ lint: .venv/.dev ## Check format, style, types and the CloudFormation template
 
 test: lint ## The whole gate: lint, then fast tests, then tests on the local cloud
 	$(BIN)/pytest --quiet --numprocesses 2 --dist loadfile
-	$(BIN)/pytest --quiet -m e2e
+	$(BIN)/pytest --quiet -m e2e --numprocesses 2 --dist loadfile
 
 test-docker: .venv/.dev ## The container runtime against a real engine (Debian, as root)
 	tests/docker/engine.sh $(BIN)/pytest --quiet -m docker tests/docker
