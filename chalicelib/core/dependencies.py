@@ -42,9 +42,6 @@ class DependencyType(StrEnum):
         return self.is_n_to_n or self.is_sequential
 
 
-EXTENSIONS = tuple(str(kind) for kind in DependencyType if "AFTER" in kind)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependency:
     """One entry of dependsOn: `number` is its place there, `upstream` what it waits for."""

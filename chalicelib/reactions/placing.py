@@ -15,6 +15,7 @@ from chalicelib.core.lifecycle import decide
 from chalicelib.core.scheduling.plan import Placement, Plan
 from chalicelib.core.scheduling.snapshot import Snapshot
 from chalicelib.observe import log_decision, logger
+from chalicelib.reactions.deciding import decided
 from chalicelib.store.commits import Advance, Move, Room
 from chalicelib.store.transactions import ContentionError
 from chalicelib.wiring import Ports
@@ -97,9 +98,7 @@ def _stopped_with_its_parent(job: Job, parent: Job | None, ports: Ports) -> bool
     """A child that waits alone does not run once its array is stopped: it is stopped like it."""
     if parent is None or parent.array is None or parent is job:
         return False
-    stopped = job
-    for event in standing_events(parent, job, ports.now_ms()):
-        stopped = decide(stopped, event).job
+    stopped = decided(job, standing_events(parent, job, ports.now_ms()))
     if stopped is job:
         return False
     ports.jobs.commit([Move.of(job, stopped)])
