@@ -83,6 +83,15 @@ def task_events(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return on_messages(event["Records"], ports())
 
 
+@app.lambda_function(name="fire_triggers")
+def fire_triggers(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """The queue of events that came for triggers."""
+    from chalicelib.reactions.firing import on_trigger_messages
+    from chalicelib.wiring import ports
+
+    return on_trigger_messages(event["Records"], ports())
+
+
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="sweep")
 def sweep(event: Any) -> None:
     """Every minute."""

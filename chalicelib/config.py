@@ -32,6 +32,11 @@ class Settings:
     retention_seconds: int
     starting_window: int
     array_size_limit: int
+    trigger_queue_url: str
+    trigger_dead_letters_url: str
+    schedule_group: str
+    scheduler_role_arn: str
+    manifests_bucket: str
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -53,6 +58,11 @@ class Settings:
             retention_seconds=days * 24 * 3600,
             starting_window=int(environ.get(_PREFIX + "STARTING_WINDOW", "200")),
             array_size_limit=int(environ.get(_PREFIX + "ARRAY_SIZE_LIMIT", "10000")),
+            trigger_queue_url=environ[_PREFIX + "TRIGGER_QUEUE_URL"],
+            trigger_dead_letters_url=environ[_PREFIX + "TRIGGER_DEAD_LETTERS_URL"],
+            schedule_group=environ[_PREFIX + "SCHEDULE_GROUP"],
+            scheduler_role_arn=environ[_PREFIX + "SCHEDULER_ROLE_ARN"],
+            manifests_bucket=environ[_PREFIX + "MANIFESTS_BUCKET"],
         )
 
     @property

@@ -20,6 +20,7 @@ COMPUTE_ENVIRONMENT = "compute-environment"
 JOB_QUEUE = "job-queue"
 JOB_DEFINITION = "job-definition"
 TASK_DEFINITION = "task-definition"
+TRIGGER = "trigger"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

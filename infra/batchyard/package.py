@@ -26,7 +26,19 @@ from batchyard.template import Template, load_stack
 
 AWS_PLATFORM = "manylinux2014_aarch64"
 # The services that the functions call, and `batch`, whose model is the contract of the API.
-SERVICES = frozenset({"batch", "dynamodb", "ec2", "ecs", "events", "sqs", "stepfunctions"})
+SERVICES = frozenset(
+    {
+        "batch",
+        "dynamodb",
+        "ec2",
+        "ecs",
+        "events",
+        "s3",
+        "scheduler",
+        "sqs",
+        "stepfunctions",
+    }
+)
 # What no function imports. Every cold start, and every worker of the local cloud, pays for each
 # file of the package: these are two thirds of them.
 UNUSED = (

@@ -10,6 +10,8 @@ from tests.support.clients import FakeClient, OnCall, client_error
 
 WAKE_QUEUE_URL = "https://sqs.test/wake.fifo"
 TASK_EVENTS_QUEUE_URL = "https://sqs.test/task-events"
+TRIGGER_QUEUE_URL = "https://sqs.test/triggers"
+TRIGGER_DEAD_LETTERS_URL = "https://sqs.test/triggers-dead"
 DEDUPLICATION_MS = 5 * 60 * 1000
 BODY_LIMIT_BYTES = 256 * 1024
 
@@ -33,8 +35,9 @@ class Queue:
     def __init__(self, logical_id: str) -> None:
         properties = stack.properties(logical_id)
         self.fifo = bool(properties.get("FifoQueue"))
-        self.visibility_ms = int(properties["VisibilityTimeout"]) * 1000
-        self.receives_limit = int(properties["RedrivePolicy"]["maxReceiveCount"])
+        self.visibility_ms = int(properties.get("VisibilityTimeout", 30)) * 1000
+        redrive = properties.get("RedrivePolicy")  # a queue of dead letters has none
+        self.receives_limit = int(redrive["maxReceiveCount"]) if redrive else 0
         self.messages: list[Message] = []
         self.dead: list[Message] = []
         self.seen: dict[tuple[str, str], int] = {}  # (group, deduplication id) -> when, in ms
@@ -75,6 +78,8 @@ class FakeSqs(FakeClient):
         self.queues = {
             WAKE_QUEUE_URL: Queue("WakeQueue"),
             TASK_EVENTS_QUEUE_URL: Queue("TaskEventsQueue"),
+            TRIGGER_QUEUE_URL: Queue("TriggerQueue"),
+            TRIGGER_DEAD_LETTERS_URL: Queue("TriggerDeadLetters"),
         }
         self._numbers = itertools.count(1)
 
@@ -85,6 +90,14 @@ class FakeSqs(FakeClient):
     @property
     def task_events(self) -> Queue:
         return self.queues[TASK_EVENTS_QUEUE_URL]
+
+    @property
+    def triggers(self) -> Queue:
+        return self.queues[TRIGGER_QUEUE_URL]
+
+    @property
+    def trigger_dead_letters(self) -> Queue:
+        return self.queues[TRIGGER_DEAD_LETTERS_URL]
 
     def do_send_message_batch(self, params: dict[str, Any]) -> dict[str, Any]:
         entries = params["Entries"]

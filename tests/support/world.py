@@ -34,7 +34,15 @@ from tests.support import stack, tables
 from tests.support.fake_ec2 import FakeEc2
 from tests.support.fake_ecs import FakeEcs, Task
 from tests.support.fake_events import FakeEvents
-from tests.support.fake_sqs import TASK_EVENTS_QUEUE_URL, WAKE_QUEUE_URL, FakeSqs, Message, Queue
+from tests.support.fake_sqs import (
+    TASK_EVENTS_QUEUE_URL,
+    TRIGGER_DEAD_LETTERS_URL,
+    TRIGGER_QUEUE_URL,
+    WAKE_QUEUE_URL,
+    FakeSqs,
+    Message,
+    Queue,
+)
 from tests.support.fake_step_functions import (
     LAUNCH_MACHINE_ARN,
     MULTINODE_MACHINE_ARN,
@@ -60,6 +68,7 @@ DOORS: dict[Any, str] = {
     doors.catalog_changed: "catalog_changed",
     doors.dispatch: "dispatch",
     doors.task_events: "task_events",
+    doors.fire_triggers: "fire_triggers",
     doors.sweep: "sweep",
     doors.node_step: "node_step",
     doors.provision_step: "provision_step",
@@ -276,6 +285,12 @@ class World:
         """Hand over the task events that are due, or those picked, in that order."""
         return self._deliver_queue(self.sqs.task_events, doors.task_events, 100, picked, again)
 
+    def deliver_triggers(
+        self, picked: Sequence[Message] | None = None, *, again: bool = False
+    ) -> bool:
+        """Fire triggers for the events that are due, or for those picked, in that order."""
+        return self._deliver_queue(self.sqs.triggers, doors.fire_triggers, 10, picked, again)
+
     def deliver_execution(self) -> bool:
         """Carry on the execution that is first due."""
         due = self.machines.due()
@@ -382,6 +397,7 @@ class World:
             or self.deliver_catalog()
             or self.deliver_execution()
             or self.deliver_messages()
+            or self.deliver_triggers()
             or self.deliver_wakes()
         )
 
@@ -456,6 +472,11 @@ def settings_of(**overrides: Any) -> Settings:
         "execution_role_arn": f"arn:aws:iam::{stack.ACCOUNT}:role/yard-execution",
         "retention_seconds": 90 * 24 * 3600,
         "array_size_limit": 10_000,
+        "trigger_queue_url": TRIGGER_QUEUE_URL,
+        "trigger_dead_letters_url": TRIGGER_DEAD_LETTERS_URL,
+        "schedule_group": stack.STACK,
+        "scheduler_role_arn": f"arn:aws:iam::{stack.ACCOUNT}:role/yard-scheduler",
+        "manifests_bucket": f"yard-manifests-{stack.ACCOUNT}-{stack.REGION}",
         "starting_window": 200,
     }
     return Settings(**values | overrides)

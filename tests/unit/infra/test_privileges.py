@@ -72,6 +72,18 @@ ALLOWED: dict[str, dict[str, str]] = {
         "LanesTable": ("dynamodb:DeleteItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem"),
         "task/<stack>_*": "ecs:StopTask",
     },
+    "FireTriggersRole": {
+        "TriggerQueue": f"{RECEIVE} {SEND}",
+        "TriggerDeadLetters": SEND,
+        "JobsTable": MOVE_JOBS,
+        "LanesTable": (
+            "dynamodb:BatchGetItem dynamodb:DeleteItem dynamodb:PutItem dynamodb:Query "
+            "dynamodb:UpdateItem"
+        ),
+        "CatalogTable": "dynamodb:BatchGetItem dynamodb:Query",
+        "${Manifests.Arn}/*": "s3:PutObject",
+    },
+    "SchedulerRole": {"TriggerQueue": SEND, "TriggerDeadLetters": SEND},
     "SweepRole": {
         "JobsTable": MOVE_JOBS,
         "JobsTable/index/by_status": "dynamodb:Query",

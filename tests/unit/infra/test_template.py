@@ -70,7 +70,7 @@ def test_every_function_has_a_role_and_a_log_group_of_its_own(template: dict[str
     functions = resources(template, "AWS::Serverless::Function")
     assert set(functions) == {
         "APIHandler", "React", "CatalogChanged", "Dispatch", "TaskEvents", "Sweep",
-        "NodeStep", "ProvisionStep",
+        "NodeStep", "ProvisionStep", "FireTriggers",
     }  # fmt: skip
     groups = resources(template, "AWS::Logs::LogGroup")
     for name, function in functions.items():
@@ -101,7 +101,7 @@ def test_messages_stay_hidden_for_six_times_their_function(template: dict[str, A
                 window = template["Parameters"][window["Ref"]]["MaxValue"]
             assert queues[source]["VisibilityTimeout"] >= 6 * timeout + window
             checked += 1
-    assert checked == 2
+    assert checked == 3
 
 
 def test_nothing_is_lost_without_a_trace(template: dict[str, Any]) -> None:
