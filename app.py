@@ -47,6 +47,24 @@ def batch_tags_decoded(arn: str, rest: str) -> Response:
     return door.tags(f"{arn}/{rest}", app.current_request)
 
 
+@app.route("/triggers", methods=["GET"], authorizer=iam)
+def triggers() -> Response:
+    """The triggers, a page of them."""
+    from chalicelib.api import trigger_door
+
+    return trigger_door.triggers(app.current_request)
+
+
+@app.route(
+    "/triggers/{name}", methods=["PUT", "GET", "DELETE"], authorizer=iam, content_types=JSON_TYPES
+)
+def trigger(name: str) -> Response:
+    """One trigger."""
+    from chalicelib.api import trigger_door
+
+    return trigger_door.trigger(name, app.current_request)
+
+
 @app.lambda_function(name="react")
 def react(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """The stream of the jobs table."""
