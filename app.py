@@ -65,6 +65,23 @@ def trigger(name: str) -> Response:
     return trigger_door.trigger(name, app.current_request)
 
 
+@app.route("/triggers/{name}/firings", methods=["GET"], authorizer=iam)
+def trigger_firings(name: str) -> Response:
+    """What became of its events, newest first."""
+    from chalicelib.api import trigger_door
+
+    return trigger_door.firings(name, app.current_request)
+
+
+@app.route("/triggers/{name}/fire", methods=["POST"], authorizer=iam, content_types=JSON_TYPES)
+def trigger_fire(name: str) -> Response:
+    """Fire it now."""
+    from chalicelib.api import trigger_door
+    from chalicelib.reactions.firing import fire_now
+
+    return trigger_door.fire(name, app.current_request, fire_now)
+
+
 @app.lambda_function(name="react")
 def react(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """The stream of the jobs table."""

@@ -19,3 +19,14 @@ def log_decision(decision: Decision) -> None:
         job=str(decision.job.fence),
         status=str(decision.job.status),
     )
+
+
+def count_failed_firings(stack: str, trigger: str, number: int) -> None:
+    """One line that CloudWatch reads as a metric; imported when needed, which is seldom."""
+    from aws_lambda_powertools.metrics import MetricUnit, single_metric
+
+    with single_metric(
+        name="FailedFirings", unit=MetricUnit.Count, value=number, namespace="Batchyard"
+    ) as metric:
+        metric.add_dimension(name="stack", value=stack)
+        metric.add_dimension(name="trigger", value=trigger)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pynamodb.connection import Connection
 
     from chalicelib.aws.buckets import Buckets
+    from chalicelib.aws.dead_letters import DeadLetters
     from chalicelib.aws.ec2 import Ec2
     from chalicelib.aws.ecs import Ecs
     from chalicelib.aws.events import Events
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from chalicelib.aws.schedules import Schedules
     from chalicelib.aws.workflows import Workflows
     from chalicelib.store.catalog import Catalog
+    from chalicelib.store.claims import ClaimStore
+    from chalicelib.store.firings import FiringStore
     from chalicelib.store.jobs import JobStore, Spec
     from chalicelib.store.lanes import LaneStore
 
@@ -121,6 +124,24 @@ class Ports:
             wake_queue_url=self.settings.wake_queue_url,
             task_events_queue_url=self.settings.task_events_queue_url,
         )
+
+    @cached_property
+    def claims(self) -> "ClaimStore":
+        from chalicelib.store.claims import ClaimStore
+
+        return ClaimStore(self.connection)
+
+    @cached_property
+    def firings(self) -> "FiringStore":
+        from chalicelib.store.firings import FiringStore
+
+        return FiringStore(self.connection, retention_seconds=self.settings.retention_seconds)
+
+    @cached_property
+    def dead_letters(self) -> "DeadLetters":
+        from chalicelib.aws.dead_letters import DeadLetters
+
+        return DeadLetters(self._client("sqs"), url=self.settings.trigger_dead_letters_url)
 
     @cached_property
     def workflows(self) -> "Workflows":

@@ -4,6 +4,7 @@ Clients compare what they describe with what they registered, so a definition is
 row's name is `<name>#<revision, 8 digits>`, so that the newest revision is one read away.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from chalicelib.api.call import Call
@@ -69,10 +70,10 @@ def find_definition(reference: str, call: Call) -> Resource:
     """The definition to submit with: the revision named, or the newest ACTIVE one."""
     name, revision = _split(reference, call.ports.settings.scope)
     if revision is not None:
-        found = call.ports.catalog.find(JOB_DEFINITION, row_name(name, revision))
-        candidates = [found] if found is not None and found.active else []
+        found = call.definitions.find(JOB_DEFINITION, row_name(name, revision))
+        candidates: Sequence[Resource] = [found] if found is not None and found.active else []
     else:
-        candidates = call.ports.catalog.newest(name, active_only=True)
+        candidates = call.definitions.newest(name, active_only=True)
     if not candidates:
         raise ClientError(f"JobDefinition {reference} not found or not ACTIVE.")
     return candidates[0]

@@ -103,7 +103,7 @@ def delete_job_queue(request: dict[str, Any], call: Call) -> dict[str, Any]:
 def find_queue(reference: str, call: Call) -> Resource:
     """The queue of that name or ARN; ClientError if there is none."""
     name = call.ports.settings.scope.name_in(reference, JOB_QUEUE)
-    found = call.ports.catalog.find(JOB_QUEUE, name) if name else None
+    found = call.definitions.find(JOB_QUEUE, name) if name else None
     if found is None:
         raise ClientError(f"JobQueue {reference} not found.")
     return found

@@ -6,6 +6,7 @@ the first one's answer: its job id is derived from the call (`core/ids.derived_j
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.api.call import Call
@@ -35,22 +36,35 @@ from chalicelib.store.catalog import Resource
 from chalicelib.store.jobs import Spec
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """An accepted submission; `is_new` unless an earlier try of it had been accepted."""
+
+    job_id: str
+    name: str
+    is_new: bool
+
+
 def submit_job(request: dict[str, Any], call: Call) -> dict[str, Any]:
+    done = submit(request, call)
+    arn = call.ports.settings.scope.arn("job", done.job_id)
+    return {"jobId": done.job_id, "jobName": done.name, "jobArn": arn}
+
+
+def submit(request: dict[str, Any], call: Call) -> Submission:
+    """Write the job, once. ClientError for what AWS refuses; ClaimLostError as the store has it."""
     job_id = _job_id(call)
     try:
-        name = _submit(request, job_id, call)
+        return _submit(request, job_id, call)
     except ClientError:
         # What was accepted stays accepted, whatever has become of its queue between two tries.
         accepted = call.ports.jobs.find_job(JobKey(job_id)) if call.invocation_id else None
         if accepted is None:
             raise
-        name = accepted.name
-    arn = call.ports.settings.scope.arn("job", job_id)
-    return {"jobId": job_id, "jobName": name, "jobArn": arn}
+        return Submission(job_id=job_id, name=accepted.name, is_new=False)
 
 
-def _submit(request: dict[str, Any], job_id: str, call: Call) -> str:
-    """Write the job; returns its name. ClientError for what AWS refuses."""
+def _submit(request: dict[str, Any], job_id: str, call: Call) -> Submission:
     queue = find_queue(request["jobQueue"], call)
     definition = find_definition(request["jobDefinition"], call)
     merged = merge_submission(_with_tags(definition), request)
@@ -71,8 +85,8 @@ def _submit(request: dict[str, Any], job_id: str, call: Call) -> str:
         tags=merged["tags"],
     )
     # A submission that was accepted before is answered like the first time.
-    call.ports.jobs.submit(job, spec, edges_of(job, dependencies))
-    return job.name
+    is_new = call.ports.jobs.submit(job, spec, edges_of(job, dependencies), call.claim)
+    return Submission(job_id=job_id, name=job.name, is_new=is_new)
 
 
 def _with_tags(definition: Resource) -> dict[str, Any]:

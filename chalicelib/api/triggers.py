@@ -16,7 +16,7 @@ from chalicelib.api.paging import name_in, results_limit, token_of
 from chalicelib.api.trigger_documents import parse_document, parse_event
 from chalicelib.api.trigger_requests import validate_request
 from chalicelib.core.errors import ClientError, NotFoundError
-from chalicelib.core.triggers.firing import Firing
+from chalicelib.core.triggers.firing import Firing, Told
 from chalicelib.core.triggers.rules import check_name
 from chalicelib.store.catalog import TRIGGER, Resource
 from chalicelib.wiring import Ports
@@ -42,6 +42,22 @@ def answer_triggers(query: Mapping[str, str], call: Call, request_id: str) -> An
     return answered(lambda: _list(query, call), request_id)
 
 
+def answer_firings(name: str, query: Mapping[str, str], call: Call, request_id: str) -> Answer:
+    """Carry out `GET /triggers/<name>/firings`; those of a deleted trigger are told too."""
+
+    def carry_out() -> dict[str, Any]:
+        check_name(name)
+        request = page_of(query)
+        page = call.ports.firings.page(
+            name, limit=results_limit(request), before=name_in(request["nextToken"])
+        )
+        answer: dict[str, Any] = {"firings": [_told(one) for one in page.firings]}
+        token = token_of(page.before)
+        return answer if token is None else answer | {"nextToken": token}
+
+    return answered(carry_out, request_id)
+
+
 def answer_fire(name: str, call: Call, fire: Fire, request_id: str) -> Answer:
     """Carry out `POST /triggers/<name>/fire`; `fire` makes the job."""
 
@@ -64,6 +80,11 @@ def described_firing(firing: Firing) -> dict[str, Any]:
         "jobId": firing.job_id,
     }
     return {member: value for member, value in described.items() if value not in (None, "")}
+
+
+def _told(told: Told) -> dict[str, Any]:
+    described = described_firing(told.firing)
+    return described | {"repeats": told.repeats} if told.repeats else described
 
 
 def page_of(query: Mapping[str, str]) -> dict[str, Any]:

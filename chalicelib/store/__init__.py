@@ -5,7 +5,7 @@
 |---|---|---|---|---|
 | a few jobs, children or nodes by id | JobStore.find_jobs, JobStore.find_job, JobStore.find_all | jobs (root, part), batch | strong | 100 keys a read |
 | what they were asked to do | JobStore.find_specs | jobs (root, spec), batch | strong | 100 keys a read |
-| make a job | JobStore.submit | jobs, lanes: job, spec, ready row, edges | transaction | 23 actions |
+| make a job | JobStore.submit | jobs, lanes: job, spec, ready row, edges, claim | transaction | 24 actions |
 | move jobs on | JobStore.commit | jobs, lanes | transaction, or one put | 100 actions |
 | jobs of a queue by status | JobStore.list_by_status | by_status (queue#status) | eventual | a page |
 | a queue's jobs of one status, oldest first | JobStore.list_oldest | by_status (queue#status) | eventual | 10,000 rows |
@@ -22,6 +22,9 @@
 | tasks no longer starting | JobStore.commit | lanes (capacity, name) | update | 1 row |
 | mend drifted figures | LaneStore.mend_capacity | lanes (capacity, name) | conditional | 1 row |
 | drop a ready row of no job | LaneStore.drop_ready | lanes (queue/share, rank) | conditional | 1 row |
+| whose job was a trigger's last | ClaimStore.find | lanes (/claims, trigger#incarnation) | strong | 1 row |
+| what became of events | FiringStore.record | lanes (/firings/trigger, time#message) | - | 1 row |
+| a trigger's last firings | FiringStore.page | lanes (/firings/trigger) | eventual | a page |
 | one resource | Catalog.find | catalog (kind, name) | strong | 1 row |
 | a few resources by name | Catalog.find_many | catalog (kind, name), batch | strong | 100 keys a read |
 | resources of a kind | Catalog.list_kind | catalog (kind) | strong | a page |

@@ -18,7 +18,9 @@ from chalicelib.core.dependencies import Edge
 from chalicelib.core.ids import JobKey, child_part
 from chalicelib.core.job import Job, ready_of
 from chalicelib.core.states import JobStatus
+from chalicelib.core.triggers.overlap import Claim
 from chalicelib.parallel import RunAll, in_order
+from chalicelib.store.claims import CLAIM_SECONDS, ClaimLostError, claim_action
 from chalicelib.store.codec import edge_row_of, job_of_row, ready_row_of, row_of_job
 from chalicelib.store.commits import (
     Advance,
@@ -92,10 +94,13 @@ class JobStore:
         rows = SpecRow.batch_get(keys, consistent_read=True)
         return {row.root: _spec_of_row(row) for row in rows}
 
-    def submit(self, job: Job, spec: Spec, edges: Sequence[Edge] = ()) -> bool:
+    def submit(
+        self, job: Job, spec: Spec, edges: Sequence[Edge] = (), claim: Claim | None = None
+    ) -> bool:
         """Write a new job with its spec, ready row and `edges` to what it waits for, or nothing.
 
         False when a job of that id exists: the submission is a retry of one that was accepted.
+        With it goes the `claim` of its trigger; ClaimLostError when another firing has taken it.
         """
         spec_row = SpecRow(
             job.job_id,
@@ -112,7 +117,12 @@ class JobStore:
         if ready is not None:
             actions.append(_put(ready_row_of(ready)))  # fenced by the job's own condition
         actions.extend(_put(edge_row_of(edge)) for edge in edges)  # likewise
-        return not transact(self._connection, actions, self._pause)
+        if claim is not None:
+            actions.append(claim_action(claim, job.created_at_ms // 1000 + CLAIM_SECONDS))
+        refused = transact(self._connection, actions, self._pause)
+        if claim is not None and refused == (len(actions) - 1,):
+            raise ClaimLostError(claim.trigger)
+        return not refused
 
     def commit(
         self,

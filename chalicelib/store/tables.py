@@ -165,6 +165,32 @@ class CapacityRow(Model):
     starting = WholeNumberAttribute(default=0)
 
 
+class ClaimRow(Model):
+    """Whose job was a trigger's last (lane `/claims`, rank trigger#incarnation)."""
+
+    class Meta:
+        table_name = "lanes"
+
+    lane = UnicodeAttribute(hash_key=True)
+    rank = UnicodeAttribute(range_key=True)
+    version = WholeNumberAttribute()
+    last = UnicodeAttribute()
+    earlier = UnicodeAttribute()  # JSON
+    expires_at = WholeNumberAttribute()
+
+
+class FiringRow(Model):
+    """What became of the events that came together for a trigger (lane `/firings/<trigger>`)."""
+
+    class Meta:
+        table_name = "lanes"
+
+    lane = UnicodeAttribute(hash_key=True)
+    rank = UnicodeAttribute(range_key=True)
+    firings = UnicodeAttribute()  # JSON
+    expires_at = WholeNumberAttribute()
+
+
 class CatalogRow(Model):
     """A resource of the Batch API other than a job: (kind, name) and its document.
 
@@ -190,7 +216,7 @@ class CatalogRow(Model):
 
 _MODELS: dict[str, tuple[type[Model], ...]] = {
     "jobs": (JobRow, SpecRow),
-    "lanes": (ReadyRow, CapacityRow, EdgeRow, BatchRow),
+    "lanes": (ReadyRow, CapacityRow, EdgeRow, BatchRow, ClaimRow, FiringRow),
     "catalog": (CatalogRow,),
 }
 

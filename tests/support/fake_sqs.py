@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.support import stack
@@ -23,10 +23,13 @@ class Message:
     group: str | None
     visible_at_ms: int
     receives: int = 0
+    sent_at_ms: int = 0
+    attributes: dict[str, str] = field(default_factory=dict)
 
-    def record(self) -> dict[str, str]:
+    def record(self) -> dict[str, Any]:
         """The message as a Lambda function receives it."""
-        return {"messageId": self.message_id, "body": self.body}
+        attributes = {"SentTimestamp": str(self.sent_at_ms)}
+        return {"messageId": self.message_id, "body": self.body, "attributes": attributes}
 
 
 class Queue:
@@ -129,6 +132,11 @@ class FakeSqs(FakeClient):
             body=body,
             group=group,
             visible_at_ms=now_ms + delay * 1000,
+            sent_at_ms=now_ms,
+            attributes={
+                name: str(value["StringValue"])
+                for name, value in entry.get("MessageAttributes", {}).items()
+            },
         )
         queue.messages.append(message)
         return message.message_id

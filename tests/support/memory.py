@@ -14,6 +14,7 @@ from chalicelib.core.dependencies import Edge
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job, Ready
 from chalicelib.core.scheduling.snapshot import Capacity
+from chalicelib.core.triggers.overlap import Claim
 from chalicelib.store.catalog import Resource, row_of_resource
 from chalicelib.store.codec import row_of_job
 from chalicelib.store.jobs import Spec
@@ -37,6 +38,7 @@ class Memory:
         self.ready: dict[tuple[str, str], Ready] = {}  # by lane and rank
         self.edges: dict[tuple[str, str], Edge] = {}  # by upstream and rank
         self.batches: dict[tuple[str, str], Batch] = {}  # by queue and rank
+        self.claims: dict[tuple[str, str], Claim] = {}  # by trigger and incarnation
         self.capacities: dict[str, Capacity] = {}
         self.resources: dict[tuple[str, str], Resource] = {}  # by kind and name
         self._job_changes: list[tuple[JobKey, Job | None]] = []

@@ -16,6 +16,8 @@ from chalicelib.core.dependencies import Edge
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import ArrayState, Job, Ready, ready_of
 from chalicelib.core.states import JobStatus
+from chalicelib.core.triggers.overlap import Claim
+from chalicelib.store.claims import ClaimLostError
 from chalicelib.store.codec import COUNTERS, batch_rank_of, created_key_of, lane_of
 from chalicelib.store.commits import (
     Advance,
@@ -100,15 +102,26 @@ class MemoryJobStore:
 
     # Submitting, and what a job has beside its row
 
-    def submit(self, job: Job, spec: Spec, edges: Sequence[Edge] = ()) -> bool:
+    def submit(
+        self, job: Job, spec: Spec, edges: Sequence[Edge] = (), claim: Claim | None = None
+    ) -> bool:
         self._memory.call("TransactWriteItems")
         if job.key in self._memory.jobs or job.job_id in self._memory.specs:
             return False
+        if claim is not None:
+            self._take(claim)
         self._memory.put_job(job)
         self._memory.specs[job.job_id] = _copy(spec)
         self._put_ready(ready_of(job))
         self._memory.edges |= {(edge.upstream_id, edge.rank): edge for edge in edges}
         return True
+
+    def _take(self, claim: Claim) -> None:
+        owner = (claim.trigger, claim.incarnation)
+        taken = self._memory.claims.get(owner)
+        if claim.version != (taken.version if taken else 0) + 1:
+            raise ClaimLostError(claim.trigger)
+        self._memory.claims[owner] = claim
 
     def put_tags(
         self, job_id: str, tags: Mapping[str, str], *, replacing: Mapping[str, str]

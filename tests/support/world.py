@@ -27,6 +27,8 @@ from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.store.catalog import Catalog
+from chalicelib.store.claims import ClaimStore
+from chalicelib.store.firings import FiringStore
 from chalicelib.store.jobs import JobStore
 from chalicelib.store.lanes import LaneStore
 from chalicelib.wiring import Ports
@@ -114,6 +116,16 @@ class WorldPorts(Ports):
     def catalog(self) -> Catalog:
         memory = self._world.memory
         return super().catalog if memory is None else cast(Catalog, MemoryCatalog(memory))
+
+    @cached_property
+    def claims(self) -> ClaimStore:
+        assert self._world.memory is None, "what triggers read is in moto's tables only"
+        return super().claims
+
+    @cached_property
+    def firings(self) -> FiringStore:
+        assert self._world.memory is None, "what triggers write is in moto's tables only"
+        return super().firings
 
     def now_ms(self) -> int:
         return self._world.now_ms

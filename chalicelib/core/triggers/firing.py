@@ -1,7 +1,7 @@
 """One firing of a trigger: the event that caused it, and what became of it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -38,3 +38,44 @@ class Fired:
     event_key: str
     event: Mapping[str, Any]
     at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A firing as it is told: `repeats` is how often its event came again, to no effect."""
+
+    firing: Firing
+    repeats: int = 0
+
+
+_REASON_LIMIT = 500
+
+
+def reason_of(message: str) -> str:
+    """The sentence of an error, fit for a record and for an attribute of a message.
+
+    It may quote an event, so it may be of any length and hold anything.
+    """
+    printable = (mark if mark.isprintable() else "?" for mark in message[:_REASON_LIMIT])
+    return "".join(printable)
+
+
+def told(firings: Iterable[Firing]) -> list[Told]:
+    """What became of each event, of records that are given newest first.
+
+    Where only duplicates are recorded, the record of the first was lost with its process, after it
+    had taken effect.
+    """
+    by_event: dict[tuple[str, str], list[Firing]] = {}
+    for firing in firings:
+        by_event.setdefault((firing.incarnation, firing.event_key), []).append(firing)
+    return [_told_of(of_event) for of_event in by_event.values()]
+
+
+def _told_of(firings: Sequence[Firing]) -> Told:
+    effects = [one for one in firings if one.outcome is not Outcome.DUPLICATE]
+    if effects:
+        return Told(firing=effects[0], repeats=len(firings) - len(effects))
+    first = firings[-1]
+    outcome = Outcome.SUBMITTED if first.job_id else Outcome.GATHERED
+    return Told(firing=replace(first, outcome=outcome), repeats=len(firings) - 1)

@@ -1,0 +1,106 @@
+"""What comes on the queue of triggers: the event that a message holds, and for which trigger."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+TRIGGER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_INCARNATION = re.compile(r"[A-Za-z0-9-]{1,64}")
+# EventBridge Scheduler replaces such a word; what does not know it leaves it as it is.
+_KEYWORD = "<aws."
+
+
+class UnreadableError(Exception):
+    """A message that nobody of ours sends; it ends among the dead letters as it came."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """An event of a rule, or the time at which a schedule fired (None when it was not told)."""
+
+    trigger: str
+    incarnation: str
+    event: Mapping[str, Any] | None = None
+    scheduled_time: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """A bundle of gathered events that is to be closed."""
+
+    trigger: str
+    incarnation: str
+    bundle: int
+
+
+def read_message(body: str) -> Arrival | Closing:
+    """What the body of a message says. Raises UnreadableError for what is none of ours."""
+    message = _object(_loaded(body))
+    if "close" in message:
+        close = _object(message["close"])
+        bundle = close.get("bundle")
+        if isinstance(bundle, bool) or not isinstance(bundle, int) or bundle < 0:
+            raise UnreadableError("no bundle")
+        name, incarnation = _addressee(close)
+        return Closing(trigger=name, incarnation=incarnation, bundle=bundle)
+    name, incarnation = _addressee(message)
+    if "event" in message:
+        event = _object(message["event"])
+        return Arrival(trigger=name, incarnation=incarnation, event=event)
+    time = _object(message.get("firing")).get("scheduledTime")
+    if not isinstance(time, str) or not time:
+        raise UnreadableError("no time")
+    told = None if time.startswith(_KEYWORD) else time
+    return Arrival(trigger=name, incarnation=incarnation, scheduled_time=told)
+
+
+def scheduled_event(time: str, arn: str) -> dict[str, Any]:
+    """The event of a schedule that fired, in the form of EventBridge's own; `arn`: the trigger."""
+    _, _, _, region, account, *_ = arn.split(":")
+    return {
+        "version": "0",
+        "id": time,
+        "detail-type": "Scheduled Event",
+        "source": "batchyard",
+        "account": account,
+        "time": time,
+        "region": region,
+        "resources": [arn],
+        "detail": {"scheduledTime": time},
+    }
+
+
+def _addressee(message: Mapping[str, Any]) -> tuple[str, str]:
+    name, incarnation = message.get("trigger"), message.get("incarnation")
+    if not isinstance(name, str) or TRIGGER_NAME.fullmatch(name) is None:
+        raise UnreadableError("no trigger")
+    if not isinstance(incarnation, str) or _INCARNATION.fullmatch(incarnation) is None:
+        raise UnreadableError("no incarnation")
+    return name, incarnation
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise UnreadableError("not an object")
+    return value
+
+
+def _loaded(body: str) -> Any:
+    try:
+        return json.loads(body, parse_constant=_refuse, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableError(f"not JSON: {error}") from None
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError("a number is out of range")
+    return number

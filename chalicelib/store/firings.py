@@ -1,0 +1,98 @@
+"""Firings in the lanes table: one row for the events that came together for a trigger.
+
+So a firing costs a fraction of a write. Rows are only added, and go when their time is over.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pynamodb.connection import Connection
+
+from chalicelib.core.triggers.firing import Firing, Outcome, Told, told
+from chalicelib.store.tables import FiringRow
+
+_ROWS_OF_A_READ = 100
+_FIRINGS_OF_A_ROW = 100  # with keys and reasons of any length, half of what an item holds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FiringPage:
+    """Firings, newest first, and where the next page begins (None on the last)."""
+
+    firings: tuple[Told, ...]
+    before: str | None
+
+
+class FiringStore:
+    """Takes the connection because the models must be bound to their tables before any use."""
+
+    def __init__(self, connection: Connection, *, retention_seconds: int) -> None:
+        self._connection = connection
+        self._retention_seconds = retention_seconds
+
+    def record(self, trigger: str, firings: Sequence[Firing], message_id: str) -> None:
+        """Keep what became of events that came together; `message_id` is the first one's."""
+        for number, start in enumerate(range(0, len(firings), _FIRINGS_OF_A_ROW)):
+            some = firings[start : start + _FIRINGS_OF_A_ROW]
+            at_ms = some[0].at_ms
+            row = FiringRow(
+                _lane(trigger),
+                f"{at_ms:013d}#{message_id}" + (f".{number:04d}" if number else ""),
+                firings=json.dumps([_document(one) for one in some], separators=(",", ":")),
+                expires_at=at_ms // 1000 + self._retention_seconds,
+            )
+            row.save()  # unconditional because no two visits share a message and a moment
+
+    def page(self, trigger: str, *, limit: int, before: str | None = None) -> FiringPage:
+        """At least `limit` firings of the trigger if there are as many, and few more.
+
+        What is told of one event is put together as far as it is on one page.
+        """
+        found: list[Firing] = []
+        last: str | None = None
+        for row in self._rows(trigger, limit, before):
+            if len(found) >= limit:
+                return FiringPage(firings=tuple(told(found)), before=last)
+            found.extend(_firings_of_row(trigger, row))
+            last = row.rank
+        return FiringPage(firings=tuple(told(found)), before=None)
+
+    def _rows(self, trigger: str, limit: int, before: str | None) -> Iterable[FiringRow]:
+        older = FiringRow.rank < before if before else None
+        return FiringRow.query(
+            _lane(trigger),
+            older,
+            scan_index_forward=False,
+            page_size=min(limit + 1, _ROWS_OF_A_READ),
+        )
+
+
+def _lane(trigger: str) -> str:
+    return f"/firings/{trigger}"
+
+
+def _document(firing: Firing) -> list[Any]:
+    """The members in order, without names: each byte is stored for every firing."""
+    return [
+        str(firing.outcome),
+        firing.incarnation,
+        firing.event_key,
+        firing.job_id,
+        firing.reason,
+    ]
+
+
+def _firings_of_row(trigger: str, row: FiringRow) -> Iterator[Firing]:
+    at_ms = int(row.rank.partition("#")[0])
+    for outcome, incarnation, event_key, job_id, reason in json.loads(row.firings):
+        yield Firing(
+            trigger=trigger,
+            incarnation=incarnation,
+            event_key=event_key,
+            at_ms=at_ms,
+            outcome=Outcome(outcome),
+            reason=reason,
+            job_id=job_id,
+        )
