@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from chalicelib.core.validation.submit import SMALLEST_ARRAY
 from chalicelib.wiring import Ports
 
 
@@ -11,9 +12,11 @@ class Call:
 
     `caller` is the IAM identity that API Gateway established. `invocation_id` is what an AWS SDK
     sends on every try of one call, None for clients that send none. `body` is as it came.
+    `smallest_array` is AWS's own bound for its callers; ours alone may ask for an array of one.
     """
 
     ports: Ports
     caller: str
     invocation_id: str | None
     body: bytes
+    smallest_array: int = SMALLEST_ARRAY

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-
 OBJECT_CREATED = "Object Created"
 
 
