@@ -65,10 +65,15 @@ def substitute(command: Sequence[str], parameters: Mapping[str, str]) -> list[st
     return [_substituted(argument, parameters) for argument in command]
 
 
+def is_reference(argument: str) -> bool:
+    """Whether `substitute` would put a parameter in the place of this argument."""
+    return argument.startswith(_PLACEHOLDER) and argument != _PLACEHOLDER
+
+
 def _substituted(argument: str, parameters: Mapping[str, str]) -> str:
-    name = argument.removeprefix(_PLACEHOLDER)
-    if not name or name == argument:
+    if not is_reference(argument):
         return argument
+    name = argument.removeprefix(_PLACEHOLDER)
     if name not in parameters:
         raise ClientError(
             f"Unable to substitute value. No parameter found for reference {name}", bare=True

@@ -1,0 +1,1 @@
+"""Tests of what triggers decide without AWS."""
