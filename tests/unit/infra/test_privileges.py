@@ -94,6 +94,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "CatalogTable": "dynamodb:BatchGetItem dynamodb:Query",
         "WakeQueue": SEND,
         "TaskEventsQueue": SEND,
+        "TriggerQueue": SEND,
         "task/<stack>_*": "ecs:DescribeTasks ecs:StopTask",
         "cluster/<stack>_*": "ecs:ListTasks",
     },
