@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from chalicelib.aws.ec2 import Ec2
     from chalicelib.aws.ecs import Ecs
     from chalicelib.aws.events import Events
+    from chalicelib.aws.manifests import Manifests
     from chalicelib.aws.messages import Messages
     from chalicelib.aws.rules import Rules
     from chalicelib.aws.schedules import Schedules
     from chalicelib.aws.workflows import Workflows
+    from chalicelib.store.bundles import BundleStore
     from chalicelib.store.catalog import Catalog
     from chalicelib.store.claims import ClaimStore
     from chalicelib.store.firings import FiringStore
@@ -123,6 +125,7 @@ class Ports:
             self._client("sqs"),
             wake_queue_url=self.settings.wake_queue_url,
             task_events_queue_url=self.settings.task_events_queue_url,
+            trigger_queue_url=self.settings.trigger_queue_url,
         )
 
     @cached_property
@@ -181,6 +184,18 @@ class Ports:
         from chalicelib.aws.buckets import Buckets
 
         return Buckets(self._client("s3"), account=self.settings.scope.account)
+
+    @cached_property
+    def bundles(self) -> "BundleStore":
+        from chalicelib.store.bundles import BundleStore
+
+        return BundleStore(self.connection, pause=self.pause, run_all=self.run_all)
+
+    @cached_property
+    def manifests(self) -> "Manifests":
+        from chalicelib.aws.manifests import Manifests
+
+        return Manifests(self._client("s3"), bucket=self.settings.manifests_bucket)
 
     def _client(self, service: str) -> Any:
         # botocore, not boto3: the functions use none of what boto3 adds, and it costs a cold start.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chalicelib.core.triggers.overlap import Claim
+from chalicelib.core.validation.submit import SMALLEST_ARRAY
 from chalicelib.store.catalog import Resource
 from chalicelib.wiring import Ports
 
@@ -26,6 +27,7 @@ class Call:
     `caller` is the IAM identity that API Gateway established. `invocation_id` is what an AWS SDK
     sends on every try of one call, None for clients that send none. `body` is as it came.
     `shared` is what calls that are made together have read; `claim` is written with the job.
+    `smallest_array` is AWS's own bound for its callers; ours alone may ask for an array of one.
     """
 
     ports: Ports
@@ -34,6 +36,7 @@ class Call:
     body: bytes
     shared: Definitions | None = None
     claim: Claim | None = None
+    smallest_array: int = SMALLEST_ARRAY
 
     @property
     def definitions(self) -> Definitions:

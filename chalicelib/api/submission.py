@@ -70,7 +70,8 @@ def _submit(request: dict[str, Any], job_id: str, call: Call) -> Submission:
     merged = merge_submission(_with_tags(definition), request)
     validate_share(request, fair_share=False)
     _refuse_queue(queue, merged)
-    size = validate_array_size(request, call.ports.settings.array_size_limit)
+    largest = call.ports.settings.array_size_limit
+    size = validate_array_size(request, largest, call.smallest_array)
     dependencies = dependencies_in(request, job_id, call)
     upstreams = find_upstreams(dependencies, size, call)
     job = with_dependencies(

@@ -19,8 +19,16 @@ class SendError(Exception):
 
 
 class Messages:
-    def __init__(self, client: Any, *, wake_queue_url: str, task_events_queue_url: str) -> None:
+    def __init__(
+        self,
+        client: Any,
+        *,
+        wake_queue_url: str,
+        task_events_queue_url: str,
+        trigger_queue_url: str,
+    ) -> None:
         self._client = client
+        self._trigger_queue_url = trigger_queue_url
         self._wake_queue_url = wake_queue_url
         self._task_events_queue_url = task_events_queue_url
 
@@ -86,6 +94,18 @@ class Messages:
         detail = {"startedBy": str(fence), "reason": reason, "error": error}
         body = {"source": SOURCE, "detail-type": LAUNCH_FAILED, "detail": detail}
         self._send(self._task_events_queue_url, [{"Id": "0", "MessageBody": json.dumps(body)}])
+
+    def send_closes(self, closes: Iterable[Mapping[str, Any]], *, delay_seconds: int = 0) -> None:
+        """Have bundles closed that triggers gather; each of `closes` comes back as it is."""
+        entries = [
+            {
+                "Id": str(number % 10),
+                "DelaySeconds": max(0, min(delay_seconds, DELAY_LIMIT_SECONDS)),
+                "MessageBody": json.dumps({"close": close}),
+            }
+            for number, close in enumerate(closes)
+        ]
+        self._send(self._trigger_queue_url, entries)
 
     def _send(self, url: str, entries: list[dict[str, Any]]) -> None:
         for start in range(0, len(entries), 10):

@@ -5,7 +5,7 @@ SDK's invocation, so an event that comes again finds its job.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chalicelib.api.call import Call, Definitions
@@ -17,6 +17,7 @@ from chalicelib.core.ids import JobKey, derived_job_id
 from chalicelib.core.triggers.firing import Outcome
 from chalicelib.core.triggers.overlap import Claim, after_all, not_ended_of, reason_to_skip
 from chalicelib.core.triggers.trigger import Overlap, Trigger
+from chalicelib.core.validation.submit import SMALLEST_ARRAY
 from chalicelib.store.catalog import Resource
 from chalicelib.store.claims import ClaimLostError
 from chalicelib.store.transactions import ContentionError
@@ -61,9 +62,17 @@ def job_id_for(trigger: Trigger, event_key: str) -> str:
     return derived_job_id(_caller(trigger), event_key, b"")
 
 
-def submit_for(trigger: Trigger, event_key: str, request: Mapping[str, Any], ports: Ports) -> str:
+def submit_for(
+    trigger: Trigger,
+    event_key: str,
+    request: Mapping[str, Any],
+    ports: Ports,
+    *,
+    smallest_array: int = SMALLEST_ARRAY,
+) -> str:
     """Submit the event's job unless it is there; its id. ClientError for what SubmitJob refuses."""
-    return _submitted(trigger, event_key, request, ports).job_id
+    call = replace(_call(trigger, event_key, ports), smallest_array=smallest_array)
+    return submit(parse_submission(request), call).job_id
 
 
 def make_job(
@@ -78,7 +87,8 @@ def make_job(
     ClientError for what SubmitJob refuses; ContentionError when others fired through every try.
     """
     if trigger.overlap is Overlap.ALLOW:
-        return _effect_of(_submitted(trigger, event_key, request, ports, definitions))
+        call = _call(trigger, event_key, ports, definitions)
+        return _effect_of(submit(parse_submission(request), call))
     for number in range(1, CLAIM_TRIES + 1):
         try:
             return _make_in_turn(trigger, event_key, request, ports, definitions)
@@ -113,8 +123,8 @@ def _make_in_turn(
         _stop_replaced(trigger, claim, replaced, ports)
         not_ended = not_ended_of(claim, ports.jobs.find_jobs(map(JobKey, claim.job_ids)))
     taken = claim.taken_by(job_id, not_ended)
-    made = after_all(request, not_ended)
-    submission = _submitted(trigger, event_key, made, ports, definitions, taken)
+    call = _call(trigger, event_key, ports, definitions, taken)
+    submission = submit(parse_submission(after_all(request, not_ended)), call)
     if not submission.is_new:
         raise ClaimLostError(trigger.name)  # the same event at the same time: it is found now
     _stop_replaced(trigger, taken, not_ended, ports)
@@ -127,15 +137,14 @@ def _stop_replaced(trigger: Trigger, claim: Claim, job_ids: Iterable[str], ports
         stop_job(JobKey(job_id), EventKind.TERMINATE, reason, ports)
 
 
-def _submitted(
+def _call(
     trigger: Trigger,
     event_key: str,
-    request: Mapping[str, Any],
     ports: Ports,
     definitions: Definitions | None = None,
     claim: Claim | None = None,
-) -> Submission:
-    call = Call(
+) -> Call:
+    return Call(
         ports=ports,
         caller=_caller(trigger),
         invocation_id=event_key,
@@ -143,7 +152,6 @@ def _submitted(
         shared=definitions,
         claim=claim,
     )
-    return submit(parse_submission(request), call)
 
 
 def _effect_of(submission: Submission) -> Effect:

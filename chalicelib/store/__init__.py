@@ -31,6 +31,10 @@
 | a definition's newest revisions | Catalog.newest | catalog (job-definition, name#) | strong | a page |
 | make or change a resource | Catalog.put, Catalog.put_linked | catalog | conditional | 1 row, or 8 in one transaction |
 | drop a resource | Catalog.remove, Catalog.remove_linked | catalog | conditional | 1 row, or 4 in one transaction |
+| gather events into bundles | BundleStore.add, BundleStore.move_on | lanes (/events/trigger, digest), (/gather/trigger, bundle#place), (/gather/trigger, head) | transaction | 100 actions |
+| the open bundle of triggers | BundleStore.head, BundleStore.heads | lanes (/gather/trigger, head), batch | strong | 100 keys a read |
+| the events of a bundle | BundleStore.ranks, BundleStore.items | lanes (/gather/trigger, bundle#), then (/events/trigger, digest) in batches | strong | 10,000 events |
+| end a bundle, or note that it failed | BundleStore.leave, BundleStore.note_failure, BundleStore.has_failed, BundleStore.forget_failure, BundleStore.forget | lanes (/gather/trigger, head), (/gather/trigger, bundle~failed) | strong | 1 row |
 
 There is no scan. DynamoDB's limits are part of the design: 100 actions a transaction, 400 KB an item.
 """

@@ -6,8 +6,10 @@ The register of access patterns is `store/__init__.py`; the code of each pattern
 
 from pynamodb.attributes import (
     Attribute,
+    BinaryAttribute,
     BooleanAttribute,
     JSONAttribute,
+    NumberSetAttribute,
     UnicodeAttribute,
 )
 from pynamodb.connection import Connection
@@ -165,6 +167,50 @@ class CapacityRow(Model):
     starting = WholeNumberAttribute(default=0)
 
 
+class EventRow(Model):
+    """An event that a trigger has gathered (lane `/events/<trigger>#<incarnation>`), deflated."""
+
+    class Meta:
+        table_name = "lanes"
+
+    lane = UnicodeAttribute(hash_key=True)
+    rank = UnicodeAttribute(range_key=True)  # a digest of the event's key
+    event = BinaryAttribute(legacy_encoding=False)
+    expires_at = WholeNumberAttribute()
+
+
+class PlacesRow(Model):
+    """Events of one batch in their bundle (lane `/gather/<trigger>#<incarnation>`).
+
+    Its rank is the bundle and the position of the first of them.
+    """
+
+    class Meta:
+        table_name = "lanes"
+
+    lane = UnicodeAttribute(hash_key=True)
+    rank = UnicodeAttribute(range_key=True)
+    ranks = UnicodeAttribute()  # those of the events, in order
+    expires_at = WholeNumberAttribute()
+
+
+class HeadRow(Model):
+    """The open bundle of a trigger (the lane of its places, rank `head`)."""
+
+    class Meta:
+        table_name = "lanes"
+
+    lane = UnicodeAttribute(hash_key=True)
+    rank = UnicodeAttribute(range_key=True)
+    bundle = WholeNumberAttribute()
+    n_events = WholeNumberAttribute()
+    n_bytes = WholeNumberAttribute()
+    opened_at_ms = WholeNumberAttribute()
+    closing = NumberSetAttribute(null=True)
+    version = WholeNumberAttribute()
+    expires_at = WholeNumberAttribute(null=True)
+
+
 class ClaimRow(Model):
     """Whose job was a trigger's last (lane `/claims`, rank trigger#incarnation)."""
 
@@ -216,7 +262,17 @@ class CatalogRow(Model):
 
 _MODELS: dict[str, tuple[type[Model], ...]] = {
     "jobs": (JobRow, SpecRow),
-    "lanes": (ReadyRow, CapacityRow, EdgeRow, BatchRow, ClaimRow, FiringRow),
+    "lanes": (
+        ReadyRow,
+        CapacityRow,
+        EdgeRow,
+        BatchRow,
+        ClaimRow,
+        FiringRow,
+        EventRow,
+        PlacesRow,
+        HeadRow,
+    ),
     "catalog": (CatalogRow,),
 }
 

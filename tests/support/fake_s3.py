@@ -1,4 +1,4 @@
-"""S3 in memory: the buckets and what each of them notifies."""
+"""S3 in memory: the objects that were put, by bucket and key, and what the buckets notify."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,14 @@ class FakeS3(FakeClient):
 
     def __init__(self, now_ms: Callable[[], int], on_call: OnCall) -> None:
         super().__init__(now_ms, on_call)
+        self.objects: dict[tuple[str, str], bytes] = {}
         self.notifications: dict[str, dict[str, Any]] = {}  # by bucket
+
+    def do_put_object(self, params: dict[str, Any]) -> dict[str, Any]:
+        body = params["Body"]
+        assert isinstance(body, bytes), "the functions put what they have in memory"
+        self.objects[params["Bucket"], params["Key"]] = body
+        return {}
 
     def do_get_bucket_notification_configuration(self, params: dict[str, Any]) -> dict[str, Any]:
         found = self._of(params["Bucket"], "GetBucketNotificationConfiguration")
@@ -22,6 +29,12 @@ class FakeS3(FakeClient):
         assert params["SkipDestinationValidation"] is True
         self.notifications[params["Bucket"]] = params["NotificationConfiguration"]
         return {}
+
+    def lines(self, bucket: str, key: str) -> list[str]:
+        """The lines of a document of JSON Lines."""
+        text = self.objects[bucket, key].decode()
+        assert text.endswith("\n"), "the last line has an end as well"
+        return text.split("\n")[:-1]
 
     def _of(self, bucket: str, operation: str) -> dict[str, Any]:
         if bucket not in self.notifications:

@@ -5,8 +5,8 @@ nothing that these tests ask about. Here botocore still checks and serialises th
 would be sent is handed to moto's handler, and its answer goes back as botocore would have read it.
 """
 
+import base64
 import json
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,11 +30,21 @@ def answer(model: Any, params: dict[str, Any], **_: Any) -> tuple[Status, dict[s
     handler.body = json.loads(params["body"])
     handler.region, handler.current_account = stack.REGION, stack.ACCOUNT
     try:
-        # A copy, because moto answers with parts of what it stores.
-        result = deepcopy(getattr(handler, xform_name(model.name))().result)
+        result = _read(getattr(handler, xform_name(model.name))().result)
     except JsonRESTError as error:
         return Status(400), _refusal(json.loads(error.description))
     return Status(200), {**result, "ResponseMetadata": {"HTTPStatusCode": 200}}
+
+
+def _read(value: Any) -> Any:
+    """A copy, because moto answers with parts of what it stores; what is binary is decoded."""
+    if isinstance(value, dict):
+        if len(value) == 1 and isinstance(packed := value.get("B"), str):
+            return {"B": base64.b64decode(packed)}
+        return {name: _read(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_read(element) for element in value]
+    return value
 
 
 def _refusal(body: dict[str, Any]) -> dict[str, Any]:

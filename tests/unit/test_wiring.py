@@ -37,7 +37,8 @@ def test_a_pause_grows_with_the_number_of_tries(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_what_was_made_once_is_kept(world: World) -> None:
-    for name in ("jobs", "lanes", "catalog", "ec2", "ecs", "events", "messages", "workflows"):
+    stores = ("jobs", "lanes", "catalog", "bundles")
+    for name in (*stores, "ec2", "ecs", "events", "manifests", "messages", "workflows"):
         assert getattr(world.ports, name) is getattr(world.ports, name)
 
 
@@ -51,10 +52,10 @@ def test_clients_are_of_the_region_of_the_stack(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr("botocore.session.get_session", Session)
     ports = Ports(settings_of())
-    for name in ("ec2", "ecs", "events", "messages", "workflows"):
+    for name in ("ec2", "ecs", "events", "manifests", "messages", "workflows"):
         getattr(ports, name)
     region = {"region_name": "us-east-1"}
-    assert asked == [(n, region) for n in ("ec2", "ecs", "events", "sqs", "stepfunctions")]
+    assert asked == [(n, region) for n in ("ec2", "ecs", "events", "s3", "sqs", "stepfunctions")]
 
 
 def test_the_ports_of_the_tests_replace_only_what_ports_have() -> None:

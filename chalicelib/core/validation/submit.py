@@ -29,7 +29,7 @@ from chalicelib.core.validation.retry import (
     validate_timeout,
 )
 
-_SMALLEST_ARRAY = 2
+SMALLEST_ARRAY = 2
 _MOST_DEPENDENCIES = 20
 _SHARE_IDENTIFIER = re.compile(r"[a-zA-Z0-9_-]{1,255}")
 # The payloads of a definition and the override that belongs to each.
@@ -105,15 +105,15 @@ def validate_submission(request: Mapping[str, Any]) -> None:
     validate_consumables(request.get("consumableResourcePropertiesOverride", {}))
 
 
-def validate_array_size(request: Mapping[str, Any], largest: int) -> int | None:
+def validate_array_size(
+    request: Mapping[str, Any], largest: int, smallest: int = SMALLEST_ARRAY
+) -> int | None:
     """The size of the array that is asked for, None when it is a single job."""
     size = request.get("arrayProperties", {}).get("size")
     if size is None:
         return None
-    if not _SMALLEST_ARRAY <= size <= largest:
-        raise ClientError(
-            f"Array size must be between {_SMALLEST_ARRAY} and {largest}, got {size}."
-        )
+    if not smallest <= size <= largest:
+        raise ClientError(f"Array size must be between {smallest} and {largest}, got {size}.")
     return int(size)
 
 

@@ -44,7 +44,12 @@ def refusal(code: str) -> ClientError:
 
 
 def messages(client: Recorder) -> Messages:
-    return Messages(client, wake_queue_url="wake", task_events_queue_url="events")
+    return Messages(
+        client,
+        wake_queue_url="wake",
+        task_events_queue_url="events",
+        trigger_queue_url="triggers",
+    )
 
 
 def sent(client: Recorder) -> list[dict[str, Any]]:

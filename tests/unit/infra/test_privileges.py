@@ -26,7 +26,11 @@ ALLOWED: dict[str, dict[str, str]] = {
     "APIHandlerRole": {
         "JobsTable": MOVE_JOBS,
         "JobsTable/index/by_status": "dynamodb:Query",
-        "LanesTable": "dynamodb:DeleteItem dynamodb:PutItem",
+        "LanesTable": (
+            "dynamodb:BatchGetItem dynamodb:DeleteItem dynamodb:PutItem dynamodb:Query "
+            "dynamodb:UpdateItem"
+        ),
+        "TriggerQueue": SEND,
         "CatalogTable": (
             "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem"
         ),
@@ -95,6 +99,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "CatalogTable": "dynamodb:BatchGetItem dynamodb:Query",
         "WakeQueue": SEND,
         "TaskEventsQueue": SEND,
+        "TriggerQueue": SEND,
         "task/<stack>_*": "ecs:DescribeTasks ecs:StopTask",
         "cluster/<stack>_*": "ecs:ListTasks",
     },

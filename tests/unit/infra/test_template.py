@@ -163,14 +163,18 @@ def test_only_the_launch_machine_runs_tasks(template: dict[str, Any]) -> None:
     ]
 
 
-def test_roles_are_passed_to_ecs_tasks_only(template: dict[str, Any]) -> None:
-    passing = [s for _, s in statements(template) if "iam:PassRole" in actions_of(s)]
-    assert len(passing) == 3
-    for statement in passing:
-        assert statement["Resource"] != "*"
-        assert statement["Condition"] == {
-            "StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
-        }
+def test_roles_are_passed_to_ecs_tasks_and_one_to_schedules(template: dict[str, Any]) -> None:
+    passed: dict[str, int] = {}
+    for _, statement in statements(template):
+        if "iam:PassRole" in actions_of(statement):
+            assert statement["Resource"] != "*"
+            (condition,) = statement["Condition"].values()
+            (service,) = condition.values()
+            assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": service}}
+            passed[service] = passed.get(service, 0) + 1
+            if service != "ecs-tasks.amazonaws.com":
+                assert statement["Resource"] == {"Fn::GetAtt": ["SchedulerRole", "Arn"]}
+    assert passed == {"ecs-tasks.amazonaws.com": 3, "scheduler.amazonaws.com": 1}
 
 
 def test_every_method_of_the_api_asks_for_iam(template: dict[str, Any]) -> None:

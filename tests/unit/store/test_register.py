@@ -5,6 +5,7 @@ import re
 import pytest
 
 import chalicelib.store
+from chalicelib.store.bundles import BundleStore
 from chalicelib.store.catalog import Catalog
 from chalicelib.store.jobs import JobStore
 from chalicelib.store.lanes import LaneStore
@@ -12,11 +13,16 @@ from chalicelib.store.tables import JobRow
 from tests.support import stack
 
 REGISTER = chalicelib.store.__doc__ or ""
-STORES: dict[str, type] = {"JobStore": JobStore, "LaneStore": LaneStore, "Catalog": Catalog}
+STORES: dict[str, type] = {
+    "JobStore": JobStore,
+    "LaneStore": LaneStore,
+    "Catalog": Catalog,
+    "BundleStore": BundleStore,
+}
 
 
 def registered() -> set[tuple[str, str]]:
-    return set(re.findall(r"\b(JobStore|LaneStore|Catalog)\.(\w+)", REGISTER))
+    return set(re.findall(rf"\b({'|'.join(STORES)})\.(\w+)", REGISTER))
 
 
 @pytest.mark.parametrize("name", STORES)

@@ -1,0 +1,237 @@
+"""Bundles in the lanes table: events that count once, the order they came in, and the head.
+
+An event, its place in a bundle and the head that counts it are one transaction, conditional on the
+head's version: no event is without its place, and no place without its event. An event's row is
+written only where there is none, which is what makes it count once for as long as the row lives.
+"""
+
+import hashlib
+import json
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+from pynamodb.connection import Connection
+from pynamodb.transactions import TransactWrite
+
+from chalicelib.core.triggers.bundles import Head, Share
+from chalicelib.parallel import RunAll, in_order
+from chalicelib.store.tables import EventRow, HeadRow, PlacesRow
+from chalicelib.store.transactions import Action, Pause, transact, write_alone
+
+# Longer than a message, or one put aside as a dead letter, can come again: 14 days.
+EVENT_SECONDS = 15 * 24 * 3600
+HEAD_RANK = "head"
+KEYS_LIMIT = 100  # of one BatchGetItem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Whose bundles: a trigger, and which one of those that had its name."""
+
+    trigger: str
+    incarnation: str
+
+    @property
+    def events_lane(self) -> str:
+        return f"/events/{self.trigger}#{self.incarnation}"
+
+    @property
+    def bundles_lane(self) -> str:
+        return f"/gather/{self.trigger}#{self.incarnation}"
+
+
+@dataclass(frozen=True)
+class Item:
+    """An event as it is kept: its key, and the line that it is in a manifest."""
+
+    key: str
+    line: str  # JSON, without a line break
+
+    @property
+    def rank(self) -> str:
+        return hashlib.sha256(self.key.encode("utf-8", "surrogatepass")).hexdigest()
+
+    @cached_property
+    def packed(self) -> bytes:
+        """Both, deflated, because a write is paid for by the kilobyte."""
+        return zlib.compress(f"{json.dumps(self.key)}\n{self.line}".encode("ascii"))
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> "Item":
+        key, _, line = zlib.decompress(packed).decode("ascii").partition("\n")
+        return cls(key=json.loads(key), line=line)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Why a batch was not written: the head had changed, or these of its items were there."""
+
+    head: bool
+    items: frozenset[int]
+
+
+class BundleStore:
+    """Reads and writes of what triggers gather; strongly consistent."""
+
+    def __init__(self, connection: Connection, *, pause: Pause, run_all: RunAll = in_order) -> None:
+        self._connection = connection
+        self._pause = pause
+        self._run_all = run_all
+
+    def head(self, origin: Origin) -> Head:
+        return self.heads([origin]).get(origin, Head())
+
+    def heads(self, origins: Sequence[Origin]) -> dict[Origin, Head]:
+        """The heads of those that ever gathered anything."""
+        keys = [(origin.bundles_lane, HEAD_RANK) for origin in origins]
+        rows = {row.lane: row for row in HeadRow.batch_get(keys, consistent_read=True)}
+        return {
+            origin: _head_of_row(rows[origin.bundles_lane])
+            for origin in origins
+            if origin.bundles_lane in rows
+        }
+
+    def add(
+        self,
+        origin: Origin,
+        before: Head,
+        after: Head,
+        placed: Sequence[tuple[Share, Sequence[Item]]],
+        now_ms: int,
+    ) -> Refused | None:
+        """Write the items of each share, their places, and the head; None when all is written.
+
+        The numbers of refused items count through all shares.
+        """
+        expires_at = now_ms // 1000 + EVENT_SECONDS
+        actions = [_change_head(origin, before, after)]
+        for _, items in placed:
+            actions += [_put_event(origin, item, expires_at) for item in items]
+        count = len(actions) - 1
+        actions += [_put_places(origin, share, items, expires_at) for share, items in placed]
+        refused = transact(self._connection, actions, self._pause)
+        if not refused:
+            return None
+        return Refused(
+            head=0 in refused,
+            items=frozenset(number - 1 for number in refused if 1 <= number <= count),
+        )
+
+    def move_on(self, origin: Origin, before: Head, after: Head) -> bool:
+        """Replace the head alone; False if it has changed since it was read."""
+        return not transact(self._connection, [_change_head(origin, before, after)], self._pause)
+
+    def ranks(self, origin: Origin, bundle: int) -> list[str]:
+        """The ranks of a bundle's items, in the order in which they came."""
+        rows = PlacesRow.query(
+            origin.bundles_lane,
+            PlacesRow.rank.startswith(f"{bundle:08d}#"),
+            consistent_read=True,
+        )
+        return [rank for row in rows for rank in row.ranks.split()]
+
+    def items(self, origin: Origin, ranks: Sequence[str]) -> dict[str, Item]:
+        """The items of these ranks that have not expired, by rank."""
+        pages = [ranks[start : start + KEYS_LIMIT] for start in range(0, len(ranks), KEYS_LIMIT)]
+        found = self._run_all([partial(_items_of, origin, page) for page in pages])
+        return {rank: item for page in found for rank, item in page.items()}
+
+    def leave(self, origin: Origin, bundle: int) -> None:
+        """The bundle is not being closed any more: it is done, or it has failed.
+
+        Does not raise the head's version: no decision about the open bundle depends on it.
+        """
+        row = HeadRow(origin.bundles_lane, HEAD_RANK)
+        # Unconditional because taking a number out of a set twice is the same as once.
+        write_alone(lambda: row.update(actions=[HeadRow.closing.delete({bundle})]), self._pause)
+
+    def forget(self, origin: Origin, now_ms: int) -> None:
+        """Let the head expire: its trigger is gone, and what comes late finds it for a while."""
+        row = HeadRow(origin.bundles_lane, HEAD_RANK)
+        expires_at = HeadRow.expires_at.set(now_ms // 1000 + EVENT_SECONDS)
+        # Closes the race with nothing: it only keeps a head from being made of an expiry alone.
+        exists = HeadRow.version.exists()
+        write_alone(lambda: row.update(actions=[expires_at], condition=exists), self._pause)
+
+    def note_failure(self, origin: Origin, bundle: int, now_ms: int) -> None:
+        """Note that the bundle has failed, so that closing it again is known to be wanted."""
+        expires_at = now_ms // 1000 + EVENT_SECONDS
+        row = PlacesRow(origin.bundles_lane, _failed_rank(bundle), ranks="", expires_at=expires_at)
+        row.save()  # unconditional because noting it twice is the same as once
+
+    def has_failed(self, origin: Origin, bundle: int) -> bool:
+        keys = [(origin.bundles_lane, _failed_rank(bundle))]
+        return any(True for _ in PlacesRow.batch_get(keys, consistent_read=True))
+
+    def forget_failure(self, origin: Origin, bundle: int) -> None:
+        row = PlacesRow(origin.bundles_lane, _failed_rank(bundle))
+        row.delete()  # unconditional because deletion is idempotent
+
+
+def _failed_rank(bundle: int) -> str:
+    return f"{bundle:08d}~failed"  # no place: those have a # behind the number
+
+
+def _items_of(origin: Origin, ranks: Iterable[str]) -> dict[str, Item]:
+    keys = [(origin.events_lane, rank) for rank in ranks]
+    rows = EventRow.batch_get(keys, consistent_read=True)
+    return {row.rank: Item.unpacked(row.event) for row in rows}
+
+
+def _put_event(origin: Origin, item: Item, expires_at: int) -> Action:
+    def action(transaction: TransactWrite) -> None:
+        row = EventRow(origin.events_lane, item.rank, event=item.packed, expires_at=expires_at)
+        # Closes the race between two deliveries of one event: the first one counts.
+        transaction.save(row, condition=EventRow.lane.does_not_exist())
+
+    return action
+
+
+def _put_places(origin: Origin, share: Share, items: Iterable[Item], expires_at: int) -> Action:
+    def action(transaction: TransactWrite) -> None:
+        row = PlacesRow(
+            origin.bundles_lane,
+            f"{share.bundle:08d}#{share.position:05d}",
+            ranks=" ".join(item.rank for item in items),
+            expires_at=expires_at,
+        )
+        transaction.save(row)  # fenced by the head's condition, which gives each place once
+
+    return action
+
+
+def _change_head(origin: Origin, before: Head, after: Head) -> Action:
+    changes: list[Any] = [
+        HeadRow.bundle.set(after.bundle),
+        HeadRow.n_events.set(after.count),
+        HeadRow.n_bytes.set(after.bytes),
+        HeadRow.opened_at_ms.set(after.opened_at_ms),
+        HeadRow.version.set(after.version),
+    ]
+    closing = after.closing - before.closing
+    if closing:
+        changes.append(HeadRow.closing.add(set(closing)))
+    # Closes the race between two batches, and between a batch and a close.
+    unchanged: Any = HeadRow.version == before.version
+    if before.version == 0:
+        unchanged = HeadRow.version.does_not_exist()
+
+    def action(transaction: TransactWrite) -> None:
+        row = HeadRow(origin.bundles_lane, HEAD_RANK)
+        transaction.update(row, actions=changes, condition=unchanged)
+
+    return action
+
+
+def _head_of_row(row: HeadRow) -> Head:
+    return Head(
+        bundle=row.bundle,
+        count=row.n_events,
+        bytes=row.n_bytes,
+        opened_at_ms=row.opened_at_ms,
+        closing=frozenset(int(number) for number in row.closing or ()),
+        version=row.version,
+    )
