@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from batchyard import local
+from batchyard import local, triggers_view
 from batchyard.clients import Clients
 from batchyard.emulator import reserved_port
 from batchyard.environment import variables
 from batchyard.paths import StateDir
+from batchyard.trigger_calls import TriggerCalls
 from tests.e2e.world import World, processes_of, until
 
 pytestmark = pytest.mark.e2e
@@ -115,7 +116,7 @@ def refused(world: World) -> list[str]:
     """Every line in the functions' logs that tells of a call that was refused."""
     logs = world.clients("logs")
     groups = logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/batchyard-")["logGroups"]
-    assert len(groups) == 8
+    assert len(groups) == 9
     return [
         f"{group['logGroupName']}: {event['message']}"
         for group in groups
@@ -197,6 +198,7 @@ def test_a_whole_life_is_refused_nothing(world: World) -> None:
     lost_launches_are_swept(world, queue, long)
     nodes_are_started_and_stopped(world, role)
     children_wait_and_are_stopped(world, queue, once, long)
+    triggers_are_made_and_fired(world, queue, long)
     the_rest_of_the_api(world, queue, once, long)
     all_is_removed(world, queue, environment, long, huge)
     assert refused(world) == []
@@ -312,6 +314,36 @@ def nodes_are_started_and_stopped(world: World, role: str) -> None:
     world.batch.update_job_queue(jobQueue=queue, state="DISABLED")
     world.batch.delete_job_queue(jobQueue=queue)
     queue_is_gone(world, queue)
+
+
+def triggers_are_made_and_fired(world: World, queue: str, long: str) -> None:
+    """Each kind of source is made and removed; an event, and the API, fire and replace."""
+    calls = TriggerCalls(world.clients)
+    world.clients("s3").create_bucket(Bucket="guarded-inbox")
+    request = {"jobName": "fired", "jobQueue": queue, "jobDefinition": long}
+    pattern = {"events": {"pattern": {"source": ["shop"]}}}
+    for source in (
+        {"schedule": {"expression": "rate(1 day)"}},
+        {"uploads": {"bucket": "guarded-inbox"}},
+        pattern,
+    ):
+        document = {"source": source, "request": request, "overlap": "REPLACE"}
+        assert triggers_view.put(calls, "guarded", document)["status"] == "VALID"
+    first = calls.fire("guarded", {"id": "one"})["jobId"]
+    second = calls.fire("guarded", {"id": "two"})["jobId"]
+    world.await_job(first, "FAILED")
+    entry = {"Source": "shop", "DetailType": "Order", "Detail": "{}"}
+    world.clients("events").put_events(Entries=[entry])
+    firings = until(
+        lambda: calls.firings("guarded"),
+        lambda found: len(found) == 3,
+        seconds=PATIENCE_SECONDS,
+    )
+    world.await_job(second, "FAILED")
+    world.batch.terminate_job(jobId=firings[0]["jobId"], reason="seen")
+    world.await_job(firings[0]["jobId"], "FAILED")
+    calls.delete("guarded")
+    until(calls.every, lambda triggers: triggers == [], seconds=PATIENCE_SECONDS)
 
 
 def queue_is_gone(world: World, queue: str) -> None:
