@@ -183,7 +183,8 @@ class Ports:
     def buckets(self) -> "Buckets":
         from chalicelib.aws.buckets import Buckets
 
-        return Buckets(self._client("s3"), account=self.settings.scope.account)
+        scope = self.settings.scope
+        return Buckets(self._client("s3"), account=scope.account, region=scope.region)
 
     @cached_property
     def bundles(self) -> "BundleStore":

@@ -13,12 +13,17 @@ class FakeS3(FakeClient):
         super().__init__(now_ms, on_call)
         self.objects: dict[tuple[str, str], bytes] = {}
         self.notifications: dict[str, dict[str, Any]] = {}  # by bucket
+        self.regions: dict[str, str] = {}  # of the buckets that are elsewhere
 
     def do_put_object(self, params: dict[str, Any]) -> dict[str, Any]:
         body = params["Body"]
         assert isinstance(body, bytes), "the functions put what they have in memory"
         self.objects[params["Bucket"], params["Key"]] = body
         return {}
+
+    def do_get_bucket_location(self, params: dict[str, Any]) -> dict[str, Any]:
+        self._of(params["Bucket"], "GetBucketLocation")
+        return {"LocationConstraint": self.regions.get(params["Bucket"])}
 
     def do_get_bucket_notification_configuration(self, params: dict[str, Any]) -> dict[str, Any]:
         found = self._of(params["Bucket"], "GetBucketNotificationConfiguration")

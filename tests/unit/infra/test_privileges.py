@@ -132,7 +132,7 @@ ALLOWED: dict[str, dict[str, str]] = {
             "scheduler:CreateSchedule scheduler:DeleteSchedule scheduler:UpdateSchedule"
         ),
         "SchedulerRole": "iam:PassRole",
-        "*": "s3:GetBucketNotification s3:PutBucketNotification",
+        "*": "s3:GetBucketLocation s3:GetBucketNotification s3:PutBucketNotification",
     },
     "LaunchMachineRole": {
         "task-definition/batchyard-*": "ecs:RunTask",
