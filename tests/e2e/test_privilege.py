@@ -6,6 +6,7 @@ state machines to theirs, nor the mappings that read queues and streams: those a
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -106,6 +107,12 @@ def in_the_emulators_words(statement: Policy) -> Iterator[Policy]:
             case "ecs:CreateCluster" | "ecs:RegisterTaskDefinition":
                 # Made things have no name here before they are made.
                 yield allow(action, "*")
+            case "events:PutTargets" | "events:RemoveTargets":
+                # A call on a rule is a call on its bus here.
+                yield allow(action, resource[0].partition(":rule/")[0] + ":event-bus/default")
+            case _ if action.startswith("scheduler:"):
+                # Every schedule is taken for one of the default group here.
+                yield allow(action, re.sub(":schedule/[^/]+/", ":schedule/default/", resource))
 
 
 def allow(action: str, resource: str | list[str]) -> Policy:
@@ -328,7 +335,8 @@ def triggers_are_made_and_fired(world: World, queue: str, long: str) -> None:
         pattern,
     ):
         document = {"source": source, "request": request, "overlap": "REPLACE"}
-        assert triggers_view.put(calls, "guarded", document)["status"] == "VALID"
+        trigger = triggers_view.put(calls, "guarded", document)
+        assert trigger["status"] == "VALID", trigger["statusReason"]
     first = calls.fire("guarded", {"id": "one"})["jobId"]
     second = calls.fire("guarded", {"id": "two"})["jobId"]
     world.await_job(first, "FAILED")
