@@ -26,6 +26,7 @@ class Settings:
     launch_machine_arn: str
     multinode_machine_arn: str
     provision_machine_arn: str
+    run_job_machine_arn: str
     event_bus: str
     log_group: str
     execution_role_arn: str
@@ -47,6 +48,7 @@ class Settings:
             launch_machine_arn=environ[_PREFIX + "LAUNCH_MACHINE_ARN"],
             multinode_machine_arn=environ[_PREFIX + "MULTINODE_MACHINE_ARN"],
             provision_machine_arn=environ[_PREFIX + "PROVISION_MACHINE_ARN"],
+            run_job_machine_arn=environ[_PREFIX + "RUN_JOB_MACHINE_ARN"],
             event_bus=environ.get(_PREFIX + "EVENT_BUS", "default"),
             log_group=environ.get(_PREFIX + "LOG_GROUP", "/aws/batch/job"),
             execution_role_arn=environ[_PREFIX + "EXECUTION_ROLE_ARN"],

@@ -29,8 +29,10 @@ from chalicelib.core.consequences import (
     WatchDeadline,
     effects_of,
 )
+from chalicelib.core.ids import JOB_PART
 from chalicelib.observe import logger
 from chalicelib.parallel import Task
+from chalicelib.reactions.answering import answer_waiting
 from chalicelib.reactions.children import end_array, settle_children
 from chalicelib.reactions.dependents import check_dependencies, tell_dependents
 from chalicelib.reactions.launching import launch
@@ -75,16 +77,20 @@ def _perform(effects: Sequence[Effect], cause: str, ports: Ports) -> None:
     launches = [effect.job for effect in effects if isinstance(effect, Launch)]
     publications = [effect.job for effect in effects if isinstance(effect, Publish)]
     checks = [effect.job for effect in effects if isinstance(effect, CheckDependencies)]
-    specs = specs_of([*launches, *publications, *checks], ports)
+    ended = [effect.job for effect in effects if isinstance(effect, TellDependents)]
+    # Who waits for a job with a task token is in its spec, which its publication reads anyway.
+    roots = [job for job in ended if job.part == JOB_PART]
+    specs = specs_of([*launches, *publications, *checks, *roots], ports)
     tasks: list[Task] = []
     if launches:
         tasks.append(partial(launch, launches, specs, ports))
     tasks.append(partial(_wake, effects, cause, ports))
     if publications:
         tasks.append(partial(publish, publications, specs, ports))
-    ended = [effect.job for effect in effects if isinstance(effect, TellDependents)]
     if ended:
         tasks.append(partial(tell_dependents, ended, ports))
+    if roots:
+        tasks.append(partial(answer_waiting, roots, specs, ports))
     tasks.extend(
         partial(check_dependencies, job, specs[job.job_id], ports)
         for job in checks

@@ -21,6 +21,9 @@ ENVIRON = {
     "BATCHYARD_PROVISION_MACHINE_ARN": (
         "arn:aws-cn:states:cn-north-1:210987654321:stateMachine:yard-provision"
     ),
+    "BATCHYARD_RUN_JOB_MACHINE_ARN": (
+        "arn:aws-cn:states:cn-north-1:210987654321:stateMachine:yard-run-job"
+    ),
     "BATCHYARD_EXECUTION_ROLE_ARN": "arn:aws-cn:iam::210987654321:role/yard-execution",
 }
 

@@ -291,6 +291,28 @@ def test_a_placement_starts_the_multi_node_machine_under_a_name_of_its_own() -> 
     workflows(again).start_multinode(fence, {})
 
 
+def test_an_answer_is_cut_to_what_step_functions_takes() -> None:
+    client = Recorder()
+    assert workflows(client).send_success("token", "{}")
+    assert workflows(client).send_failure("token", "e" * 300, "c" * 40_000)
+    assert client.given("send_task_success") == [{"taskToken": "token", "output": "{}"}]
+    (failure,) = client.given("send_task_failure")
+    assert (len(failure["error"]), len(failure["cause"])) == (256, 32_768)
+
+
+@pytest.mark.parametrize("code", ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"])
+def test_a_token_that_nobody_waits_with_is_an_answer(code: str) -> None:
+    client = Recorder(send_task_success=refusal(code), send_task_failure=refusal(code))
+    assert not workflows(client).send_success("token", "{}")
+    assert not workflows(client).send_failure("token", "error", "cause")
+
+
+def test_any_other_refusal_of_an_answer_is_an_error() -> None:
+    busy = Recorder(send_task_success=refusal("ThrottlingException"))
+    with pytest.raises(ClientError):
+        workflows(busy).send_success("token", "{}")
+
+
 def test_the_instance_behind_a_task_is_found() -> None:
     told: list[tuple[dict[str, Any], str | None]] = [
         ({"containerInstances": [{"ec2InstanceId": "i-1"}]}, "i-1"),
