@@ -9,10 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import yaml
 
 from batchyard.paths import REPOSITORY
-from batchyard.template import _Loader
+from batchyard.template import parse_yaml
 from tests.e2e.world import ENDED, PATIENCE_SECONDS, World, until
 
 pytestmark = pytest.mark.e2e
@@ -50,7 +49,7 @@ class Site:
     def deploy(self) -> None:
         resources: Json = {}
         for block in blocks("yaml"):
-            resources |= yaml.load(self.filled(block), Loader=_Loader)  # plain values and tags
+            resources |= parse_yaml(self.filled(block))
         outputs = self.world.cloud.outputs
         values = {
             "SubmitFunctionArn": outputs["SubmitFunctionArn"],
@@ -127,7 +126,7 @@ def test_an_event_becomes_one_job_by_its_rule(site: Site) -> None:
     assert job["parameters"] == {"order": "4711"}
     # The same event once more, as the rule would hand it over.
     (block,) = [block for block in blocks("yaml") if "OrderPlaced" in block]
-    rule = yaml.load(site.filled(block), Loader=_Loader)["OrderPlaced"]["Properties"]
+    rule = parse_yaml(site.filled(block))["OrderPlaced"]["Properties"]
     text = rule["Targets"][0]["InputTransformer"]["InputTemplate"]
     again = text.replace("<order>", "4711").replace("<id>", put["EventId"])
     assert site.invoke(json.loads(again))["jobId"] == job["jobId"]
