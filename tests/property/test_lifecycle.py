@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from chalicelib.core.capacity import capacity_change_of
 from chalicelib.core.consequences import (
     Launch,
-    Publish,
     effects_of,
 )
 from chalicelib.core.decision import Label
@@ -18,6 +17,7 @@ from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import Fence
 from chalicelib.core.job import Job, ready_of
 from chalicelib.core.lifecycle import decide
+from chalicelib.core.publications import Publish
 from chalicelib.core.retry import ExitRule, RetryAction, RetryStrategy
 from chalicelib.core.states import JobStatus
 from tests.support.values import NOW_MS, a_job

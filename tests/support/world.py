@@ -457,5 +457,6 @@ def settings_of(**overrides: Any) -> Settings:
         "retention_seconds": 90 * 24 * 3600,
         "array_size_limit": 10_000,
         "starting_window": 200,
+        "publish_child_events": True,
     }
     return Settings(**values | overrides)
