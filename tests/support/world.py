@@ -415,6 +415,7 @@ class World:
         self.jobs_stream.draw()
         self.catalog_stream.draw()
         left = [f"raised: {error!r}" for error in self.failures]
+        left += self.events.unfit
         for stream in (self.jobs_stream, self.catalog_stream):
             left += [f"undelivered: {record['dynamodb']['Keys']}" for record in stream.records]
             left += [f"dead record: {record['dynamodb']['Keys']}" for record in stream.dead]

@@ -13,6 +13,7 @@ from tests.support.event_schemas import check_event
 from tests.support.fake_events import event_of
 from tests.support.scenes import finish, make_stage, running
 from tests.support.world import World
+from tests.support.world import world as make_world
 
 STATE_CHANGE, BLOCKED = FILES.values()
 Json = dict[str, Any]
@@ -127,3 +128,13 @@ def test_a_block_has_two_resources_a_reason_and_no_start(event: Json) -> None:
     ):
         with pytest.raises(AssertionError, match="not an event of ours"):
             check_event(blocked | wrong)
+
+
+def test_a_world_in_which_something_unfit_was_published_is_not_left_in_peace() -> None:
+    with (  # noqa: PT012
+        pytest.raises(AssertionError, match="left over:\nnot an event of ours"),
+        make_world(in_memory=True) as world,
+    ):
+        entry = {"Time": 1.0, "Source": "batchyard", "DetailType": STATE_CHANGE, "Resources": []}
+        with pytest.raises(AssertionError, match="not an event of ours"):
+            world.events.do_put_events({"Entries": [{**entry, "Detail": "{}"}]})

@@ -5,6 +5,7 @@ from unittest import mock
 import pytest
 
 from chalicelib.reactions import job_stream
+from chalicelib.reactions.specs import specs_of
 from tests.support.arrays import after, array, step
 from tests.support.crew import run_to_the_end
 from tests.support.scenes import finish, make_stage, needing, running, submit, sweep
@@ -61,7 +62,7 @@ def test_parents_only_if_the_stack_says_so(in_memory: bool) -> None:
         world.settle()
         step(world, job_id, 0)
         world.restart()  # nothing is left of the specs that the launch has read
-        with mock.patch.object(job_stream, "specs_of", side_effect=job_stream.specs_of) as read:
+        with mock.patch.object(job_stream, "specs_of", side_effect=specs_of) as read:
             step(world, job_id, 1)
             step(world, job_id, 0)
         assert world.ports.known_specs == {}
