@@ -33,6 +33,7 @@ class Settings:
     retention_seconds: int
     starting_window: int
     array_size_limit: int
+    publish_child_events: bool
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -55,6 +56,7 @@ class Settings:
             retention_seconds=days * 24 * 3600,
             starting_window=int(environ.get(_PREFIX + "STARTING_WINDOW", "200")),
             array_size_limit=int(environ.get(_PREFIX + "ARRAY_SIZE_LIMIT", "10000")),
+            publish_child_events=environ.get(_PREFIX + "PUBLISH_CHILD_EVENTS", "true") == "true",
         )
 
     @property

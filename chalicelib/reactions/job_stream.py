@@ -19,7 +19,6 @@ from chalicelib.core.consequences import (
     Forget,
     Launch,
     LaunchNode,
-    Publish,
     SettleChildren,
     StopNodes,
     StopTask,
@@ -38,7 +37,7 @@ from chalicelib.reactions.dependents import check_dependencies, tell_dependents
 from chalicelib.reactions.launching import launch
 from chalicelib.reactions.neighbours import all_queues
 from chalicelib.reactions.nodes import launch_node, stop_nodes
-from chalicelib.reactions.publishing import publish
+from chalicelib.reactions.publishing import publish, to_publish
 from chalicelib.reactions.specs import specs_of
 from chalicelib.reactions.stopping import stop
 from chalicelib.store.codec import job_of_image
@@ -75,12 +74,12 @@ def on_records(records: Sequence[Mapping[str, Any]], ports: Ports) -> BatchAnswe
 def _perform(effects: Sequence[Effect], cause: str, ports: Ports) -> None:
     """Carry out the effects of one batch. The groups do not depend on one another."""
     launches = [effect.job for effect in effects if isinstance(effect, Launch)]
-    publications = [effect.job for effect in effects if isinstance(effect, Publish)]
+    publications = to_publish(effects, ports)
     checks = [effect.job for effect in effects if isinstance(effect, CheckDependencies)]
     ended = [effect.job for effect in effects if isinstance(effect, TellDependents)]
     # Who waits for a job with a task token is in its spec, which its publication reads anyway.
     roots = [job for job in ended if job.part == JOB_PART]
-    specs = specs_of([*launches, *publications, *checks, *roots], ports)
+    specs = specs_of([*launches, *(one.job for one in publications), *checks, *roots], ports)
     tasks: list[Task] = []
     if launches:
         tasks.append(partial(launch, launches, specs, ports))

@@ -436,6 +436,7 @@ class World:
         self.jobs_stream.draw()
         self.catalog_stream.draw()
         left = [f"raised: {error!r}" for error in self.failures]
+        left += self.events.unfit
         for stream in (self.jobs_stream, self.catalog_stream):
             left += [f"undelivered: {record['dynamodb']['Keys']}" for record in stream.records]
             left += [f"dead record: {record['dynamodb']['Keys']}" for record in stream.dead]
@@ -481,5 +482,6 @@ def settings_of(**overrides: Any) -> Settings:
         "retention_seconds": 90 * 24 * 3600,
         "array_size_limit": 10_000,
         "starting_window": 200,
+        "publish_child_events": True,
     }
     return Settings(**values | overrides)

@@ -35,6 +35,7 @@ def test_what_may_be_left_out_has_a_value() -> None:
     assert settings.retention_seconds == 90 * 24 * 3600
     assert settings.starting_window == 200
     assert settings.array_size_limit == 10_000
+    assert settings.publish_child_events
 
 
 def test_what_is_set_is_taken() -> None:
@@ -44,11 +45,13 @@ def test_what_is_set_is_taken() -> None:
         "BATCHYARD_RETENTION_DAYS": "7",
         "BATCHYARD_STARTING_WINDOW": "5",
         "BATCHYARD_ARRAY_SIZE_LIMIT": "1000000",
+        "BATCHYARD_PUBLISH_CHILD_EVENTS": "false",
     }
     settings = Settings.from_env(ENVIRON | chosen)
     assert (settings.event_bus, settings.log_group) == ("mine", "/logs")
     assert (settings.retention_seconds, settings.starting_window) == (7 * 24 * 3600, 5)
     assert settings.array_size_limit == 1_000_000
+    assert not settings.publish_child_events
 
 
 @pytest.mark.parametrize("name", ENVIRON)
