@@ -120,15 +120,17 @@ def make_site(world: World) -> Iterator[Site]:
 
 
 def test_an_event_becomes_one_job_by_its_rule(site: Site) -> None:
-    entry = {"Source": "shop", "DetailType": "OrderPlaced", "Detail": '{"order": "4711"}'}
+    order = '4711", "clientToken": "mine'  # a value that would end the string it is put into
+    detail = json.dumps({"order": order})
+    entry = {"Source": "shop", "DetailType": "OrderPlaced", "Detail": detail}
     put = site.world.clients("events").put_events(Entries=[entry])["Entries"][0]
     job = site.one_job("order")
-    assert job["parameters"] == {"order": "4711"}
+    assert job["parameters"] == {"order": order}
     # The same event once more, as the rule would hand it over.
     (block,) = [block for block in blocks("yaml") if "OrderPlaced" in block]
     rule = parse_yaml(site.filled(block))["OrderPlaced"]["Properties"]
     text = rule["Targets"][0]["InputTransformer"]["InputTemplate"]
-    again = text.replace("<order>", "4711").replace("<id>", put["EventId"])
+    again = text.replace("<order>", json.dumps(order)).replace("<id>", json.dumps(put["EventId"]))
     assert site.invoke(json.loads(again))["jobId"] == job["jobId"]
     assert site.jobs("order") == [job["jobId"]]
 
