@@ -45,7 +45,7 @@ class TriggerCalls:
     def delete(self, name: str) -> None:
         self._call("DELETE", f"/{_quoted(name)}")
 
-    def list(self) -> list[dict[str, Any]]:
+    def every(self) -> list[dict[str, Any]]:
         return self._pages("", "triggers")
 
     def firings(self, name: str, *, limit: int = 20) -> list[dict[str, Any]]:
