@@ -15,6 +15,7 @@ SEND = "sqs:SendMessage"
 RECEIVE = "sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage"
 READ_STREAM = "dynamodb:DescribeStream dynamodb:GetRecords dynamodb:GetShardIterator"
 MOVE_JOBS = "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem"
+ANSWER = "states:SendTaskFailure states:SendTaskSuccess"
 PASS_ROLES = {"TaskExecutionRole": "iam:PassRole", "role/${JobRolePattern}": "iam:PassRole"}
 DELIVER_LOGS = (
     "logs:CreateLogDelivery logs:DeleteLogDelivery logs:DescribeLogGroups "
@@ -32,7 +33,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     },
     "ReactRole": {
         "JobsTable stream": READ_STREAM,
-        "*": "dynamodb:ListStreams ecs:DeregisterTaskDefinition",
+        "*": f"dynamodb:ListStreams ecs:DeregisterTaskDefinition {ANSWER}",
         "JobsTable": f"{MOVE_JOBS} dynamodb:DeleteItem",
         "LanesTable": "dynamodb:DeleteItem dynamodb:PutItem dynamodb:Query",
         "CatalogTable": "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query",
@@ -122,6 +123,13 @@ ALLOWED: dict[str, dict[str, str]] = {
         ),
         "role/aws-service-role/ecs.amazonaws.com/*": "iam:CreateServiceLinkedRole",
     },
+    "SubmitRole": {
+        "JobsTable": "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:UpdateItem",
+        "LanesTable": "dynamodb:PutItem",
+        "CatalogTable": "dynamodb:BatchGetItem dynamodb:Query",
+        "SubmitDeadLetters": SEND,
+        "*": ANSWER,
+    },
     "LaunchMachineRole": {
         "task-definition/batchyard-*": "ecs:RunTask",
         "task/<stack>_*": "ecs:TagResource",
@@ -135,6 +143,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "*": DELIVER_LOGS,
     },
     "ProvisionMachineRole": {"ProvisionStep": "lambda:InvokeFunction", "*": DELIVER_LOGS},
+    "RunJobMachineRole": {"Submit": "lambda:InvokeFunction", "*": DELIVER_LOGS},
     "TaskExecutionRole": {
         "*": "ecr:GetAuthorizationToken",
         "repository/*": (
