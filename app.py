@@ -47,6 +47,41 @@ def batch_tags_decoded(arn: str, rest: str) -> Response:
     return door.tags(f"{arn}/{rest}", app.current_request)
 
 
+@app.route("/triggers", methods=["GET"], authorizer=iam)
+def triggers() -> Response:
+    """The triggers, a page of them."""
+    from chalicelib.api import trigger_door
+
+    return trigger_door.triggers(app.current_request)
+
+
+@app.route(
+    "/triggers/{name}", methods=["PUT", "GET", "DELETE"], authorizer=iam, content_types=JSON_TYPES
+)
+def trigger(name: str) -> Response:
+    """One trigger."""
+    from chalicelib.api import trigger_door
+
+    return trigger_door.trigger(name, app.current_request)
+
+
+@app.route("/triggers/{name}/firings", methods=["GET"], authorizer=iam)
+def trigger_firings(name: str) -> Response:
+    """What became of its events, newest first."""
+    from chalicelib.api import trigger_door
+
+    return trigger_door.firings(name, app.current_request)
+
+
+@app.route("/triggers/{name}/fire", methods=["POST"], authorizer=iam, content_types=JSON_TYPES)
+def trigger_fire(name: str) -> Response:
+    """Fire it now."""
+    from chalicelib.api import trigger_door
+    from chalicelib.reactions.firing import fire_now
+
+    return trigger_door.fire(name, app.current_request, fire_now)
+
+
 @app.lambda_function(name="react")
 def react(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """The stream of the jobs table."""

@@ -71,6 +71,11 @@ class Settings:
         _, partition, _, region, account, *_ = self.launch_machine_arn.split(":")
         return Scope(partition=partition, region=region, account=account)
 
+    def queue_arn_of(self, queue_url: str) -> str:
+        """The ARN of a queue of this stack."""
+        scope, name = self.scope, queue_url.rpartition("/")[2]
+        return f"arn:{scope.partition}:sqs:{scope.region}:{scope.account}:{name}"
+
     def cluster_of(self, environment: str) -> str:
         """The name of the ECS cluster that a compute environment of this stack owns.
 

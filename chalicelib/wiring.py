@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from botocore.session import Session
     from pynamodb.connection import Connection
 
+    from chalicelib.aws.buckets import Buckets
     from chalicelib.aws.dead_letters import DeadLetters
     from chalicelib.aws.ec2 import Ec2
     from chalicelib.aws.ecs import Ecs
     from chalicelib.aws.events import Events
     from chalicelib.aws.manifests import Manifests
     from chalicelib.aws.messages import Messages
+    from chalicelib.aws.rules import Rules
+    from chalicelib.aws.schedules import Schedules
     from chalicelib.aws.workflows import Workflows
     from chalicelib.store.bundles import BundleStore
     from chalicelib.store.catalog import Catalog
@@ -165,6 +168,34 @@ class Ports:
         from chalicelib.aws.manifests import Manifests
 
         return Manifests(self._client("s3"), bucket=self.settings.manifests_bucket)
+
+    @cached_property
+    def schedules(self) -> "Schedules":
+        from chalicelib.aws.schedules import Schedules
+
+        return Schedules(
+            self._client("scheduler"),
+            group=self.settings.schedule_group,
+            role_arn=self.settings.scheduler_role_arn,
+            queue_arn=self.settings.queue_arn_of(self.settings.trigger_queue_url),
+            dead_letters_arn=self.settings.queue_arn_of(self.settings.trigger_dead_letters_url),
+        )
+
+    @cached_property
+    def rules(self) -> "Rules":
+        from chalicelib.aws.rules import Rules
+
+        return Rules(
+            self._client("events"),
+            queue_arn=self.settings.queue_arn_of(self.settings.trigger_queue_url),
+            dead_letters_arn=self.settings.queue_arn_of(self.settings.trigger_dead_letters_url),
+        )
+
+    @cached_property
+    def buckets(self) -> "Buckets":
+        from chalicelib.aws.buckets import Buckets
+
+        return Buckets(self._client("s3"), account=self.settings.scope.account)
 
     def _client(self, service: str) -> Any:
         # botocore, not boto3: the functions use none of what boto3 adds, and it costs a cold start.

@@ -43,6 +43,7 @@ _MOST_DIGITS = 20
 
 _HTTP_STATUS: Mapping[str, int] = {
     "ClientException": 400,
+    "ResourceNotFoundException": 404,
     "TooManyRequestsException": 429,
     "ServerException": 500,
 }
@@ -135,11 +136,19 @@ def error_response(
 
 
 def _decode(operation_name: str, body: bytes | str | None) -> JsonObject:
-    """The body as a JSON object, of a size that the operation takes. No body is an empty object."""
+    """The body as a JSON object, of a size that the operation takes."""
+    limit_bytes, sentence = _OPERATION_LIMIT_BYTES.get(operation_name, (_BODY_LIMIT_BYTES, ""))
+    return json_object(body, limit_bytes, sentence)
+
+
+def json_object(body: bytes | str | None, limit_bytes: int, sentence: str) -> JsonObject:
+    """A body as a JSON object; no body is an empty one. ClientError for all that is none.
+
+    `sentence` refuses a body that is longer than `limit_bytes`.
+    """
     raw = _as_bytes(body)
     if len(raw) > _BODY_LIMIT_BYTES:
         raise ClientError("Request body size must be at most 1 MiB.")
-    limit_bytes, sentence = _OPERATION_LIMIT_BYTES.get(operation_name, (_BODY_LIMIT_BYTES, ""))
     if len(raw) > limit_bytes:
         raise ClientError(sentence)
     try:

@@ -14,18 +14,21 @@ INVOCATION_ID_HEADER = "amz-sdk-invocation-id"
 def operation(name: str, request: Request | None) -> Response:
     """POST /v1/<name>."""
     assert request is not None, "Chalice sets the request before it calls a route"
-    return _response(answer(name, _call(request), _request_id(request)))
+    return response_of(answer(name, call_of(request), request_id_of(request)))
 
 
 def tags(arn: str, request: Request | None) -> Response:
     """<method> /v1/tags/<arn>; the ARN may still be percent-encoded."""
     assert request is not None, "Chalice sets the request before it calls a route"
     keys = request.query_params.getlist("tagKeys") if request.query_params else []
-    call = _call(request)
-    return _response(answer_tags(request.method, unquote(arn), keys, call, _request_id(request)))
+    call = call_of(request)
+    return response_of(
+        answer_tags(request.method, unquote(arn), keys, call, request_id_of(request))
+    )
 
 
-def _call(request: Request) -> Call:
+def call_of(request: Request) -> Call:
+    """What an operation needs to know of the request."""
     identity = request.context.get("identity") or {}
     return Call(
         ports=ports(),
@@ -39,10 +42,10 @@ def _bytes(body: bytes | str) -> bytes:
     return body if isinstance(body, bytes) else body.encode()
 
 
-def _request_id(request: Request) -> str:
+def request_id_of(request: Request) -> str:
     return str(request.context.get("requestId") or "")
 
 
-def _response(answered: Answer) -> Response:
+def response_of(answered: Answer) -> Response:
     status, headers, body = answered
     return Response(body=body, status_code=status, headers={**headers})

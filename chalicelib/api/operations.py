@@ -22,6 +22,7 @@ from chalicelib.api.contract import (
 from chalicelib.core.errors import (
     BatchError,
     ClientError,
+    NotFoundError,
     NotSupportedError,
     TooManyRequestsError,
 )
@@ -60,7 +61,7 @@ OPERATIONS: dict[str, tuple[str, str]] = {
 
 def answer(operation_name: str, call: Call, request_id: str) -> Answer:
     """Carry out `POST /v1/<operation_name>`."""
-    return _answered(
+    return answered(
         lambda: _carry_out(
             model := operation_named(operation_name), parse_request(model, call.body), call
         ),
@@ -78,7 +79,7 @@ def answer_tags(method: str, arn: str, tag_keys: list[str], call: Call, request_
             located["tagKeys"] = tag_keys
         return _carry_out(model, parse_request(model, call.body, located), call)
 
-    return _answered(carry_out, request_id)
+    return answered(carry_out, request_id)
 
 
 def _carry_out(model: OperationModel, request: dict[str, Any], call: Call) -> dict[str, Any]:
@@ -91,11 +92,12 @@ def _carry_out(model: OperationModel, request: dict[str, Any], call: Call) -> di
     return shape_response(model, operation(request, call))
 
 
-def _answered(carry_out: Callable[[], dict[str, Any]], request_id: str) -> Answer:
+def answered(carry_out: Callable[[], dict[str, Any]], request_id: str) -> Answer:
+    """What `carry_out` answers, or the answer that its failure is. No exception leads out."""
     try:
         return 200, {"Content-Type": "application/json"}, json.dumps(carry_out())
     except BatchError as error:
-        if not isinstance(error, ClientError):
+        if not isinstance(error, ClientError | NotFoundError):
             logger.exception("an operation failed", action="api.failed")
         status, headers, body = error_response(error, request_id)
     except Exception as error:

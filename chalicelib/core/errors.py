@@ -32,6 +32,12 @@ class ClientError(BatchError):
         self.bare = bare
 
 
+class NotFoundError(BatchError):
+    """What the path names is not there. The Batch API has no such answer; ours beside it has."""
+
+    code: ClassVar[str] = "ResourceNotFoundException"
+
+
 class NotSupportedError(ClientError):
     """The request is right by the API and asks for something that is not offered yet.
 

@@ -1,4 +1,4 @@
-"""Provisioning: compute environments and queues on their way to be made, changed or removed.
+"""Provisioning: environments, queues and triggers on their way to be made, changed or removed.
 
 A catalog row in CREATING, UPDATING or DELETING starts the provision machine; each of the machine's
 states calls one step here. Steps read the row anew, do what its status asks for, and may be run any
@@ -17,9 +17,11 @@ from chalicelib.core.events import EventKind
 from chalicelib.core.ids import JobKey
 from chalicelib.core.states import TERMINAL, JobStatus
 from chalicelib.observe import logger
+from chalicelib.reactions import trigger_provisioning
 from chalicelib.reactions.neighbours import all_queues, environments_of
 from chalicelib.store.catalog import (
     JOB_QUEUE,
+    TRIGGER,
     Resource,
     resource_of_image,
 )
@@ -74,7 +76,7 @@ def _differs(old: Resource, new: Resource) -> bool:
 
 def _queues_concerned(changed: Resource, ports: Ports) -> list[str]:
     """The queues whose jobs this change may let run: it may have brought room."""
-    if changed.status != "VALID":
+    if changed.status != "VALID" or changed.kind == TRIGGER:
         return []
     if changed.kind == JOB_QUEUE:
         return [changed.name]
@@ -103,7 +105,8 @@ def _make_cluster(resource: Resource, request: Mapping[str, Any], ports: Ports) 
 
 def _accept(resource: Resource, request: Mapping[str, Any], ports: Ports) -> dict[str, Any]:
     if resource.status in {"CREATING", "UPDATING"}:
-        _settle(resource, "VALID", HEALTHY, ports)
+        healthy = trigger_provisioning.HEALTHY if resource.kind == TRIGGER else HEALTHY
+        _settle(resource, "VALID", healthy, ports)
     return {}
 
 
@@ -164,5 +167,7 @@ STEPS: dict[str, Step] = {
     "reject": _reject,
     "remove_cluster": _remove_cluster,
     "drain": _drain,
+    "make_trigger": trigger_provisioning.make_trigger,
+    "remove_trigger": trigger_provisioning.remove_trigger,
     "remove": _remove,
 }

@@ -7,11 +7,14 @@ in the module of its matter: `local`, `deploy`, `environment`.
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from batchyard import triggers_cli
 from batchyard.paths import DEFAULT_STATE_DIR, StateDir
+from batchyard.say import fail as _fail
+from batchyard.say import say as _say
 
 if TYPE_CHECKING:
     from batchyard.deploy import StackEvent
@@ -23,6 +26,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
+app.add_typer(triggers_cli.app, name="trigger")
 
 StateDirOption = Annotated[Path, typer.Option("--state-dir", help="Where a local cloud lives.")]
 StackOption = Annotated[
@@ -246,17 +250,3 @@ def _report(event: "StackEvent") -> None:
 def _report_failure(event: "StackEvent") -> None:
     if event.failed:
         _report(event)
-
-
-def _say(text: str) -> None:
-    """To standard error, so that what a verb prints for machines stays clean."""
-    from rich.console import Console
-
-    Console(stderr=True, highlight=False).print(text, soft_wrap=True)
-
-
-def _fail(error: Exception) -> NoReturn:
-    from rich.markup import escape
-
-    _say(f"[red]{escape(str(error) or type(error).__name__)}[/]")
-    sys.exit(1)

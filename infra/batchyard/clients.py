@@ -38,6 +38,10 @@ class Clients:
         )
         self._made: dict[str, Any] = {}
 
+    def credentials(self) -> Any:
+        """Whom the clients sign as, for requests that no client makes."""
+        return self._session.get_credentials()
+
     def __call__(self, service: str) -> Any:
         """The client of a service, by boto3's name for it."""
         if service not in self._made:

@@ -3,10 +3,13 @@
 `python -m batchyard.readme` writes them between their markers; a test holds the README to them.
 """
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from chalicelib.api.contract import service_model
 from chalicelib.api.operations import OPERATIONS
+from chalicelib.api.trigger_documents import schema
 from chalicelib.core.states import STATUS_NOTES
 
 # What works of an operation that is answered, where it is less than all of it.
@@ -47,7 +50,33 @@ def operations_table() -> str:
     return "\n".join(lines)
 
 
-TABLES = {"statuses": status_table, "operations": operations_table}
+def trigger_table() -> str:
+    """The members of a trigger document, as its JSON Schema describes them."""
+    lines = ["| member | value | meaning |", "|---|---|---|"]
+    return "\n".join([*lines, *_members(schema(), "")])
+
+
+def _members(shape: Mapping[str, Any], place: str) -> Iterator[str]:
+    """A line for each member of an object, and for the members of those that are objects."""
+    for name, member in shape["properties"].items():
+        needed = ", required" if name in shape.get("required", ()) else ""
+        yield f"| `{place}{name}` | {_values(member)}{needed} | {member['description']} |"
+        if "properties" in member:
+            yield from _members(member, f"{place}{name}.")
+
+
+def _values(member: Mapping[str, Any]) -> str:
+    """What may stand there, in a few words."""
+    if "enum" in member:
+        return ", ".join(member["enum"])
+    if member["type"] == "array":
+        return f"list of: {_values(member['items'])}"
+    if "minimum" in member:
+        return f"{member['type']}, {member['minimum']} to {member['maximum']}"
+    return str(member["type"])
+
+
+TABLES = {"statuses": status_table, "operations": operations_table, "triggers": trigger_table}
 
 
 def filled(text: str) -> str:

@@ -12,6 +12,7 @@ FUNCTION = "arn:function"
 MACHINE = stack.machine("ProvisionMachine", {"ProvisionStepArn": FUNCTION})
 ENVIRONMENT = {"kind": "compute-environment", "name": "fargate"}
 QUEUE = {"kind": "job-queue", "name": "queue"}
+TRIGGER = {"kind": "trigger", "name": "nightly"}
 CAUSE = '{"errorMessage": "no", "errorType": "AccessDenied"}'
 
 
@@ -64,6 +65,8 @@ def test_every_step_of_the_machine_is_a_step_of_the_function() -> None:
         ({**ENVIRONMENT, "action": "make"}, ["make_cluster", "accept"]),
         ({**ENVIRONMENT, "action": "remove"}, ["remove_cluster", "remove"]),
         ({**QUEUE, "action": "remove"}, ["drain", "remove"]),
+        ({**TRIGGER, "action": "make"}, ["make_trigger", "accept"]),
+        ({**TRIGGER, "action": "remove"}, ["remove_trigger", "remove"]),
     ],
 )
 def test_a_change_is_carried_out_step_by_step(request_: dict[str, str], steps: list[str]) -> None:
@@ -90,6 +93,8 @@ def test_a_queue_is_drained_until_nothing_is_left() -> None:
         ({**ENVIRONMENT, "action": "remove"}, "remove_cluster"),
         ({**ENVIRONMENT, "action": "remove"}, "remove"),
         ({**QUEUE, "action": "remove"}, "drain"),
+        ({**TRIGGER, "action": "make"}, "make_trigger"),
+        ({**TRIGGER, "action": "remove"}, "remove_trigger"),
     ],
 )
 def test_a_step_is_tried_again_and_its_last_failure_becomes_the_reason(
@@ -116,6 +121,14 @@ def test_a_cluster_in_use_is_waited_for_longer() -> None:
     assert execution.entered[-1] == "Done"
 
 
+def test_a_trigger_that_aws_refuses_is_not_tried_again() -> None:
+    function = Function(make_trigger=99)
+    function.error = "RefusedError"
+    execution, waits = carried_out(function, {**TRIGGER, "action": "make"})
+    assert (function.steps, waits) == (["make_trigger", "reject"], [])
+    assert execution.entered[-2:] == ["Reject", "Done"]
+
+
 def test_an_execution_that_cannot_even_say_why_fails_itself() -> None:
     function = Function(make_cluster=99, reject=99)
     with pytest.raises(TaskError, match="ProvisionFailed"):
@@ -128,6 +141,8 @@ def test_every_state_is_come_by_in_these_tests() -> None:
         ({**ENVIRONMENT, "action": "make"}, Function()),
         ({**ENVIRONMENT, "action": "remove"}, Function(remove=99)),
         ({**QUEUE, "action": "remove"}, Function(drained=(1, 0))),
+        ({**TRIGGER, "action": "make"}, Function()),
+        ({**TRIGGER, "action": "remove"}, Function()),
     ):
         entered.update(carried_out(function, request)[0].entered)
     failing = Execution(definition=MACHINE, invoke=Function(drain=99, reject=99).invoke)

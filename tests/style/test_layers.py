@@ -12,6 +12,7 @@ PURE = {
     "__future__",
     "collections",
     "dataclasses",
+    "datetime",  # its clock is banned below
     "decimal",
     "enum",
     "hashlib",

@@ -37,6 +37,7 @@ from tests.support.fake_ec2 import FakeEc2
 from tests.support.fake_ecs import FakeEcs, Task
 from tests.support.fake_events import FakeEvents
 from tests.support.fake_s3 import FakeS3
+from tests.support.fake_scheduler import FakeScheduler
 from tests.support.fake_sqs import (
     TASK_EVENTS_QUEUE_URL,
     TRIGGER_DEAD_LETTERS_URL,
@@ -167,6 +168,7 @@ class World:
         self.sqs = FakeSqs(clock, self._on_call)
         self.ecs = FakeEcs(clock, self._on_call, self._on_task_event)
         self.events = FakeEvents(clock, self._on_call)
+        self.scheduler = FakeScheduler(clock, self._on_call)
         self.s3 = FakeS3(clock, self._on_call)
         self.machines = FakeStepFunctions(
             clock,
@@ -181,6 +183,7 @@ class World:
             "ecs": self.ecs,
             "events": self.events,
             "s3": self.s3,
+            "scheduler": self.scheduler,
             "stepfunctions": self.machines,
         }
         self.ports = WorldPorts(self, self.settings)

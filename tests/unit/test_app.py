@@ -163,7 +163,10 @@ def test_the_doors_are_those_of_the_stack() -> None:
         "fire_triggers",
     }  # fmt: skip
     assert [handler.name for handler in doors.app.event_sources] == ["sweep"]
-    assert set(doors.app.routes) == {"/v1/{operation}", "/v1/tags/{arn}", "/v1/tags/{arn}/{rest}"}
+    assert set(doors.app.routes) == {
+        "/v1/{operation}", "/v1/tags/{arn}", "/v1/tags/{arn}/{rest}", "/triggers",
+        "/triggers/{name}", "/triggers/{name}/firings", "/triggers/{name}/fire",
+    }  # fmt: skip
     for methods in doors.app.routes.values():
         for entry in methods.values():
             assert entry.authorizer is doors.iam

@@ -16,6 +16,7 @@ RECEIVE = "sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage"
 READ_STREAM = "dynamodb:DescribeStream dynamodb:GetRecords dynamodb:GetShardIterator"
 MOVE_JOBS = "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem"
 PASS_ROLES = {"TaskExecutionRole": "iam:PassRole", "role/${JobRolePattern}": "iam:PassRole"}
+CHANGE_RULES = "events:DeleteRule events:PutRule events:PutTargets events:RemoveTargets"
 DELIVER_LOGS = (
     "logs:CreateLogDelivery logs:DeleteLogDelivery logs:DescribeLogGroups "
     "logs:DescribeResourcePolicies logs:GetLogDelivery logs:ListLogDeliveries "
@@ -121,6 +122,13 @@ ALLOWED: dict[str, dict[str, str]] = {
             "ecs:TagResource ecs:UpdateClusterSettings"
         ),
         "role/aws-service-role/ecs.amazonaws.com/*": "iam:CreateServiceLinkedRole",
+        "rule/<stack>-trigger-*": CHANGE_RULES,
+        "rule/*/<stack>-trigger-*": CHANGE_RULES,
+        "schedule/${Schedules}/*": (
+            "scheduler:CreateSchedule scheduler:DeleteSchedule scheduler:UpdateSchedule"
+        ),
+        "SchedulerRole": "iam:PassRole",
+        "*": "s3:GetBucketNotification s3:PutBucketNotification",
     },
     "LaunchMachineRole": {
         "task-definition/batchyard-*": "ecs:RunTask",

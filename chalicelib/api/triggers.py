@@ -1,0 +1,227 @@
+"""Triggers: what the API says of them, and the row that a change of one leaves.
+
+An API of ours beside that of AWS Batch. A row in CREATING, UPDATING or DELETING is what
+provisioning reacts to (`reactions/trigger_provisioning`); nothing here calls EventBridge. A trigger
+that is deleted and made again has another `incarnation`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from chalicelib.api.call import Call
+from chalicelib.api.job_definitions import find_definition
+from chalicelib.api.job_queues import find_queue
+from chalicelib.api.operations import Answer, answered
+from chalicelib.api.paging import name_in, results_limit, token_of
+from chalicelib.api.trigger_documents import parse_document, parse_event
+from chalicelib.api.trigger_requests import validate_request
+from chalicelib.core.errors import ClientError, NotFoundError
+from chalicelib.core.triggers.firing import Firing, Told
+from chalicelib.core.triggers.rules import check_name
+from chalicelib.store.catalog import TRIGGER, Resource
+from chalicelib.wiring import Ports
+
+BEING_MODIFIED = "The trigger is being modified; try again when its status has settled."
+PLACEHOLDER = "<$"
+
+_TRANSITIONAL = {"CREATING", "UPDATING", "DELETING"}
+# What the row holds beside the document as it was put.
+_OWN_FIELDS = {"incarnation", "createdAt", "buses"}
+
+Fire = Callable[[str, Mapping[str, Any] | None, Ports], Firing]
+
+
+def answer_trigger(method: str, name: str, call: Call, request_id: str) -> Answer:
+    """Carry out `<method> /triggers/<name>`."""
+    verbs = {"PUT": _put, "GET": _get, "DELETE": _delete}
+    return answered(lambda: verbs[method](name, call), request_id)
+
+
+def answer_triggers(query: Mapping[str, str], call: Call, request_id: str) -> Answer:
+    """Carry out `GET /triggers`."""
+    return answered(lambda: _list(query, call), request_id)
+
+
+def answer_firings(name: str, query: Mapping[str, str], call: Call, request_id: str) -> Answer:
+    """Carry out `GET /triggers/<name>/firings`; those of a deleted trigger are told too."""
+
+    def carry_out() -> dict[str, Any]:
+        check_name(name)
+        request = page_of(query)
+        page = call.ports.firings.page(
+            name, limit=results_limit(request), before=name_in(request["nextToken"])
+        )
+        answer: dict[str, Any] = {"firings": [_told(one) for one in page.firings]}
+        token = token_of(page.before)
+        return answer if token is None else answer | {"nextToken": token}
+
+    return answered(carry_out, request_id)
+
+
+def answer_fire(name: str, call: Call, fire: Fire, request_id: str) -> Answer:
+    """Carry out `POST /triggers/<name>/fire`; `fire` makes the job."""
+
+    def carry_out() -> dict[str, Any]:
+        event = parse_event(call.body)
+        _find(name, call)
+        return described_firing(fire(name, event, call.ports))
+
+    return answered(carry_out, request_id)
+
+
+def described_firing(firing: Firing) -> dict[str, Any]:
+    """A firing as the API tells it."""
+    described = {
+        "eventKey": firing.event_key,
+        "incarnation": firing.incarnation,
+        "at": firing.at_ms,
+        "outcome": firing.outcome.value,
+        "reason": firing.reason,
+        "jobId": firing.job_id,
+    }
+    return {member: value for member, value in described.items() if value not in (None, "")}
+
+
+def _told(told: Told) -> dict[str, Any]:
+    described = described_firing(told.firing)
+    return described | {"repeats": told.repeats} if told.repeats else described
+
+
+def page_of(query: Mapping[str, str]) -> dict[str, Any]:
+    """maxResults and nextToken of a query, as a request's members."""
+    page: dict[str, Any] = {"nextToken": query.get("nextToken")}
+    digits = query.get("maxResults")
+    if digits is not None:
+        if not digits.isascii() or not digits.isdigit() or len(digits) > 9:
+            raise ClientError("maxResults must be a number.")
+        page["maxResults"] = int(digits)
+    return page
+
+
+def _put(name: str, call: Call) -> dict[str, Any]:
+    """Make or replace; the same document again changes nothing, and is answered as it stands."""
+    check_name(name)
+    document = parse_document(call.body)
+    validate_request(document["request"])
+    current = call.ports.catalog.find(TRIGGER, name)
+    if current is not None and _as_put(current) == document:
+        if current.status == "DELETING":
+            raise ClientError(BEING_MODIFIED)
+        if current.status != "INVALID":
+            return _described(current, call)
+    if current is not None and current.status in _TRANSITIONAL:
+        raise ClientError(BEING_MODIFIED)
+    if document["state"] == "ENABLED":
+        _check_references(document["request"], call)
+    wanted = _new(name, document, call) if current is None else _replaced(current, document)
+    if not call.ports.catalog.put(wanted, replacing=current):
+        raise ClientError(BEING_MODIFIED)
+    return _described(wanted, call)
+
+
+def _get(name: str, call: Call) -> dict[str, Any]:
+    return _described(_find(name, call), call)
+
+
+def _delete(name: str, call: Call) -> dict[str, Any]:
+    """Deleting what is not there is a success, so that a retry is one too."""
+    check_name(name)
+    current = call.ports.catalog.find(TRIGGER, name)
+    if current is None or current.status == "DELETING":
+        return {}
+    if current.status in _TRANSITIONAL:
+        raise ClientError(BEING_MODIFIED)
+    going = current.changed(status="DELETING", status_reason="")
+    # Closes the race with a change meanwhile: what is provisioned must be known to be removed.
+    if not call.ports.catalog.put(going, replacing=current):
+        raise ClientError(BEING_MODIFIED)
+    return {}
+
+
+def _list(query: Mapping[str, str], call: Call) -> dict[str, Any]:
+    request = page_of(query)
+    page = call.ports.catalog.list_kind(
+        TRIGGER, after=name_in(request["nextToken"]), limit=results_limit(request)
+    )
+    answer: dict[str, Any] = {"triggers": [_summary(trigger, call) for trigger in page.resources]}
+    token = token_of(page.next_name)
+    return answer if token is None else answer | {"nextToken": token}
+
+
+def _find(name: str, call: Call) -> Resource:
+    check_name(name)
+    found = call.ports.catalog.find(TRIGGER, name)
+    if found is None:
+        raise NotFoundError(f"Trigger {name} not found.")
+    return found
+
+
+def _check_references(request: Mapping[str, Any], call: Call) -> None:
+    """What the request names must be there, as far as it is known before an event."""
+    queue, definition = request.get("jobQueue"), request.get("jobDefinition")
+    if isinstance(queue, str) and PLACEHOLDER not in queue:
+        find_queue(queue, call)
+    if isinstance(definition, str) and PLACEHOLDER not in definition:
+        find_definition(definition, call)
+
+
+def _new(name: str, document: dict[str, Any], call: Call) -> Resource:
+    own = {
+        "incarnation": call.ports.new_id(),
+        "createdAt": call.ports.now_ms(),
+        "buses": _buses_of(document),
+    }
+    return Resource(
+        kind=TRIGGER,
+        name=name,
+        document=document | own,
+        state=document["state"],
+        status="CREATING",
+        status_reason="",
+    )
+
+
+def _replaced(current: Resource, document: dict[str, Any]) -> Resource:
+    own = {member: current.document[member] for member in _OWN_FIELDS}
+    # A VALID trigger has a rule on its source's bus alone; any other may have left one elsewhere.
+    before = _buses_of(current.document) if current.status == "VALID" else own["buses"]
+    own["buses"] = sorted({*before, *_buses_of(document)})
+    return current.changed(
+        document=document | own, state=document["state"], status="UPDATING", status_reason=""
+    )
+
+
+def _buses_of(document: Mapping[str, Any]) -> list[str]:
+    """The buses on which the document's source has a rule: one, or none for a schedule."""
+    source = document["source"]
+    if "schedule" in source:
+        return []
+    return [source.get("events", {}).get("bus", "default")]
+
+
+def _as_put(trigger: Resource) -> dict[str, Any]:
+    return {key: value for key, value in trigger.document.items() if key not in _OWN_FIELDS}
+
+
+def _described(trigger: Resource, call: Call) -> dict[str, Any]:
+    return {
+        **_as_put(trigger),
+        **_named(trigger, call),
+        "incarnation": trigger.document["incarnation"],
+        "createdAt": trigger.document["createdAt"],
+    }
+
+
+def _summary(trigger: Resource, call: Call) -> dict[str, Any]:
+    shown = {"description", "source", "state"}
+    document = {key: value for key, value in trigger.document.items() if key in shown}
+    return {**document, **_named(trigger, call)}
+
+
+def _named(trigger: Resource, call: Call) -> dict[str, Any]:
+    return {
+        "name": trigger.name,
+        "arn": call.ports.settings.scope.arn(TRIGGER, trigger.name),
+        "status": trigger.status,
+        "statusReason": trigger.status_reason,
+    }

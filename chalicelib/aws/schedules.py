@@ -1,0 +1,66 @@
+"""Verbs on EventBridge Scheduler: the schedule of a trigger, in the stack's group."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from chalicelib.aws.rules import EVENT_AGE_SECONDS, RETRIES, RefusedError, code_of, text_of
+
+_REFUSALS = {"ValidationException"}
+
+
+class Schedules:
+    def __init__(
+        self, client: Any, *, group: str, role_arn: str, queue_arn: str, dead_letters_arn: str
+    ) -> None:
+        self._client = client
+        self._group = group
+        self._role_arn = role_arn
+        self._queue_arn = queue_arn
+        self._dead_letters_arn = dead_letters_arn
+
+    def put(
+        self, name: str, timing: Mapping[str, Any], message: Mapping[str, Any], *, enabled: bool
+    ) -> None:
+        """Make the schedule, or make it what is wanted; RefusedError with Scheduler's reason.
+
+        `timing` has the members of CreateSchedule that say when. `message` goes to the queue.
+        """
+        wanted = {
+            "Name": name,
+            "GroupName": self._group,
+            "FlexibleTimeWindow": {"Mode": "OFF"},
+            "State": "ENABLED" if enabled else "DISABLED",
+            "Target": {
+                "Arn": self._queue_arn,
+                "RoleArn": self._role_arn,
+                "Input": json.dumps(message),
+                "RetryPolicy": {
+                    "MaximumEventAgeInSeconds": EVENT_AGE_SECONDS,
+                    "MaximumRetryAttempts": RETRIES,
+                },
+                "DeadLetterConfig": {"Arn": self._dead_letters_arn},
+            },
+            **timing,
+        }
+        try:
+            try:
+                self._client.create_schedule(**wanted)
+            except ClientError as error:
+                if code_of(error) != "ConflictException":
+                    raise
+                self._client.update_schedule(**wanted)
+        except ClientError as error:
+            if code_of(error) in _REFUSALS:
+                raise RefusedError(f"EventBridge Scheduler: {text_of(error)}") from error
+            raise
+
+    def delete(self, name: str) -> None:
+        """Deleting what is not there is done."""
+        try:
+            self._client.delete_schedule(Name=name, GroupName=self._group)
+        except ClientError as error:
+            if code_of(error) != "ResourceNotFoundException":
+                raise

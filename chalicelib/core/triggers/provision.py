@@ -1,0 +1,63 @@
+"""What a trigger is made of in AWS: its rule's name and pattern, and the messages of its events."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from chalicelib.core.triggers.trigger import Events, Trigger, Uploads
+
+RULE_NAME_LIMIT = 64
+_DIGITS = 16  # of the digest in a name that had to be cut
+
+
+def rule_name(stack: str, trigger: str) -> str:
+    """The rule's name: the stack's prefix, by which roles know it, and the trigger's name.
+
+    One that is too long is cut, and ends with a dot and a digest; no trigger's name has a dot.
+    """
+    prefix = f"{stack}-trigger-"
+    if len(prefix) + len(trigger) <= RULE_NAME_LIMIT:
+        return prefix + trigger
+    digest = hashlib.sha256(trigger.encode()).hexdigest()[:_DIGITS]
+    room = max(0, RULE_NAME_LIMIT - len(prefix) - len(digest) - 1)
+    return f"{prefix}{trigger[:room]}.{digest}"[:RULE_NAME_LIMIT]
+
+
+def pattern_of(source: Events | Uploads) -> Mapping[str, Any]:
+    """The event pattern of the source's rule."""
+    if isinstance(source, Events):
+        return source.pattern
+    detail: dict[str, Any] = {"bucket": {"name": [source.bucket]}}
+    if source.prefix and source.suffix:
+        # In a list both would be alternatives; as one wildcard the key must have both.
+        wildcard = f"{_escaped(source.prefix)}*{_escaped(source.suffix)}"
+        detail["object"] = {"key": [{"wildcard": wildcard}]}
+    elif source.prefix:
+        detail["object"] = {"key": [{"prefix": source.prefix}]}
+    elif source.suffix:
+        detail["object"] = {"key": [{"suffix": source.suffix}]}
+    return {"source": ["aws.s3"], "detail-type": list(source.kinds), "detail": detail}
+
+
+def input_template(trigger: Trigger) -> str:
+    """What EventBridge makes of an event for the trigger queue, with the event put in."""
+    head = json.dumps({"trigger": trigger.name, "incarnation": trigger.incarnation})
+    return f'{head[:-1]}, "event": <aws.events.event.json>}}'
+
+
+def scheduled_message(trigger: Trigger) -> dict[str, Any]:
+    """What Scheduler sends to the trigger queue; it fills in the two keywords."""
+    return {
+        "trigger": trigger.name,
+        "incarnation": trigger.incarnation,
+        "firing": {
+            "scheduledTime": "<aws.scheduler.scheduled-time>",
+            "executionId": "<aws.scheduler.execution-id>",
+        },
+    }
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([*\\])", r"\\\1", text)

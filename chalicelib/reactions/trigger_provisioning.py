@@ -1,0 +1,80 @@
+"""Provisioning of triggers: the schedule or the rule that each of them is fired by.
+
+Steps of the provision machine. Names are made from the trigger's own, so every step may be run any
+number of times, and what a former source had made is found without a record of it.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from chalicelib.core.triggers.provision import (
+    input_template,
+    pattern_of,
+    rule_name,
+    scheduled_message,
+)
+from chalicelib.core.triggers.trigger import Events, Schedule, Trigger, Uploads, trigger_of
+from chalicelib.store.catalog import Resource
+from chalicelib.wiring import Ports
+
+HEALTHY = "Trigger Healthy"
+
+
+def make_trigger(resource: Resource, request: Mapping[str, Any], ports: Ports) -> dict[str, Any]:
+    """Remove what a former source had made, then make the source what the row says.
+
+    In this order, so that a source that is refused leaves no former one firing in its place.
+    """
+    document = resource.document
+    trigger = trigger_of(resource.name, document["incarnation"], document)
+    source = trigger.source
+    bus = None if isinstance(source, Schedule) else _bus_of(source)
+    _delete_rules(trigger.name, [former for former in document["buses"] if former != bus], ports)
+    if isinstance(source, Schedule):
+        _put_schedule(trigger, source, ports)
+    else:
+        ports.schedules.delete(trigger.name)
+        _put_rule(trigger, source, ports)
+    return {}
+
+
+def remove_trigger(resource: Resource, request: Mapping[str, Any], ports: Ports) -> dict[str, Any]:
+    """Remove the schedule and the rules. The bucket's configuration may serve others: it stays."""
+    ports.schedules.delete(resource.name)
+    _delete_rules(resource.name, resource.document["buses"], ports)
+    return {}
+
+
+def _put_schedule(trigger: Trigger, source: Schedule, ports: Ports) -> None:
+    timing: dict[str, Any] = {
+        "ScheduleExpression": source.expression,
+        "ScheduleExpressionTimezone": source.time_zone,
+    }
+    for member, text in (("StartDate", source.start_at), ("EndDate", source.end_at)):
+        if text is not None:
+            timing[member] = datetime.fromisoformat(text)
+    message = scheduled_message(trigger)
+    ports.schedules.put(trigger.name, timing, message, enabled=trigger.enabled)
+
+
+def _put_rule(trigger: Trigger, source: Events | Uploads, ports: Ports) -> None:
+    if isinstance(source, Uploads):
+        ports.buckets.send_events(source.bucket)
+    ports.rules.put(
+        rule_name(ports.settings.stack, trigger.name),
+        _bus_of(source),
+        pattern_of(source),
+        input_template(trigger),
+        enabled=trigger.enabled,
+        description=f"Events of the trigger {trigger.name} of {ports.settings.stack}",
+    )
+
+
+def _bus_of(source: Events | Uploads) -> str:
+    return source.bus if isinstance(source, Events) else "default"
+
+
+def _delete_rules(name: str, buses: Iterable[str], ports: Ports) -> None:
+    for bus in sorted(buses):
+        ports.rules.delete(rule_name(ports.settings.stack, name), bus)

@@ -1,0 +1,136 @@
+"""The command line for triggers: `batchyard trigger put|list|show|delete|fire|schema`.
+
+What a verb prints for machines goes to standard output, what it says to a person to standard error.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from batchyard.paths import DEFAULT_STATE_DIR
+from batchyard.say import fail, say
+
+if TYPE_CHECKING:
+    from batchyard.trigger_calls import TriggerCalls
+
+app = typer.Typer(
+    help="Triggers: schedules, events and uploads that submit jobs.", no_args_is_help=True
+)
+
+Name = Annotated[str, typer.Argument(help="The trigger's name.")]
+StateDirOption = Annotated[Path, typer.Option("--state-dir", help="Where a local cloud lives.")]
+StackOption = Annotated[
+    str | None, typer.Option("--stack", help="A stack in the account instead of a local cloud.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="As JSON, for machines.")]
+
+
+@app.command()
+def put(
+    name: Name,
+    file: Annotated[str, typer.Argument(help="The trigger document, JSON; - is standard input.")],
+    state_dir: StateDirOption = DEFAULT_STATE_DIR,
+    stack: StackOption = None,
+) -> None:
+    """Make a trigger, or make it what the document says; returns when it stands."""
+    from batchyard import triggers_view
+
+    try:
+        trigger = triggers_view.put(_calls(state_dir, stack), name, _json_in(file))
+    except Exception as error:
+        fail(error)
+    if trigger["status"] != "VALID":
+        fail(ValueError(f"{name} is {trigger['status']}: {trigger['statusReason']}"))
+    say(f"{name} is VALID and {trigger['state']}")
+
+
+@app.command("list")
+def list_(
+    json: JsonOption = False,
+    state_dir: StateDirOption = DEFAULT_STATE_DIR,
+    stack: StackOption = None,
+) -> None:
+    """List the triggers."""
+    from batchyard import triggers_view
+
+    try:
+        triggers_view.print_list(_calls(state_dir, stack).every(), as_json=json)
+    except Exception as error:
+        fail(error)
+
+
+@app.command()
+def show(
+    name: Name,
+    json: JsonOption = False,
+    last: Annotated[int, typer.Option(help="So many of the last firings.", min=1, max=100)] = 20,
+    state_dir: StateDirOption = DEFAULT_STATE_DIR,
+    stack: StackOption = None,
+) -> None:
+    """Show a trigger and its last firings: what became of each, its job, the reason."""
+    from batchyard import triggers_view
+
+    try:
+        triggers_view.show(_calls(state_dir, stack), name, last=last, as_json=json)
+    except Exception as error:
+        fail(error)
+
+
+@app.command()
+def delete(
+    name: Name, state_dir: StateDirOption = DEFAULT_STATE_DIR, stack: StackOption = None
+) -> None:
+    """Delete a trigger. Its jobs go on, and its firings can still be shown."""
+    try:
+        _calls(state_dir, stack).delete(name)
+    except Exception as error:
+        fail(error)
+
+
+@app.command()
+def fire(
+    name: Name,
+    event: Annotated[
+        str | None, typer.Option(help="A file with the event, JSON; - is standard input.")
+    ] = None,
+    state_dir: StateDirOption = DEFAULT_STATE_DIR,
+    stack: StackOption = None,
+) -> None:
+    """Fire a trigger now, as if this event had come; prints what became of it as JSON."""
+    from batchyard import triggers_view
+
+    try:
+        given = None if event is None else _json_in(event)
+        firing = _calls(state_dir, stack).fire(name, given)
+    except Exception as error:
+        fail(error)
+    triggers_view.print_json(firing)
+    if firing["outcome"] == "FAILED":
+        sys.exit(1)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a trigger document."""
+    from batchyard import triggers_view
+
+    triggers_view.print_json(triggers_view.schema())
+
+
+def _calls(state_dir: Path, stack: str | None) -> "TriggerCalls":
+    from batchyard.clients import connect
+    from batchyard.trigger_calls import TriggerCalls
+
+    return TriggerCalls(connect(state_dir, stack))
+
+
+def _json_in(file: str) -> Any:
+    import json
+
+    text = sys.stdin.read() if file == "-" else Path(file).read_text()
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{file} is not JSON: {error}") from None
