@@ -178,6 +178,7 @@ HOSTILE = [
     ("slash", {"name": "a/b"}, "Job name should match valid pattern"),
     ("missing", {"value": None}, "request.parameters.value: the event has nothing"),
     ("surrogate", {"value": "\ud800"}, "request.parameters.value: what the event has"),
+    ("nul", {"value": "a\0"}, "parameters.value must not contain a NUL character."),
     ("long", {"value": "x" * 1_000_000}, "with the event's values the request is 30 KiB or more"),
     ("utf8", {"value": "é" * 16_000}, "SubmitJob request size must be less than 30 KiB."),
 ]
@@ -203,7 +204,7 @@ def test_a_request_that_is_invalid_with_the_values_is_put_aside(
 
 @pytest.mark.parametrize(
     "value",
-    ["<$.id>", "<$$", "Ref::value", '"}],"x":"', "\0\t\n", "é\U0001f600‮", "$(id)", "a" * 20_000],
+    ["<$.id>", "<$$", "Ref::value", '"}],"x":"', "\x01\t\n", "é\U0001f600‮", "$(id)", "a" * 20_000],
     ids=range(8),
 )
 def test_a_hostile_value_is_a_value(world: World, trigger: Trigger, value: str) -> None:
