@@ -2,7 +2,8 @@
 
 For each queue: launches that came to nothing, tasks that stopped unseen, timeouts, stops that were
 lost, heads that wait (with the reason put where the user sees it), lanes with work and no wake, and
-figures of capacity that drifted. Everything goes through the same decisions as the events do.
+figures of capacity that drifted. Everything goes through the same decisions as the events do. And
+bundles of events that triggers gather, when they were left open.
 """
 
 from collections import defaultdict
@@ -20,6 +21,7 @@ from chalicelib.observe import logger
 from chalicelib.reactions.blocking import block_event, commit_decision
 from chalicelib.reactions.children import placed_children
 from chalicelib.reactions.dispatch import read_snapshot
+from chalicelib.reactions.gathering import close_left
 from chalicelib.reactions.neighbours import all_queues
 from chalicelib.reactions.node_sweep import sweep_nodes
 from chalicelib.reactions.overdue import (
@@ -56,7 +58,12 @@ def sweep(ports: Ports) -> None:
             failures.append(error)
     if not failures:
         _mend_capacities(placed, ports)
-    else:
+    try:
+        close_left(ports)
+    except Exception as error:
+        logger.exception("bundles could not be swept", action="sweep.failed")
+        failures.append(error)
+    if failures:
         raise failures[0]
 
 

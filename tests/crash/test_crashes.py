@@ -14,6 +14,7 @@ import app as doors
 from chalicelib.core.arrays import summary_of
 from chalicelib.core.ids import Fence, JobKey
 from chalicelib.core.scheduling.snapshot import Capacity
+from chalicelib.core.triggers.bundles import bundle_key
 from chalicelib.reactions.trigger_jobs import job_id_for
 from tests.crash.world import API, Death, MortalWorld, Visit
 from tests.support.arrays import after, array, step
@@ -27,6 +28,7 @@ from tests.support.firings import (
     take_dead_letters,
 )
 from tests.support.gangs import make_gang_stage, start_main, submit_gang
+from tests.support.gathering import arrive, put_gatherer
 from tests.support.scenes import (
     make_definition,
     make_environment,
@@ -203,6 +205,25 @@ def waited_for(world: MortalWorld) -> None:
     run_to_the_end(world, [*named.values()], lambda fence: int(fence.job_id == named["bad"]))
 
 
+def bundles(world: MortalWorld) -> None:
+    """Seven events, five to a bundle, all of which come again; and one bundle is left open."""
+    make_stage(world)
+    trigger = put_gatherer(world)
+    for numbers in (range(7), range(7), range(7, 9)):
+        arrive(world, *numbers)
+        world.advance(A_WHILE_SECONDS)
+    arrive(world, 9)
+    for message in list(world.sqs.triggers.messages):
+        if '"close"' in message.body:
+            world.sqs.triggers.remove(message)  # the sweeper's from here on
+    for _ in range(3):
+        world.advance(A_WHILE_SECONDS)
+        world.sweep()
+    world.advance(A_WHILE_SECONDS)
+    jobs = [job_id_for(trigger, bundle_key(number)) for number in range(4)]
+    run_to_the_end(world, jobs, lambda fence: 0)
+
+
 # The others are played over the stores in memory, which make the same calls in the same order:
 # a death is found by its call, so nothing is lost but time.
 ON_DYNAMODB: tuple[Story, ...] = (lives, lost_moments, firings)
@@ -216,6 +237,7 @@ STORIES: tuple[tuple[Story, tuple[str, ...]], ...] = (
     (lost_moments, ("sweep",)),
     (firings, ("fire_triggers",)),
     (waited_for, ("submit", "react", "task_events")),
+    (bundles, ("fire_triggers", "sweep")),
     *((story, (API, *OF_ARRAYS)) for story in (mended, likes, sequence, terminated_array)),
 )
 
@@ -253,6 +275,7 @@ def state_of(world: MortalWorld) -> dict[str, Any]:
         "capacity": world.capacity("fargate"),
         "work": world.ports.lanes.has_work("queue"),
         "clusters": world.ecs.clusters,
+        "manifests": world.s3.objects,
         "catalog": [
             (kind, r.name, r.state, r.status, r.status_reason, r.used_by)
             for kind in kinds

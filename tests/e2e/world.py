@@ -240,6 +240,14 @@ class World:
             seconds=PATIENCE_SECONDS,
         )
 
+    def lines_of(self, container: Mapping[str, Any]) -> list[str]:
+        """What a container has written, once there is anything."""
+        return until(
+            lambda: self._lines(container["logStreamName"]),
+            bool,
+            seconds=PATIENCE_SECONDS,
+        )
+
     def _lines(self, stream: str) -> list[str]:
         logs = self.clients("logs")
         try:

@@ -25,6 +25,12 @@ class FakeS3(FakeClient):
         self._of(params["Bucket"], "GetBucketLocation")
         return {"LocationConstraint": self.regions.get(params["Bucket"])}
 
+    def lines(self, bucket: str, key: str) -> list[str]:
+        """The lines of a document of JSON Lines."""
+        text = self.objects[bucket, key].decode()
+        assert text.endswith("\n"), "the last line has an end as well"
+        return text.split("\n")[:-1]
+
     def do_get_bucket_notification_configuration(self, params: dict[str, Any]) -> dict[str, Any]:
         found = self._of(params["Bucket"], "GetBucketNotificationConfiguration")
         return {**found, "ResponseMetadata": {"HTTPStatusCode": 200}}
@@ -34,12 +40,6 @@ class FakeS3(FakeClient):
         assert params["SkipDestinationValidation"] is True
         self.notifications[params["Bucket"]] = params["NotificationConfiguration"]
         return {}
-
-    def lines(self, bucket: str, key: str) -> list[str]:
-        """The lines of a document of JSON Lines."""
-        text = self.objects[bucket, key].decode()
-        assert text.endswith("\n"), "the last line has an end as well"
-        return text.split("\n")[:-1]
 
     def _of(self, bucket: str, operation: str) -> dict[str, Any]:
         if bucket not in self.notifications:

@@ -26,6 +26,7 @@ from chalicelib.config import Settings
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job
 from chalicelib.core.scheduling.snapshot import Capacity
+from chalicelib.store.bundles import BundleStore
 from chalicelib.store.catalog import Catalog
 from chalicelib.store.claims import ClaimStore
 from chalicelib.store.firings import FiringStore
@@ -50,7 +51,9 @@ from tests.support.fake_step_functions import (
     FakeStepFunctions,
 )
 from tests.support.memory import Memory
+from tests.support.memory_bundles import MemoryBundles
 from tests.support.memory_catalog import MemoryCatalog
+from tests.support.memory_firings import MemoryFirings
 from tests.support.memory_lanes import MemoryLaneStore
 from tests.support.memory_store import MemoryJobStore
 from tests.support.settings import settings_of
@@ -109,6 +112,11 @@ class WorldPorts(Ports):
         return super().lanes if memory is None else cast(LaneStore, MemoryLaneStore(memory))
 
     @cached_property
+    def bundles(self) -> BundleStore:
+        kept = self._world.memory_bundles
+        return super().bundles if kept is None else cast(BundleStore, kept)
+
+    @cached_property
     def catalog(self) -> Catalog:
         memory = self._world.memory
         return super().catalog if memory is None else cast(Catalog, MemoryCatalog(memory))
@@ -120,8 +128,8 @@ class WorldPorts(Ports):
 
     @cached_property
     def firings(self) -> FiringStore:
-        assert self._world.memory is None, "what triggers write is in moto's tables only"
-        return super().firings
+        kept = self._world.memory_firings
+        return super().firings if kept is None else cast(FiringStore, kept)
 
     def now_ms(self) -> int:
         return self._world.now_ms
@@ -159,6 +167,8 @@ class World:
         self._ids = itertools.count(1)
         self.settings = settings_of(**settings)
         self.memory: Memory | None = None
+        self.memory_bundles: MemoryBundles | None = None
+        self.memory_firings: MemoryFirings | None = None
         self._set_up_tables(in_memory)
         clock = self._clock
         self.sqs = FakeSqs(clock, self._on_call)
@@ -192,6 +202,8 @@ class World:
         if in_memory:
             retention_seconds = self.settings.retention_seconds
             self.memory = Memory(retention_seconds=retention_seconds, on_call=self._on_call)
+            self.memory_bundles = MemoryBundles(self._on_call)
+            self.memory_firings = MemoryFirings(self._on_call)
             drains = (self.memory.drain_jobs, self.memory.drain_resources)
         else:
             tables.make_tables()

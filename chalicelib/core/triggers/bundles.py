@@ -47,6 +47,11 @@ class Head:
         )
 
 
+def bundle_key(bundle: int) -> str:
+    """The event key of a bundle's array job: the same whenever the bundle is closed."""
+    return f"bundle|{bundle}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
     """Events `first` to `last` (excluded) of a batch are a bundle's, from its `position` on."""

@@ -1,0 +1,71 @@
+"""Scenes with a trigger that gathers: events that arrive, and what became of them."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from chalicelib.core.ids import JobKey
+from chalicelib.core.triggers.bundles import bundle_key
+from chalicelib.core.triggers.firing import Outcome
+from chalicelib.core.triggers.trigger import Trigger, trigger_of
+from chalicelib.reactions.trigger_jobs import job_id_for
+from chalicelib.store.bundles import Origin
+from tests.support.firings import EVENTS, INCARNATION, event, put_trigger
+from tests.support.world import World
+
+Json = dict[str, Any]
+
+ORIGIN = Origin(trigger="trigger", incarnation=INCARNATION)
+REQUEST: Json = {
+    "jobName": "bundle-<$.bundle>",
+    "parameters": {
+        "where": "<$.manifest.uri>",
+        "what": "<$.count> for <$.trigger>, bundle <$.bundle>",
+    },
+}
+GATHER: Json = {"maxEvents": 5, "maxSeconds": 60}
+
+
+def put_gatherer(world: World, *, request: Json | None = None, **members: Any) -> Trigger:
+    """A trigger that gathers five events, or what comes in a minute."""
+    document = {"gather": GATHER, **members}
+    made = put_trigger(world, request={**REQUEST, **(request or {})}, **document)
+    world.settle()
+    return made
+
+
+def message(one: int | Mapping[str, Any]) -> Json:
+    """The message that brings an event; a number stands for a plain event of that number."""
+    brought = event(f"e{one}") if isinstance(one, int) else one
+    body = {"trigger": ORIGIN.trigger, "incarnation": ORIGIN.incarnation, "event": brought}
+    return {"MessageBody": json.dumps(body)}
+
+
+def arrive(world: World, *events: int | Mapping[str, Any]) -> None:
+    """Events come, and everything that is due is done."""
+    for one in events:
+        world.sqs.put(world.sqs.triggers, message(one))
+    world.settle()
+
+
+def array_jobs(world: World, *, bundles: int = 40) -> list[tuple[int, str]]:
+    """(size, id) of the array jobs of the first `bundles` bundles, in order."""
+    document = {"source": EVENTS, "request": {}}  # no part of the ids
+    trigger = trigger_of(ORIGIN.trigger, ORIGIN.incarnation, document)
+    ids = [job_id_for(trigger, bundle_key(number)) for number in range(bundles)]
+    found = world.ports.jobs.find_jobs(map(JobKey, ids))
+    jobs = [found[JobKey(job_id)] for job_id in ids if JobKey(job_id) in found]
+    return [(job.array.size if job.array else 0, job.job_id) for job in jobs]
+
+
+def manifest(world: World, bundle: int) -> list[Json]:
+    """The events that the children of a bundle's array read."""
+    key = f"{ORIGIN.trigger}/{ORIGIN.incarnation}/{bundle:08d}.jsonl"
+    lines = world.s3.lines(world.settings.manifests_bucket, key)
+    return [json.loads(line) for line in lines]
+
+
+def outcomes(world: World) -> dict[str, Outcome]:
+    """What became of each event, as the newest record has it, by its key."""
+    page = world.ports.firings.page("trigger", limit=1000)
+    return {told.firing.event_key: told.firing.outcome for told in reversed(page.firings)}
