@@ -38,21 +38,13 @@ from tests.support.fake_ecs import FakeEcs, Task
 from tests.support.fake_events import FakeEvents
 from tests.support.fake_s3 import FakeS3
 from tests.support.fake_sqs import (
-    TASK_EVENTS_QUEUE_URL,
-    TRIGGER_DEAD_LETTERS_URL,
-    TRIGGER_QUEUE_URL,
-    WAKE_QUEUE_URL,
     FakeSqs,
     Message,
     Queue,
 )
 from tests.support.fake_step_functions import (
-    LAUNCH_MACHINE_ARN,
-    MULTINODE_MACHINE_ARN,
     NODE_STEP_ARN,
-    PROVISION_MACHINE_ARN,
     PROVISION_STEP_ARN,
-    RUN_JOB_MACHINE_ARN,
     SUBMIT_ARN,
     FakeStepFunctions,
 )
@@ -60,6 +52,7 @@ from tests.support.memory import Memory
 from tests.support.memory_catalog import MemoryCatalog
 from tests.support.memory_lanes import MemoryLaneStore
 from tests.support.memory_store import MemoryJobStore
+from tests.support.settings import settings_of
 
 START_MS = 1_800_000_000_000
 STEPS_LIMIT = 5000  # more than any test's world takes to come to rest
@@ -493,31 +486,3 @@ def world(*, in_memory: bool = False, **settings: Any) -> Iterator[World]:
         made.stop_watching()
     left = made.leftovers()
     assert not left, "left over:\n" + "\n".join(left)
-
-
-def settings_of(**overrides: Any) -> Settings:
-    values: dict[str, Any] = {
-        "stack": stack.STACK,
-        "jobs_table": tables.NAMES["jobs"],
-        "lanes_table": tables.NAMES["lanes"],
-        "catalog_table": tables.NAMES["catalog"],
-        "wake_queue_url": WAKE_QUEUE_URL,
-        "task_events_queue_url": TASK_EVENTS_QUEUE_URL,
-        "launch_machine_arn": LAUNCH_MACHINE_ARN,
-        "multinode_machine_arn": MULTINODE_MACHINE_ARN,
-        "provision_machine_arn": PROVISION_MACHINE_ARN,
-        "run_job_machine_arn": RUN_JOB_MACHINE_ARN,
-        "event_bus": "default",
-        "log_group": "/aws/batch/job",
-        "execution_role_arn": f"arn:aws:iam::{stack.ACCOUNT}:role/yard-execution",
-        "retention_seconds": 90 * 24 * 3600,
-        "array_size_limit": 10_000,
-        "trigger_queue_url": TRIGGER_QUEUE_URL,
-        "trigger_dead_letters_url": TRIGGER_DEAD_LETTERS_URL,
-        "schedule_group": stack.STACK,
-        "scheduler_role_arn": f"arn:aws:iam::{stack.ACCOUNT}:role/yard-scheduler",
-        "manifests_bucket": f"yard-manifests-{stack.ACCOUNT}-{stack.REGION}",
-        "starting_window": 200,
-        "publish_child_events": True,
-    }
-    return Settings(**values | overrides)

@@ -10,7 +10,8 @@ import pytest
 from chalicelib import wiring
 from chalicelib.config import Settings
 from chalicelib.wiring import Ports
-from tests.support.world import World, WorldPorts, settings_of
+from tests.support.settings import settings_of
+from tests.support.world import World, WorldPorts
 
 
 def test_the_clock_tells_milliseconds() -> None:
