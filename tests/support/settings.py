@@ -1,4 +1,4 @@
-"""The settings of the stack that tests speak of."""
+"""The settings of the stack that a World is."""
 
 from typing import Any
 
