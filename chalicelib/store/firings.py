@@ -10,7 +10,7 @@ from typing import Any
 
 from pynamodb.connection import Connection
 
-from chalicelib.core.triggers.firing import Firing, Outcome, Told, told
+from chalicelib.core.triggers.firing import Firing, Outcome, Told, reason_of, told
 from chalicelib.store.tables import FiringRow
 
 _ROWS_OF_A_READ = 100
@@ -80,7 +80,7 @@ def _document(firing: Firing) -> list[Any]:
         firing.incarnation,
         firing.event_key,
         firing.job_id,
-        firing.reason,
+        reason_of(firing.reason),
     ]
 
 

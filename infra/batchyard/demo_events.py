@@ -15,7 +15,7 @@ from rich.console import Console
 
 from batchyard.clients import Clients
 from batchyard.demo_input import archive_of, modules, shards_of
-from batchyard.follow import JobDetail, looks_at
+from batchyard.follow import JobDetail, job_states, look_at, looks_at
 from batchyard.follow_view import show_job
 from batchyard.trigger_calls import TriggerCalls
 
@@ -157,7 +157,27 @@ class Scene:
             "no array job comes of the uploads",
         )
         assert firing is not None
-        self._show_job(firing["jobId"])
+        job_id = firing["jobId"]
+        self._say(
+            f"The trigger has gathered {SHARDS} uploads, and submitted the array job {job_id}"
+        )
+        self._show_children(job_id)
+
+    def _show_children(self, job_id: str) -> None:
+        """Where the children are, whenever that changes; in the end, what each has written."""
+        before = ""
+        for job in job_states(self._clients, job_id):
+            counts = job["arrayProperties"]["statusSummary"]
+            seen = ", ".join(f"{n} {status}" for status, n in counts.items() if n)
+            if seen != before:
+                seconds = time.time() - job["createdAt"] / 1000
+                self._say(f"{seconds:7.2f} s  {seen}")
+            before = seen
+        if job["status"] != "SUCCEEDED":
+            raise EventsError(f"The array has failed: {job.get('statusReason')}")
+        for number in range(SHARDS):
+            _, lines = look_at(self._clients, f"{job_id}:{number}")
+            self._say(f"          | {'; '.join(line.text for line in lines)}")
 
     def _show_execution(self, machine_arn: str) -> None:
         machines = self._clients("stepfunctions")

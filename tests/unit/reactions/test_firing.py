@@ -71,6 +71,18 @@ def test_the_same_event_makes_one_job(world: World, trigger: Trigger) -> None:
     assert jobs_in(world) == 2
 
 
+@pytest.mark.parametrize("overlap", ["ALLOW", "SKIP", "REPLACE"])
+def test_what_made_its_job_stays_so_when_it_could_not_any_more(world: World, overlap: str) -> None:
+    make_stage(world)
+    put_trigger(world, overlap=overlap)
+    fire(world, event())
+    world.api("UpdateJobQueue", {"jobQueue": "queue", "state": "DISABLED"})
+    world.now_ms += 1
+    fire(world, event())
+    assert outcomes(world) == [("e1", "SUBMITTED", 1)]
+    world.settle()
+
+
 def test_a_message_that_is_delivered_twice_makes_one_job(world: World, trigger: Trigger) -> None:
     (message,) = come(world, event())
     world.deliver_triggers([message], again=True)
