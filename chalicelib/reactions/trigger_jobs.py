@@ -15,7 +15,7 @@ from chalicelib.api.trigger_requests import parse_submission
 from chalicelib.core.events import EventKind
 from chalicelib.core.ids import JobKey, derived_job_id
 from chalicelib.core.triggers.firing import Outcome
-from chalicelib.core.triggers.overlap import Claim, after_all, not_ended_of, reason_to_skip
+from chalicelib.core.triggers.overlap import Claim, after_all, not_over_of, reason_to_skip
 from chalicelib.core.triggers.trigger import Overlap, Trigger
 from chalicelib.core.validation.submit import SMALLEST_ARRAY
 from chalicelib.store.catalog import Resource
@@ -113,21 +113,21 @@ def _make_in_turn(
             # The process that made it may have died before it stopped those that it replaces.
             _stop_replaced(trigger, claim, claim.earlier, ports)
         return Effect(outcome=Outcome.DUPLICATE, job_id=job_id)
-    not_ended = not_ended_of(claim, jobs)
-    reason = reason_to_skip(trigger.overlap, not_ended)
+    not_over = not_over_of(claim, jobs)
+    reason = reason_to_skip(trigger.overlap, not_over)
     if reason is not None:
         return Effect(outcome=Outcome.SKIPPED, reason=reason)
-    replaced = [one for one in not_ended if one != claim.last]
+    replaced = [one for one in not_over if one != claim.last]
     if replaced:
-        # The same, done for one that never came again; most of them end with that.
+        # The same, done for one that has not come again yet; whatever waits is over with that.
         _stop_replaced(trigger, claim, replaced, ports)
-        not_ended = not_ended_of(claim, ports.jobs.find_jobs(map(JobKey, claim.job_ids)))
-    taken = claim.taken_by(job_id, not_ended)
+        not_over = not_over_of(claim, ports.jobs.find_jobs(map(JobKey, claim.job_ids)))
+    taken = claim.taken_by(job_id, not_over)
     call = _call(trigger, event_key, ports, definitions, taken)
-    submission = submit(parse_submission(after_all(request, not_ended)), call)
+    submission = submit(parse_submission(after_all(request, not_over)), call)
     if not submission.is_new:
         raise ClaimLostError(trigger.name)  # the same event at the same time: it is found now
-    _stop_replaced(trigger, taken, not_ended, ports)
+    _stop_replaced(trigger, taken, not_over, ports)
     return _effect_of(submission)
 
 

@@ -32,14 +32,19 @@ class ClaimStore:
         """The claim as it is, strongly consistent; one of version 0 where there is none."""
         keys = [(CLAIMS_LANE, _rank(trigger, incarnation))]
         for row in ClaimRow.batch_get(keys, consistent_read=True):
-            return Claim(
-                trigger=trigger,
-                incarnation=incarnation,
-                version=row.version,
-                last=row.last,
-                earlier=tuple(json.loads(row.earlier)),
-            )
+            return claim_of_row(row)
         return Claim(trigger=trigger, incarnation=incarnation)
+
+
+def claim_of_row(row: ClaimRow) -> Claim:
+    trigger, _, incarnation = row.rank.partition("#")
+    return Claim(
+        trigger=trigger,
+        incarnation=incarnation,
+        version=row.version,
+        last=row.last,
+        earlier=tuple(json.loads(row.earlier)),
+    )
 
 
 def claim_action(claim: Claim, expires_at: int) -> Action:

@@ -14,9 +14,18 @@ import app as doors
 from chalicelib.core.arrays import summary_of
 from chalicelib.core.ids import Fence, JobKey
 from chalicelib.core.scheduling.snapshot import Capacity
+from chalicelib.reactions.trigger_jobs import job_id_for
 from tests.crash.world import API, Death, MortalWorld, Visit
 from tests.support.arrays import after, array, step
 from tests.support.crew import run_to_the_end
+from tests.support.fake_step_functions import RUN_JOB_MACHINE_ARN
+from tests.support.firings import (
+    come,
+    event,
+    outcomes,
+    put_trigger,
+    take_dead_letters,
+)
 from tests.support.gangs import make_gang_stage, start_main, submit_gang
 from tests.support.scenes import (
     make_definition,
@@ -27,6 +36,7 @@ from tests.support.scenes import (
     running,
     submit,
 )
+from tests.support.waiting import REQUEST, jobs_of, start, stop_run
 from tests.support.world import DOORS
 
 Story = Callable[[MortalWorld], None]
@@ -159,9 +169,43 @@ def terminated_array(world: MortalWorld) -> None:
     run_to_the_end(world, [job_id], lambda fence: 0)
 
 
+def firings(world: MortalWorld) -> None:
+    """Events that become a job, that come twice, that become none; and a job that is replaced."""
+    make_stage(world)
+    allowing = put_trigger(world, "allowing")
+    replacing = put_trigger(world, "replacing", overlap="REPLACE")
+    come(world, event(), event(), event("bad", name="a/b"), name="allowing")
+    come(world, event("r1"), name="replacing")
+    world.advance(A_WHILE_SECONDS)
+    jobs = [job_id_for(trigger, key) for trigger, key in ((allowing, "e1"), (replacing, "r1"))]
+    world.ecs.start(world.task_of(jobs[1]))
+    world.settle()
+    come(world, event("r2"), name="replacing")
+    world.advance(A_WHILE_SECONDS)
+    jobs.append(job_id_for(replacing, "r2"))
+    run_to_the_end(world, jobs, lambda fence: 0)
+    (letter,) = set(take_dead_letters(world))
+    assert letter[1] == "Job name should match valid pattern"
+    became = {key: outcome for key, outcome, _ in outcomes(world, "allowing")}
+    became |= {key: outcome for key, outcome, _ in outcomes(world, "replacing")}
+    assert became == {"e1": "SUBMITTED", "bad": "FAILED", "r1": "SUBMITTED", "r2": "SUBMITTED"}
+
+
+def waited_for(world: MortalWorld) -> None:
+    """Three executions that wait for a job: one succeeds, one fails, one is stopped."""
+    make_stage(world)
+    for name in ("good", "bad", "stopped"):
+        start(world, REQUEST | {"jobName": name}, name=name)
+        world.advance(A_WHILE_SECONDS)
+    named = {str(world.detail(job_id)["jobName"]): job_id for job_id in jobs_of(world)}
+    stop_run(world, world.machines.run_named("stopped"))
+    world.advance(A_WHILE_SECONDS)
+    run_to_the_end(world, [*named.values()], lambda fence: int(fence.job_id == named["bad"]))
+
+
 # The others are played over the stores in memory, which make the same calls in the same order:
 # a death is found by its call, so nothing is lost but time.
-ON_DYNAMODB: tuple[Story, ...] = (lives, lost_moments)
+ON_DYNAMODB: tuple[Story, ...] = (lives, lost_moments, firings)
 OF_ARRAYS = ("react", "dispatch", "task_events", "sweep")
 
 STORIES: tuple[tuple[Story, tuple[str, ...]], ...] = (
@@ -170,6 +214,8 @@ STORIES: tuple[tuple[Story, tuple[str, ...]], ...] = (
     (gangs, ("react", "task_events", "node_step")),
     (lost_tasks, ("sweep",)),
     (lost_moments, ("sweep",)),
+    (firings, ("fire_triggers",)),
+    (waited_for, ("submit", "react", "task_events")),
     *((story, (API, *OF_ARRAYS)) for story in (mended, likes, sequence, terminated_array)),
 )
 
@@ -192,6 +238,16 @@ def state_of(world: MortalWorld) -> dict[str, Any]:
             for key, job in jobs.items()
         },
         "children": {job.name: summary_of(job) for job in jobs.values() if job.array is not None},
+        "executions": {
+            run.name: (
+                run.stopped,
+                run.output and run.output["jobName"],
+                run.failure and run.failure.error,
+            )
+            for run in world.machines.ended
+            if run.machine == RUN_JOB_MACHINE_ARN
+        },
+        "told": sorted(call for call, _, _ in world.machines.answers),
         "live": [task.started_by for task in world.ecs.live()],
         "attempts": {task.started_by.partition("-2")[0] for task in world.ecs.tasks.values()},
         "capacity": world.capacity("fargate"),

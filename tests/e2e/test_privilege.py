@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from batchyard import local, triggers_view
+from batchyard import local
 from batchyard.clients import Clients
 from batchyard.emulator import reserved_port
 from batchyard.environment import variables
 from batchyard.paths import StateDir
-from batchyard.trigger_calls import TriggerCalls
+from tests.e2e.guarded_triggers import triggers_are_made_and_fired
 from tests.e2e.world import World, processes_of, until
 
 pytestmark = pytest.mark.e2e
@@ -123,7 +123,7 @@ def refused(world: World) -> list[str]:
     """Every line in the functions' logs that tells of a call that was refused."""
     logs = world.clients("logs")
     groups = logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/batchyard-")["logGroups"]
-    assert len(groups) == 9
+    assert len(groups) == 10
     return [
         f"{group['logGroupName']}: {event['message']}"
         for group in groups
@@ -206,6 +206,7 @@ def test_a_whole_life_is_refused_nothing(world: World) -> None:
     nodes_are_started_and_stopped(world, role)
     children_wait_and_are_stopped(world, queue, once, long)
     triggers_are_made_and_fired(world, queue, long)
+    executions_wait_for_jobs(world, queue, once, long)
     the_rest_of_the_api(world, queue, once, long)
     all_is_removed(world, queue, environment, long, huge)
     assert refused(world) == []
@@ -291,6 +292,42 @@ def children_wait_and_are_stopped(world: World, queue: str, once: str, long: str
     expired(world, first)
 
 
+def executions_wait_for_jobs(world: World, queue: str, once: str, long: str) -> None:
+    """By the submit function and the reactor; a stop and another token for the same job as well."""
+    states, run_job = world.clients("stepfunctions"), world.cloud.outputs["RunJobMachineArn"]
+    request = {"jobName": "waited-for", "jobQueue": queue, "jobDefinition": once}
+    runs = [
+        states.start_execution(stateMachineArn=run_job, input=json.dumps(given))["executionArn"]
+        for given in (
+            request,
+            {**request, "jobDefinition": "nobody"},
+            {**request, "jobDefinition": long, "jobName": "stopped"},
+        )
+    ]
+    for run, status in zip(runs, ("SUCCEEDED", "FAILED"), strict=False):
+        until(
+            lambda run=run: states.describe_execution(executionArn=run)["status"],  # type: ignore[misc]
+            lambda seen, status=status: seen == status,  # type: ignore[misc]
+            seconds=PATIENCE_SECONDS,
+        )
+    # The job has ended: a token that comes now is added, and answered by the function itself.
+    again = {"request": request, "clientToken": runs[0], "taskToken": "nobody-waits"}
+    answered = world.clients("lambda").invoke(
+        FunctionName=world.cloud.outputs["SubmitFunctionName"], Payload=json.dumps(again)
+    )
+    assert "FunctionError" not in answered
+    waited_for = json.loads(answered["Payload"].read())["jobId"]
+    assert "nobody-waits" in row_of(world, waited_for, "spec")["task_tokens"]["SS"]
+    named = [{"name": "JOB_NAME", "values": ["stopped"]}]
+    (doomed,) = until(
+        lambda: world.batch.list_jobs(jobQueue=queue, filters=named)["jobSummaryList"],
+        bool,
+        seconds=PATIENCE_SECONDS,
+    )
+    states.stop_execution(executionArn=runs[2])
+    assert "was stopped" in world.await_job(doomed["jobId"], "FAILED")["statusReason"]
+
+
 def nodes_are_started_and_stopped(world: World, role: str) -> None:
     """By the steps of the multi-node machine, and by the reactor when the main node has ended."""
     queue = world.queue(world.unmanaged_environment())
@@ -321,37 +358,6 @@ def nodes_are_started_and_stopped(world: World, role: str) -> None:
     world.batch.update_job_queue(jobQueue=queue, state="DISABLED")
     world.batch.delete_job_queue(jobQueue=queue)
     queue_is_gone(world, queue)
-
-
-def triggers_are_made_and_fired(world: World, queue: str, long: str) -> None:
-    """Each kind of source is made and removed; an event, and the API, fire and replace."""
-    calls = TriggerCalls(world.clients)
-    world.clients("s3").create_bucket(Bucket="guarded-inbox")
-    request = {"jobName": "fired", "jobQueue": queue, "jobDefinition": long}
-    pattern = {"events": {"pattern": {"source": ["shop"]}}}
-    for source in (
-        {"schedule": {"expression": "rate(1 day)"}},
-        {"uploads": {"bucket": "guarded-inbox"}},
-        pattern,
-    ):
-        document = {"source": source, "request": request, "overlap": "REPLACE"}
-        trigger = triggers_view.put(calls, "guarded", document)
-        assert trigger["status"] == "VALID", trigger["statusReason"]
-    first = calls.fire("guarded", {"id": "one"})["jobId"]
-    second = calls.fire("guarded", {"id": "two"})["jobId"]
-    world.await_job(first, "FAILED")
-    entry = {"Source": "shop", "DetailType": "Order", "Detail": "{}"}
-    world.clients("events").put_events(Entries=[entry])
-    firings = until(
-        lambda: calls.firings("guarded"),
-        lambda found: len(found) == 3,
-        seconds=PATIENCE_SECONDS,
-    )
-    world.await_job(second, "FAILED")
-    world.batch.terminate_job(jobId=firings[0]["jobId"], reason="seen")
-    world.await_job(firings[0]["jobId"], "FAILED")
-    calls.delete("guarded")
-    until(calls.every, lambda triggers: triggers == [], seconds=PATIENCE_SECONDS)
 
 
 def queue_is_gone(world: World, queue: str) -> None:

@@ -13,10 +13,11 @@ from typing import Any, cast
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job
 from chalicelib.store.catalog import Catalog, resource_of_image
+from chalicelib.store.claims import CLAIMS_LANE, ClaimLostError, claim_of_row
 from chalicelib.store.codec import edge_of_row, job_of_image, numbers_in, ready_of_row
 from chalicelib.store.jobs import SPEC_PART, JobStore
 from chalicelib.store.lanes import CAPACITY_LANE, LaneStore
-from chalicelib.store.tables import BatchRow, CapacityRow, EdgeRow, ReadyRow, SpecRow
+from chalicelib.store.tables import BatchRow, CapacityRow, ClaimRow, EdgeRow, ReadyRow, SpecRow
 from tests.support import tables
 from tests.support.memory import Memory
 from tests.support.world import World
@@ -46,10 +47,14 @@ class Both:
         return self.jobs.find_all([key])[key]
 
     def call(self, store: str, method: str, *args: Any, **kwargs: Any) -> Any:
-        answers, calls = [], []
+        answers: list[Any] = []
+        calls = []
         for world in self.worlds:
             world.calls.clear()
-            answers.append(getattr(getattr(world.ports, store), method)(*args, **kwargs))
+            try:
+                answers.append(getattr(getattr(world.ports, store), method)(*args, **kwargs))
+            except ClaimLostError:
+                answers.append(ClaimLostError)
             calls.append(list(world.calls))
         asked = f"{store}.{method}{args}"
         assert answers[0] == answers[1], f"{asked}: in memory {answers[0]}, not {answers[1]}"
@@ -59,6 +64,8 @@ class Both:
         assert calls[0] == calls[1], f"{asked}: in memory {calls[0]}, not {calls[1]}"
         if not method.startswith(READS):
             self.compare(asked)
+        if answers[0] is ClaimLostError:
+            raise ClaimLostError(asked)
         return answers[0]
 
     def compare(self, asked: str) -> None:
@@ -103,6 +110,7 @@ def _held_in_memory(memory: Memory) -> Contents:
         "edges": dict(memory.edges),
         "batches": batches,
         "figures": figures,
+        "claims": dict(memory.claims),
         "resources": dict(memory.resources),
     }
 
@@ -135,6 +143,9 @@ def _hold_lane(held: Contents, item: dict[str, Any]) -> None:
         held["figures"][rank] = (row.cpu_units, row.tasks, row.starting)
     elif lane.startswith("/after/"):
         held["edges"][name, rank] = edge_of_row(_row(EdgeRow(), item))
+    elif lane == CLAIMS_LANE:
+        claim = claim_of_row(_row(ClaimRow(), item))
+        held["claims"][claim.trigger, claim.incarnation] = claim
     elif lane.startswith("/batches/"):
         held["batches"][name, rank] = tuple(numbers_in(_row(BatchRow(), item).numbers))
     else:

@@ -39,26 +39,21 @@ from tests.support.fake_events import FakeEvents
 from tests.support.fake_s3 import FakeS3
 from tests.support.fake_scheduler import FakeScheduler
 from tests.support.fake_sqs import (
-    TASK_EVENTS_QUEUE_URL,
-    TRIGGER_DEAD_LETTERS_URL,
-    TRIGGER_QUEUE_URL,
-    WAKE_QUEUE_URL,
     FakeSqs,
     Message,
     Queue,
 )
 from tests.support.fake_step_functions import (
-    LAUNCH_MACHINE_ARN,
-    MULTINODE_MACHINE_ARN,
     NODE_STEP_ARN,
-    PROVISION_MACHINE_ARN,
     PROVISION_STEP_ARN,
+    SUBMIT_ARN,
     FakeStepFunctions,
 )
 from tests.support.memory import Memory
 from tests.support.memory_catalog import MemoryCatalog
 from tests.support.memory_lanes import MemoryLaneStore
 from tests.support.memory_store import MemoryJobStore
+from tests.support.settings import settings_of
 
 START_MS = 1_800_000_000_000
 STEPS_LIMIT = 5000  # more than any test's world takes to come to rest
@@ -76,6 +71,7 @@ DOORS: dict[Any, str] = {
     doors.sweep: "sweep",
     doors.node_step: "node_step",
     doors.provision_step: "provision_step",
+    doors.submit: "submit",
 }
 
 
@@ -176,6 +172,7 @@ class World:
             ecs=self.ecs,
             sqs=self.sqs,
             run_step=self._run_step,
+            on_status=self._on_execution_event,
         )
         self.clients = {
             "sqs": self.sqs,
@@ -221,6 +218,10 @@ class World:
     def _on_task_event(self, event: Json) -> None:
         """What the stack's rule lets through goes to the queue of task events."""
         if stack.matches(stack.properties("TaskStateChanges")["EventPattern"], event):
+            self.sqs.put(self.sqs.task_events, {"MessageBody": json.dumps(event)})
+
+    def _on_execution_event(self, event: Json) -> None:
+        if stack.matches(stack.properties("RunJobStops")["EventPattern"], event):
             self.sqs.put(self.sqs.task_events, {"MessageBody": json.dumps(event)})
 
     def restart(self) -> None:
@@ -336,6 +337,15 @@ class World:
         with mock.patch("chalicelib.wiring.ports", self._own_ports):
             return door(event, self)
 
+    def submit(self, event: Any) -> Any:
+        """Invoke the submit function as whoever has an event does."""
+        return self.call_door(doors.submit, event)
+
+    @property
+    def aws_request_id(self) -> str:
+        """Of the invocation: the World is the context of every door."""
+        return "invocation-1"
+
     def _own_ports(self) -> Ports:
         return self.ports
 
@@ -345,7 +355,11 @@ class World:
 
     def _run_step(self, function: str, payload: Json) -> Any:
         """A function that dies under a state machine is an error that its Retry knows."""
-        steps = {PROVISION_STEP_ARN: doors.provision_step, NODE_STEP_ARN: doors.node_step}
+        steps: dict[str, Door] = {
+            PROVISION_STEP_ARN: doors.provision_step,
+            NODE_STEP_ARN: doors.node_step,
+            SUBMIT_ARN: doors.submit,
+        }
         try:
             return self.call_door(steps[function], payload)
         except Crash:
@@ -449,6 +463,7 @@ class World:
         self.jobs_stream.draw()
         self.catalog_stream.draw()
         left = [f"raised: {error!r}" for error in self.failures]
+        left += self.events.unfit
         for stream in (self.jobs_stream, self.catalog_stream):
             left += [f"undelivered: {record['dynamodb']['Keys']}" for record in stream.records]
             left += [f"dead record: {record['dynamodb']['Keys']}" for record in stream.dead]
@@ -458,7 +473,9 @@ class World:
             left += [f"dead message: {m.body}" for m in queue.dead]
         left += [f"execution due: {run.name}" for run in self.machines.due()]
         ended = self.machines.ended
-        left += [f"execution failed: {run.name}: {run.failure}" for run in ended if run.failure]
+        # A job's failure is an outcome of the machine that runs it; tests look at it themselves.
+        ours = [run for run in ended if run.machine in self.machines.own_machines]
+        left += [f"execution failed: {run.name}: {run.failure}" for run in ours if run.failure]
         return left
 
 
@@ -472,29 +489,3 @@ def world(*, in_memory: bool = False, **settings: Any) -> Iterator[World]:
         made.stop_watching()
     left = made.leftovers()
     assert not left, "left over:\n" + "\n".join(left)
-
-
-def settings_of(**overrides: Any) -> Settings:
-    values: dict[str, Any] = {
-        "stack": stack.STACK,
-        "jobs_table": tables.NAMES["jobs"],
-        "lanes_table": tables.NAMES["lanes"],
-        "catalog_table": tables.NAMES["catalog"],
-        "wake_queue_url": WAKE_QUEUE_URL,
-        "task_events_queue_url": TASK_EVENTS_QUEUE_URL,
-        "launch_machine_arn": LAUNCH_MACHINE_ARN,
-        "multinode_machine_arn": MULTINODE_MACHINE_ARN,
-        "provision_machine_arn": PROVISION_MACHINE_ARN,
-        "event_bus": "default",
-        "log_group": "/aws/batch/job",
-        "execution_role_arn": f"arn:aws:iam::{stack.ACCOUNT}:role/yard-execution",
-        "retention_seconds": 90 * 24 * 3600,
-        "array_size_limit": 10_000,
-        "trigger_queue_url": TRIGGER_QUEUE_URL,
-        "trigger_dead_letters_url": TRIGGER_DEAD_LETTERS_URL,
-        "schedule_group": stack.STACK,
-        "scheduler_role_arn": f"arn:aws:iam::{stack.ACCOUNT}:role/yard-scheduler",
-        "manifests_bucket": f"yard-manifests-{stack.ACCOUNT}-{stack.REGION}",
-        "starting_window": 200,
-    }
-    return Settings(**values | overrides)

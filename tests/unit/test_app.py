@@ -160,7 +160,7 @@ def test_the_doors_are_those_of_the_stack() -> None:
     names = {function.name for function in doors.app.pure_lambda_functions}
     assert names == {
         "react", "catalog_changed", "dispatch", "task_events", "node_step", "provision_step",
-        "fire_triggers",
+        "fire_triggers", "submit",
     }  # fmt: skip
     assert [handler.name for handler in doors.app.event_sources] == ["sweep"]
     assert set(doors.app.routes) == {

@@ -14,7 +14,7 @@ from chalicelib.core.triggers.trigger import Overlap
 class Claim:
     """Who fired last: what two firings at once must not both take to be theirs.
 
-    `earlier` are the jobs that were replaced and had not ended when the last one was submitted.
+    `earlier` are the jobs that were not over when the last one was submitted to replace them.
     Version 0 is a claim that nobody has made yet.
     """
 
@@ -29,28 +29,36 @@ class Claim:
         """All jobs that it knows, the last one at the end."""
         return (*self.earlier, *((self.last,) if self.last else ()))
 
-    def taken_by(self, job_id: str, not_ended: Iterable[str]) -> "Claim":
+    def taken_by(self, job_id: str, not_over: Iterable[str]) -> "Claim":
         """The claim after this one."""
         return Claim(
             trigger=self.trigger,
             incarnation=self.incarnation,
             version=self.version + 1,
             last=job_id,
-            earlier=tuple(not_ended),
+            earlier=tuple(not_over),
         )
 
 
-def not_ended_of(claim: Claim, jobs: Mapping[JobKey, Job]) -> tuple[str, ...]:
-    """Which of the claim's jobs have not ended; one without a row has, long ago."""
+def not_over_of(claim: Claim, jobs: Mapping[JobKey, Job]) -> tuple[str, ...]:
+    """Which of the claim's jobs run or may yet; one without a row has ended long ago."""
     found = {job_id: jobs.get(JobKey(job_id)) for job_id in claim.job_ids}
-    return tuple(job_id for job_id, job in found.items() if job and not job.is_terminal)
+    return tuple(job_id for job_id, job in found.items() if job and not _is_over(job))
 
 
-def reason_to_skip(overlap: Overlap, not_ended: tuple[str, ...]) -> str | None:
+def _is_over(job: Job) -> bool:
+    """Whether nothing of the job runs any more, or ever will.
+
+    One that was stopped while it waited for others has not begun, and ends when they have ended.
+    """
+    return job.is_terminal or (job.stop_cause is not None and bool(job.waiting_on))
+
+
+def reason_to_skip(overlap: Overlap, not_over: tuple[str, ...]) -> str | None:
     """Why no job is to be made, if none is."""
-    if overlap is not Overlap.SKIP or not not_ended:
+    if overlap is not Overlap.SKIP or not not_over:
         return None
-    return f"Job {not_ended[-1]} of an earlier firing has not ended."
+    return f"Job {not_over[-1]} of an earlier firing has not ended."
 
 
 def after_all(request: Mapping[str, Any], job_ids: Iterable[str]) -> dict[str, Any]:

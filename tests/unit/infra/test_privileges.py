@@ -15,6 +15,7 @@ SEND = "sqs:SendMessage"
 RECEIVE = "sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage"
 READ_STREAM = "dynamodb:DescribeStream dynamodb:GetRecords dynamodb:GetShardIterator"
 MOVE_JOBS = "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem"
+ANSWER = "states:SendTaskFailure states:SendTaskSuccess"
 PASS_ROLES = {"TaskExecutionRole": "iam:PassRole", "role/${JobRolePattern}": "iam:PassRole"}
 CHANGE_RULES = "events:DeleteRule events:PutRule events:PutTargets events:RemoveTargets"
 DELIVER_LOGS = (
@@ -37,7 +38,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     },
     "ReactRole": {
         "JobsTable stream": READ_STREAM,
-        "*": "dynamodb:ListStreams ecs:DeregisterTaskDefinition",
+        "*": f"dynamodb:ListStreams ecs:DeregisterTaskDefinition {ANSWER}",
         "JobsTable": f"{MOVE_JOBS} dynamodb:DeleteItem",
         "LanesTable": "dynamodb:DeleteItem dynamodb:PutItem dynamodb:Query",
         "CatalogTable": "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query",
@@ -134,6 +135,13 @@ ALLOWED: dict[str, dict[str, str]] = {
         "SchedulerRole": "iam:PassRole",
         "*": "s3:GetBucketLocation s3:GetBucketNotification s3:PutBucketNotification",
     },
+    "SubmitRole": {
+        "JobsTable": "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:UpdateItem",
+        "LanesTable": "dynamodb:PutItem",
+        "CatalogTable": "dynamodb:BatchGetItem dynamodb:Query",
+        "SubmitDeadLetters": SEND,
+        "*": ANSWER,
+    },
     "LaunchMachineRole": {
         "task-definition/batchyard-*": "ecs:RunTask",
         "task/<stack>_*": "ecs:TagResource",
@@ -147,6 +155,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "*": DELIVER_LOGS,
     },
     "ProvisionMachineRole": {"ProvisionStep": "lambda:InvokeFunction", "*": DELIVER_LOGS},
+    "RunJobMachineRole": {"Submit": "lambda:InvokeFunction", "*": DELIVER_LOGS},
     "TaskExecutionRole": {
         "*": "ecr:GetAuthorizationToken",
         "repository/*": (

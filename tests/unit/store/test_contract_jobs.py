@@ -13,7 +13,9 @@ from chalicelib.core.job import Job, Ready, ready_of
 from chalicelib.core.lifecycle import decide
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.core.states import JobStatus
+from chalicelib.core.triggers.overlap import Claim
 from chalicelib.store.catalog import COMPUTE_ENVIRONMENT, JOB_DEFINITION, JOB_QUEUE, Resource
+from chalicelib.store.claims import ClaimLostError
 from chalicelib.store.commits import Move, Room
 from chalicelib.store.jobs import Spec
 from tests.support.both_stores import Both
@@ -46,6 +48,26 @@ def an_edge(upstream: str, dependent: str, scope: str = "job", number: int = 0) 
         number=number,
         kind=DependencyType.AFTER_ANY,
     )
+
+
+def test_a_claim_is_taken_with_the_job_or_neither(both: Both) -> None:
+    unclaimed = Claim(trigger="t", incarnation="i")
+
+    def submit(job_id: str, claim: Claim) -> bool:
+        job = replace(a_job(), job_id=job_id)
+        return both.jobs.submit(job, Spec(job_id=job_id, document=DOCUMENT), (), claim)
+
+    first = unclaimed.taken_by("one", ())
+    assert submit("one", first)
+    with pytest.raises(ClaimLostError):
+        submit("two", unclaimed.taken_by("two", ()))
+    assert both.jobs.find_job(JobKey("two")) is None
+    assert submit("two", first.taken_by("two", ["one"]))
+    # A job that is there is there, whoever has claimed meanwhile.
+    assert not submit("one", unclaimed.taken_by("one", ()))
+    assert not submit("one", first.taken_by("one", ()).taken_by("one", ()))
+    with pytest.raises(ClaimLostError):
+        submit("three", first.taken_by("three", ()))
 
 
 def test_a_second_submission_of_an_id_changes_nothing(both: Both) -> None:
