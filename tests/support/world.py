@@ -11,27 +11,17 @@ import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property, partial
-from typing import Any, cast
+from functools import partial
+from typing import Any
 from unittest import mock
 
-from pynamodb.connection import Connection
-
 import app as doors
-from chalicelib import parallel
 from chalicelib.api.call import Call
 from chalicelib.api.contract import service_model
 from chalicelib.api.operations import answer, answer_tags
-from chalicelib.config import Settings
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job
 from chalicelib.core.scheduling.snapshot import Capacity
-from chalicelib.store.bundles import BundleStore
-from chalicelib.store.catalog import Catalog
-from chalicelib.store.claims import ClaimStore
-from chalicelib.store.firings import FiringStore
-from chalicelib.store.jobs import JobStore
-from chalicelib.store.lanes import LaneStore
 from chalicelib.wiring import Ports
 from tests.support import stack, tables
 from tests.support.fake_ec2 import FakeEc2
@@ -52,11 +42,9 @@ from tests.support.fake_step_functions import (
 )
 from tests.support.memory import Memory
 from tests.support.memory_bundles import MemoryBundles
-from tests.support.memory_catalog import MemoryCatalog
 from tests.support.memory_firings import MemoryFirings
-from tests.support.memory_lanes import MemoryLaneStore
-from tests.support.memory_store import MemoryJobStore
 from tests.support.settings import settings_of
+from tests.support.world_ports import WorldPorts
 
 START_MS = 1_800_000_000_000
 STEPS_LIMIT = 5000  # more than any test's world takes to come to rest
@@ -88,66 +76,6 @@ class ApiError(Exception):
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(f"{status} {code}: {message}")
         self.status, self.code, self.message = status, code, message
-
-
-class WorldPorts(Ports):
-    """The ports of the doors, with the World's clock, ids and clients."""
-
-    def __init__(self, world: "World", settings: Settings) -> None:
-        super().__init__(settings)
-        self._world = world
-
-    @cached_property
-    def connection(self) -> Connection:
-        return tables.connection()
-
-    @cached_property
-    def jobs(self) -> JobStore:
-        memory = self._world.memory
-        return super().jobs if memory is None else cast(JobStore, MemoryJobStore(memory))
-
-    @cached_property
-    def lanes(self) -> LaneStore:
-        memory = self._world.memory
-        return super().lanes if memory is None else cast(LaneStore, MemoryLaneStore(memory))
-
-    @cached_property
-    def bundles(self) -> BundleStore:
-        kept = self._world.memory_bundles
-        return super().bundles if kept is None else cast(BundleStore, kept)
-
-    @cached_property
-    def catalog(self) -> Catalog:
-        memory = self._world.memory
-        return super().catalog if memory is None else cast(Catalog, MemoryCatalog(memory))
-
-    @cached_property
-    def claims(self) -> ClaimStore:
-        assert self._world.memory is None, "what triggers read is in moto's tables only"
-        return super().claims
-
-    @cached_property
-    def firings(self) -> FiringStore:
-        kept = self._world.memory_firings
-        return super().firings if kept is None else cast(FiringStore, kept)
-
-    def now_ms(self) -> int:
-        return self._world.now_ms
-
-    def new_id(self) -> str:
-        return self._world.new_id()
-
-    def pause(self, number: int) -> None:
-        self._world.on_pause()
-
-    def rest(self, seconds: float) -> None:
-        self._world.on_pause()
-
-    def run_all(self, tasks: Sequence[parallel.Task]) -> list[Any]:
-        return parallel.in_order(tasks)
-
-    def _client(self, service: str) -> Any:
-        return self._world.clients[service]
 
 
 class World:
