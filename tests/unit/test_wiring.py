@@ -11,7 +11,8 @@ from chalicelib import wiring
 from chalicelib.config import Settings
 from chalicelib.wiring import Ports
 from tests.support.settings import settings_of
-from tests.support.world import World, WorldPorts
+from tests.support.world import World
+from tests.support.world_ports import WorldPorts
 
 
 def test_the_clock_tells_milliseconds() -> None:
