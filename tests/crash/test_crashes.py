@@ -348,4 +348,5 @@ def test_every_door_of_the_application_is_crashed() -> None:
     crashed = {door for _, of_story in STORIES for door in of_story}
     assert crashed == {API, *DOORS.values()}
     routes = {"batch_operation", "batch_tags", "batch_tags_decoded"}
+    routes |= {"trigger", "triggers", "trigger_fire", "trigger_firings"}
     assert set(doors.app.handler_map) == {*DOORS.values(), *routes}

@@ -227,6 +227,7 @@ def test_every_error_has_an_answer() -> None:
         BatchError: (500, "ServerException"),
         errors.ClientError: (400, "ClientException"),
         errors.NotSupportedError: (400, "ClientException"),
+        errors.NotFoundError: (404, "ResourceNotFoundException"),
         errors.TooManyRequestsError: (429, "TooManyRequestsException"),
         errors.ServerError: (500, "ServerException"),
     }
