@@ -152,3 +152,12 @@ def provision_step(event: dict[str, Any], context: Any) -> dict[str, Any]:
     from chalicelib.wiring import ports
 
     return run_step(event, ports())
+
+
+@app.lambda_function(name="submit")
+def submit(event: Any, context: Any) -> dict[str, Any]:
+    """A SubmitJob request from anywhere: rules, topics, schedules, state machines, functions."""
+    from chalicelib.reactions.submitting import on_event
+    from chalicelib.wiring import ports
+
+    return on_event(event, context.aws_request_id, ports())

@@ -26,6 +26,7 @@ class Settings:
     launch_machine_arn: str
     multinode_machine_arn: str
     provision_machine_arn: str
+    run_job_machine_arn: str
     event_bus: str
     log_group: str
     execution_role_arn: str
@@ -37,6 +38,7 @@ class Settings:
     schedule_group: str
     scheduler_role_arn: str
     manifests_bucket: str
+    publish_child_events: bool
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -52,6 +54,7 @@ class Settings:
             launch_machine_arn=environ[_PREFIX + "LAUNCH_MACHINE_ARN"],
             multinode_machine_arn=environ[_PREFIX + "MULTINODE_MACHINE_ARN"],
             provision_machine_arn=environ[_PREFIX + "PROVISION_MACHINE_ARN"],
+            run_job_machine_arn=environ[_PREFIX + "RUN_JOB_MACHINE_ARN"],
             event_bus=environ.get(_PREFIX + "EVENT_BUS", "default"),
             log_group=environ.get(_PREFIX + "LOG_GROUP", "/aws/batch/job"),
             execution_role_arn=environ[_PREFIX + "EXECUTION_ROLE_ARN"],
@@ -63,6 +66,7 @@ class Settings:
             schedule_group=environ[_PREFIX + "SCHEDULE_GROUP"],
             scheduler_role_arn=environ[_PREFIX + "SCHEDULER_ROLE_ARN"],
             manifests_bucket=environ[_PREFIX + "MANIFESTS_BUCKET"],
+            publish_child_events=environ.get(_PREFIX + "PUBLISH_CHILD_EVENTS", "true") == "true",
         )
 
     @property

@@ -158,18 +158,6 @@ class Ports:
         )
 
     @cached_property
-    def bundles(self) -> "BundleStore":
-        from chalicelib.store.bundles import BundleStore
-
-        return BundleStore(self.connection, pause=self.pause, run_all=self.run_all)
-
-    @cached_property
-    def manifests(self) -> "Manifests":
-        from chalicelib.aws.manifests import Manifests
-
-        return Manifests(self._client("s3"), bucket=self.settings.manifests_bucket)
-
-    @cached_property
     def schedules(self) -> "Schedules":
         from chalicelib.aws.schedules import Schedules
 
@@ -195,7 +183,20 @@ class Ports:
     def buckets(self) -> "Buckets":
         from chalicelib.aws.buckets import Buckets
 
-        return Buckets(self._client("s3"), account=self.settings.scope.account)
+        scope = self.settings.scope
+        return Buckets(self._client("s3"), account=scope.account, region=scope.region)
+
+    @cached_property
+    def bundles(self) -> "BundleStore":
+        from chalicelib.store.bundles import BundleStore
+
+        return BundleStore(self.connection, pause=self.pause, run_all=self.run_all)
+
+    @cached_property
+    def manifests(self) -> "Manifests":
+        from chalicelib.aws.manifests import Manifests
+
+        return Manifests(self._client("s3"), bucket=self.settings.manifests_bucket)
 
     def _client(self, service: str) -> Any:
         # botocore, not boto3: the functions use none of what boto3 adds, and it costs a cold start.

@@ -28,6 +28,7 @@ class Call:
     sends on every try of one call, None for clients that send none. `body` is as it came.
     `shared` is what calls that are made together have read; `claim` is written with the job.
     `smallest_array` is AWS's own bound for its callers; ours alone may ask for an array of one.
+    `task_token` is Step Functions' own, for whom a submission's end is to be told.
     """
 
     ports: Ports
@@ -37,6 +38,7 @@ class Call:
     shared: Definitions | None = None
     claim: Claim | None = None
     smallest_array: int = SMALLEST_ARRAY
+    task_token: str | None = None
 
     @property
     def definitions(self) -> Definitions:

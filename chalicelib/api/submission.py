@@ -84,6 +84,7 @@ def _submit(request: dict[str, Any], job_id: str, call: Call) -> Submission:
         job_id=job.job_id,
         document=_document(merged, size, dependencies),
         tags=merged["tags"],
+        task_tokens=frozenset({call.task_token} if call.task_token else ()),
     )
     # A submission that was accepted before is answered like the first time.
     is_new = call.ports.jobs.submit(job, spec, edges_of(job, dependencies), call.claim)

@@ -9,15 +9,16 @@ from chalicelib.aws.rules import RefusedError
 _REFUSALS = {
     "NoSuchBucket": "there is no such bucket",
     "AccessDenied": "its policy does not let Batchyard configure notifications",
-    "PermanentRedirect": "it is in another region",
-    "IllegalLocationConstraintException": "it is in another region",
 }
+# What S3 calls the two regions that are older than its names for regions.
+_OLD_NAMES = {None: "us-east-1", "EU": "eu-west-1"}
 
 
 class Buckets:
-    def __init__(self, client: Any, *, account: str) -> None:
+    def __init__(self, client: Any, *, account: str, region: str) -> None:
         self._client = client
         self._account = account
+        self._region = region
 
     def send_events(self, bucket: str) -> None:
         """Switch the bucket's events to EventBridge on; RefusedError with the reason why not.
@@ -27,6 +28,11 @@ class Buckets:
         """
         ours = {"Bucket": bucket, "ExpectedBucketOwner": self._account}
         try:
+            # A call to a bucket elsewhere is led there, and its events would never come here.
+            constraint = self._client.get_bucket_location(**ours).get("LocationConstraint")
+            region = _OLD_NAMES.get(constraint, constraint)
+            if region != self._region:
+                raise RefusedError(f"The bucket {bucket}: it is in {region}, not {self._region}.")
             found = self._client.get_bucket_notification_configuration(**ours)
             if "EventBridgeConfiguration" in found:
                 return

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from chalicelib.aws.messages import DEADLINE, LAUNCH_FAILED, WAKE, WALK
+from chalicelib.aws.messages import DEADLINE, EXECUTION_STOPPED, LAUNCH_FAILED, WAKE, WALK
 from chalicelib.core.events import ContainerEnd, Event, EventKind
 from chalicelib.core.ids import Fence
 from chalicelib.core.lifecycle import START_FAILURE_REASON
 from chalicelib.core.payload import CONTAINER_NAME
 
 ECS_TASK_STATE_CHANGE = "ECS Task State Change"
+EXECUTION_STATUS_CHANGE = "Step Functions Execution Status Change"
 
 # RunTask errors that a later try, or another environment, may not meet. Everything else is the
 # job's own fault and fails the attempt.
@@ -70,6 +71,15 @@ def walk_of_message(message: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """What `Messages.send_walk` was given, or None when the message is no walk."""
     detail = message.get("detail")
     if message.get("detail-type") != WALK or not isinstance(detail, Mapping):
+        return None
+    return detail
+
+
+def execution_of_message(message: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What tells of an execution that was stopped: Step Functions' event or our own reminder."""
+    detail = message.get("detail")
+    kinds = (EXECUTION_STATUS_CHANGE, EXECUTION_STOPPED)
+    if message.get("detail-type") not in kinds or not isinstance(detail, Mapping):
         return None
     return detail
 

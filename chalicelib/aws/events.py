@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,17 @@ SOURCE = "batchyard"
 ENTRIES_LIMIT = 10
 REQUEST_LIMIT_BYTES = 256_000
 JOB_STATE_CHANGE = "Batch Job State Change"
+JOB_QUEUE_BLOCKED = "Batch Job Queue Blocked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobEvent:
+    """An event of Batch's own form: `detail` is a JobDetail, `resources` are ARNs."""
+
+    at_ms: int
+    detail_type: str
+    resources: tuple[str, ...]
+    detail: Mapping[str, Any]
 
 
 class PublishError(Exception):
@@ -23,18 +35,18 @@ class Events:
         self._run_all = run_all
         self._bus = bus
 
-    def publish_job_states(self, details: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
-        """Publish (time in ms, JobDetail) pairs as Batch's own event, under our source."""
+    def publish(self, events: Sequence[JobEvent]) -> None:
+        """Publish these under our source; those of one request keep their order."""
         entries = [
             {
-                "Time": at_ms / 1000,
+                "Time": event.at_ms / 1000,
                 "Source": SOURCE,
-                "DetailType": JOB_STATE_CHANGE,
-                "Resources": [detail["jobArn"]],
-                "Detail": json.dumps(detail, separators=(",", ":")),
+                "DetailType": event.detail_type,
+                "Resources": list(event.resources),
+                "Detail": json.dumps(event.detail, separators=(",", ":")),
                 "EventBusName": self._bus,
             }
-            for at_ms, detail in details
+            for event in events
         ]
         # A batch of the stream makes ten calls: one after the other they would hold up its shard.
         self._run_all([partial(self._put, group) for group in _grouped(entries)])

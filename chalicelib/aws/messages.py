@@ -11,6 +11,7 @@ DEADLINE = "Deadline"
 LAUNCH_FAILED = "Launch Failed"
 WAKE = "Wake"
 WALK = "Walk"
+EXECUTION_STOPPED = "Execution Stopped"
 DELAY_LIMIT_SECONDS = 900  # the longest that SQS holds a message back
 
 
@@ -88,6 +89,12 @@ class Messages:
         """Have a walk gone on with; `detail` comes back as it is."""
         body = {"source": SOURCE, "detail-type": WALK, "detail": detail}
         self._send(self._task_events_queue_url, [{"Id": "0", "MessageBody": json.dumps(body)}])
+
+    def send_execution_stopped(self, detail: Mapping[str, Any], delay_seconds: int) -> None:
+        """Tell after a while that an execution was stopped; `detail` comes back as it is."""
+        body = {"source": SOURCE, "detail-type": EXECUTION_STOPPED, "detail": detail}
+        entry = {"Id": "0", "DelaySeconds": delay_seconds, "MessageBody": json.dumps(body)}
+        self._send(self._task_events_queue_url, [entry])
 
     def send_launch_failure(self, fence: Fence, error: str, reason: str) -> None:
         """Report that no task can be made for this placement, as the launch machine would."""

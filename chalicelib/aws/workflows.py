@@ -1,14 +1,18 @@
-"""Verbs on Step Functions: starting the launch, the multi-node and the provision machines."""
+"""Verbs on Step Functions: starting the machines of the stack, and answering waiting tasks."""
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from chalicelib.core.ids import Fence
 
+ERROR_LIMIT, CAUSE_LIMIT = 256, 32_768  # characters of a failure
+OUTPUT_LIMIT_BYTES = 262_144
+# Nobody waits any more: answered before, timed out, stopped, or never a token at all.
+_NOBODY_WAITS = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
 INPUT_LIMIT_BYTES = 240_000  # of 256 KiB, leaving room for what the service counts beside
 
 
@@ -54,6 +58,28 @@ class Workflows:
     def start_provision(self, name: str, request: Mapping[str, Any]) -> None:
         """Start the provision machine once for this change: the name is the change's own."""
         self._start_once(self._provision_machine_arn, name, request)
+
+    def send_success(self, token: str, output: str) -> bool:
+        """Answer a waiting task with this JSON; False when nobody waits for it any more."""
+        return self._answer(self._client.send_task_success, taskToken=token, output=output)
+
+    def send_failure(self, token: str, error: str, cause: str) -> bool:
+        """Have a waiting task fail; False when nobody waits for it any more."""
+        return self._answer(
+            self._client.send_task_failure,
+            taskToken=token,
+            error=error[:ERROR_LIMIT],
+            cause=cause[:CAUSE_LIMIT],
+        )
+
+    def _answer(self, call: Callable[..., Any], **members: str) -> bool:
+        try:
+            call(**members)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _NOBODY_WAITS:
+                raise
+            return False
+        return True
 
     def _start_once(self, machine_arn: str, name: str, request: Mapping[str, Any]) -> None:
         """A Standard machine runs once for each name."""

@@ -9,14 +9,8 @@ from dataclasses import dataclass
 from chalicelib.core.arrays import array_of, children_ended
 from chalicelib.core.ids import JOB_PART
 from chalicelib.core.job import Job, ready_of
+from chalicelib.core.publications import Publish, PublishBlocked, blocks_of, states_of
 from chalicelib.core.states import JobStatus
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Publish:
-    """Tell EventBridge that the job reached `job.status`."""
-
-    job: Job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +103,7 @@ class EndArray:
 
 Effect = (
     Publish
+    | PublishBlocked
     | Wake
     | WakeLater
     | CapacityFreed
@@ -134,14 +129,15 @@ def effects_of(old: Job | None, new: Job | None) -> tuple[Effect, ...]:
         return (Forget(job_id=old.job_id),)
     if new.array is not None and not new.is_terminal and children_ended(new):
         # On every such record: counts change without a decision, so there is no version to go by.
-        return (*_publications(old, new), EndArray(parent=new))
+        return (*states_of(old, new), EndArray(parent=new))
     if old is not None and new.version <= old.version:
         return ()
     if new.key.is_node:
         return _of_node(new)
     by_kind = _of_array(old, new) if new.array is not None else _dispatching(old, new)
     return (
-        *_publications(old, new),
+        *states_of(old, new),
+        *blocks_of(old, new),
         *_dependencies(old, new),
         *by_kind,
         *_steering(old, new),
@@ -162,24 +158,6 @@ def _stopping_nodes(old: Job | None, new: Job) -> tuple[Effect, ...]:
     if old.fence != new.fence or not new.holds_capacity:
         return (StopNodes(job=old),)
     return (StopNodes(job=new),) if new.stop_cause and not old.stop_cause else ()
-
-
-def _publications(old: Job | None, new: Job) -> tuple[Effect, ...]:
-    if old is not None and old.status is new.status:
-        return ()
-    passed = _passed_running(old, new)
-    return (*((Publish(job=passed),) if passed else ()), Publish(job=new))
-
-
-def _passed_running(old: Job | None, new: Job) -> Job | None:
-    """The job as it was RUNNING, when its start and end were reported together in one write."""
-    if old is None or old.status is not JobStatus.STARTING:
-        return None
-    ended = new.is_terminal or new.attempt > old.attempt
-    attempt = new.history[-1] if new.attempt > old.attempt else new.last_attempt()
-    if not ended or attempt.started_at_ms is None:
-        return None
-    return old.running_image(attempt)
 
 
 def _dependencies(old: Job | None, new: Job) -> tuple[Effect, ...]:

@@ -19,7 +19,6 @@ from chalicelib.core.consequences import (
     Forget,
     Launch,
     LaunchNode,
-    Publish,
     SettleChildren,
     StopNodes,
     StopTask,
@@ -29,14 +28,16 @@ from chalicelib.core.consequences import (
     WatchDeadline,
     effects_of,
 )
+from chalicelib.core.ids import JOB_PART
 from chalicelib.observe import logger
 from chalicelib.parallel import Task
+from chalicelib.reactions.answering import answer_waiting
 from chalicelib.reactions.children import end_array, settle_children
 from chalicelib.reactions.dependents import check_dependencies, tell_dependents
 from chalicelib.reactions.launching import launch
 from chalicelib.reactions.neighbours import all_queues
 from chalicelib.reactions.nodes import launch_node, stop_nodes
-from chalicelib.reactions.publishing import publish
+from chalicelib.reactions.publishing import publish, to_publish
 from chalicelib.reactions.specs import specs_of
 from chalicelib.reactions.stopping import stop
 from chalicelib.store.codec import job_of_image
@@ -73,18 +74,22 @@ def on_records(records: Sequence[Mapping[str, Any]], ports: Ports) -> BatchAnswe
 def _perform(effects: Sequence[Effect], cause: str, ports: Ports) -> None:
     """Carry out the effects of one batch. The groups do not depend on one another."""
     launches = [effect.job for effect in effects if isinstance(effect, Launch)]
-    publications = [effect.job for effect in effects if isinstance(effect, Publish)]
+    publications = to_publish(effects, ports)
     checks = [effect.job for effect in effects if isinstance(effect, CheckDependencies)]
-    specs = specs_of([*launches, *publications, *checks], ports)
+    ended = [effect.job for effect in effects if isinstance(effect, TellDependents)]
+    # Who waits for a job with a task token is in its spec, which its publication reads anyway.
+    roots = [job for job in ended if job.part == JOB_PART]
+    specs = specs_of([*launches, *(one.job for one in publications), *checks, *roots], ports)
     tasks: list[Task] = []
     if launches:
         tasks.append(partial(launch, launches, specs, ports))
     tasks.append(partial(_wake, effects, cause, ports))
     if publications:
         tasks.append(partial(publish, publications, specs, ports))
-    ended = [effect.job for effect in effects if isinstance(effect, TellDependents)]
     if ended:
         tasks.append(partial(tell_dependents, ended, ports))
+    if roots:
+        tasks.append(partial(answer_waiting, roots, specs, ports))
     tasks.extend(
         partial(check_dependencies, job, specs[job.job_id], ports)
         for job in checks

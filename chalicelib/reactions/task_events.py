@@ -13,6 +13,7 @@ from typing import Any
 from chalicelib.aws.ecs_events import (
     cluster_of_message,
     event_of_message,
+    execution_of_message,
     wake_of_message,
     walk_of_message,
 )
@@ -28,6 +29,7 @@ from chalicelib.core.retry import RetryStrategy
 from chalicelib.core.states import JobStatus
 from chalicelib.observe import log_decision, logger
 from chalicelib.reactions.deciding import decided
+from chalicelib.reactions.executions import on_stopped
 from chalicelib.reactions.nodes import apply_node_reports
 from chalicelib.reactions.retrying import strategy_of
 from chalicelib.reactions.walking import go_on
@@ -64,6 +66,9 @@ def on_messages(records: Sequence[Mapping[str, Any]], ports: Ports) -> BatchAnsw
                 continue
             if walk := walk_of_message(message):
                 go_on(Walk.of_detail(walk), ports)
+                continue
+            if stopped := execution_of_message(message):
+                on_stopped(stopped, ports)
                 continue
             report = _report_of(message, record["messageId"], ports.now_ms())
         except Exception:

@@ -10,6 +10,7 @@
 | jobs of a queue by status | JobStore.list_by_status | by_status (queue#status) | eventual | a page |
 | a queue's jobs of one status, oldest first | JobStore.list_oldest | by_status (queue#status) | eventual | 10,000 rows |
 | change a job's tags | JobStore.put_tags | jobs (root, spec) | conditional | 1 row |
+| who else waits for a job's end | JobStore.add_task_token | jobs (root, spec) | conditional | 1 row |
 | an array's children by number | JobStore.list_children | jobs (root, child#) | strong | a page |
 | an expired job's spec | JobStore.forget | jobs (root, spec) | - | 1 row |
 | heads of a lane | LaneStore.heads | lanes (queue/share) | strong | a page |

@@ -43,11 +43,15 @@ SPEC_PART = "spec"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """What a job was asked to do: the merged request and definition, and its tags."""
+    """What a job was asked to do: the merged request and definition, and its tags.
+
+    `task_tokens` are of the Step Functions tasks that wait for its end; the API never shows them.
+    """
 
     job_id: str
     document: Mapping[str, Any]
     tags: Mapping[str, str] = field(default_factory=dict)
+    task_tokens: frozenset[str] = frozenset()
 
 
 class JobStore:
@@ -107,6 +111,7 @@ class JobStore:
             SPEC_PART,
             document=json.dumps(spec.document, separators=(",", ":")),
             tags=dict(spec.tags) or None,
+            task_tokens=set(spec.task_tokens) or None,
         )
         actions: list[Action] = [
             # Closes the race between two tries of one submission: only the first may write.
@@ -225,13 +230,26 @@ class JobStore:
         condition = SpecRow.root.exists() & unchanged
         return write_alone(lambda: row.update(actions=[action], condition=condition), self._pause)
 
+    def add_task_token(self, job_id: str, token: str) -> bool:
+        """Have the job's end told to this token too; False if the job has expired."""
+        row = SpecRow(job_id, SPEC_PART)
+        action = SpecRow.task_tokens.add({token})
+        # An expired job's spec must not come back. Adding twice is the same as once.
+        condition = SpecRow.root.exists()
+        return write_alone(lambda: row.update(actions=[action], condition=condition), self._pause)
+
     def forget(self, job_id: str) -> None:
         """Delete the spec of an expired job; deleting it twice is the same as once."""
         SpecRow(job_id, SPEC_PART).delete()  # unconditional because deletion is idempotent
 
 
 def _spec_of_row(row: SpecRow) -> Spec:
-    return Spec(job_id=row.root, document=json.loads(row.document), tags=row.tags or {})
+    return Spec(
+        job_id=row.root,
+        document=json.loads(row.document),
+        tags=row.tags or {},
+        task_tokens=frozenset(row.task_tokens or ()),
+    )
 
 
 def _put(row: Any, condition: Any = None) -> Action:

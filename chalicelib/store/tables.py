@@ -11,6 +11,7 @@ from pynamodb.attributes import (
     JSONAttribute,
     NumberSetAttribute,
     UnicodeAttribute,
+    UnicodeSetAttribute,
 )
 from pynamodb.connection import Connection
 from pynamodb.constants import NUMBER
@@ -102,7 +103,10 @@ class JobRow(Model):
 
 
 class SpecRow(Model):
-    """The snapshotted request and definition of a job (part `spec`); only its tags ever change."""
+    """The snapshotted request and definition of a job (part `spec`).
+
+    Only its tags change, and the tokens of those who wait for its end.
+    """
 
     class Meta:
         table_name = "jobs"
@@ -111,6 +115,7 @@ class SpecRow(Model):
     part = UnicodeAttribute(range_key=True)
     document = UnicodeAttribute()  # JSON
     tags = JSONAttribute(null=True)
+    task_tokens = UnicodeSetAttribute(null=True)
 
 
 class ReadyRow(Model):

@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 
 from batchyard import bench_report, emulator, local, processes
-from batchyard.bench_arrays import CROWDED_SIZE, Arrays
+from batchyard.bench_arrays import CROWDED_SIZE, HELD, Arrays
 from batchyard.bench_cold import cold_start
 from batchyard.bench_ledger import (
     Dispatch,
@@ -33,6 +33,7 @@ from batchyard.bench_ledger import (
 from batchyard.bench_memory import watched_memory
 from batchyard.bench_proxy import Recording, address_for, recording_proxy
 from batchyard.bench_runs import LASTING, PATIENCE_SECONDS, BenchError, Runs
+from batchyard.bench_triggers import FIRING_FUNCTION, Triggers, firing_ledger
 from batchyard.clients import Clients
 from batchyard.deploy import Report
 from batchyard.environment import variables
@@ -43,6 +44,8 @@ LONE_JOBS = 50
 LEDGER_JOBS = 20
 BATCH_JOBS = 500
 ARRAY_SIZE = 1_000
+UPLOADS = 1_000
+LEDGER_UPLOADS = 200
 SUBMITTED_SIZES = (2, 100, 10_000)
 WAITING_JOBS = (1, 1_000, 100_000)
 # When nobody but the minute sweeper has called anything for this long, all is done.
@@ -72,6 +75,9 @@ def run(*, say: Say, report: Report) -> None:
         say("What SubmitJob writes for arrays")
         arrays.prepare_held()
         submits = [recorded.submission(size) for size in SUBMITTED_SIZES]
+        say(f"The ledger of {LEDGER_UPLOADS} uploads that fire a trigger")
+        recorded.triggers.prepare()
+        firing = recorded.firing(LEDGER_UPLOADS)
         say("What the dispatcher reads and writes while others wait")
         dispatches = [recorded.dispatch(waiting) for waiting in WAITING_JOBS]
     bench_report.print_ledger(console, f"A lone job (mean of {LEDGER_JOBS})", lone)
@@ -79,6 +85,8 @@ def run(*, say: Say, report: Report) -> None:
     for ledger, what in ((array, "`true`"), (lasting, "children that last a second")):
         title = f"A child of an array of {ARRAY_SIZE} {what}"
         bench_report.print_ledger(console, title, ledger, aim=bench_report.AIM_CHILD_DOLLARS)
+    title = f"A firing of a trigger on uploads, on top of its job (mean of {LEDGER_UPLOADS})"
+    bench_report.print_ledger(console, title, firing, aim=bench_report.AIM_FIRING_DOLLARS)
     bench_report.print_submissions(console, submits)
     bench_report.print_dispatches(console, dispatches)
 
@@ -96,6 +104,10 @@ def _print_speed(plain: "PlainCloud", console: Console, say: Say) -> None:
     what = f"An array of {ARRAY_SIZE} `true`"
     bench_report.print_throughput(console, what, array, aim=bench_report.AIM_CHILDREN_PER_SECOND)
     bench_report.print_memory(console, memory)
+    say(f"{UPLOADS} uploads that fire a trigger")
+    plain.arrays.prepare_held()
+    plain.triggers.prepare()
+    bench_report.print_burst(console, plain.triggers.burst(UPLOADS))
     say("Imports of the API function")
     bench_report.print_cold_start(console, cold_start(plain.state.packages))
 
@@ -106,6 +118,7 @@ class PlainCloud:
 
     runs: Runs
     arrays: Arrays
+    triggers: Triggers
     cloud: Cloud
     state: StateDir
 
@@ -120,7 +133,10 @@ def plain_cloud(say: Say, report: Report) -> Iterator[PlainCloud]:
             clients = Clients(variables(state.root))
             with Runs(clients, clients, jobs_table=cloud.outputs["JobsTable"]) as runs:
                 arrays = Arrays(runs, clients, lanes_table=cloud.outputs["LanesTable"])
-                yield PlainCloud(runs=runs, arrays=arrays, cloud=cloud, state=state)
+                triggers = Triggers(runs, clients)
+                yield PlainCloud(
+                    runs=runs, arrays=arrays, triggers=triggers, cloud=cloud, state=state
+                )
         finally:
             local.down(state, purge=True, say=say)
             shutil.rmtree(state.root, ignore_errors=True)
@@ -169,10 +185,15 @@ def _recorded(
     direct = Clients({name: text.replace(base, behind) for name, text in values.items()})
     functions = _tell_functions(direct, cloud, base)
     table = cloud.outputs["JobsTable"]
-    with Runs(Clients(values), direct, jobs_table=table) as runs:
-        arrays = Arrays(runs, direct, lanes_table=cloud.outputs["LanesTable"])
+    clients = Clients(values)
+    with Runs(clients, direct, jobs_table=table) as runs:
         yield RecordedCloud(
-            runs=runs, arrays=arrays, direct=direct, functions=functions, recording=recording
+            runs=runs,
+            arrays=Arrays(runs, direct, lanes_table=cloud.outputs["LanesTable"]),
+            triggers=Triggers(runs, clients),
+            direct=direct,
+            functions=functions,
+            recording=recording,
         )
 
 
@@ -202,6 +223,7 @@ class RecordedCloud:
 
     runs: Runs
     arrays: Arrays
+    triggers: Triggers
     direct: Clients
     functions: dict[str, str]
     recording: Recording
@@ -214,6 +236,25 @@ class RecordedCloud:
         units = capacity_sum(self.recording.calls[calls_before:], "api")
         self.arrays.drop(job_id)
         return Submission(size=size, units=units)
+
+    def firing(self, uploads: int) -> Ledger:
+        """What that many uploads cost on top of the jobs that a trigger makes of them."""
+        self._await_quiet()
+        calls_before = len(self.recording.calls)
+        self.runs.submit("true", queue=HELD, parameters={"key": "1/1"})
+        self._await_quiet()
+        submission = capacity_sum(self.recording.calls[calls_before:], "api")
+        calls_before, since_ms = len(self.recording.calls), time.time_ns() // 1_000_000
+        self.triggers.burst(uploads)
+        self._await_quiet()
+        calls = [c for c in self.recording.calls[calls_before:] if c.caller == FIRING_FUNCTION]
+        return firing_ledger(
+            uploads,
+            capacity_sum(calls, FIRING_FUNCTION),
+            submission,
+            self._invocations(self.functions[FIRING_FUNCTION], since_ms),
+            requests_of(calls),
+        )
 
     def dispatch(self, waiting: int) -> Dispatch:
         """What the dispatcher reads and writes for an array that so many jobs wait behind."""

@@ -15,6 +15,7 @@ from batchyard.bench_cold import ColdStart
 from batchyard.bench_ledger import MILLION, Dispatch, Ledger, Submission
 from batchyard.bench_memory import Memory
 from batchyard.bench_runs import Latency, Throughput
+from batchyard.bench_triggers import Burst
 from batchyard.paths import LOCKS
 
 AIM_START_SECONDS = 0.5
@@ -23,6 +24,7 @@ AIM_CHILDREN_PER_SECOND = 80
 AIM_DOLLARS = 30
 AIM_CHILD_DOLLARS = 10
 AIM_SUBMIT_UNITS = 10
+AIM_FIRING_DOLLARS = 5
 AIM_IMPORT_FACTOR = 2
 PLAIN_WIDTH = 140
 
@@ -84,6 +86,16 @@ def print_throughput(console: Console, what: str, throughput: Throughput, *, aim
         f"in {throughput.ended_seconds:.1f} s; the first ran after "
         f"{throughput.first_started_seconds:.2f} s, all were submitted after "
         f"{throughput.submitted_seconds:.1f} s",
+        soft_wrap=True,
+    )
+
+
+def print_burst(console: Console, burst: Burst) -> None:
+    console.print(
+        f"\n[bold]{burst.uploads} uploads at once that fire a trigger: "
+        f"{burst.uploads / burst.runnable_seconds:.1f} a second[/] from the first upload to the "
+        f"last RUNNABLE job in {burst.runnable_seconds:.1f} s; all were uploaded after "
+        f"{burst.uploaded_seconds:.1f} s",
         soft_wrap=True,
     )
 

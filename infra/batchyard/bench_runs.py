@@ -96,15 +96,17 @@ class Runs:
         ended: list[Mapping[str, Any]] = []
 
         def all_have_ended() -> bool:
-            ended[:] = [row for row in self._ended_rows() if row["root"]["S"] in job_ids]
+            ended[:] = [
+                row for row in self.rows_in(NAME, "SUCCEEDED") if row["root"]["S"] in job_ids
+            ]
             return len(ended) == jobs
 
         until(all_have_ended, BATCH_POLL_SECONDS, "the jobs do not end")
         return Throughput(
             jobs=jobs,
             submitted_seconds=submitted - began,
-            first_started_seconds=min(_seconds(row, "started_at_ms") for row in ended) - began,
-            ended_seconds=max(_seconds(row, "changed_at_ms") for row in ended) - began,
+            first_started_seconds=min(seconds_of(row, "started_at_ms") for row in ended) - began,
+            ended_seconds=max(seconds_of(row, "changed_at_ms") for row in ended) - began,
         )
 
     def define(
@@ -193,17 +195,18 @@ class Runs:
             raise BenchError(f"Job {job_id} failed: {self.row(job_id).get('status_reason')}")
         return bool(status == "SUCCEEDED")
 
-    def _ended_rows(self) -> list[Mapping[str, Any]]:
+    def rows_in(self, queue: str, status: str) -> list[Mapping[str, Any]]:
+        """The rows of a queue's jobs of one status."""
         pages = self._table.get_paginator("query").paginate(
             TableName=self._jobs_table,
             IndexName="by_status",
             KeyConditionExpression="queue_status = :here",
-            ExpressionAttributeValues={":here": {"S": f"{NAME}#SUCCEEDED"}},
+            ExpressionAttributeValues={":here": {"S": f"{queue}#{status}"}},
         )
         return [row for page in pages for row in page["Items"]]
 
 
-def _seconds(row: Mapping[str, Any], attribute: str) -> float:
+def seconds_of(row: Mapping[str, Any], attribute: str) -> float:
     return int(row[attribute]["N"]) / 1000
 
 

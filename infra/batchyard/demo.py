@@ -2,15 +2,13 @@
 
 The input is the source code of the standard library of the Python that runs this. One job surveys
 it. One is asked a question that arrives late, so its first attempt gives up and is retried by rule.
-One is asked nonsense, and a rule ends it at once. All that is shown is what the API and S3 answer.
+One is asked nonsense, and a rule ends it at once. Then the survey is done once more, in shards, by
+events alone (`demo_events.py`). All that is shown is what the API, S3 and Step Functions answer.
 """
 
-import io
 import json
 import shutil
 import sys
-import sysconfig
-import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,6 +21,8 @@ from rich.table import Table
 
 from batchyard import emulator, local
 from batchyard.clients import Clients, connect
+from batchyard.demo_events import Scene
+from batchyard.demo_input import archive_of, modules
 from batchyard.deploy import Report
 from batchyard.follow import JobDetail, Look, looks_at
 from batchyard.follow_view import attempts_table, show_job
@@ -32,7 +32,6 @@ from batchyard.paths import StateDir
 SCRIPTS = Path(__file__).resolve().parent / "demo_data"
 BUCKET = "batchyard-demo"
 NAME = "demo"  # of the environment and of the queue
-LEFT_OUT = {"__pycache__", "dist-packages", "idlelib", "lib2to3", "site-packages", "test", "tests"}
 QUESTION = "spam eggs XXX TODO hack magic evil sorry"
 NONSENSE = b"\xff\xfe\xfa"
 DATA_ERROR, TRY_AGAIN = 65, 75  # the exit codes of question.py
@@ -53,55 +52,43 @@ class DemoError(Exception):
 def run(*, say: Say, report: Report) -> None:
     """Run it all; raises an error if anything fails. Nothing is left behind either way."""
     console = Console(highlight=False)
-    with local_cloud(say, report) as clients:
+    with local_cloud(say, report) as (clients, machine_arn):
         _put_input(clients, console)
         _make_queue(clients, console)
         _survey(clients, console)
         _question(clients, console)
         _nonsense(clients, console)
+        _events(clients, console, machine_arn)
     console.print("\n[green]Done, and everything is stopped and removed.[/]")
 
 
 @contextmanager
-def local_cloud(say: Say, report: Report) -> Iterator[Clients]:
-    """A local cloud in a folder and on a port of its own, both gone when the block ends."""
+def local_cloud(say: Say, report: Report) -> Iterator[tuple[Clients, str]]:
+    """A local cloud in a folder and on a port of its own, both gone when the block ends.
+
+    Beside its clients, the ARN of the machine that runs a job.
+    """
     root = Path(tempfile.mkdtemp(prefix="batchyard-"))
     state = StateDir.at(root)
     with emulator.reserved_port() as port:
         try:
-            local.up(state, port=port, runtime="process", say=say, report=report)
-            yield connect(root)
+            cloud = local.up(state, port=port, runtime="process", say=say, report=report)
+            yield connect(root), cloud.outputs["RunJobMachineArn"]
         finally:
             local.down(state, purge=True, say=say)
             shutil.rmtree(root, ignore_errors=True)
 
 
 def _put_input(clients: Clients, console: Console) -> None:
-    archive, modules = _standard_library()
+    paths = modules()
+    archive = archive_of(paths)
     clients("s3").create_bucket(Bucket=BUCKET)
     clients("s3").put_object(Bucket=BUCKET, Key="stdlib.tar.gz", Body=archive)
     console.print(
         f"\n[bold]Input[/]: the standard library of Python {sys.version.split()[0]}, "
-        f"{modules} modules, {len(archive):,} bytes in {_uri('stdlib.tar.gz')}",
+        f"{len(paths)} modules, {len(archive):,} bytes in {_uri('stdlib.tar.gz')}",
         soft_wrap=True,
     )
-
-
-def _standard_library() -> tuple[bytes, int]:
-    """The sources of this Python's standard library as an archive, and how many they are."""
-    root = Path(sysconfig.get_path("stdlib"))
-    paths = sorted(
-        path
-        for path in root.rglob("*.py")
-        if LEFT_OUT.isdisjoint(path.relative_to(root).parts[:-1])
-    )
-    if not paths:
-        raise DemoError(f"This Python has no sources of its standard library in {root}")
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=3) as archive:
-        for path in paths:
-            archive.add(path, arcname=str(path.relative_to(root)))
-    return buffer.getvalue(), len(paths)
 
 
 def _make_queue(clients: Clients, console: Console) -> None:
@@ -132,14 +119,25 @@ def _make_queue(clients: Clients, console: Console) -> None:
     )
     _define(clients, "survey", "survey.py", ["Ref::archive", "Ref::result"])
     _define(clients, "question", "question.py", ["Ref::archive", "Ref::question", "Ref::result"])
+    _define(clients, "shard", "shard.py", ["Ref::manifest", _uri("found")])
+    _define(clients, "atlas", "atlas.py", [_uri("found"), _uri("atlas.json")])
+    _define_line(clients)
     console.print(
         f"[bold]Ready[/] after {time.monotonic() - began:.1f} s: a Fargate environment "
-        f"({described['statusReason']}), a queue, two job definitions",
+        f"({described['statusReason']}), a queue, five job definitions",
         soft_wrap=True,
     )
 
 
 def _define(clients: Clients, name: str, script: str, arguments: list[str]) -> None:
+    _register(clients, name, [sys.executable, str(SCRIPTS / script), *arguments], memory="2048")
+
+
+def _define_line(clients: Clients) -> None:
+    _register(clients, "line", ["echo", "Ref::line"], memory="512")
+
+
+def _register(clients: Clients, name: str, command: list[str], *, memory: str) -> None:
     clients("batch").register_job_definition(
         jobDefinitionName=name,
         type="container",
@@ -148,11 +146,11 @@ def _define(clients: Clients, name: str, script: str, arguments: list[str]) -> N
         retryStrategy={"attempts": 5, "evaluateOnExit": RULES},
         containerProperties={
             "image": IMAGE,
-            "command": [sys.executable, str(SCRIPTS / script), *arguments],
+            "command": command,
             "executionRoleArn": "arn:aws:iam::000000000000:role/demo",
             "resourceRequirements": [
-                {"type": "VCPU", "value": "1"},
-                {"type": "MEMORY", "value": "2048"},
+                {"type": "VCPU", "value": "0.25" if memory == "512" else "1"},
+                {"type": "MEMORY", "value": memory},
             ],
         },
     )
@@ -162,7 +160,10 @@ def _survey(clients: Clients, console: Console) -> None:
     console.print("\n[bold]A job that reads from S3, works, and writes to S3[/]")
     job = _run_job(clients, console, "survey", {"result": _uri("survey.json")})
     _expect(job, "SUCCEEDED", [0])
-    result = _result(clients, "survey.json")
+    _show_survey(_result(clients, "survey.json"), console)
+
+
+def _show_survey(result: Mapping[str, Any], console: Console) -> None:
     console.print(
         f"Result: {result['modules']} modules, {result['lines']:,} lines, "
         f"{result['functions']:,} functions. Imported by most:"
@@ -201,6 +202,17 @@ def _nonsense(clients: Clients, console: Console) -> None:
     console.print(
         f"It failed after 1 of {job['retryStrategy']['attempts']} attempts, as it should."
     )
+
+
+def _events(clients: Clients, console: Console, machine_arn: str) -> None:
+    scene = Scene(clients, console, bucket=BUCKET, run_job_machine_arn=machine_arn)
+    atlas = scene.play()
+    _show_survey(atlas, console)
+    alone = _result(clients, "survey.json")
+    counts = ("modules", "lines", "functions", "most_imported")
+    if any(atlas[name] != alone[name] for name in counts):
+        raise DemoError("The shards together are not what the whole was")
+    console.print(f"The same as the one job found, from {atlas['shards']} shards.")
 
 
 def _run_job(

@@ -33,6 +33,13 @@ def _expand_tag(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]
 _Loader.add_multi_constructor("!", _expand_tag)
 
 
+def parse_yaml(text: str) -> Template:
+    """What YAML with CloudFormation's short tags says."""
+    # A safe loader in all but its tags, which make plain dicts.
+    parsed: Template = yaml.load(text, Loader=_Loader)
+    return parsed
+
+
 def load_stack(stack: Path, machines: Path) -> Template:
     """All files of the stack in one template, with the state machines' definitions put in.
 
@@ -40,8 +47,7 @@ def load_stack(stack: Path, machines: Path) -> Template:
     """
     merged: Template = {}
     for path in sorted(stack.glob("*.yaml")):
-        # A safe loader in all but its tags, which make plain dicts.
-        for section, entries in yaml.load(path.read_text(), Loader=_Loader).items():
+        for section, entries in parse_yaml(path.read_text()).items():
             known = merged.setdefault(section, {})
             twice = known.keys() & entries.keys()
             if twice:

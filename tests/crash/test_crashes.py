@@ -19,6 +19,7 @@ from chalicelib.reactions.trigger_jobs import job_id_for
 from tests.crash.world import API, Death, MortalWorld, Visit
 from tests.support.arrays import after, array, step
 from tests.support.crew import run_to_the_end
+from tests.support.fake_step_functions import RUN_JOB_MACHINE_ARN
 from tests.support.firings import (
     come,
     event,
@@ -37,6 +38,7 @@ from tests.support.scenes import (
     running,
     submit,
 )
+from tests.support.waiting import REQUEST, jobs_of, start, stop_run
 from tests.support.world import DOORS
 
 Story = Callable[[MortalWorld], None]
@@ -210,6 +212,18 @@ def bundles(world: MortalWorld) -> None:
     run_to_the_end(world, jobs, lambda fence: 0)
 
 
+def waited_for(world: MortalWorld) -> None:
+    """Three executions that wait for a job: one succeeds, one fails, one is stopped."""
+    make_stage(world)
+    for name in ("good", "bad", "stopped"):
+        start(world, REQUEST | {"jobName": name}, name=name)
+        world.advance(A_WHILE_SECONDS)
+    named = {str(world.detail(job_id)["jobName"]): job_id for job_id in jobs_of(world)}
+    stop_run(world, world.machines.run_named("stopped"))
+    world.advance(A_WHILE_SECONDS)
+    run_to_the_end(world, [*named.values()], lambda fence: int(fence.job_id == named["bad"]))
+
+
 # The others are played over the stores in memory, which make the same calls in the same order:
 # a death is found by its call, so nothing is lost but time.
 ON_DYNAMODB: tuple[Story, ...] = (lives, lost_moments, firings)
@@ -223,6 +237,7 @@ STORIES: tuple[tuple[Story, tuple[str, ...]], ...] = (
     (lost_moments, ("sweep",)),
     (firings, ("fire_triggers",)),
     (bundles, ("fire_triggers", "sweep")),
+    (waited_for, ("submit", "react", "task_events")),
     *((story, (API, *OF_ARRAYS)) for story in (mended, likes, sequence, terminated_array)),
 )
 
@@ -245,6 +260,16 @@ def state_of(world: MortalWorld) -> dict[str, Any]:
             for key, job in jobs.items()
         },
         "children": {job.name: summary_of(job) for job in jobs.values() if job.array is not None},
+        "executions": {
+            run.name: (
+                run.stopped,
+                run.output and run.output["jobName"],
+                run.failure and run.failure.error,
+            )
+            for run in world.machines.ended
+            if run.machine == RUN_JOB_MACHINE_ARN
+        },
+        "told": sorted(call for call, _, _ in world.machines.answers),
         "live": [task.started_by for task in world.ecs.live()],
         "attempts": {task.started_by.partition("-2")[0] for task in world.ecs.tasks.values()},
         "capacity": world.capacity("fargate"),

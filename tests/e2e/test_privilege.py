@@ -6,6 +6,7 @@ state machines to theirs, nor the mappings that read queues and streams: those a
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from batchyard.clients import Clients
 from batchyard.emulator import reserved_port
 from batchyard.environment import variables
 from batchyard.paths import StateDir
+from tests.e2e.guarded_triggers import triggers_are_made_and_fired
 from tests.e2e.world import World, processes_of, until
 
 pytestmark = pytest.mark.e2e
@@ -105,6 +107,12 @@ def in_the_emulators_words(statement: Policy) -> Iterator[Policy]:
             case "ecs:CreateCluster" | "ecs:RegisterTaskDefinition":
                 # Made things have no name here before they are made.
                 yield allow(action, "*")
+            case "events:PutTargets" | "events:RemoveTargets":
+                # A call on a rule is a call on its bus here.
+                yield allow(action, resource[0].partition(":rule/")[0] + ":event-bus/default")
+            case _ if action.startswith("scheduler:"):
+                # Every schedule is taken for one of the default group here.
+                yield allow(action, re.sub(":schedule/[^/]+/", ":schedule/default/", resource))
 
 
 def allow(action: str, resource: str | list[str]) -> Policy:
@@ -115,7 +123,7 @@ def refused(world: World) -> list[str]:
     """Every line in the functions' logs that tells of a call that was refused."""
     logs = world.clients("logs")
     groups = logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/batchyard-")["logGroups"]
-    assert len(groups) == 8
+    assert len(groups) == 10
     return [
         f"{group['logGroupName']}: {event['message']}"
         for group in groups
@@ -197,6 +205,8 @@ def test_a_whole_life_is_refused_nothing(world: World) -> None:
     lost_launches_are_swept(world, queue, long)
     nodes_are_started_and_stopped(world, role)
     children_wait_and_are_stopped(world, queue, once, long)
+    triggers_are_made_and_fired(world, queue, long)
+    executions_wait_for_jobs(world, queue, once, long)
     the_rest_of_the_api(world, queue, once, long)
     all_is_removed(world, queue, environment, long, huge)
     assert refused(world) == []
@@ -280,6 +290,42 @@ def children_wait_and_are_stopped(world: World, queue: str, once: str, long: str
     assert world.await_job(many, "FAILED")["statusReason"] == "seen"
     swept(world)
     expired(world, first)
+
+
+def executions_wait_for_jobs(world: World, queue: str, once: str, long: str) -> None:
+    """By the submit function and the reactor; a stop and another token for the same job as well."""
+    states, run_job = world.clients("stepfunctions"), world.cloud.outputs["RunJobMachineArn"]
+    request = {"jobName": "waited-for", "jobQueue": queue, "jobDefinition": once}
+    runs = [
+        states.start_execution(stateMachineArn=run_job, input=json.dumps(given))["executionArn"]
+        for given in (
+            request,
+            {**request, "jobDefinition": "nobody"},
+            {**request, "jobDefinition": long, "jobName": "stopped"},
+        )
+    ]
+    for run, status in zip(runs, ("SUCCEEDED", "FAILED"), strict=False):
+        until(
+            lambda run=run: states.describe_execution(executionArn=run)["status"],  # type: ignore[misc]
+            lambda seen, status=status: seen == status,  # type: ignore[misc]
+            seconds=PATIENCE_SECONDS,
+        )
+    # The job has ended: a token that comes now is added, and answered by the function itself.
+    again = {"request": request, "clientToken": runs[0], "taskToken": "nobody-waits"}
+    answered = world.clients("lambda").invoke(
+        FunctionName=world.cloud.outputs["SubmitFunctionName"], Payload=json.dumps(again)
+    )
+    assert "FunctionError" not in answered
+    waited_for = json.loads(answered["Payload"].read())["jobId"]
+    assert "nobody-waits" in row_of(world, waited_for, "spec")["task_tokens"]["SS"]
+    named = [{"name": "JOB_NAME", "values": ["stopped"]}]
+    (doomed,) = until(
+        lambda: world.batch.list_jobs(jobQueue=queue, filters=named)["jobSummaryList"],
+        bool,
+        seconds=PATIENCE_SECONDS,
+    )
+    states.stop_execution(executionArn=runs[2])
+    assert "was stopped" in world.await_job(doomed["jobId"], "FAILED")["statusReason"]
 
 
 def nodes_are_started_and_stopped(world: World, role: str) -> None:

@@ -34,12 +34,15 @@ def until(look: Callable[[], T], ready: Callable[[T], bool], *, seconds: float) 
     return seen
 
 
-def batchyard(*arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
-    """Run the command line as a person does."""
+def batchyard(
+    *arguments: str, check: bool = True, text: str = ""
+) -> "subprocess.CompletedProcess[str]":
+    """Run the command line as a person does, with `text` as its standard input."""
     ours = {name: text for name, text in os.environ.items() if not name.startswith("AWS_")}
     done = subprocess.run(
         [sys.executable, "-m", "batchyard", *arguments],
         env=ours | {"PYTHONPATH": str(REPOSITORY / "infra")},
+        input=text,
         capture_output=True,
         text=True,
         check=False,

@@ -10,6 +10,10 @@ from tests.support.stack import ROOT
 
 PATHS = sorted((ROOT / "statemachines").glob("*.asl.json"))
 MACHINES = {path.stem: json.loads(path.read_text()) for path in PATHS}
+EXAMPLES = {
+    path.name: json.loads(path.read_text())
+    for path in sorted((ROOT / "statemachines" / "examples").glob("*.asl.json"))
+}
 Json = dict[str, Any]
 
 
@@ -22,10 +26,28 @@ def scopes(machine: Json) -> Iterator[Json]:
 
 
 SCOPES = [(name, scope) for name, machine in MACHINES.items() for scope in scopes(machine)]
-STATES = [(scope, name) for _, scope in SCOPES for name in scope["States"]]
-TASKS = [(scope, name) for scope, name in STATES if scope["States"][name]["Type"] == "Task"]
+IN_EXAMPLES = [scope for machine in EXAMPLES.values() for scope in scopes(machine)]
+ALL_SCOPES = [scope for _, scope in SCOPES] + IN_EXAMPLES
+STATES = [(scope, name) for scope in ALL_SCOPES for name in scope["States"]]
+# What an example does about failures is for its reader to say; what ours do is held to rules.
+TASKS = [
+    (scope, name)
+    for _, scope in SCOPES
+    for name in scope["States"]
+    if scope["States"][name]["Type"] == "Task"
+]
+# A job's time is its own affair, and its failure is what the execution is to fail with.
+WAITING = [
+    (scope, name)
+    for scope, name in TASKS
+    if scope["States"][name]["Resource"].endswith(".waitForTaskToken")
+]
+BOUNDED = [task for task in TASKS if task not in WAITING]
 each_state = pytest.mark.parametrize(("scope", "name"), STATES, ids=lambda value: _named(value))
 each_task = pytest.mark.parametrize(("scope", "name"), TASKS, ids=lambda value: _named(value))
+each_bounded_task = pytest.mark.parametrize(
+    ("scope", "name"), BOUNDED, ids=lambda value: _named(value)
+)
 
 
 def _named(value: Any) -> str:
@@ -50,7 +72,8 @@ def reached(scope: Json, start: str) -> set[str]:
 
 
 def test_there_are_machines() -> None:
-    assert set(MACHINES) == {"launch.asl", "multinode.asl", "provision.asl"}
+    assert set(MACHINES) == {"launch.asl", "multinode.asl", "provision.asl", "run_job.asl"}
+    assert [name for _, name in WAITING] == ["RunJob"]
 
 
 @pytest.mark.parametrize("name", MACHINES)
@@ -90,7 +113,7 @@ def test_a_state_leads_to_states_that_there_are(scope: Json, name: str) -> None:
         assert ("Next" in state) != bool(state.get("End"))
 
 
-@each_task
+@each_bounded_task
 def test_a_task_is_bounded_in_time(scope: Json, name: str) -> None:
     assert 1 <= scope["States"][name]["TimeoutSeconds"] <= 300
 
@@ -104,15 +127,22 @@ def test_a_task_is_tried_again_a_bounded_number_of_times_and_longer_apart(
     for rule in rules:
         assert rule["Comment"]
         if rule["MaxAttempts"] == 0:
-            # What would be refused again is not tried again: one error of ours, by its name.
+            # What another try would not change, by its own name.
             assert "States.ALL" not in rule["ErrorEquals"]
+            assert rule is not rules[-1]
             continue
         assert 1 <= rule["MaxAttempts"] <= 12
         assert rule["IntervalSeconds"] >= 1
         assert rule["BackoffRate"] > 1
 
 
-@each_task
+def test_a_machine_that_waits_times_out_before_its_task_does() -> None:
+    """Only an execution that has timed out has its job terminated."""
+    machine = MACHINES["run_job.asl"]
+    assert machine["TimeoutSeconds"] < machine["States"]["RunJob"]["TimeoutSeconds"]
+
+
+@each_bounded_task
 def test_whatever_fails_in_a_task_is_caught_with_a_reason(scope: Json, name: str) -> None:
     last = scope["States"][name]["Catch"][-1]
     assert last["ErrorEquals"] == ["States.ALL"]

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from chalicelib.core.states import JobStatus
 from tests.property import graphs
 from tests.property.graphs import ENDED, JobPlan, Place, public_id, request_of
+from tests.property.paths import is_path
 from tests.support.crew import fence_of
 from tests.support.fake_ecs import Task
 from tests.support.scenes import make_stage, submit
@@ -67,6 +68,7 @@ class Telling:
         self.seen: dict[Place, dict[str, Any]] = {}
         self.ends: dict[Place, tuple[Any, ...]] = {}
         self.started: set[Place] = set()
+        self.told_again = False  # a record of the stream came twice, and its events with it
 
     # Steps
 
@@ -134,6 +136,7 @@ class Telling:
 
     def stream(self, count: int, again: bool) -> None:
         self.tell(f"{count} record(s) of the stream{', which will come again' if again else ''}")
+        self.told_again |= again
         self.world.deliver_stream(count, again=again)
 
     def messages(self, which: int, count: int, again: bool) -> None:
@@ -280,6 +283,9 @@ class Telling:
         assert ends == {statuses[place]} or (place.is_child and not tasks and not ends), (
             f"{place} is {statuses[place]}, and {published} was published"
         )
+        if published and not self.told_again:
+            # That its last is its own status follows: it is the only end that was told.
+            assert is_path(published), f"{place}: {published}"
 
     def _check_listed(self, plan: JobPlan) -> None:
         """ListJobs of each status has the children that are in it."""

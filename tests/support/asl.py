@@ -1,10 +1,12 @@
 """A small interpreter of Amazon States Language, enough to carry out the machines of this stack.
 
-Pass, Task, Choice, Map, Wait, Succeed and Fail, with paths, retries and catches. An execution is
-resumed by its owner: it yields the seconds that it would wait for, and remembers every state that
-it entered. A state or member that it does not know is an error, never skipped.
+Pass, Task, Choice, Map, Wait, Succeed and Fail, with paths, retries, catches and a few
+intrinsics. An execution is resumed by its owner: it yields the seconds that it would wait for, and
+remembers every state that it entered. A state or member that it does not know is an error, never
+skipped.
 """
 
+import json
 import re
 from collections.abc import Callable, Generator, Mapping
 from copy import deepcopy
@@ -14,11 +16,13 @@ from typing import Any
 Invoke = Callable[[str, Any], Any]  # (resource, parameters) -> result; raises TaskError
 Steps = Generator[float, None, Any]
 
+UNTIL_ANSWERED = 1e9  # the seconds that a task waits which somebody else is to answer
+
 _KNOWN_MEMBERS = {
     "Type", "Comment", "Next", "End", "Resource", "Parameters", "InputPath", "ResultPath",
     "ResultSelector", "OutputPath", "TimeoutSeconds", "Retry", "Catch", "Choices", "Default",
     "ItemsPath", "MaxConcurrency", "ItemProcessor", "Seconds", "SecondsPath", "Result", "Error",
-    "Cause",
+    "Cause", "ErrorPath", "CausePath", "ItemSelector",
 }  # fmt: skip
 
 
@@ -30,12 +34,25 @@ class TaskError(Exception):
         self.error, self.cause = error, cause
 
 
+@dataclass(slots=True)
+class Callback:
+    """The result of a task that waits to be answered: `answer` is a value or a TaskError."""
+
+    answer: Any = None
+    is_answered: bool = False
+
+
 @dataclass(slots=True, kw_only=True)
 class Execution:
-    """One run of a machine; `entered` and `handled` tell what of the machine it came by."""
+    """One run of a machine; `entered` and `handled` tell what of the machine it came by.
+
+    `context` is the context object, `new_token` makes the token of a task that waits for one.
+    """
 
     definition: Mapping[str, Any]
     invoke: Invoke
+    context: Mapping[str, Any] = field(default_factory=dict)
+    new_token: Callable[[], str] = lambda: "token"
     entered: list[str] = field(default_factory=list)
     handled: set[str] = field(default_factory=set)  # "<state> retry" and "<state> catch"
 
@@ -66,9 +83,10 @@ class Execution:
             case "Succeed":
                 return None, data
             case "Fail":
-                raise TaskError(state["Error"], state["Cause"])
+                raise TaskError(*(_said(state, name, data) for name in ("Error", "Cause")))
             case "Pass":
-                return _after(state), _put(data, state, state.get("Result", data))
+                given = _parameters(state["Parameters"], data) if "Parameters" in state else data
+                return _after(state), _put(data, state, state.get("Result", given))
             case "Task" | "Map":
                 return (yield from self._worked(name, state, data))
             case other:
@@ -98,13 +116,37 @@ class Execution:
     def _result(self, state: Mapping[str, Any], data: Any) -> Steps:
         given = _at(data, state.get("InputPath", "$"))
         if state["Type"] == "Task":
-            parameters = _parameters(state["Parameters"], given) if "Parameters" in state else given
-            return self.invoke(state["Resource"], parameters)
+            # Every try of a task that waits has a token of its own.
+            context = {**self.context, "Task": {"Token": self.new_token()}}
+            parameters = given
+            if "Parameters" in state:
+                parameters = _parameters(state["Parameters"], given, context)
+            result = self.invoke(state["Resource"], parameters)
+            if isinstance(result, Callback):
+                result = yield from _answered(result)
+            return result
         results = []
-        for item in _at(given, state["ItemsPath"]):
+        for number, item in enumerate(_at(given, state["ItemsPath"])):
+            if "ItemSelector" in state:
+                context = {**self.context, "Map": {"Item": {"Index": number, "Value": item}}}
+                item = _parameters(state["ItemSelector"], given, context)
             result = yield from self._run_states(state["ItemProcessor"], deepcopy(item))
             results.append(result)
         return results
+
+
+def _answered(callback: Callback) -> Steps:
+    while not callback.is_answered:
+        yield UNTIL_ANSWERED
+    if isinstance(callback.answer, TaskError):
+        raise callback.answer
+    return callback.answer
+
+
+def _said(state: Mapping[str, Any], name: str, data: Any) -> str:
+    """The Error or the Cause of a Fail state."""
+    path = state.get(f"{name}Path")
+    return str(_at(data, path) if path else state[name])
 
 
 def _after(state: Mapping[str, Any]) -> str | None:
@@ -124,15 +166,33 @@ def _put(data: Any, state: Mapping[str, Any], result: Any) -> Any:
     return {} if output is None else _at(data, output)
 
 
-def _parameters(template: Any, data: Any) -> Any:
+def _parameters(template: Any, data: Any, context: Any = None) -> Any:
     if isinstance(template, list):
-        return [_parameters(item, data) for item in template]
+        return [_parameters(item, data, context) for item in template]
     if not isinstance(template, Mapping):
         return template
     return {
-        key.removesuffix(".$"): _at(data, value) if key.endswith(".$") else _parameters(value, data)
+        key.removesuffix(".$"): _value(value, data, context)
+        if key.endswith(".$")
+        else _parameters(value, data, context)
         for key, value in template.items()
     }
+
+
+def _value(expression: str, data: Any, context: Any) -> Any:
+    """What a path, a path into the context object or an intrinsic function stands for."""
+    call = re.fullmatch(r"States\.(\w+)\((.*)\)", expression)
+    if call is None:
+        return _at(context if expression.startswith("$$") else data, expression)
+    given = [part.strip() for part in call[2].split(",")]
+    match call[1]:
+        case "Format":
+            values = [_value(part, data, context) for part in given[1:]]
+            return given[0].strip("'").format(*values)
+        case "StringToJson":
+            return json.loads(_value(given[0], data, context))
+        case other:
+            raise AssertionError(f"an intrinsic function that is not known: {other}")
 
 
 def _at(data: Any, path: str) -> Any:

@@ -1,12 +1,15 @@
-"""EventBridge in memory: what was published, in order, and the rules of triggers."""
+"""EventBridge in memory: what was published, each event held to its schema, and rules."""
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from tests.support import stack
 from tests.support.clients import FakeClient, OnCall, client_error
+from tests.support.event_schemas import check_event
 
 ENTRY_LIMIT_BYTES = 256 * 1024
 
@@ -19,6 +22,7 @@ class FakeEvents(FakeClient):
         self.published: list[dict[str, Any]] = []
         self.buses = {"default"}
         self.rules: dict[tuple[str, str], dict[str, Any]] = {}  # by bus and name
+        self.unfit: list[str] = []  # what is wrong with those that do not fit their schema
 
     def do_put_events(self, params: dict[str, Any]) -> dict[str, Any]:
         entries = params["Entries"]
@@ -26,7 +30,14 @@ class FakeEvents(FakeClient):
             raise client_error("ValidationException", str(len(entries)), "PutEvents")
         for entry in entries:
             assert len(entry["Detail"].encode()) <= ENTRY_LIMIT_BYTES, "an entry over 256 KiB"
-            self.published.append({**entry, "Detail": json.loads(entry["Detail"])})
+            decoded = {**entry, "Detail": json.loads(entry["Detail"])}
+            try:
+                check_event(event_of(decoded))
+            except AssertionError as error:
+                # A test may forgive the function that fails by this, and must not forgive this.
+                self.unfit.append(str(error))
+                raise
+            self.published.append(decoded)
         return {"FailedEntryCount": 0, "Entries": [{"EventId": "event"} for _ in entries]}
 
     def do_put_rule(self, params: dict[str, Any]) -> dict[str, Any]:
@@ -66,8 +77,32 @@ class FakeEvents(FakeClient):
 
     def statuses_of(self, job_id: str) -> list[str]:
         """The statuses that were published for a job, in order."""
-        details = [entry["Detail"] for entry in self.published]
+        changes = self.of_type("Batch Job State Change")
+        details = [entry["Detail"] for entry in changes]
         return [detail["status"] for detail in details if detail["jobId"] == job_id]
+
+    def blocks_of(self, job_id: str) -> list[dict[str, Any]]:
+        """The blocks that were published for a job, in order, as entries."""
+        blocks = self.of_type("Batch Job Queue Blocked")
+        return [entry for entry in blocks if entry["Detail"]["jobId"] == job_id]
+
+    def of_type(self, detail_type: str) -> list[dict[str, Any]]:
+        return [entry for entry in self.published if entry["DetailType"] == detail_type]
+
+
+def event_of(entry: dict[str, Any]) -> dict[str, Any]:
+    """What EventBridge delivers for an entry whose detail is decoded."""
+    return {
+        "version": "0",
+        "id": "00000000-0000-4000-8000-000000000000",
+        "detail-type": entry["DetailType"],
+        "source": entry["Source"],
+        "account": stack.ACCOUNT,
+        "time": datetime.fromtimestamp(int(entry["Time"]), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "region": stack.REGION,
+        "resources": entry["Resources"],
+        "detail": entry["Detail"],
+    }
 
 
 def _missing(text: str, operation: str) -> ClientError:

@@ -1,4 +1,4 @@
-"""S3 in memory: the objects that were put, and what each bucket notifies."""
+"""S3 in memory: the objects that were put, by bucket and key, and what the buckets notify."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +13,7 @@ class FakeS3(FakeClient):
         super().__init__(now_ms, on_call)
         self.objects: dict[tuple[str, str], bytes] = {}
         self.notifications: dict[str, dict[str, Any]] = {}  # by bucket
+        self.regions: dict[str, str] = {}  # of the buckets that are elsewhere
 
     def do_put_object(self, params: dict[str, Any]) -> dict[str, Any]:
         body = params["Body"]
@@ -20,11 +21,9 @@ class FakeS3(FakeClient):
         self.objects[params["Bucket"], params["Key"]] = body
         return {}
 
-    def lines(self, bucket: str, key: str) -> list[str]:
-        """The lines of a document of JSON Lines."""
-        text = self.objects[bucket, key].decode()
-        assert text.endswith("\n"), "the last line has an end as well"
-        return text.split("\n")[:-1]
+    def do_get_bucket_location(self, params: dict[str, Any]) -> dict[str, Any]:
+        self._of(params["Bucket"], "GetBucketLocation")
+        return {"LocationConstraint": self.regions.get(params["Bucket"])}
 
     def do_get_bucket_notification_configuration(self, params: dict[str, Any]) -> dict[str, Any]:
         found = self._of(params["Bucket"], "GetBucketNotificationConfiguration")
@@ -35,6 +34,12 @@ class FakeS3(FakeClient):
         assert params["SkipDestinationValidation"] is True
         self.notifications[params["Bucket"]] = params["NotificationConfiguration"]
         return {}
+
+    def lines(self, bucket: str, key: str) -> list[str]:
+        """The lines of a document of JSON Lines."""
+        text = self.objects[bucket, key].decode()
+        assert text.endswith("\n"), "the last line has an end as well"
+        return text.split("\n")[:-1]
 
     def _of(self, bucket: str, operation: str) -> dict[str, Any]:
         if bucket not in self.notifications:

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from botocore.model import Shape
 
 from tests.support import stack
-from tests.support.asl import Execution, Steps, TaskError
+from tests.support.asl import Callback, Execution, Steps, TaskError
 from tests.support.clients import FakeClient, OnCall, client_error, service_model
 from tests.support.fake_ecs import FakeEcs
 from tests.support.fake_sqs import TASK_EVENTS_QUEUE_URL, FakeSqs
@@ -21,8 +21,10 @@ LAUNCH_MACHINE_ARN = f"{_PREFIX}-launch"
 MULTINODE_MACHINE_ARN = f"{_PREFIX}-multinode"
 PROVISION_MACHINE_ARN = f"{_PREFIX}-provision"
 PROVISION_STEP_ARN = "arn:aws:lambda:::function:provision-step"
+RUN_JOB_MACHINE_ARN = f"{_PREFIX}-run-job"
+SUBMIT_ARN = "arn:aws:lambda:::function:submit"
 NODE_STEP_ARN = "arn:aws:lambda:::function:node-step"
-STANDARD = frozenset({MULTINODE_MACHINE_ARN, PROVISION_MACHINE_ARN})
+STANDARD = frozenset({MULTINODE_MACHINE_ARN, PROVISION_MACHINE_ARN, RUN_JOB_MACHINE_ARN})
 NAME_LIMIT, INPUT_LIMIT_BYTES = 80, 256 * 1024
 
 Json = dict[str, Any]
@@ -38,12 +40,24 @@ class Run:
     steps: Steps
     due_at_ms: int
     failure: TaskError | None = None
+    output: Any = None
+    stopped: bool = False
+    waits_for: Callback | None = None  # of the execution that this one is nested in
+
+    @property
+    def arn(self) -> str:
+        return f"{self.machine.replace(':stateMachine:', ':execution:')}:{self.name}"
 
 
 class FakeStepFunctions(FakeClient):
-    """`run_step` carries out the function of that ARN behind a machine's states."""
+    """`run_step` carries out the function of that ARN behind a machine's states.
+
+    `on_status` is told the event of an execution that was stopped.
+    """
 
     service = "stepfunctions"
+    # Of these no execution may fail; those of users, and of run_job, tell how their job ended.
+    own_machines = frozenset({LAUNCH_MACHINE_ARN, MULTINODE_MACHINE_ARN, PROVISION_MACHINE_ARN})
 
     def __init__(
         self,
@@ -53,9 +67,11 @@ class FakeStepFunctions(FakeClient):
         ecs: FakeEcs,
         sqs: FakeSqs,
         run_step: Callable[[str, Json], Json],
+        on_status: Callable[[Json], None] = lambda event: None,
     ) -> None:
         super().__init__(now_ms, on_call)
         self._ecs, self._sqs, self._run_step = ecs, sqs, run_step
+        self._on_status = on_status
         self._machines = {
             LAUNCH_MACHINE_ARN: stack.machine(
                 "LaunchMachine", {"TaskEventsQueueUrl": TASK_EVENTS_QUEUE_URL}
@@ -67,11 +83,26 @@ class FakeStepFunctions(FakeClient):
             PROVISION_MACHINE_ARN: stack.machine(
                 "ProvisionMachine", {"ProvisionStepArn": PROVISION_STEP_ARN}
             ),
+            RUN_JOB_MACHINE_ARN: stack.machine("RunJobMachine", {"SubmitFunctionArn": SUBMIT_ARN}),
         }
         self._names: set[tuple[str, str]] = set()
         self._numbers = itertools.count(1)
+        self._callbacks: dict[str, tuple[Callback, Run]] = {}
+        self._current: Run | None = None  # whose step is being carried out
+        self.answers: list[tuple[str, str, Json]] = []  # (call, token, what was told), as accepted
         self.running: list[Run] = []
         self.ended: list[Run] = []
+
+    def add_machine(self, name: str, definition: Json) -> str:
+        """A Standard machine of a user; returns its ARN."""
+        arn = f"{_PREFIX}-{name}"
+        self._machines[arn] = definition
+        return arn
+
+    def run_named(self, name: str) -> Run:
+        """The execution of that name, under way or ended."""
+        (run,) = [run for run in self.running + self.ended if run.name == name]
+        return run
 
     def do_start_execution(self, params: Json) -> Json:
         machine = params["stateMachineArn"]
@@ -84,7 +115,13 @@ class FakeStepFunctions(FakeClient):
             if (machine, name) in self._names:
                 raise client_error("ExecutionAlreadyExists", name, "StartExecution")
             self._names.add((machine, name))
-        execution = Execution(definition=self._machines[machine], invoke=self._invoke)
+        arn = f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
+        execution = Execution(
+            definition=self._machines[machine],
+            invoke=self._invoke,
+            context={"Execution": {"Id": arn, "Name": name}},
+            new_token=lambda: f"token-{next(self._numbers)}",
+        )
         self.running.append(
             Run(
                 name=name,
@@ -94,22 +131,90 @@ class FakeStepFunctions(FakeClient):
                 due_at_ms=self.now_ms(),
             )
         )
-        return {"executionArn": f"{machine}:{name}"}
+        return {"executionArn": arn}
+
+    def do_stop_execution(self, params: Json) -> Json:
+        """Stop an execution, and as Step Functions does, those that are nested in it."""
+        (run,) = [run for run in self.running if run.arn == params["executionArn"]]
+        run.stopped = True
+        self.running.remove(run)
+        self.ended.append(run)
+        waited_for = [id(callback) for callback, outer in self._callbacks.values() if outer is run]
+        for one in [one for one in self.running if id(one.waits_for) in waited_for]:
+            self.do_stop_execution({"executionArn": one.arn})
+        self._on_status(
+            {
+                "source": "aws.states",
+                "detail-type": "Step Functions Execution Status Change",
+                "detail": {
+                    "executionArn": run.arn,
+                    "stateMachineArn": run.machine,
+                    "status": "ABORTED",
+                    "inputDetails": {"included": False},
+                },
+            }
+        )
+        return {"stopDate": 0}
+
+    def do_send_task_success(self, params: Json) -> Json:
+        output = params["output"]
+        assert len(output.encode()) <= 262_144, "an output over 256 KiB"
+        return self._answer("SendTaskSuccess", params, json.loads(output))
+
+    def do_send_task_failure(self, params: Json) -> Json:
+        assert len(params["error"]) <= 256
+        assert len(params["cause"]) <= 32_768
+        failure = TaskError(params["error"], params["cause"])
+        return self._answer("SendTaskFailure", params, failure)
+
+    def _answer(self, call: str, params: Json, answer: Any) -> Json:
+        """Take the first answer to a token, of an execution that still waits for it."""
+        token = params["taskToken"]
+        if token not in self._callbacks:
+            raise client_error("TaskDoesNotExist", token, call)
+        callback, run = self._callbacks[token]
+        if callback.is_answered or run not in self.running:
+            raise client_error("TaskTimedOut", token, call)
+        self.answers.append((call, token, params))
+        self._settle(callback, run, answer)
+        return {}
+
+    def _settle(self, callback: Callback, run: Run, answer: Any) -> None:
+        callback.answer, callback.is_answered = answer, True
+        run.due_at_ms = self.now_ms()
 
     def due(self) -> list[Run]:
         return [run for run in self.running if run.due_at_ms <= self.now_ms()]
 
     def resume(self, run: Run) -> None:
         """Carry the execution on to its next wait, or to its end."""
+        self._current = run
         try:
-            run.due_at_ms = self.now_ms() + int(next(run.steps) * 1000)
-            return
-        except StopIteration:
-            pass
+            seconds = next(run.steps)
+        except StopIteration as end:
+            run.output = end.value
         except TaskError as error:
             run.failure = error
+        else:
+            if run in self.running:
+                run.due_at_ms = self.now_ms() + int(seconds * 1000)
+            return
         self.running.remove(run)
         self.ended.append(run)
+        self._tell_outer(run)
+
+    def _tell_outer(self, run: Run) -> None:
+        """Answer the execution that waits for this one."""
+        told = {"ExecutionArn": run.arn, "StateMachineArn": run.machine, "Name": run.name}
+        for callback, outer in list(self._callbacks.values()):
+            if callback is not run.waits_for:
+                continue
+            if run.failure is None:
+                self._settle(callback, outer, told | {"Status": "SUCCEEDED", "Output": run.output})
+            else:
+                failure = {"Error": run.failure.error, "Cause": run.failure.cause}
+                cause = json.dumps(told | {"Status": "FAILED"} | failure)
+                self._settle(callback, outer, TaskError("States.TaskFailed", cause))
 
     def _invoke(self, resource: str, parameters: Json) -> Any:
         match resource:
@@ -121,14 +226,26 @@ class FakeStepFunctions(FakeClient):
             case "arn:aws:states:::lambda:invoke":
                 function, payload = parameters["FunctionName"], parameters["Payload"]
                 return {"Payload": self._function(function, payload)}
+            case "arn:aws:states:::lambda:invoke.waitForTaskToken":
+                function, payload = parameters["FunctionName"], parameters["Payload"]
+                callback = self._callback(payload["taskToken"])
+                self._function(function, payload)
+                return callback
             case "arn:aws:states:::states:startExecution":
-                nested = {
-                    "stateMachineArn": parameters["StateMachineArn"],
-                    "input": json.dumps(parameters["Input"]),
-                }
-                return _pascal(self.answer("StartExecution", nested))
+                return _pascal(self.answer("StartExecution", _start(parameters)))
+            case "arn:aws:states:::states:startExecution.sync:2":
+                started = self.answer("StartExecution", _start(parameters))
+                (run,) = [run for run in self.running if run.arn == started["executionArn"]]
+                run.waits_for = self._callback(run.arn)
+                return run.waits_for
             case _:
                 raise AssertionError(f"an integration that is not known: {resource}")
+
+    def _callback(self, token: str) -> Callback:
+        assert self._current is not None, "only an execution waits"
+        callback = Callback()
+        self._callbacks[token] = (callback, self._current)
+        return callback
 
     def _run_task(self, parameters: Json) -> Any:
         operation = service_model("ecs").operation_model("RunTask")
@@ -145,6 +262,12 @@ class FakeStepFunctions(FakeClient):
         except Exception as error:
             cause = {"errorMessage": str(error), "errorType": type(error).__name__}
             raise TaskError(type(error).__name__, json.dumps(cause)) from error
+
+
+def _start(parameters: Json) -> Json:
+    """StartExecution's own parameters of what a state gives."""
+    given = json.dumps(parameters["Input"])
+    return {"stateMachineArn": parameters["StateMachineArn"], "input": given}
 
 
 def _camel(shape: Shape | None, value: Any) -> Any:

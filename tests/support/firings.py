@@ -49,6 +49,8 @@ def put_trigger(
     if before is not None:
         row = before.changed(document=row.document, state=row.state, status=status)
     assert catalog.put(row, replacing=before)
+    while world.deliver_catalog():
+        pass  # provisioning finds nothing to do
     return trigger_of(name, incarnation, row.document)
 
 

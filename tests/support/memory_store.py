@@ -133,6 +133,15 @@ class MemoryJobStore:
         self._memory.specs[job_id] = replace(spec, tags=dict(tags))
         return True
 
+    def add_task_token(self, job_id: str, token: str) -> bool:
+        self._memory.call("UpdateItem")
+        spec = self._memory.specs.get(job_id)
+        if spec is None:
+            return False
+        tokens = spec.task_tokens | {token}
+        self._memory.specs[job_id] = replace(spec, task_tokens=tokens)
+        return True
+
     def forget(self, job_id: str) -> None:
         self._memory.call("DeleteItem")
         self._memory.specs.pop(job_id, None)

@@ -1,4 +1,4 @@
-"""The settings of the stack that a World is."""
+"""The settings of the stack that tests speak of."""
 
 from typing import Any
 
@@ -14,6 +14,7 @@ from tests.support.fake_step_functions import (
     LAUNCH_MACHINE_ARN,
     MULTINODE_MACHINE_ARN,
     PROVISION_MACHINE_ARN,
+    RUN_JOB_MACHINE_ARN,
 )
 
 
@@ -28,6 +29,7 @@ def settings_of(**overrides: Any) -> Settings:
         "launch_machine_arn": LAUNCH_MACHINE_ARN,
         "multinode_machine_arn": MULTINODE_MACHINE_ARN,
         "provision_machine_arn": PROVISION_MACHINE_ARN,
+        "run_job_machine_arn": RUN_JOB_MACHINE_ARN,
         "event_bus": "default",
         "log_group": "/aws/batch/job",
         "execution_role_arn": f"arn:aws:iam::{stack.ACCOUNT}:role/yard-execution",
@@ -39,5 +41,6 @@ def settings_of(**overrides: Any) -> Settings:
         "scheduler_role_arn": f"arn:aws:iam::{stack.ACCOUNT}:role/yard-scheduler",
         "manifests_bucket": f"yard-manifests-{stack.ACCOUNT}-{stack.REGION}",
         "starting_window": 200,
+        "publish_child_events": True,
     }
     return Settings(**values | overrides)

@@ -6,7 +6,13 @@ from typing import Any
 
 from chalicelib.api.call import Call
 from chalicelib.api.operations import Answer
-from chalicelib.api.triggers import answer_trigger, answer_triggers
+from chalicelib.api.triggers import (
+    answer_fire,
+    answer_firings,
+    answer_trigger,
+    answer_triggers,
+)
+from chalicelib.reactions.firing import fire_now
 from tests.support.world import CALLER, ApiError, World
 
 Json = dict[str, Any]
@@ -50,6 +56,14 @@ def delete(world: World, name: str) -> Json:
 
 def every(world: World, **query: str) -> Json:
     return decoded(answer_triggers(query, call(world), "request-1"))
+
+
+def fire(world: World, name: str, body: Any = None) -> Json:
+    return decoded(answer_fire(name, call(world, body), fire_now, "request-1"))
+
+
+def firings(world: World, name: str, **query: str) -> Json:
+    return decoded(answer_firings(name, query, call(world), "request-1"))
 
 
 def made(world: World, name: str = "nightly", source: Json = EVENTS, **members: Any) -> Json:

@@ -160,7 +160,7 @@ def test_the_doors_are_those_of_the_stack() -> None:
     names = {function.name for function in doors.app.pure_lambda_functions}
     assert names == {
         "react", "catalog_changed", "dispatch", "task_events", "node_step", "provision_step",
-        "fire_triggers",
+        "fire_triggers", "submit",
     }  # fmt: skip
     assert [handler.name for handler in doors.app.event_sources] == ["sweep"]
     assert set(doors.app.routes) == {
@@ -220,3 +220,22 @@ def test_all_doors_together_run_a_job(world: World, http: Any) -> None:
     world.settle()
     found = post(http, "describejobs", {"jobs": [job_id]}).json_body["jobs"]
     assert [job["status"] for job in found] == ["STARTING"]
+
+
+def test_a_trigger_goes_its_whole_way_over_http(world: World, http: Any) -> None:
+    make_stage(world)
+    document = {"source": {"events": {"pattern": {"source": ["shop"]}}}, "request": REQUEST}
+    body = json.dumps(document).encode()
+    assert http.put("/triggers/nightly", headers=JSON, body=body).status_code == 200
+    world.settle()
+    assert http.get("/triggers/nightly").json_body["status"] == "VALID"
+    listed = http.get("/triggers?maxResults=1").json_body["triggers"]
+    assert [one["name"] for one in listed] == ["nightly"]
+    fired = http.post("/triggers/nightly/fire", headers=JSON, body=b"").json_body
+    assert http.get("/triggers/nightly/firings").json_body == {"firings": [fired]}
+    world.settle()
+    assert http.delete("/triggers/nightly").json_body == {}
+    world.settle()
+    gone = http.get("/triggers/nightly")
+    assert (gone.status_code, gone.json_body) == (404, {"message": "Trigger nightly not found."})
+    assert gone.headers["x-amzn-errortype"] == "ResourceNotFoundException"

@@ -21,6 +21,9 @@ ENVIRON = {
     "BATCHYARD_PROVISION_MACHINE_ARN": (
         "arn:aws-cn:states:cn-north-1:210987654321:stateMachine:yard-provision"
     ),
+    "BATCHYARD_RUN_JOB_MACHINE_ARN": (
+        "arn:aws-cn:states:cn-north-1:210987654321:stateMachine:yard-run-job"
+    ),
     "BATCHYARD_EXECUTION_ROLE_ARN": "arn:aws-cn:iam::210987654321:role/yard-execution",
     "BATCHYARD_TRIGGER_QUEUE_URL": "https://sqs/triggers",
     "BATCHYARD_TRIGGER_DEAD_LETTERS_URL": "https://sqs/triggers-dead",
@@ -37,6 +40,7 @@ def test_what_may_be_left_out_has_a_value() -> None:
     assert settings.retention_seconds == 90 * 24 * 3600
     assert settings.starting_window == 200
     assert settings.array_size_limit == 10_000
+    assert settings.publish_child_events
 
 
 def test_what_is_set_is_taken() -> None:
@@ -46,11 +50,13 @@ def test_what_is_set_is_taken() -> None:
         "BATCHYARD_RETENTION_DAYS": "7",
         "BATCHYARD_STARTING_WINDOW": "5",
         "BATCHYARD_ARRAY_SIZE_LIMIT": "1000000",
+        "BATCHYARD_PUBLISH_CHILD_EVENTS": "false",
     }
     settings = Settings.from_env(ENVIRON | chosen)
     assert (settings.event_bus, settings.log_group) == ("mine", "/logs")
     assert (settings.retention_seconds, settings.starting_window) == (7 * 24 * 3600, 5)
     assert settings.array_size_limit == 1_000_000
+    assert not settings.publish_child_events
 
 
 @pytest.mark.parametrize("name", ENVIRON)

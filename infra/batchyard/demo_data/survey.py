@@ -10,6 +10,7 @@ import io
 import json
 import sys
 import tarfile
+from typing import Any
 
 import boto3
 
@@ -43,8 +44,8 @@ def functions_of(tree: ast.AST) -> list[tuple[int, str]]:
     ]
 
 
-def survey(archive: bytes) -> dict[str, object]:
-    """What the modules in the archive hold, import most, and have longest."""
+def survey(archive: bytes) -> dict[str, Any]:
+    """What the modules in the archive hold, how many import each other one, which are longest."""
     lines = modules = functions = 0
     importers: collections.Counter[str] = collections.Counter()
     longest: list[tuple[int, str, str]] = []
@@ -69,9 +70,16 @@ def survey(archive: bytes) -> dict[str, object]:
         "modules": modules,
         "lines": lines,
         "functions": functions,
-        "most_imported": importers.most_common(BEST),
+        "importers": dict(importers),
         "longest_functions": longest[::-1],
     }
+
+
+def summary_of(found: dict[str, Any]) -> dict[str, Any]:
+    """The same, of the importers only the first few."""
+    most = sorted(found["importers"].items(), key=lambda item: (-item[1], item[0]))
+    rest = {name: value for name, value in found.items() if name != "importers"}
+    return {**rest, "most_imported": most[:BEST]}
 
 
 def main() -> int:
@@ -80,7 +88,7 @@ def main() -> int:
     bucket, key = split_uri(archive_uri)
     archive = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     print(f"{archive_uri}: {len(archive):,} bytes", flush=True)
-    result = survey(archive)
+    result = summary_of(survey(archive))
     bucket, key = split_uri(result_uri)
     s3.put_object(Bucket=bucket, Key=key, Body=json.dumps(result).encode())
     print(f"{result['modules']} modules, {result['lines']:,} lines; wrote {result_uri}", flush=True)

@@ -1,10 +1,13 @@
 """Triggers over the API of ours: what is taken, what is refused and how, what is kept."""
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
 from tests.support.scenes import make_stage
+from tests.support.stack import ROOT
 from tests.support.triggers import (
     EVENTS,
     REQUEST,
@@ -242,3 +245,12 @@ def test_a_number_without_fraction_is_an_integer(world: World) -> None:
     gather = made(world, gather={"maxEvents": 5.0, "maxSeconds": 1})["gather"]
     assert gather == {"maxEvents": 5, "maxSeconds": 1}
     assert type(gather["maxEvents"]) is int
+
+
+def test_only_a_put_pays_for_the_validator() -> None:
+    program = (
+        "import sys; from chalicelib.api import door, submission, trigger_door; "
+        "print([name for name in sys.modules if name.startswith(('fastjsonschema', 'zoneinfo'))])"
+    )
+    command = [sys.executable, "-c", program]
+    assert subprocess.check_output(command, text=True, cwd=ROOT) == "[]\n"

@@ -9,7 +9,13 @@ from botocore.exceptions import ClientError
 
 from chalicelib.aws.ec2 import Ec2
 from chalicelib.aws.ecs import ClusterInUseError, Ecs
-from chalicelib.aws.events import Events, PublishError
+from chalicelib.aws.events import (
+    JOB_QUEUE_BLOCKED,
+    JOB_STATE_CHANGE,
+    Events,
+    JobEvent,
+    PublishError,
+)
 from chalicelib.aws.messages import Messages, SendError
 from chalicelib.aws.workflows import INPUT_LIMIT_BYTES, Workflows
 from chalicelib.core.ids import Fence
@@ -197,40 +203,45 @@ def test_a_batch_that_sqs_took_in_part_fails() -> None:
         messages(client).send_wakes(["queue"], "cause")
 
 
-def detail(number: int, size: int = 10) -> tuple[int, dict[str, Any]]:
-    return NOW_MS, {"jobArn": f"arn:{number}", "status": "RUNNABLE", "pad": "x" * size}
+def event(number: int, size: int = 10, **members: Any) -> JobEvent:
+    detail = {"jobArn": f"arn:{number}", "status": "RUNNABLE", "pad": "x" * size}
+    known: dict[str, Any] = {"detail_type": JOB_STATE_CHANGE, "resources": (f"arn:{number}",)}
+    return JobEvent(at_ms=NOW_MS, detail=detail, **(known | members))
 
 
-def test_job_states_are_published_as_batch_publishes_them() -> None:
+def test_events_of_jobs_are_published_as_batch_publishes_them() -> None:
     client = Recorder(put_events={"FailedEntryCount": 0})
-    Events(client, bus="bus").publish_job_states([detail(1)])
-    (entry,) = client.given("put_events")[0]["Entries"]
-    assert entry["DetailType"] == "Batch Job State Change"
-    assert (entry["Source"], entry["EventBusName"]) == ("batchyard", "bus")
-    assert entry["Resources"] == ["arn:1"]
-    assert entry["Time"] == NOW_MS / 1000
-    assert json.loads(entry["Detail"])["status"] == "RUNNABLE"
+    blocked = event(2, detail_type=JOB_QUEUE_BLOCKED, resources=("arn:2", "arn:queue"))
+    Events(client, bus="bus").publish([event(1), blocked])
+    first, second = client.given("put_events")[0]["Entries"]
+    assert first["DetailType"] == "Batch Job State Change"
+    assert (first["Source"], first["EventBusName"]) == ("batchyard", "bus")
+    assert first["Resources"] == ["arn:1"]
+    assert first["Time"] == NOW_MS / 1000
+    assert json.loads(first["Detail"])["status"] == "RUNNABLE"
+    assert second["DetailType"] == "Batch Job Queue Blocked"
+    assert second["Resources"] == ["arn:2", "arn:queue"]
 
 
 def test_events_are_sent_in_groups_that_eventbridge_takes() -> None:
     client = Recorder(put_events={"FailedEntryCount": 0})
     events = Events(client, bus="bus")
-    events.publish_job_states([detail(number) for number in range(21)])
+    events.publish([event(number) for number in range(21)])
     assert [len(call["Entries"]) for call in client.given("put_events")] == [10, 10, 1]
     client.calls.clear()
-    events.publish_job_states([detail(number, size=100_000) for number in range(5)])
+    events.publish([event(number, size=100_000) for number in range(5)])
     groups = [call["Entries"] for call in client.given("put_events")]
     assert [len(group) for group in groups] == [2, 2, 1]
     arns = [entry["Resources"][0] for group in groups for entry in group]
     assert arns == [f"arn:{number}" for number in range(5)]
-    events.publish_job_states([])
+    events.publish([])
 
 
 def test_a_batch_that_eventbridge_took_in_part_fails() -> None:
     entries = [{"EventId": "1"}, {"ErrorCode": "InternalFailure", "ErrorMessage": "busy"}]
     client = Recorder(put_events={"FailedEntryCount": 1, "Entries": entries})
     with pytest.raises(PublishError, match="InternalFailure: busy"):
-        Events(client, bus="bus").publish_job_states([detail(1), detail(2)])
+        Events(client, bus="bus").publish([event(1), event(2)])
 
 
 def workflows(client: Recorder) -> Workflows:
@@ -294,6 +305,28 @@ def test_a_placement_starts_the_multi_node_machine_under_a_name_of_its_own() -> 
     }
     again = Recorder(start_execution=refusal("ExecutionAlreadyExists"))
     workflows(again).start_multinode(fence, {})
+
+
+def test_an_answer_is_cut_to_what_step_functions_takes() -> None:
+    client = Recorder()
+    assert workflows(client).send_success("token", "{}")
+    assert workflows(client).send_failure("token", "e" * 300, "c" * 40_000)
+    assert client.given("send_task_success") == [{"taskToken": "token", "output": "{}"}]
+    (failure,) = client.given("send_task_failure")
+    assert (len(failure["error"]), len(failure["cause"])) == (256, 32_768)
+
+
+@pytest.mark.parametrize("code", ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"])
+def test_a_token_that_nobody_waits_with_is_an_answer(code: str) -> None:
+    client = Recorder(send_task_success=refusal(code), send_task_failure=refusal(code))
+    assert not workflows(client).send_success("token", "{}")
+    assert not workflows(client).send_failure("token", "error", "cause")
+
+
+def test_any_other_refusal_of_an_answer_is_an_error() -> None:
+    busy = Recorder(send_task_success=refusal("ThrottlingException"))
+    with pytest.raises(ClientError):
+        workflows(busy).send_success("token", "{}")
 
 
 def test_the_instance_behind_a_task_is_found() -> None:

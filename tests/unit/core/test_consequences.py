@@ -11,7 +11,6 @@ from chalicelib.core.consequences import (
     Forget,
     Launch,
     LaunchNode,
-    Publish,
     StopNodes,
     StopTask,
     TellDependents,
@@ -23,6 +22,7 @@ from chalicelib.core.consequences import (
 from chalicelib.core.events import EventKind
 from chalicelib.core.job import Job, NodeState, StopCause
 from chalicelib.core.lifecycle import decide
+from chalicelib.core.publications import Publish
 from chalicelib.core.states import JobStatus
 from tests.support.values import JOB_ID, NOW_MS, a_job, an_event
 

@@ -15,6 +15,7 @@ SEND = "sqs:SendMessage"
 RECEIVE = "sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage"
 READ_STREAM = "dynamodb:DescribeStream dynamodb:GetRecords dynamodb:GetShardIterator"
 MOVE_JOBS = "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem"
+ANSWER = "states:SendTaskFailure states:SendTaskSuccess"
 PASS_ROLES = {"TaskExecutionRole": "iam:PassRole", "role/${JobRolePattern}": "iam:PassRole"}
 CHANGE_RULES = "events:DeleteRule events:PutRule events:PutTargets events:RemoveTargets"
 DELIVER_LOGS = (
@@ -26,14 +27,18 @@ ALLOWED: dict[str, dict[str, str]] = {
     "APIHandlerRole": {
         "JobsTable": MOVE_JOBS,
         "JobsTable/index/by_status": "dynamodb:Query",
-        "LanesTable": "dynamodb:DeleteItem dynamodb:PutItem",
+        "LanesTable": (
+            "dynamodb:BatchGetItem dynamodb:DeleteItem dynamodb:PutItem dynamodb:Query "
+            "dynamodb:UpdateItem"
+        ),
+        "TriggerQueue": SEND,
         "CatalogTable": (
             "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem"
         ),
     },
     "ReactRole": {
         "JobsTable stream": READ_STREAM,
-        "*": "dynamodb:ListStreams ecs:DeregisterTaskDefinition",
+        "*": f"dynamodb:ListStreams ecs:DeregisterTaskDefinition {ANSWER}",
         "JobsTable": f"{MOVE_JOBS} dynamodb:DeleteItem",
         "LanesTable": "dynamodb:DeleteItem dynamodb:PutItem dynamodb:Query",
         "CatalogTable": "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query",
@@ -128,7 +133,14 @@ ALLOWED: dict[str, dict[str, str]] = {
             "scheduler:CreateSchedule scheduler:DeleteSchedule scheduler:UpdateSchedule"
         ),
         "SchedulerRole": "iam:PassRole",
-        "*": "s3:GetBucketNotification s3:PutBucketNotification",
+        "*": "s3:GetBucketLocation s3:GetBucketNotification s3:PutBucketNotification",
+    },
+    "SubmitRole": {
+        "JobsTable": "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:UpdateItem",
+        "LanesTable": "dynamodb:PutItem",
+        "CatalogTable": "dynamodb:BatchGetItem dynamodb:Query",
+        "SubmitDeadLetters": SEND,
+        "*": ANSWER,
     },
     "LaunchMachineRole": {
         "task-definition/batchyard-*": "ecs:RunTask",
@@ -143,6 +155,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "*": DELIVER_LOGS,
     },
     "ProvisionMachineRole": {"ProvisionStep": "lambda:InvokeFunction", "*": DELIVER_LOGS},
+    "RunJobMachineRole": {"Submit": "lambda:InvokeFunction", "*": DELIVER_LOGS},
     "TaskExecutionRole": {
         "*": "ecr:GetAuthorizationToken",
         "repository/*": (

@@ -12,6 +12,7 @@ from batchyard.package import make_template
 from batchyard.paths import STACK
 from batchyard.template import load_stack, with_code_at
 from chalicelib.config import Settings
+from chalicelib.reactions.executions import REMINDER_DELAY_SECONDS, REMINDERS_LIMIT
 
 MAPPING = "AWS::Lambda::EventSourceMapping"
 # Actions that IAM knows no resource for, each with the reason written beside it in roles.yaml.
@@ -28,6 +29,8 @@ WITHOUT_RESOURCE = {
     "logs:ListLogDeliveries",
     "logs:PutResourcePolicy",
     "logs:UpdateLogDelivery",
+    "states:SendTaskFailure",
+    "states:SendTaskSuccess",
 }
 
 
@@ -70,7 +73,7 @@ def test_every_function_has_a_role_and_a_log_group_of_its_own(template: dict[str
     functions = resources(template, "AWS::Serverless::Function")
     assert set(functions) == {
         "APIHandler", "React", "CatalogChanged", "Dispatch", "TaskEvents", "Sweep",
-        "NodeStep", "ProvisionStep", "FireTriggers",
+        "NodeStep", "ProvisionStep", "FireTriggers", "Submit",
     }  # fmt: skip
     groups = resources(template, "AWS::Logs::LogGroup")
     for name, function in functions.items():
@@ -124,6 +127,30 @@ def test_nothing_is_lost_without_a_trace(template: dict[str, Any]) -> None:
         assert graveyard["Fn::GetAtt"][0] in watched
 
 
+def test_an_event_that_makes_no_job_ends_in_a_queue_with_an_alarm(template: dict[str, Any]) -> None:
+    invocations = resources(template, "AWS::Lambda::EventInvokeConfig")
+    graveyard = invocations["SubmitInvocation"]["DestinationConfig"]["OnFailure"]["Destination"]
+    alarm = resources(template, "AWS::CloudWatch::Alarm")["SubmitDeadLettersAlarm"]
+    assert alarm["Dimensions"][0]["Value"]["Fn::GetAtt"][0] == graveyard["Fn::GetAtt"][0]
+    assert graveyard["Fn::GetAtt"][0] in resources(template, "AWS::SQS::Queue")
+
+
+def test_a_submission_is_over_before_the_last_reminder_of_a_stop(template: dict[str, Any]) -> None:
+    """Else a job could be submitted for an execution that nobody remembers."""
+    submit = resources(template, "AWS::Serverless::Function")["Submit"]
+    assert submit["Timeout"] < REMINDERS_LIMIT * REMINDER_DELAY_SECONDS
+
+
+def test_rules_and_topics_of_this_account_alone_may_submit(template: dict[str, Any]) -> None:
+    permissions = {
+        found["Principal"]: found["SourceArn"]["Fn::Sub"]
+        for found in resources(template, "AWS::Lambda::Permission").values()
+        if found["FunctionName"] == {"Ref": "Submit"}
+    }
+    assert permissions.keys() == {"events.amazonaws.com", "sns.amazonaws.com"}
+    assert all(":${AWS::AccountId}:" in source for source in permissions.values())
+
+
 def test_every_function_has_an_alarm_on_its_errors(template: dict[str, Any]) -> None:
     watched = {
         dimension["Value"]["Ref"]
@@ -163,14 +190,18 @@ def test_only_the_launch_machine_runs_tasks(template: dict[str, Any]) -> None:
     ]
 
 
-def test_roles_are_passed_to_ecs_tasks_only(template: dict[str, Any]) -> None:
-    passing = [s for _, s in statements(template) if "iam:PassRole" in actions_of(s)]
-    assert len(passing) == 3
-    for statement in passing:
-        assert statement["Resource"] != "*"
-        assert statement["Condition"] == {
-            "StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
-        }
+def test_roles_are_passed_to_ecs_tasks_and_one_to_schedules(template: dict[str, Any]) -> None:
+    passed: dict[str, int] = {}
+    for _, statement in statements(template):
+        if "iam:PassRole" in actions_of(statement):
+            assert statement["Resource"] != "*"
+            (condition,) = statement["Condition"].values()
+            (service,) = condition.values()
+            assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": service}}
+            passed[service] = passed.get(service, 0) + 1
+            if service != "ecs-tasks.amazonaws.com":
+                assert statement["Resource"] == {"Fn::GetAtt": ["SchedulerRole", "Arn"]}
+    assert passed == {"ecs-tasks.amazonaws.com": 3, "scheduler.amazonaws.com": 1}
 
 
 def test_every_method_of_the_api_asks_for_iam(template: dict[str, Any]) -> None:

@@ -133,6 +133,7 @@ def test_another_source_removes_what_the_former_had_made(world: World) -> None:
     ("source", "why"),
     [
         ({"uploads": {"bucket": "nobody"}}, "The bucket nobody: there is no such bucket."),
+        ({"uploads": {"bucket": "far"}}, "The bucket far: it is in eu-west-1, not us-east-1."),
         ({"events": {"pattern": {"refused": ["x"]}}}, "EventBridge: Event pattern is not valid."),
         ({"events": {"pattern": {"a": [1]}, "bus": "gone"}}, "Event bus gone does not exist."),
         (
@@ -140,12 +141,13 @@ def test_another_source_removes_what_the_former_had_made(world: World) -> None:
             "EventBridge Scheduler: Provided ScheduleExpressionTimezone",
         ),
     ],
-    ids=["bucket", "pattern", "bus", "zone"],
+    ids=["bucket", "region", "pattern", "bus", "zone"],
 )
 def test_what_aws_refuses_is_invalid_at_once_and_says_why(
     world: World, monkeypatch: pytest.MonkeyPatch, source: dict[str, Any], why: str
 ) -> None:
     # A machine without data on time zones leaves them to Scheduler.
+    world.s3.notifications["far"], world.s3.regions["far"] = {}, "EU"
     monkeypatch.setattr("chalicelib.api.trigger_documents._is_time_zone", lambda name: True)
     trigger = made(world, source=source)
     assert trigger["status"] == "INVALID"
@@ -195,14 +197,14 @@ def test_a_bad_moment_is_waited_out(world: World) -> None:
 
 def test_every_step_may_die_at_every_call(world: World) -> None:
     """Whatever call is the last one of a process, the machine ends with what was asked for."""
-    for number in range(1, 8):
+    for number in range(1, 9):
         name = f"trigger-{number}"
         put(world, name, document(UPLOADS))
         world.deliver_catalog()
         world.calls.clear()
         world.crash_at = number
         world.advance(60)
-        world.crash_at = None
+        assert world.crash_at is None, "there was no such call"
         assert get(world, name)["status"] == "VALID", number
         assert list(world.events.rules[("default", f"yard-trigger-{name}")]["Targets"])
 

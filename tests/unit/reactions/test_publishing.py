@@ -1,0 +1,139 @@
+"""What is published of whole lives: jobs, arrays and children, and heads of queues that wait."""
+
+from unittest import mock
+
+import pytest
+
+from chalicelib.reactions import job_stream
+from chalicelib.reactions.specs import specs_of
+from tests.support.arrays import after, array, step
+from tests.support.crew import run_to_the_end
+from tests.support.scenes import finish, make_stage, needing, running, submit, sweep
+from tests.support.world import World
+from tests.support.world import world as make_world
+
+TOO_BIG = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"
+ONE_ATTEMPT = ["RUNNABLE", "STARTING", "RUNNING"]
+
+
+@pytest.fixture(name="world")
+def over_both_stores(any_world: World) -> World:
+    """Each scene runs twice: over the stores in memory, and over DynamoDB."""
+    return any_world
+
+
+def test_every_child_s_life_is_published_whole_and_the_array_s_beside_it(world: World) -> None:
+    make_stage(world, max_vcpus=2)
+    job_id = array(world, 3, retryStrategy={"attempts": 2})
+    fails = f"{job_id}/c1/1"
+    run_to_the_end(world, [job_id], lambda fence: int(str(fence) == fails))
+    statuses = world.events.statuses_of
+    assert statuses(job_id) == ["PENDING", "SUCCEEDED"]
+    assert statuses(f"{job_id}:0") == statuses(f"{job_id}:2") == [*ONE_ATTEMPT, "SUCCEEDED"]
+    assert statuses(f"{job_id}:1") == [*ONE_ATTEMPT, *ONE_ATTEMPT, "SUCCEEDED"]
+    first = next(e for e in world.events.published if e["Detail"]["jobId"] == f"{job_id}:1")
+    assert first["Detail"]["status"] == "RUNNABLE"
+    assert first["Detail"]["arrayProperties"] == {"index": 1}
+    assert first["Resources"] == [first["Detail"]["jobArn"]]
+    assert "taskArn" not in first["Detail"]["container"]
+
+
+def test_what_waits_and_what_fails_with_it_is_published(world: World) -> None:
+    make_stage(world)
+    first = running(world)
+    second = submit(world, dependsOn=after(first))
+    third = submit(world, dependsOn=after(first, type="AFTER_FAILURE"))
+    fourth = array(world, 2, dependsOn=after(second))
+    world.settle()
+    finish(world, first, exit_code=1)
+    statuses = world.events.statuses_of
+    assert statuses(second) == ["PENDING", "FAILED"]
+    assert statuses(third) == ["PENDING", "RUNNABLE", "STARTING"]
+    assert statuses(fourth) == ["PENDING", "FAILED"]
+    assert statuses(f"{fourth}:0") == [], "its array's end tells of a child without a row"
+    run_to_the_end(world, [third], lambda fence: 0)
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_parents_only_if_the_stack_says_so(in_memory: bool) -> None:
+    with make_world(in_memory=in_memory, publish_child_events=False) as world:
+        make_stage(world)
+        job_id, alone = array(world, 2), submit(world)
+        world.settle()
+        step(world, job_id, 0)
+        world.restart()  # nothing is left of the specs that the launch has read
+        with mock.patch.object(job_stream, "specs_of", side_effect=specs_of) as read:
+            step(world, job_id, 1)
+            step(world, job_id, 0)
+        assert world.ports.known_specs == {}
+        assert [call.args[0] for call in read.call_args_list if call.args[0]] == []
+        run_to_the_end(world, [job_id, alone], lambda fence: 0)
+        assert world.events.statuses_of(alone) == [*ONE_ATTEMPT, "SUCCEEDED"]
+        assert world.events.statuses_of(job_id) == ["PENDING", "SUCCEEDED"]
+        assert {entry["Detail"]["jobId"] for entry in world.events.published} == {job_id, alone}
+
+
+def test_a_head_that_can_never_be_placed_is_published_at_once_and_once(world: World) -> None:
+    make_stage(world, max_vcpus=1)
+    head = submit(world, containerOverrides=needing(2))
+    world.settle()
+    sweep(world, minutes=2)
+    (entry,) = world.events.blocks_of(head)
+    detail = world.detail(head)
+    assert entry["Resources"] == [detail["jobArn"], detail["jobQueue"]]
+    assert entry["Source"] == "batchyard"
+    assert entry["Detail"] == detail
+    assert world.job(head).blocked_why == TOO_BIG
+    assert entry["Time"] == (world.job(head).blocked_since_ms or 0) / 1000
+    assert world.events.statuses_of(head) == ["RUNNABLE"]
+
+
+def test_each_cause_of_a_block_is_published(world: World) -> None:
+    make_stage(world, max_vcpus=1)
+    first, head = running(world), submit(world)
+    world.settle()
+    assert world.events.blocks_of(head) == [], "what passes by itself is the sweeper's to tell"
+    sweep(world, minutes=2)
+    world.api("UpdateComputeEnvironment", {"computeEnvironment": "fargate", "state": "DISABLED"})
+    sweep(world, minutes=2)
+    told = [entry["Detail"]["statusReason"] for entry in world.events.blocks_of(head)]
+    assert len(told) == len(set(told)) == 2
+    assert world.detail(head)["statusReason"] == told[-1]
+    world.api("UpdateComputeEnvironment", {"computeEnvironment": "fargate", "state": "ENABLED"})
+    world.settle()
+    finish(world, first)
+    sweep(world)
+    assert world.job(head).status == "STARTING"
+    assert len(world.events.blocks_of(head)) == 2
+    run_to_the_end(world, [head], lambda fence: 0)
+
+
+def test_an_array_that_waits_for_room_is_published_as_runnable(world: World) -> None:
+    make_stage(world, max_vcpus=1)
+    job_id = array(world, 2)
+    world.settle()
+    step(world, job_id, 0)
+    sweep(world, minutes=2)
+    (entry,) = world.events.blocks_of(job_id)
+    assert (world.detail(job_id)["status"], entry["Detail"]["status"]) == ("PENDING", "RUNNABLE")
+    assert entry["Detail"]["statusReason"] == world.detail(job_id)["statusReason"]
+    assert entry["Detail"]["arrayProperties"]["statusSummary"]["RUNNING"] == 1
+    run_to_the_end(world, [job_id], lambda fence: 0)
+    assert len(world.events.blocks_of(job_id)) == 1
+
+
+def test_a_child_that_blocks_its_queue_is_published_whatever_the_stack_says() -> None:
+    with make_world(in_memory=True, publish_child_events=False) as world:
+        make_stage(world, max_vcpus=1)
+        first = array(world, 2)
+        second = array(world, 2, dependsOn=after(first, type="N_TO_N"))
+        world.settle()
+        step(world, first, 0)
+        step(world, first, 0)
+        step(world, first, 1)
+        assert world.detail(f"{second}:0")["status"] == "RUNNABLE"
+        sweep(world)
+        (entry,) = world.events.blocks_of(f"{second}:0")
+        assert entry["Detail"]["arrayProperties"] == {"index": 0}
+        run_to_the_end(world, [first, second], lambda fence: 0)
+        assert world.events.statuses_of(f"{second}:0") == []
