@@ -95,8 +95,6 @@ class World:
         self._ids = itertools.count(1)
         self.settings = settings_of(**settings)
         self.memory: Memory | None = None
-        self.memory_bundles: MemoryBundles | None = None
-        self.memory_firings: MemoryFirings | None = None
         self._set_up_tables(in_memory)
         clock = self._clock
         self.sqs = FakeSqs(clock, self._on_call)
@@ -127,11 +125,11 @@ class World:
         """Three empty tables, in memory or in moto's DynamoDB, and the two streams."""
         self.stop_watching: Callable[[], None] = lambda: None
         drains: tuple[tables.Drain, tables.Drain]
+        self.memory_bundles = MemoryBundles(self._on_call) if in_memory else None
+        self.memory_firings = MemoryFirings(self._on_call) if in_memory else None
         if in_memory:
             retention_seconds = self.settings.retention_seconds
             self.memory = Memory(retention_seconds=retention_seconds, on_call=self._on_call)
-            self.memory_bundles = MemoryBundles(self._on_call)
-            self.memory_firings = MemoryFirings(self._on_call)
             drains = (self.memory.drain_jobs, self.memory.drain_resources)
         else:
             tables.make_tables()
