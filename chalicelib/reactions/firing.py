@@ -160,7 +160,9 @@ class _Visit:
             return [*_gathering().gather(trigger, firsts, self._ports)]
         # Those of one trigger that heeds overlaps have an order; all others stand alone.
         run_all = self._ports.run_all if trigger.overlap is Overlap.ALLOW else in_order
-        return run_all([partial(self._fire_one, trigger, fired) for fired in firsts])
+        tasks = [partial(self._fire_one, trigger, fired) for fired in firsts]
+        # The first reads the queue and the definition that the others share.
+        return [*in_order(tasks[:1]), *run_all(tasks[1:])]
 
     def _fire_one(self, trigger: Trigger, fired: Fired) -> Firing | None:
         made: list[Firing] = []

@@ -15,7 +15,9 @@ from chalicelib.core.triggers.trigger import Overlap
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 PATTERN_LIMIT = 4096  # characters that EventBridge takes
-DEPENDENCIES_LIMIT = 20  # of a job; REPLACE adds one of its own
+DEPENDENCIES_LIMIT = 20  # of a job
+# REPLACE adds the last job, and the one before it while that is still being stopped.
+REPLACED_LIMIT = 2
 
 _BUCKET = re.compile(r"(?!xn--|sthree-)[a-z0-9](?:[a-z0-9-]|\.(?!\.)){1,61}[a-z0-9]")
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
@@ -45,11 +47,11 @@ def check_meaning(document: Mapping[str, Any]) -> None:
             )
     depends_on = document["request"].get("dependsOn")
     if document.get("overlap") == Overlap.REPLACE and isinstance(depends_on, list):
-        most = DEPENDENCIES_LIMIT - 1
+        most = DEPENDENCIES_LIMIT - REPLACED_LIMIT
         if len(depends_on) > most:
             raise ClientError(
                 f"Trigger.request.dependsOn must have at most {most} items with the overlap "
-                "REPLACE, which adds one."
+                f"REPLACE, which adds up to {REPLACED_LIMIT}."
             )
 
 
