@@ -14,6 +14,7 @@ from batchyard.paths import REPOSITORY
 from batchyard.trigger_calls import TriggerCalls, TriggerError
 
 PATIENCE_SECONDS = 120.0
+PLAIN_WIDTH = 180  # room for the tables where no terminal says how wide it is
 SCHEMA = REPOSITORY / "chalicelib" / "api" / "trigger_schema.json"
 STYLES = {
     "SUBMITTED": "green",
@@ -57,7 +58,7 @@ def show(calls: TriggerCalls, name: str, *, last: int, as_json: bool) -> None:
     if as_json:
         print_json({**trigger, "firings": firings})
         return
-    console = Console(highlight=False)
+    console = _console()
     state = f", {trigger['state']}" if "state" in trigger else ""
     console.print(f"[bold]{escape(name)}[/]: {_styled(trigger['status'])}{state}")
     if trigger.get("status") == "INVALID":
@@ -78,7 +79,7 @@ def print_list(triggers: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     for trigger in triggers:
         cells = trigger["name"], trigger["state"], trigger["status"], source_of(trigger["source"])
         table.add_row(*(escape(cell) for cell in cells))
-    Console(highlight=False).print(table)
+    _console().print(table)
 
 
 def source_of(source: Mapping[str, Any]) -> str:
@@ -100,7 +101,10 @@ def _print_firings(console: Console, firings: Sequence[Mapping[str, Any]]) -> No
     if not firings:
         console.print("It has not fired.")
         return
-    table = Table("at (UTC)", "outcome", "job", "again", "event", "reason", box=None)
+    table = Table(box=None)
+    for heading in ("at (UTC)", "outcome", "job", "again", "event", "reason"):
+        # What is copied into other commands is never cut.
+        table.add_column(heading, no_wrap=heading in {"at (UTC)", "job"}, overflow="fold")
     for firing in firings:
         at = datetime.fromtimestamp(firing["at"] / 1000, tz=UTC)
         table.add_row(
@@ -112,6 +116,11 @@ def _print_firings(console: Console, firings: Sequence[Mapping[str, Any]]) -> No
             escape(firing.get("reason", "")),
         )
     console.print(table)
+
+
+def _console() -> Console:
+    made = Console(highlight=False)
+    return made if made.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
 
 
 def _styled(word: str) -> str:
