@@ -5,7 +5,8 @@ bounded number of jobs a call, so a page may be short, or empty, and still carry
 """
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 from typing import Any
 
 from chalicelib.api.call import Call
@@ -76,7 +77,8 @@ def _filtered(
     streams = [_newest_first(queue, status, start, call) for status in statuses]
     page: list[Job] = []
     last: Job | None = None
-    for looked_at, job in enumerate(heapq.merge(*streams, key=created_key_of, reverse=True)):
+    merged = heapq.merge(*streams, key=created_key_of, reverse=True)
+    for looked_at, job in enumerate(_distinct(merged)):
         if len(page) == limit or looked_at == LOOKED_AT_LIMIT:
             # There is more to look at: the page ends here and the next begins after `last`.
             token = token_of(created_key_of(last)) if last else None
@@ -87,6 +89,12 @@ def _filtered(
         elif filters[0].get("name") == "AFTER_CREATED_AT":
             break  # older ones do not match either
     return _page(page, False, call)
+
+
+def _distinct(jobs: Iterable[Job]) -> Iterator[Job]:
+    """Each job once: one that went on between the reads of two statuses was found in both."""
+    for _, same in groupby(jobs, key=created_key_of):
+        yield max(same, key=lambda job: job.version)
 
 
 def _newest_first(queue: str, status: JobStatus, before: str | None, call: Call) -> Iterator[Job]:

@@ -214,3 +214,23 @@ def test_a_wrong_listing_is_refused(
     with pytest.raises(ApiError, match=message) as caught:
         listed(world, **request_members)
     assert caught.value.status == 400
+
+
+def test_a_job_that_goes_on_between_two_reads_is_listed_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_stage(world)
+    job_id = submit(world, "moves")
+    read = world.ports.jobs.list_by_status
+
+    def and_then_it_moves(*args: Any, **kwargs: Any) -> Any:
+        found = read(*args, **kwargs)
+        if found:
+            world.settle()
+        return found
+
+    monkeypatch.setattr(world.ports.jobs, "list_by_status", and_then_it_moves)
+    name_filter = [{"name": "JOB_NAME", "values": ["moves"]}]
+    answered = world.api("ListJobs", {"jobQueue": "queue", "filters": name_filter})
+    (summary,) = answered["jobSummaryList"]
+    assert (summary["jobId"], summary["status"]) == (job_id, "STARTING")
