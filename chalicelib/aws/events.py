@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from chalicelib.core.groups import in_groups
 from chalicelib.parallel import RunAll, in_order
 
 SOURCE = "batchyard"
@@ -60,14 +61,9 @@ class Events:
 
 def _grouped(entries: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     """The entries in groups that one PutEvents takes: ten, and 256 KB with their envelopes."""
-    group: list[dict[str, Any]] = []
-    size = 0
-    for entry in entries:
-        length = len(entry["Detail"].encode()) + 512
-        if group and (len(group) == ENTRIES_LIMIT or size + length > REQUEST_LIMIT_BYTES):
-            yield group
-            group, size = [], 0
-        group.append(entry)
-        size += length
-    if group:
-        yield group
+    return in_groups(
+        entries,
+        lambda entry: len(entry["Detail"].encode()) + 512,
+        size_limit=REQUEST_LIMIT_BYTES,
+        number_limit=ENTRIES_LIMIT,
+    )

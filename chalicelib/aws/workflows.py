@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from chalicelib.core.groups import in_groups
 from chalicelib.core.ids import Fence
 
 ERROR_LIMIT, CAUSE_LIMIT = 256, 32_768  # characters of a failure
@@ -93,14 +94,5 @@ class Workflows:
 
 
 def _grouped(launches: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
-    group: list[str] = []
-    size = 0
-    for launch in launches:
-        text = json.dumps(launch, separators=(",", ":"))
-        if group and size + len(text) > INPUT_LIMIT_BYTES:
-            yield group
-            group, size = [], 0
-        group.append(text)
-        size += len(text) + 1
-    if group:
-        yield group
+    texts = (json.dumps(launch, separators=(",", ":")) for launch in launches)
+    return in_groups(texts, lambda text: len(text) + 1, size_limit=INPUT_LIMIT_BYTES)

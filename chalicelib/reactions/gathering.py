@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 
 from chalicelib.core.errors import ClientError
+from chalicelib.core.groups import in_groups
 from chalicelib.core.triggers.bundles import (
     EVENT_BYTES_LIMIT,
     Limits,
@@ -153,17 +154,12 @@ def _item_of(fired: Fired) -> Item:
 
 def _grouped(items: Iterable[Item]) -> Iterator[list[Item]]:
     """The items in groups that one transaction takes."""
-    group: list[Item] = []
-    size = 0
-    for item in items:
-        length = len(item.packed) + 1024
-        if group and (len(group) == ITEMS_LIMIT or size + length > BYTES_LIMIT):
-            yield group
-            group, size = [], 0
-        group.append(item)
-        size += length
-    if group:
-        yield group
+    return in_groups(
+        items,
+        lambda item: len(item.packed) + 1024,
+        size_limit=BYTES_LIMIT,
+        number_limit=ITEMS_LIMIT,
+    )
 
 
 def _add(trigger: Trigger, items: Sequence[Item], ports: Ports) -> dict[str, int]:

@@ -1,0 +1,30 @@
+"""Groups of what goes into one request: no more, by number and size, than a service takes."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+def in_groups(
+    items: Iterable[Item],
+    size_of: Callable[[Item], int],
+    *,
+    size_limit: int,
+    number_limit: int | None = None,
+) -> Iterator[list[Item]]:
+    """The items in order, in groups within both limits; one over the size has a group of its own.
+
+    None for no limit of number.
+    """
+    group: list[Item] = []
+    size = 0
+    for item in items:
+        length = size_of(item)
+        if group and (len(group) == number_limit or size + length > size_limit):
+            yield group
+            group, size = [], 0
+        group.append(item)
+        size += length
+    if group:
+        yield group
