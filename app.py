@@ -19,7 +19,7 @@ iam = IAMAuthorizer()
 @app.route("/v1/{operation}", methods=["POST"], authorizer=iam, content_types=JSON_TYPES)
 def batch_operation(operation: str) -> Response:
     """Every operation of the Batch API but those on tags."""
-    from chalicelib.api import door
+    from chalicelib.api import http as door
 
     return door.operation(operation, app.current_request)
 
@@ -29,7 +29,7 @@ def batch_operation(operation: str) -> Response:
 )
 def batch_tags(arn: str) -> Response:
     """Tags of the resource whose ARN comes encoded, as one segment."""
-    from chalicelib.api import door
+    from chalicelib.api import http as door
 
     return door.tags(arn, app.current_request)
 
@@ -42,7 +42,7 @@ def batch_tags(arn: str) -> Response:
 )
 def batch_tags_decoded(arn: str, rest: str) -> Response:
     """The same, where something on the way has decoded the slash of the ARN."""
-    from chalicelib.api import door
+    from chalicelib.api import http as door
 
     return door.tags(f"{arn}/{rest}", app.current_request)
 
@@ -50,7 +50,7 @@ def batch_tags_decoded(arn: str, rest: str) -> Response:
 @app.route("/triggers", methods=["GET"], authorizer=iam)
 def triggers() -> Response:
     """The triggers, a page of them."""
-    from chalicelib.api import trigger_door
+    from chalicelib.api import triggers_http as trigger_door
 
     return trigger_door.triggers(app.current_request)
 
@@ -60,7 +60,7 @@ def triggers() -> Response:
 )
 def trigger(name: str) -> Response:
     """One trigger."""
-    from chalicelib.api import trigger_door
+    from chalicelib.api import triggers_http as trigger_door
 
     return trigger_door.trigger(name, app.current_request)
 
@@ -68,7 +68,7 @@ def trigger(name: str) -> Response:
 @app.route("/triggers/{name}/firings", methods=["GET"], authorizer=iam)
 def trigger_firings(name: str) -> Response:
     """What became of its events, newest first."""
-    from chalicelib.api import trigger_door
+    from chalicelib.api import triggers_http as trigger_door
 
     return trigger_door.firings(name, app.current_request)
 
@@ -76,8 +76,8 @@ def trigger_firings(name: str) -> Response:
 @app.route("/triggers/{name}/fire", methods=["POST"], authorizer=iam, content_types=JSON_TYPES)
 def trigger_fire(name: str) -> Response:
     """Fire it now."""
-    from chalicelib.api import trigger_door
-    from chalicelib.reactions.firing import fire_now
+    from chalicelib.api import triggers_http as trigger_door
+    from chalicelib.handlers.fire_triggers import fire_now
 
     return trigger_door.fire(name, app.current_request, fire_now)
 
@@ -85,7 +85,7 @@ def trigger_fire(name: str) -> Response:
 @app.lambda_function(name="react")
 def react(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """The stream of the jobs table."""
-    from chalicelib.reactions.job_stream import on_records
+    from chalicelib.handlers.job_stream import on_records
     from chalicelib.wiring import ports
 
     return on_records(event["Records"], ports())
@@ -94,7 +94,7 @@ def react(event: dict[str, Any], context: Any) -> dict[str, Any]:
 @app.lambda_function(name="catalog_changed")
 def catalog_changed(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """The stream of the catalog table."""
-    from chalicelib.reactions.provisioning import on_catalog_records
+    from chalicelib.handlers.catalog_stream import on_catalog_records
     from chalicelib.wiring import ports
 
     return on_catalog_records(event["Records"], ports())
@@ -103,7 +103,7 @@ def catalog_changed(event: dict[str, Any], context: Any) -> dict[str, Any]:
 @app.lambda_function(name="dispatch")
 def dispatch(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """The FIFO queue of wakes, one group a job queue."""
-    from chalicelib.reactions.dispatch import on_wakes
+    from chalicelib.handlers.dispatch import on_wakes
     from chalicelib.wiring import ports
 
     return on_wakes(event["Records"], ports(), context.get_remaining_time_in_millis)
@@ -112,7 +112,7 @@ def dispatch(event: dict[str, Any], context: Any) -> dict[str, Any]:
 @app.lambda_function(name="task_events")
 def task_events(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """The queue of what ECS, the launch machine and our own clock report."""
-    from chalicelib.reactions.task_events import on_messages
+    from chalicelib.handlers.task_events import on_messages
     from chalicelib.wiring import ports
 
     return on_messages(event["Records"], ports())
@@ -121,7 +121,7 @@ def task_events(event: dict[str, Any], context: Any) -> dict[str, Any]:
 @app.lambda_function(name="fire_triggers")
 def fire_triggers(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """The queue of events that came for triggers."""
-    from chalicelib.reactions.firing import on_trigger_messages
+    from chalicelib.handlers.fire_triggers import on_trigger_messages
     from chalicelib.wiring import ports
 
     return on_trigger_messages(event["Records"], ports())
@@ -130,7 +130,7 @@ def fire_triggers(event: dict[str, Any], context: Any) -> dict[str, Any]:
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="sweep")
 def sweep(event: Any) -> None:
     """Every minute."""
-    from chalicelib.reactions.sweep import sweep as sweep_once
+    from chalicelib.handlers.sweep import sweep as sweep_once
     from chalicelib.wiring import ports
 
     sweep_once(ports())
@@ -139,7 +139,7 @@ def sweep(event: Any) -> None:
 @app.lambda_function(name="node_step")
 def node_step(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """A state of the multi-node machine."""
-    from chalicelib.reactions.nodes import run_node_step
+    from chalicelib.engine.multinode.nodes import run_node_step
     from chalicelib.wiring import ports
 
     return run_node_step(event, ports())
@@ -148,7 +148,7 @@ def node_step(event: dict[str, Any], context: Any) -> dict[str, Any]:
 @app.lambda_function(name="provision_step")
 def provision_step(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """A state of the provision machine."""
-    from chalicelib.reactions.provisioning import run_step
+    from chalicelib.handlers.catalog_stream import run_step
     from chalicelib.wiring import ports
 
     return run_step(event, ports())
@@ -157,7 +157,7 @@ def provision_step(event: dict[str, Any], context: Any) -> dict[str, Any]:
 @app.lambda_function(name="submit")
 def submit(event: Any, context: Any) -> dict[str, Any]:
     """A SubmitJob request from anywhere: rules, topics, schedules, state machines, functions."""
-    from chalicelib.reactions.submitting import on_event
+    from chalicelib.handlers.submit import on_event
     from chalicelib.wiring import ports
 
     return on_event(event, context.aws_request_id, ports())

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from chalicelib.aws.events import Events
     from chalicelib.aws.manifests import Manifests
     from chalicelib.aws.messages import Messages
-    from chalicelib.aws.rules import Rules
+    from chalicelib.aws.event_rules import Rules
     from chalicelib.aws.schedules import Schedules
     from chalicelib.aws.workflows import Workflows
     from chalicelib.store.bundles import BundleStore
     from chalicelib.store.catalog import Catalog
-    from chalicelib.store.claims import ClaimStore
+    from chalicelib.store.overlap_locks import ClaimStore
     from chalicelib.store.firings import FiringStore
     from chalicelib.store.jobs import JobStore, Spec
     from chalicelib.store.lanes import LaneStore
@@ -130,7 +130,7 @@ class Ports:
 
     @cached_property
     def claims(self) -> "ClaimStore":
-        from chalicelib.store.claims import ClaimStore
+        from chalicelib.store.overlap_locks import ClaimStore
 
         return ClaimStore(self.connection)
 
@@ -171,7 +171,7 @@ class Ports:
 
     @cached_property
     def rules(self) -> "Rules":
-        from chalicelib.aws.rules import Rules
+        from chalicelib.aws.event_rules import Rules
 
         return Rules(
             self._client("events"),

@@ -6,7 +6,7 @@ nothing here calls ECS. The rules are in `core/validation/compute_environment`.
 
 from typing import Any
 
-from chalicelib.api.call import Call
+from chalicelib.jobs.caller import Call
 from chalicelib.api.paging import name_in, results_limit, token_of
 from chalicelib.core.errors import ClientError
 from chalicelib.core.ids import Scope

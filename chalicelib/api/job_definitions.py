@@ -7,7 +7,7 @@ row's name is `<name>#<revision, 8 digits>`, so that the newest revision is one 
 from collections.abc import Sequence
 from typing import Any
 
-from chalicelib.api.call import Call
+from chalicelib.jobs.caller import Call
 from chalicelib.api.paging import name_in, results_limit, token_of
 from chalicelib.core.errors import ClientError, TooManyRequestsError
 from chalicelib.core.ids import Scope

@@ -7,7 +7,7 @@ the same transaction. Deletion drains it first (`reactions/provisioning`).
 from collections.abc import Sequence
 from typing import Any
 
-from chalicelib.api.call import Call
+from chalicelib.jobs.caller import Call
 from chalicelib.api.paging import name_in, results_limit, token_of
 from chalicelib.core.errors import ClientError
 from chalicelib.core.validation.job_queue import validate_create, validate_update

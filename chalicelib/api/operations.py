@@ -11,8 +11,8 @@ from typing import Any
 
 from botocore.model import OperationModel
 
-from chalicelib.api.call import Call
-from chalicelib.api.contract import (
+from chalicelib.jobs.caller import Call
+from chalicelib.contract.model import (
     error_response,
     operation_named,
     parse_request,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from chalicelib.api.call import Call
+from chalicelib.jobs.caller import Call
 from chalicelib.api.job_definitions import row_name
 from chalicelib.core.errors import ClientError, TooManyRequestsError
 from chalicelib.core.validation.names import validate_tags

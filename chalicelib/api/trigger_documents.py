@@ -11,10 +11,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from chalicelib.api.contract import json_object
-from chalicelib.api.shapes import json_kind, shown
+from chalicelib.contract.model import json_object
+from chalicelib.contract.shapes import json_kind, shown
 from chalicelib.core.errors import ClientError
-from chalicelib.core.triggers.rules import check_meaning
+from chalicelib.core.triggers.validation import check_meaning
 
 DOCUMENT_LIMIT_BYTES = 64 * 1024
 DEPTH_LIMIT = 50  # more than any request or pattern has use for

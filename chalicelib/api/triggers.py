@@ -8,16 +8,16 @@ that is deleted and made again has another `incarnation`.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from chalicelib.api.call import Call
+from chalicelib.jobs.caller import Call
 from chalicelib.api.job_definitions import find_definition
 from chalicelib.api.job_queues import find_queue
 from chalicelib.api.operations import Answer, answered
 from chalicelib.api.paging import name_in, results_limit, token_of
 from chalicelib.api.trigger_documents import parse_document, parse_event
-from chalicelib.api.trigger_requests import validate_request
+from chalicelib.triggers.request import validate_request
 from chalicelib.core.errors import ClientError, NotFoundError
 from chalicelib.core.triggers.firing import Firing, Told
-from chalicelib.core.triggers.rules import check_name
+from chalicelib.core.triggers.validation import check_name
 from chalicelib.store.catalog import TRIGGER, Resource
 from chalicelib.wiring import Ports
 

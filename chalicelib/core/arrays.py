@@ -14,7 +14,7 @@ from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import JobKey, child_part
 from chalicelib.core.job import ArrayState, Job, StopCause
 from chalicelib.core.retry import RetryStrategy
-from chalicelib.core.rules import Rule, block, ignore, move, unchanged
+from chalicelib.core.transition_rules import Rule, block, ignore, move, unchanged
 from chalicelib.core.states import JobStatus
 from chalicelib.core.waiting import (
     DEPENDENCY_REASON,

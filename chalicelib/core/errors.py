@@ -1,7 +1,7 @@
 """The errors a caller can be answered with: one root, one class per kind of answer.
 
 A class carries the sentence that says what is wrong and nothing of the wire: which HTTP status,
-header and body it becomes is decided in one place, `chalicelib.api.contract.error_response`.
+header and body it becomes is decided in one place, `chalicelib.contract.model.error_response`.
 """
 
 from __future__ import annotations

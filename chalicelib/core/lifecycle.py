@@ -13,7 +13,7 @@ from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Job, StopCause
 from chalicelib.core.outcome import NO_OUTCOME, outcome_of
 from chalicelib.core.retry import RetryAction, RetryStrategy, decide_retry
-from chalicelib.core.rules import Rule, block, fail, ignore, move, same_version, unchanged
+from chalicelib.core.transition_rules import Rule, block, fail, ignore, move, same_version, unchanged
 from chalicelib.core.states import JobStatus
 from chalicelib.core.waiting import (
     drop_unneeded,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from chalicelib.core.decision import Label
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Job
-from chalicelib.core.nodes import is_present, node_of, past_attempts
+from chalicelib.core.multinode import is_present, node_of, past_attempts
 from chalicelib.core.outcome import outcome_of
 from chalicelib.core.payload import CONTAINER_NAME
 from chalicelib.core.states import JobStatus

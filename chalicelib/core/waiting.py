@@ -4,7 +4,7 @@ from chalicelib.core.decision import Decision, Label
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Job, StopCause
 from chalicelib.core.retry import RetryStrategy
-from chalicelib.core.rules import fail, move, unchanged
+from chalicelib.core.transition_rules import fail, move, unchanged
 from chalicelib.core.states import JobStatus
 
 DEPENDENCY_REASON = "Dependent Job failed"

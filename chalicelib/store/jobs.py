@@ -18,9 +18,9 @@ from chalicelib.core.dependencies import Edge
 from chalicelib.core.ids import JobKey, child_part
 from chalicelib.core.job import Job, ready_of
 from chalicelib.core.states import JobStatus
-from chalicelib.core.triggers.overlap import Claim
+from chalicelib.core.triggers.overlap_lock import Claim
 from chalicelib.parallel import RunAll, in_order
-from chalicelib.store.claims import CLAIM_SECONDS, ClaimLostError, claim_action
+from chalicelib.store.overlap_locks import CLAIM_SECONDS, ClaimLostError, claim_action
 from chalicelib.store.codec import edge_row_of, job_of_row, ready_row_of, row_of_job
 from chalicelib.store.commits import (
     Advance,

@@ -16,7 +16,10 @@ TRIES = 9
 # What the API function has imported and loaded when it has answered its first SubmitJob.
 API_FUNCTION = """
 import app
-from chalicelib.api import contract, door, operations, submission
+from chalicelib.api import operations
+from chalicelib.contract import model as contract
+from chalicelib.api import http as door
+from chalicelib.jobs import submit as submission
 contract.operation_named("submitjob")
 """
 ALONE = "import boto3"

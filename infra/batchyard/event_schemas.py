@@ -12,7 +12,7 @@ from typing import Any
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 
 from batchyard.paths import REPOSITORY
-from chalicelib.api.contract import service_model
+from chalicelib.contract.model import service_model
 from chalicelib.aws.events import JOB_QUEUE_BLOCKED, JOB_STATE_CHANGE, SOURCE
 from chalicelib.core.dependencies import DependencyType
 from chalicelib.core.states import TERMINAL, JobStatus

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from chalicelib.api.contract import service_model
+from chalicelib.contract.model import service_model
 from chalicelib.api.operations import OPERATIONS
 from chalicelib.api.trigger_documents import schema
 from chalicelib.core.states import STATUS_NOTES

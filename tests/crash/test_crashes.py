@@ -15,7 +15,7 @@ from chalicelib.core.arrays import summary_of
 from chalicelib.core.ids import Fence, JobKey
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.core.triggers.bundles import bundle_key
-from chalicelib.reactions.trigger_jobs import job_id_for
+from chalicelib.triggers.submit import job_id_for
 from tests.crash.world import API, Death, MortalWorld, Visit
 from tests.support.arrays import after, array, step
 from tests.support.crew import run_to_the_end

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.api import contract
+from chalicelib.contract import model as contract
 from chalicelib.core.errors import BatchError
 from tests.property.shapes import full_request, mutations, requests
 

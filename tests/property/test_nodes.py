@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.core.ids import JobKey
-from chalicelib.reactions import nodes
+from chalicelib.engine.multinode import nodes
 from tests.support.crew import fence_of
 from tests.support.gangs import ADDRESS, make_gang_stage, submit_gang
 from tests.support.world import Crash, World

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.api.call import Call
+from chalicelib.jobs.caller import Call
 from chalicelib.api.trigger_documents import parse_document, schema
 from chalicelib.api.triggers import answer_trigger
 from chalicelib.core.errors import ClientError

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.api import contract
+from chalicelib.contract import model as contract
 from chalicelib.core.errors import BatchError
 from chalicelib.core.validation import compute_environment, job_queue
 from chalicelib.core.validation.job_definition import validate_register

@@ -13,7 +13,7 @@ from typing import Any, cast
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job
 from chalicelib.store.catalog import Catalog, resource_of_image
-from chalicelib.store.claims import CLAIMS_LANE, ClaimLostError, claim_of_row
+from chalicelib.store.overlap_locks import CLAIMS_LANE, ClaimLostError, claim_of_row
 from chalicelib.store.codec import edge_of_row, job_of_image, numbers_in, ready_of_row
 from chalicelib.store.jobs import SPEC_PART, JobStore
 from chalicelib.store.lanes import CAPACITY_LANE, LaneStore

@@ -7,7 +7,7 @@ from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job
 from chalicelib.core.triggers.firing import Told
 from chalicelib.core.triggers.trigger import Trigger, trigger_of
-from chalicelib.reactions.trigger_jobs import job_id_for
+from chalicelib.triggers.submit import job_id_for
 from chalicelib.store.catalog import TRIGGER, Resource
 from tests.support.fake_sqs import Message
 from tests.support.world import World

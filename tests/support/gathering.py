@@ -8,7 +8,7 @@ from chalicelib.core.ids import JobKey
 from chalicelib.core.triggers.bundles import bundle_key
 from chalicelib.core.triggers.firing import Outcome
 from chalicelib.core.triggers.trigger import Trigger, trigger_of
-from chalicelib.reactions.trigger_jobs import job_id_for
+from chalicelib.triggers.submit import job_id_for
 from chalicelib.store.bundles import Origin
 from tests.support.firings import EVENTS, INCARNATION, event, put_trigger
 from tests.support.world import World

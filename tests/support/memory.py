@@ -14,7 +14,7 @@ from chalicelib.core.dependencies import Edge
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job, Ready
 from chalicelib.core.scheduling.snapshot import Capacity
-from chalicelib.core.triggers.overlap import Claim
+from chalicelib.core.triggers.overlap_lock import Claim
 from chalicelib.store.catalog import Resource, row_of_resource
 from chalicelib.store.codec import row_of_job
 from chalicelib.store.jobs import Spec

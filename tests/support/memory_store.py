@@ -16,8 +16,8 @@ from chalicelib.core.dependencies import Edge
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import ArrayState, Job, Ready, ready_of
 from chalicelib.core.states import JobStatus
-from chalicelib.core.triggers.overlap import Claim
-from chalicelib.store.claims import ClaimLostError
+from chalicelib.core.triggers.overlap_lock import Claim
+from chalicelib.store.overlap_locks import ClaimLostError
 from chalicelib.store.codec import COUNTERS, batch_rank_of, created_key_of, lane_of
 from chalicelib.store.commits import (
     Advance,

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from chalicelib.api.call import Call
+from chalicelib.jobs.caller import Call
 from chalicelib.api.operations import Answer
 from chalicelib.api.triggers import (
     answer_fire,
@@ -12,7 +12,7 @@ from chalicelib.api.triggers import (
     answer_trigger,
     answer_triggers,
 )
-from chalicelib.reactions.firing import fire_now
+from chalicelib.handlers.fire_triggers import fire_now
 from tests.support.world import CALLER, ApiError, World
 
 Json = dict[str, Any]

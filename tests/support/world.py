@@ -16,8 +16,8 @@ from typing import Any
 from unittest import mock
 
 import app as doors
-from chalicelib.api.call import Call
-from chalicelib.api.contract import service_model
+from chalicelib.jobs.caller import Call
+from chalicelib.contract.model import service_model
 from chalicelib.api.operations import answer, answer_tags
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job

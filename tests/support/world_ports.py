@@ -10,7 +10,7 @@ from chalicelib import parallel
 from chalicelib.config import Settings
 from chalicelib.store.bundles import BundleStore
 from chalicelib.store.catalog import Catalog
-from chalicelib.store.claims import ClaimStore
+from chalicelib.store.overlap_locks import ClaimStore
 from chalicelib.store.firings import FiringStore
 from chalicelib.store.jobs import JobStore
 from chalicelib.store.lanes import LaneStore

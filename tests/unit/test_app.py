@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer is not a supported
 def make_http(world: World) -> Iterator[Any]:
     """The API over the World of the test."""
     with (
-        mock.patch("chalicelib.api.door.ports", return_value=world.ports),
+        mock.patch("chalicelib.api.http.ports", return_value=world.ports),
         Client(doors.app, stage_name="main", project_dir=str(ROOT)) as client,
     ):
         yield client.http

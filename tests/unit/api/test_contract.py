@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.model import OperationModel
 
-from chalicelib.api import contract
+from chalicelib.contract import model as contract
 from chalicelib.core import errors
 from chalicelib.core.errors import BatchError, ClientError
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.api import job_lists
+from chalicelib.api import list_jobs as job_lists
 from tests.support.scenes import finish, make_definition, make_queue, make_stage, running, submit
 from tests.support.world import ApiError, World
 

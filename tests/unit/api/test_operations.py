@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pynamodb.exceptions import PutError
 
-from chalicelib.api.contract import service_model
+from chalicelib.contract.model import service_model
 from chalicelib.api.operations import OPERATIONS
 from chalicelib.store.transactions import ContentionError
 from tests.property.shapes import full_request, requests

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.api.trigger_requests import validate_request
+from chalicelib.triggers.request import validate_request
 from chalicelib.core.errors import ClientError
 
 REQUEST = {"jobName": "job", "jobQueue": "queue", "jobDefinition": "definition"}

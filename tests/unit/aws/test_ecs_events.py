@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.aws.ecs_events import (
+from chalicelib.engine.tasks.ecs_events import (
     cluster_of_message,
     event_of_description,
     event_of_message,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.validate import ParamValidator
 
-from chalicelib.aws.task_definitions import (
+from chalicelib.core.ecs_requests import (
     OVERRIDES_LIMIT_CHARACTERS,
     LaunchSettings,
     container_overrides,

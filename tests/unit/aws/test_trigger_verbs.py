@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from chalicelib.aws.buckets import Buckets
-from chalicelib.aws.rules import RefusedError, Rules
+from chalicelib.aws.event_rules import RefusedError, Rules
 from chalicelib.aws.schedules import Schedules
 from tests.unit.aws.test_verbs import Recorder, refusal
 

@@ -10,7 +10,7 @@ from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import Fence
 from chalicelib.core.job import Job, NodeState, StopCause
 from chalicelib.core.node_reports import decide_node, launch_again
-from chalicelib.core.nodes import node_of
+from chalicelib.core.multinode import node_of
 from chalicelib.core.states import PLACED, TERMINAL, JobStatus
 from tests.support.values import JOB_ID, NOW_MS, TASK_ARN, a_job
 

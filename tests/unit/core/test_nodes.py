@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core.job import NodeState, StopCause
-from chalicelib.core.nodes import (
+from chalicelib.core.multinode import (
     CHUNK_NODES,
     MainNode,
     as_task,

@@ -8,7 +8,7 @@ import pytest
 from botocore.model import StructureShape
 
 from batchyard.event_schemas import FILES, FOLDER, event_schema, text_of
-from chalicelib.api.contract import service_model
+from chalicelib.contract.model import service_model
 from tests.support.event_schemas import check_event
 from tests.support.fake_events import event_of
 from tests.support.scenes import finish, make_stage, running

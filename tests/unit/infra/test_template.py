@@ -12,7 +12,7 @@ from batchyard.package import make_template
 from batchyard.paths import STACK
 from batchyard.template import load_stack, with_code_at
 from chalicelib.config import Settings
-from chalicelib.reactions.executions import REMINDER_DELAY_SECONDS, REMINDERS_LIMIT
+from chalicelib.engine.notify.executions import REMINDER_DELAY_SECONDS, REMINDERS_LIMIT
 
 MAPPING = "AWS::Lambda::EventSourceMapping"
 # Actions that IAM knows no resource for, each with the reason written beside it in roles.yaml.

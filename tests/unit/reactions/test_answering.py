@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from chalicelib.aws.workflows import CAUSE_LIMIT
-from chalicelib.reactions import answering
+from chalicelib.engine.notify import task_tokens as answering
 from tests.support.clients import client_error
 from tests.support.crew import run_to_the_end
 from tests.support.scenes import make_stage

@@ -151,7 +151,7 @@ def test_an_array_all_of_whose_children_are_stopped_alone_ends(world: World) -> 
 def test_more_children_stopped_alone_than_one_dispatch_passes_over(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.reactions.placing.TAKEN_LIMIT", 2)
+    monkeypatch.setattr("chalicelib.engine.dispatch.commit_plan.TAKEN_LIMIT", 2)
     make_stage(world, max_vcpus=1)
     blocker = submit(world)
     world.settle()
@@ -253,7 +253,7 @@ def test_a_retry_that_waits_is_cancelled_with_its_array(world: World) -> None:
 def test_many_children_that_run_are_stopped_in_stretches(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.reactions.children.BATCHES_PAGE", 1)
+    monkeypatch.setattr("chalicelib.engine.arrays.children.BATCHES_PAGE", 1)
     make_stage(world, max_vcpus=2)
     job_id = array(world, 6)
     world.settle()

@@ -225,8 +225,8 @@ def test_a_terminated_array_takes_children_along_that_wait_alone(world: World) -
 def test_an_array_catches_up_with_another_in_stretches(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.reactions.dependents.CHILDREN_PAGE", 2)
-    monkeypatch.setattr("chalicelib.reactions.dependents.PAGES_LIMIT", 1)
+    monkeypatch.setattr("chalicelib.engine.dependencies.dependents.CHILDREN_PAGE", 2)
+    monkeypatch.setattr("chalicelib.engine.dependencies.dependents.PAGES_LIMIT", 1)
     make_stage(world)
     first = array(world, 7)
     run_to_the_end(world, [first], lambda fence: int(fence.part.endswith("3")))

@@ -308,8 +308,8 @@ def test_a_pending_child_that_is_cancelled_alone_fails_when_the_others_may_run(
 def test_many_that_wait_for_one_are_let_go_in_stretches(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.reactions.dependents.EDGES_PAGE", 3)
-    monkeypatch.setattr("chalicelib.reactions.dependents.PAGES_LIMIT", 2)
+    monkeypatch.setattr("chalicelib.engine.dependencies.dependents.EDGES_PAGE", 3)
+    monkeypatch.setattr("chalicelib.engine.dependencies.dependents.PAGES_LIMIT", 2)
     make_stage(world, max_vcpus=4)
     first = running(world)
     waiting = [submit(world, dependsOn=after(first)) for _ in range(14)]

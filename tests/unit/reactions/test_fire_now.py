@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.core.errors import ClientError
 from chalicelib.core.triggers.firing import Outcome
-from chalicelib.reactions.firing import fire_now
+from chalicelib.handlers.fire_triggers import fire_now
 from tests.support.firings import SCHEDULE, event, job_of, outcomes, put_trigger
 from tests.support.scenes import make_stage
 from tests.support.world import World

@@ -7,8 +7,8 @@ import pytest
 
 from chalicelib.core.job import Job
 from chalicelib.core.triggers.trigger import Trigger
-from chalicelib.reactions.trigger_jobs import CLAIM_TRIES
-from chalicelib.store.claims import claim_action
+from chalicelib.triggers.submit import CLAIM_TRIES
+from chalicelib.store.overlap_locks import claim_action
 from chalicelib.store.transactions import transact
 from tests.support.crew import run_to_the_end
 from tests.support.firings import come, event, fire, job_of, outcomes, put_trigger, told

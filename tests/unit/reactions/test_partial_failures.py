@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core.ids import Fence
-from chalicelib.reactions import dependents
+from chalicelib.engine.dependencies import dependents
 from tests.support.crew import fence_of, run_to_the_end, work
 from tests.support.scenes import make_stage, submit
 from tests.support.world import World

@@ -4,8 +4,8 @@ from unittest import mock
 
 import pytest
 
-from chalicelib.reactions import job_stream
-from chalicelib.reactions.specs import specs_of
+from chalicelib.handlers import job_stream
+from chalicelib.jobs.specs import specs_of
 from tests.support.arrays import after, array, step
 from tests.support.crew import run_to_the_end
 from tests.support.scenes import finish, make_stage, needing, running, submit, sweep

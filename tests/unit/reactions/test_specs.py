@@ -4,7 +4,7 @@ from dataclasses import replace
 from unittest.mock import Mock
 
 from chalicelib.core.ids import child_part
-from chalicelib.reactions.specs import KNOWN_LIMIT, specs_of
+from chalicelib.jobs.specs import KNOWN_LIMIT, specs_of
 from chalicelib.store.jobs import Spec
 from tests.support.values import a_job
 

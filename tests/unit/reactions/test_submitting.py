@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.reactions.submitting import S3_MESSAGE, ClientException
+from chalicelib.handlers.submit import S3_MESSAGE, ClientException
 from tests.support.scenes import make_definition, make_stage
 from tests.support.waiting import REQUEST, jobs_of
 from tests.support.world import World

@@ -6,7 +6,7 @@ from unittest.mock import Mock, call
 from chalicelib.core.ids import child_part
 from chalicelib.core.job import Job
 from chalicelib.core.states import JobStatus
-from chalicelib.reactions.children import RUN_LIMIT, placed_children
+from chalicelib.engine.arrays.children import RUN_LIMIT, placed_children
 from chalicelib.store.lanes import Batch
 from tests.support.values import a_job
 

@@ -13,9 +13,9 @@ from chalicelib.core.job import Job, Ready, ready_of
 from chalicelib.core.lifecycle import decide
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.core.states import JobStatus
-from chalicelib.core.triggers.overlap import Claim
+from chalicelib.core.triggers.overlap_lock import Claim
 from chalicelib.store.catalog import COMPUTE_ENVIRONMENT, JOB_DEFINITION, JOB_QUEUE, Resource
-from chalicelib.store.claims import ClaimLostError
+from chalicelib.store.overlap_locks import ClaimLostError
 from chalicelib.store.commits import Move, Room
 from chalicelib.store.jobs import Spec
 from tests.support.both_stores import Both

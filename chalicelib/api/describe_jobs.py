@@ -1,0 +1,35 @@
+"""DescribeJobs: strongly consistent, in the order asked, unknown ids left out."""
+
+from typing import Any
+
+from chalicelib.jobs.caller import Call
+from chalicelib.jobs.detail import job_detail
+from chalicelib.api.list_nodes import seen_job, with_roots
+from chalicelib.core.errors import ClientError
+from chalicelib.core.ids import JobKey
+
+DESCRIBE_LIMIT = 100
+
+
+def describe_jobs(request: dict[str, Any], call: Call) -> dict[str, Any]:
+    references = request["jobs"]
+    if len(references) > DESCRIBE_LIMIT:
+        raise ClientError(f"Maximum number of jobs supported is {DESCRIBE_LIMIT}")
+    keys = [key for ref in references if (key := job_key_in(ref, call)) is not None]
+    rows = call.ports.jobs.find_all(with_roots(keys))
+    seen = {key: job for key in keys if (job := seen_job(key, rows)) is not None}
+    specs = call.ports.jobs.find_specs(job.job_id for job in seen.values())
+    scope = call.ports.settings.scope
+    return {
+        "jobs": [
+            job_detail(job, specs[key.job_id], scope, at_ms=call.ports.now_ms())
+            for key, job in seen.items()
+            if key.job_id in specs
+        ]
+    }
+
+
+def job_key_in(reference: str, call: Call) -> JobKey | None:
+    """The key of the job in an id or an ARN; None for what cannot be one."""
+    public_id = call.ports.settings.scope.name_in(reference, "job")
+    return JobKey.parse(public_id) if public_id else None

@@ -1,0 +1,51 @@
+"""Between Chalice and the operations: what of an HTTP request makes a call, and its answer."""
+
+from urllib.parse import unquote
+
+from chalice.app import Request, Response
+
+from chalicelib.jobs.caller import Call
+from chalicelib.api.operations import Answer, answer, answer_tags
+from chalicelib.wiring import ports
+
+INVOCATION_ID_HEADER = "amz-sdk-invocation-id"
+
+
+def operation(name: str, request: Request | None) -> Response:
+    """POST /v1/<name>."""
+    assert request is not None, "Chalice sets the request before it calls a route"
+    return response_of(answer(name, call_of(request), request_id_of(request)))
+
+
+def tags(arn: str, request: Request | None) -> Response:
+    """<method> /v1/tags/<arn>; the ARN may still be percent-encoded."""
+    assert request is not None, "Chalice sets the request before it calls a route"
+    keys = request.query_params.getlist("tagKeys") if request.query_params else []
+    call = call_of(request)
+    return response_of(
+        answer_tags(request.method, unquote(arn), keys, call, request_id_of(request))
+    )
+
+
+def call_of(request: Request) -> Call:
+    """What an operation needs to know of the request."""
+    identity = request.context.get("identity") or {}
+    return Call(
+        ports=ports(),
+        caller=str(identity.get("userArn") or identity.get("accessKey") or ""),
+        invocation_id=request.headers.get(INVOCATION_ID_HEADER),
+        body=_bytes(request.raw_body),
+    )
+
+
+def _bytes(body: bytes | str) -> bytes:
+    return body if isinstance(body, bytes) else body.encode()
+
+
+def request_id_of(request: Request) -> str:
+    return str(request.context.get("requestId") or "")
+
+
+def response_of(answered: Answer) -> Response:
+    status, headers, body = answered
+    return Response(body=body, status_code=status, headers={**headers})

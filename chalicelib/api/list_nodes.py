@@ -1,0 +1,69 @@
+"""The nodes of a multi-node parallel job, as DescribeJobs and ListJobs find them.
+
+A node is made of its job and, if it has one, its own row (`core/nodes.py`).
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from chalicelib.jobs.caller import Call
+from chalicelib.jobs.detail import job_summary
+from chalicelib.api.paging import position_in, results_limit, token_of
+from chalicelib.core.errors import ClientError
+from chalicelib.core.ids import JobKey, node_part
+from chalicelib.core.job import Job
+from chalicelib.core.multinode import seen_node
+from chalicelib.core.states import JobStatus
+
+PAGE_LIMIT = 1000
+
+
+def with_roots(keys: Iterable[JobKey]) -> list[JobKey]:
+    """The keys, and those of the jobs whose nodes are among them."""
+    return [found for key in keys for found in ((key, key.root) if key.is_node else (key,))]
+
+
+def seen_job(key: JobKey, rows: Mapping[JobKey, Job]) -> Job | None:
+    """The job or node behind `key`, of the rows that `with_roots` asks for; None for no such."""
+    if not key.is_node:
+        return rows.get(key)
+    job, index = rows.get(key.root), key.number or 0
+    if job is None or job.nodes is None or index >= job.nodes.count:
+        return None
+    return seen_node(job, index, rows.get(key))
+
+
+def list_nodes(request: dict[str, Any], key: JobKey | None, call: Call) -> dict[str, Any]:
+    """The nodes of the job in the order of their indices: those RUNNING unless told otherwise.
+
+    Filters do not apply to nodes (API reference, ListJobs). An unknown job has none.
+    """
+    status = JobStatus(request.get("jobStatus") or JobStatus.RUNNING)
+    limit = results_limit(request, PAGE_LIMIT)
+    start = _index_in(request.get("nextToken"))
+    matching = [node for node in _nodes_of(key, call) if node.status is status]
+    left = [node for node in matching if (node.key.number or 0) >= start]
+    more = left[limit].key.number if len(left) > limit else None
+    scope = call.ports.settings.scope
+    return {
+        "jobSummaryList": [job_summary(node, scope) for node in left[:limit]],
+        "nextToken": token_of(more),
+    }
+
+
+def _nodes_of(key: JobKey | None, call: Call) -> list[Job]:
+    job = call.ports.jobs.find_job(key) if key is not None else None
+    if job is None or job.nodes is None:
+        return []
+    keys = [JobKey(job.job_id, node_part(index)) for index in range(job.nodes.count)]
+    rows = call.ports.jobs.find_jobs(keys)
+    return [seen_node(job, one.number or 0, rows.get(one)) for one in keys]
+
+
+def _index_in(token: str | None) -> int:
+    position = position_in(token)
+    if position is None:
+        return 0
+    if type(position) is not int or not 0 <= position <= PAGE_LIMIT:
+        raise ClientError("The nextToken is not valid.")
+    return position

@@ -1,0 +1,259 @@
+"""From a job's payload to ECS: the task definition, and the RunTask that uses it.
+
+A payload has one container or several (`core/payload.py`); here they are all named containers of a
+task. It is given apart from the job, because each node of a multi-node job has its own.
+
+A task definition holds all that a job definition's revision and size fix; command and environment
+are given with each RunTask, so jobs share one. Only where ECS would refuse overrides of that length
+(8192 characters) are they part of a definition of their own. Pure mapping; no calls, no rules.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.core.job import Job
+from chalicelib.core.multinode import node_variables
+from chalicelib.core.payload import Task, name_of, task_of
+from chalicelib.core.scheduling.snapshot import ComputeType
+from chalicelib.core.validation.resources import resource_needs
+
+OVERRIDES_LIMIT_CHARACTERS = 8192
+_STREAM_PREFIX_LIMIT = 200  # AWS Batch cuts the definition's name there
+
+# Members of a Batch container that ECS knows by the same name and meaning.
+_SAME_IN_ECS = (
+    "dependsOn",
+    "firelensConfiguration",
+    "linuxParameters",
+    "mountPoints",
+    "privileged",
+    "readonlyRootFilesystem",
+    "repositoryCredentials",
+    "secrets",
+    "startTimeout",
+    "stopTimeout",
+    "ulimits",
+    "user",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchSettings:
+    """What the stack and the environment add to a job's own wishes."""
+
+    cluster: str
+    compute_type: ComputeType
+    subnets: Sequence[str]
+    security_groups: Sequence[str]
+    log_group: str
+    region: str
+    execution_role_arn: str
+
+
+def stream_prefix_of(container: Mapping[str, Any], definition_name: str) -> str:
+    """The log stream prefix of a container: its own option, else the definition's name, cut."""
+    options = (container.get("logConfiguration") or {}).get("options") or {}
+    return options.get("awslogs-stream-prefix") or definition_name[:_STREAM_PREFIX_LIMIT]
+
+
+def log_stream_of(container: Mapping[str, Any], definition_name: str, task_arn: str) -> str:
+    """The log stream of a container in a task, named as AWS Batch names it."""
+    task_id = task_arn.rsplit("/", 1)[-1]
+    return f"{stream_prefix_of(container, definition_name)}/{name_of(container)}/{task_id}"
+
+
+def batch_environment(payload: Mapping[str, Any], job: Job) -> dict[str, str]:
+    """The variables that AWS Batch adds to every container (its user guide lists them)."""
+    variables = {
+        "AWS_BATCH_JOB_ID": job.key.public_id,
+        "AWS_BATCH_JQ_NAME": job.queue,
+        "AWS_BATCH_CE_NAME": job.environment or "",
+        "AWS_BATCH_JOB_ATTEMPT": str(job.attempt),
+        **node_variables(job),
+    }
+    if job.key.is_child:
+        variables["AWS_BATCH_JOB_ARRAY_INDEX"] = str(job.key.number)
+        variables["AWS_BATCH_JOB_ARRAY_SIZE"] = str(payload["arraySize"])
+    return variables
+
+
+def container_overrides(
+    payload: Mapping[str, Any], job: Job, *, baked: bool = False
+) -> list[dict[str, Any]]:
+    """What RunTask sets for this job in each container of the shared task definition.
+
+    With `baked` only what AWS Batch adds: the rest is in a definition of the job's own.
+    """
+    return [
+        _overrides_of(container, batch_environment(payload, job), baked=baked)
+        for container in task_of(payload).containers
+    ]
+
+
+def _overrides_of(
+    container: Mapping[str, Any], batch: Mapping[str, str], *, baked: bool
+) -> dict[str, Any]:
+    own = [] if baked else container.get("environment") or []
+    overrides: dict[str, Any] = {
+        "name": container["name"],
+        "environment": [*own, *({"name": name, "value": value} for name, value in batch.items())],
+    }
+    if container.get("command") and not baked:
+        overrides["command"] = list(container["command"])
+    return overrides
+
+
+def overrides_fit(overrides: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether ECS takes them: it counts the JSON of all containers together."""
+    return len(json.dumps({"containerOverrides": overrides})) <= OVERRIDES_LIMIT_CHARACTERS
+
+
+def task_definition(
+    payload: Mapping[str, Any], job: Job, settings: LaunchSettings, *, bake: bool
+) -> dict[str, Any]:
+    """The RegisterTaskDefinition request for this job's definition, size and compute type.
+
+    `bake` makes command and environment part of it, for a job whose overrides ECS would refuse.
+    """
+    task = task_of(payload)
+    definition_name = job.definition.rpartition(":")[0]
+    given = {name: value for name, value in task.settings.items() if value}
+    fargate = settings.compute_type is not ComputeType.UNMANAGED
+    request: dict[str, Any] = {
+        "family": f"batchyard-{definition_name}"[:255],
+        "executionRoleArn": given.get("executionRoleArn") or settings.execution_role_arn,
+        "containerDefinitions": [
+            _container_definition(container, settings, definition_name, bake=bake)
+            for container in task.containers
+        ],
+        "volumes": _volumes(given.get("volumes") or ()),
+        "networkMode": "awsvpc" if fargate else "host",
+        "requiresCompatibilities": ["FARGATE" if fargate else "EC2"],
+    }
+    request |= _present(given, "taskRoleArn", "ipcMode", "pidMode")
+    if fargate:
+        request |= {"cpu": str(job.cpu_units), "memory": str(job.memory_mib)}
+        request |= _present(given, "ephemeralStorage", "runtimePlatform")
+    return request
+
+
+def _present(members: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: members[name] for name in names if members.get(name)}
+
+
+def variant_of(request: Mapping[str, Any]) -> str:
+    """The name of a task definition's content: equal requests share one registration."""
+    canonical = json.dumps(request, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:24]
+
+
+def _container_definition(
+    container: Mapping[str, Any], settings: LaunchSettings, definition_name: str, *, bake: bool
+) -> dict[str, Any]:
+    needs = resource_needs(container)
+    definition: dict[str, Any] = {
+        "name": container["name"],
+        "image": container["image"],
+        "essential": container.get("essential", True),
+        # Cut, not rounded: ECS refuses containers that are together bigger than their task.
+        "cpu": int(needs.vcpus * 1024),
+        "memory": needs.memory_mib,
+        "logConfiguration": _log_configuration(container, settings, definition_name),
+        **_present(container, *_SAME_IN_ECS),
+    }
+    gpus = [r for r in container.get("resourceRequirements") or [] if r["type"] == "GPU"]
+    if gpus:
+        definition["resourceRequirements"] = gpus
+    if bake:
+        definition["command"] = list(container.get("command") or [])
+        definition["environment"] = list(container.get("environment") or [])
+    return definition
+
+
+def _log_configuration(
+    container: Mapping[str, Any], settings: LaunchSettings, definition_name: str
+) -> dict[str, Any]:
+    given = container.get("logConfiguration") or {}
+    if given.get("logDriver", "awslogs") != "awslogs":
+        return dict(given)
+    return {
+        **given,
+        "logDriver": "awslogs",
+        "options": {
+            "awslogs-group": settings.log_group,
+            "awslogs-region": settings.region,
+            **(given.get("options") or {}),
+            "awslogs-stream-prefix": stream_prefix_of(container, definition_name),
+        },
+    }
+
+
+def _volumes(given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    volumes = []
+    for volume in given:
+        shaped = dict(volume)
+        efs = shaped.get("efsVolumeConfiguration")
+        if efs:
+            # ECS wants the word that Batch leaves to its default.
+            shaped["efsVolumeConfiguration"] = {"transitEncryption": "DISABLED", **efs}
+        volumes.append(shaped)
+    return volumes
+
+
+def run_task(
+    payload: Mapping[str, Any],
+    job: Job,
+    settings: LaunchSettings,
+    *,
+    task_definition_arn: str,
+    baked: bool,
+    tags: Mapping[str, str],
+) -> dict[str, Any]:
+    """The RunTask request of one placement, in the PascalCase of Step Functions' SDK calls.
+
+    `startedBy` and `clientToken` are the fence, so a repeated launch makes no second task.
+    """
+    task = task_of(payload)
+    request: dict[str, Any] = {
+        "cluster": settings.cluster,
+        "taskDefinition": task_definition_arn,
+        "count": 1,
+        "startedBy": str(job.fence),
+        "clientToken": str(job.fence),
+        "overrides": {"containerOverrides": container_overrides(payload, job, baked=baked)},
+        **_where(task, settings),
+    }
+    if tags:
+        request["tags"] = [{"key": key, "value": value} for key, value in tags.items()]
+    if task.settings.get("enableExecuteCommand"):
+        request["enableExecuteCommand"] = True
+    return dict(_pascal(request))
+
+
+def _where(task: Task, settings: LaunchSettings) -> dict[str, Any]:
+    if settings.compute_type is ComputeType.UNMANAGED:
+        return {"launchType": "EC2"}
+    network = task.settings.get("networkConfiguration") or {}
+    return {
+        "capacityProviderStrategy": [{"capacityProvider": str(settings.compute_type), "weight": 1}],
+        "platformVersion": task.settings.get("platformVersion") or "LATEST",
+        "networkConfiguration": {
+            "awsvpcConfiguration": {
+                "subnets": list(settings.subnets),
+                "securityGroups": list(settings.security_groups),
+                "assignPublicIp": network.get("assignPublicIp") or "DISABLED",
+            }
+        },
+    }
+
+
+def _pascal(value: Any) -> Any:
+    """RunTask has no free-form maps, so every key is a member name and may be capitalised."""
+    if isinstance(value, Mapping):
+        return {key[0].upper() + key[1:]: _pascal(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_pascal(item) for item in value]
+    return value

@@ -1,0 +1,130 @@
+"""Carrying out a plan: jobs, and the next children of arrays, become STARTING.
+
+The rows are read, decided and written in as few transactions as fit; each holds only if the rows
+are still as they were. What is not written any more is planned anew by the caller.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from chalicelib.core.arrays import array_of, child_of, next_numbers, standing_events
+from chalicelib.core.events import Event, EventKind
+from chalicelib.core.ids import JobKey
+from chalicelib.core.job import Job, Ready, ready_of
+from chalicelib.core.lifecycle import decide
+from chalicelib.core.scheduling.plan import Placement, Plan
+from chalicelib.core.scheduling.snapshot import Snapshot
+from chalicelib.observe import log_decision, logger
+from chalicelib.jobs.transition import decided
+from chalicelib.store.commits import Advance, Move, Room
+from chalicelib.store.transactions import ContentionError
+from chalicelib.wiring import Ports
+
+HEADS_LIMIT = 90  # ready rows that are looked at to find one again
+TAKEN_LIMIT = 200  # children with a row that one dispatch of their array passes over
+
+
+def carry_out(plan: Plan, snapshot: Snapshot, ports: Ports) -> int:
+    """Commit the placements that still hold; returns how many jobs and children are placed."""
+    jobs = _read(plan, ports)
+    moves: list[Move] = []
+    advances: list[Advance] = []
+    for key, placements in _by_key(plan).items():
+        job, ready = jobs.get(key), placements[0].ready
+        if job is None or ready_of(job) is None:
+            _drop_orphan(ready, ports)
+        elif job.array is not None:
+            advances.append(_advance(job, placements, ports))
+        elif _stopped_with_its_parent(job, jobs.get(key.root), ports):
+            continue
+        else:
+            moves.append(Move(old=job, new=_placed(job, placements[0].environment, ports)))
+    rooms = {
+        name: Room(
+            limit_cpu_units=environment.limit_cpu_units,
+            starting_window=ports.settings.starting_window,
+        )
+        for name, environment in snapshot.environments.items()
+    }
+    try:
+        lost = ports.jobs.commit(moves, rooms, advances)
+    except ContentionError:
+        logger.warning("others write the same rows; planning anew", action="dispatch.contended")
+        return 0
+    return len(moves) + sum(len(advance.moves) for advance in advances) - len(lost)
+
+
+def _by_key(plan: Plan) -> dict[JobKey, list[Placement]]:
+    """The placements of each job; those of an array may be in several environments."""
+    by_key: dict[JobKey, list[Placement]] = defaultdict(list)
+    for placement in plan.placements:
+        by_key[placement.ready.key].append(placement)
+    return by_key
+
+
+def _read(plan: Plan, ports: Ports) -> Mapping[JobKey, Job]:
+    """The jobs of the plan, and the parents of children that wait alone."""
+    keys = [placement.ready.key for placement in plan.placements]
+    return ports.jobs.find_jobs([*keys, *(key.root for key in keys if key.is_child)])
+
+
+def _placed(job: Job, environment: str, ports: Ports) -> Job:
+    event = Event(kind=EventKind.DISPATCHED, at_ms=ports.now_ms(), environment=environment)
+    decision = decide(job, event)
+    log_decision(decision)
+    return decision.job
+
+
+def _advance(parent: Job, placements: list[Placement], ports: Ports) -> Advance:
+    """The next children of the array, as many as are placed, passing over those that have a row."""
+    array, count = array_of(parent), sum(placement.count for placement in placements)
+    taken: set[int] = set()
+    known_to = array.size
+    if array.singled:
+        rows = ports.jobs.list_children(parent.job_id, array.cursor, array.size, limit=TAKEN_LIMIT)
+        taken = {row.key.number or 0 for row in rows}
+        if len(rows) == TAKEN_LIMIT:
+            known_to = max(taken) + 1
+    numbers, cursor, passed = next_numbers(array, taken, count=count, known_to=known_to)
+    environments = [p.environment for p in placements for _ in range(p.count)]
+    moves = []
+    for number, environment in zip(numbers, environments, strict=False):
+        child = child_of(parent, number)
+        moves.append(Move(old=child, new=_placed(child, environment, ports), parent=parent))
+    return Advance(parent=parent, cursor=cursor, passed=passed, moves=tuple(moves))
+
+
+def _stopped_with_its_parent(job: Job, parent: Job | None, ports: Ports) -> bool:
+    """A child that waits alone does not run once its array is stopped: it is stopped like it."""
+    if parent is None or parent.array is None or parent is job:
+        return False
+    stopped = decided(job, standing_events(parent, job, ports.now_ms()))
+    if stopped is job:
+        return False
+    ports.jobs.commit([Move.of(job, stopped)])
+    return True
+
+
+def _drop_orphan(ready: Ready, ports: Ports) -> None:
+    """A ready row whose job is not RUNNABLE would block its lane for ever."""
+    if not _still_orphan(ready, ports):
+        return
+    logger.error(
+        "a ready row without a RUNNABLE job is dropped",
+        action="dispatch.orphan",
+        job=ready.key.public_id,
+    )
+    ports.lanes.drop_ready(ready)
+
+
+def _still_orphan(ready: Ready, ports: Ports) -> bool:
+    """Whether the row stands although its job does not: read in that order, a move cannot fool it.
+
+    Job and ready row change in one transaction, so a ready row read *after* the job proves nothing
+    alone: the job may have become RUNNABLE in between. Only a job that has none to be after the
+    row was seen again is an orphan's.
+    """
+    if ready not in ports.lanes.heads(ready.queue, HEADS_LIMIT):
+        return False
+    job = ports.jobs.find_job(ready.key)
+    return job is None or ready_of(job) is None

@@ -1,0 +1,58 @@
+"""Publishing: what happened to jobs becomes AWS Batch's own events, under our source.
+
+A change of status is a "Batch Job State Change", the head of a queue that cannot be placed a
+"Batch Job Queue Blocked".
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from chalicelib.jobs.detail import job_detail
+from chalicelib.aws.events import JOB_QUEUE_BLOCKED, JOB_STATE_CHANGE, JobEvent
+from chalicelib.core.consequences import Effect
+from chalicelib.core.ids import Scope
+from chalicelib.core.publications import Publication, Publish, PublishBlocked
+from chalicelib.store.catalog import JOB_QUEUE
+from chalicelib.store.jobs import Spec
+from chalicelib.wiring import Ports
+
+
+def to_publish(effects: Iterable[Effect], ports: Ports) -> list[Publication]:
+    """What of these effects is to be published by the stack's settings, in their order.
+
+    A child that blocks its queue is told of in any case: nothing of its array's would tell it.
+    """
+    children_too = ports.settings.publish_child_events
+    return [
+        effect
+        for effect in effects
+        if isinstance(effect, PublishBlocked)
+        or (isinstance(effect, Publish) and (children_too or not effect.job.key.is_child))
+    ]
+
+
+def publish(publications: Sequence[Publication], specs: Mapping[str, Spec], ports: Ports) -> None:
+    """Publish each job as it was then; `detail` is the JobDetail, as in AWS."""
+    scope = ports.settings.scope
+    ports.events.publish(
+        [
+            _event_of(publication, specs[publication.job.job_id], scope)
+            for publication in publications
+            if publication.job.job_id in specs
+        ]
+    )
+
+
+def _event_of(publication: Publication, spec: Spec, scope: Scope) -> JobEvent:
+    job = publication.job
+    at_ms = job.changed_at_ms
+    detail_type, more = JOB_STATE_CHANGE, []
+    if isinstance(publication, PublishBlocked):
+        at_ms = job.blocked_since_ms or at_ms
+        detail_type, more = JOB_QUEUE_BLOCKED, [scope.arn(JOB_QUEUE, job.queue)]
+    detail = job_detail(job, spec, scope, at_ms=at_ms)
+    return JobEvent(
+        at_ms=at_ms,
+        detail_type=detail_type,
+        resources=(detail["jobArn"], *more),
+        detail=detail,
+    )

@@ -1,0 +1,86 @@
+"""Answering the Step Functions tasks that wait, with a task token, for a job's end.
+
+A token is kept with the job from its submission on. Step Functions takes one answer to each token
+and refuses every further one, so a stream that delivers again does no harm.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from chalicelib.jobs.detail import job_detail
+from chalicelib.aws.workflows import CAUSE_LIMIT, OUTPUT_LIMIT_BYTES
+from chalicelib.core.ids import JOB_PART, JobKey
+from chalicelib.core.job import Job
+from chalicelib.core.states import JobStatus
+from chalicelib.observe import logger
+from chalicelib.store.jobs import Spec
+from chalicelib.wiring import Ports
+
+JOB_FAILED = "Batch.JobFailed"
+# What is told of a job whose whole detail is more than an answer holds.
+SHORT_FORM = ("jobId", "jobName", "jobArn", "status", "statusReason")
+
+
+def answer_waiting(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: Ports) -> None:
+    """Tell the end of each job to all who wait for it."""
+    ports.run_all(
+        [
+            partial(_answer, token, job, specs[job.job_id], ports)
+            for job in jobs
+            if job.part == JOB_PART and job.job_id in specs
+            for token in sorted(specs[job.job_id].task_tokens)
+        ]
+    )
+
+
+def wait_for(job_id: str, token: str, ports: Ports) -> None:
+    """See to it that the end of this job is told to `token`, even if it has ended before.
+
+    Another try of a task brings another token for the same job. It is written first and the job is
+    read then, as the job's end is written first and its tokens are read then: one sees the other.
+    """
+    spec = ports.jobs.find_specs([job_id]).get(job_id)
+    if spec is None or (
+        token not in spec.task_tokens and not ports.jobs.add_task_token(job_id, token)
+    ):
+        return
+    job = ports.jobs.find_job(JobKey(job_id))
+    if job is not None and job.is_terminal:
+        _answer(token, job, spec, ports)
+
+
+def refuse(token: str, error: str, message: str, ports: Ports) -> None:
+    """Tell who waits with `token` that there is no job to wait for."""
+    _log(ports.workflows.send_failure(token, error, message), "a refusal")
+
+
+def _answer(token: str, job: Job, spec: Spec, ports: Ports) -> None:
+    detail = job_detail(job, spec, ports.settings.scope, at_ms=job.changed_at_ms)
+    if job.status is JobStatus.SUCCEEDED:
+        output = _text(detail)
+        if len(output.encode()) > OUTPUT_LIMIT_BYTES:
+            output = _text(_short(detail))
+        told = ports.workflows.send_success(token, output)
+    else:
+        cause = _text(detail)
+        if len(cause) > CAUSE_LIMIT:
+            cause = _text(_short(detail))
+        told = ports.workflows.send_failure(token, JOB_FAILED, cause)
+    _log(told, f"the end of {job.job_id}")
+
+
+def _log(told: bool, what: str) -> None:
+    if not told:
+        logger.info(f"nobody waits any more for {what}", action="answer.unwanted")
+
+
+def _short(detail: Mapping[str, Any]) -> dict[str, Any]:
+    short = {name: detail[name] for name in SHORT_FORM if name in detail}
+    exit_code = detail.get("container", {}).get("exitCode")
+    return short if exit_code is None else {**short, "container": {"exitCode": exit_code}}
+
+
+def _text(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, separators=(",", ":"))

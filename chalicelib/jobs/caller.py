@@ -1,0 +1,45 @@
+"""One call of the API: what its operation needs to know beside the request itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from chalicelib.core.triggers.overlap_lock import Claim
+from chalicelib.core.validation.submit import SMALLEST_ARRAY
+from chalicelib.store.catalog import Resource
+from chalicelib.wiring import Ports
+
+
+class Definitions(Protocol):
+    """What a submission reads of the catalog: its queue and its definition."""
+
+    def find(self, kind: str, name: str) -> Resource | None: ...
+
+    def newest(
+        self, name: str, *, limit: int | None = 1, active_only: bool = False
+    ) -> Sequence[Resource]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """Who calls, and how the try can be told from another call.
+
+    `caller` is the IAM identity that API Gateway established. `invocation_id` is what an AWS SDK
+    sends on every try of one call, None for clients that send none. `body` is as it came.
+    `shared` is what calls that are made together have read; `claim` is written with the job.
+    `smallest_array` is AWS's own bound for its callers; ours alone may ask for an array of one.
+    `task_token` is Step Functions' own, for whom a submission's end is to be told.
+    """
+
+    ports: Ports
+    caller: str
+    invocation_id: str | None
+    body: bytes
+    shared: Definitions | None = None
+    claim: Claim | None = None
+    smallest_array: int = SMALLEST_ARRAY
+    task_token: str | None = None
+
+    @property
+    def definitions(self) -> Definitions:
+        return self.ports.catalog if self.shared is None else self.shared

@@ -1,0 +1,110 @@
+"""What the API shows of the containers of a job: in JobDetail, and in each of its attempts.
+
+A job of one container is described in `container`; one with ecsProperties container by container,
+while its `container` is empty, as AWS documents it (API reference, JobDetail).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chalicelib.core.ecs_requests import log_stream_of
+from chalicelib.core.events import ContainerEnd
+from chalicelib.core.job import Attempt, Job
+from chalicelib.core.payload import CONTAINER_NAME, name_of, task_of
+
+# Members that AWS shows as empty lists when a container has none.
+_LISTS = (
+    "command",
+    "environment",
+    "mountPoints",
+    "networkInterfaces",
+    "resourceRequirements",
+    "secrets",
+    "ulimits",
+)
+
+Json = dict[str, Any]
+
+
+def payload_detail(payload: Mapping[str, Any], job: Job) -> Json:
+    """The members of JobDetail that describe the payload and how its containers are doing.
+
+    `job` is whatever runs the payload: a job, a child of an array, or a node.
+    """
+    run, ends = job.last_attempt(), _ends_of(payload, job.last_attempt())
+    if "ecsProperties" not in payload:
+        container = {
+            **{name: [] for name in (*_LISTS, "volumes")},
+            **payload["container"],
+            "taskArn": job.task_arn,
+            **_end_detail(payload["container"], ends, run, job),
+        }
+        return {"container": without_none(container)}
+    given = payload["ecsProperties"]["taskProperties"][0]
+    containers = [
+        {
+            **{name: [] for name in (*_LISTS, "dependsOn")},
+            "essential": True,
+            **container,
+            **_end_detail(container, ends, run, job),
+        }
+        for container in given["containers"]
+    ]
+    task = {"volumes": [], **given, "taskArn": job.task_arn, "containers": containers}
+    return {"container": {}, "ecsProperties": {"taskProperties": [without_none(task)]}}
+
+
+def attempt_detail(attempt: Attempt, payload: Mapping[str, Any], job: Job) -> Json:
+    """The AttemptDetail of a finished attempt."""
+    return without_none(
+        {
+            **_attempt_containers(attempt, payload, job),
+            "startedAt": attempt.started_at_ms,
+            "stoppedAt": attempt.stopped_at_ms,
+            "statusReason": attempt.status_reason,
+        }
+    )
+
+
+def _attempt_containers(attempt: Attempt, payload: Mapping[str, Any], job: Job) -> Json:
+    containers = [
+        {
+            "name": container["name"],
+            **_end_detail(container, _ends_of(payload, attempt), attempt, job),
+            "networkInterfaces": [],
+        }
+        for container in task_of(payload).containers
+    ]
+    task = without_none({"taskArn": attempt.task_arn})
+    if "ecsProperties" in payload:
+        return {"container": {}, "taskProperties": [{**task, "containers": containers}]}
+    (alone,) = containers
+    del alone["name"]  # its attempt has no member for it
+    return {"container": {**task, **alone}}
+
+
+def _ends_of(payload: Mapping[str, Any], run: Attempt) -> dict[str, ContainerEnd]:
+    """How the containers of an attempt ended, by name, as far as they have."""
+    if "ecsProperties" in payload:
+        return {end.name: end for end in run.container_ends}
+    end = ContainerEnd(name=CONTAINER_NAME, exit_code=run.exit_code, reason=run.container_reason)
+    return {CONTAINER_NAME: end}
+
+
+def _end_detail(
+    container: Mapping[str, Any], ends: Mapping[str, ContainerEnd], run: Attempt, job: Job
+) -> Json:
+    """Exit code, reason and log stream of one container in an attempt of `job`."""
+    name = name_of(container)
+    end = ends.get(name) or ContainerEnd(name=name)
+    # Only a container that ran has written anything; one that others wait for runs before its task
+    # as a whole does.
+    ran = run.started_at_ms is not None or end.exit_code is not None
+    stream = None
+    if ran and run.task_arn is not None:
+        stream = log_stream_of(container, job.definition.rpartition(":")[0], run.task_arn)
+    return without_none({"exitCode": end.exit_code, "reason": end.reason, "logStreamName": stream})
+
+
+def without_none(members: Mapping[str, Any]) -> Json:
+    return {name: value for name, value in members.items() if value is not None}

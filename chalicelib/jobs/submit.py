@@ -1,0 +1,167 @@
+"""SubmitJob: from a request to the rows of a job, in one transaction.
+
+The definition is snapshotted, overrides are merged and parameters substituted here and now, so a
+job goes its way whatever becomes of its definition. A try that repeats an accepted submission gets
+the first one's answer: its job id is derived from the call (`core/ids.derived_job_id`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.jobs.caller import Call
+from chalicelib.jobs.upstreams import (
+    dependencies_in,
+    described,
+    edges_of,
+    find_upstreams,
+    with_dependencies,
+)
+from chalicelib.api.job_definitions import find_definition, name_of, revision_of
+from chalicelib.api.job_queues import find_queue
+from chalicelib.core.dependencies import Dependency
+from chalicelib.core.errors import ClientError
+from chalicelib.core.ids import JobKey, derived_job_id
+from chalicelib.core.job import Job, NodeState
+from chalicelib.core.multinode import payload_at
+from chalicelib.core.payload import essential_names
+from chalicelib.core.states import JobStatus
+from chalicelib.core.validation.submit import (
+    merge_submission,
+    resource_needs,
+    validate_array_size,
+    validate_share,
+)
+from chalicelib.store.catalog import Resource
+from chalicelib.store.jobs import Spec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """An accepted submission; `is_new` unless an earlier try of it had been accepted."""
+
+    job_id: str
+    name: str
+    is_new: bool
+
+
+def submit_job(request: dict[str, Any], call: Call) -> dict[str, Any]:
+    done = submit(request, call)
+    arn = call.ports.settings.scope.arn("job", done.job_id)
+    return {"jobId": done.job_id, "jobName": done.name, "jobArn": arn}
+
+
+def submit(request: dict[str, Any], call: Call) -> Submission:
+    """Write the job, once. ClientError for what AWS refuses; ClaimLostError as the store has it."""
+    job_id = _job_id(call)
+    try:
+        return _submit(request, job_id, call)
+    except ClientError:
+        # What was accepted stays accepted, whatever has become of its queue between two tries.
+        accepted = call.ports.jobs.find_job(JobKey(job_id)) if call.invocation_id else None
+        if accepted is None:
+            raise
+        return Submission(job_id=job_id, name=accepted.name, is_new=False)
+
+
+def _submit(request: dict[str, Any], job_id: str, call: Call) -> Submission:
+    queue = find_queue(request["jobQueue"], call)
+    definition = find_definition(request["jobDefinition"], call)
+    merged = merge_submission(_with_tags(definition), request)
+    validate_share(request, fair_share=False)
+    _refuse_queue(queue, merged)
+    largest = call.ports.settings.array_size_limit
+    size = validate_array_size(request, largest, call.smallest_array)
+    dependencies = dependencies_in(request, job_id, call)
+    upstreams = find_upstreams(dependencies, size, call)
+    job = with_dependencies(
+        _job(job_id, request, merged, queue, definition, call.ports.now_ms()),
+        size,
+        dependencies,
+        upstreams,
+    )
+    spec = Spec(
+        job_id=job.job_id,
+        document=_document(merged, size, dependencies),
+        tags=merged["tags"],
+        task_tokens=frozenset({call.task_token} if call.task_token else ()),
+    )
+    # A submission that was accepted before is answered like the first time.
+    is_new = call.ports.jobs.submit(job, spec, edges_of(job, dependencies), call.claim)
+    return Submission(job_id=job_id, name=job.name, is_new=is_new)
+
+
+def _with_tags(definition: Resource) -> dict[str, Any]:
+    return {**definition.document, "tags": dict(definition.tags)}
+
+
+def _refuse_queue(queue: Resource, merged: dict[str, Any]) -> None:
+    if queue.state != "ENABLED" or queue.status != "VALID":
+        raise ClientError(f"Job Queue {queue.name} is not in ENABLED state.", bare=True)
+    wanted = merged["platformCapabilities"][0]
+    if wanted != queue.document["platform"]:
+        raise ClientError(
+            "Job Queue is attached to Compute Environment that can not run Jobs with capability "
+            f"{wanted}.",
+            bare=True,
+        )
+
+
+def _job(
+    job_id: str,
+    request: dict[str, Any],
+    merged: dict[str, Any],
+    queue: Resource,
+    definition: Resource,
+    now_ms: int,
+) -> Job:
+    needs = resource_needs(merged)
+    return Job(
+        job_id=job_id,
+        name=request["jobName"],
+        queue=queue.name,
+        definition=f"{name_of(definition)}:{revision_of(definition)}",
+        status=JobStatus.RUNNABLE,
+        attempts_limit=merged["retryStrategy"]["attempts"],
+        timeout_seconds=(merged.get("timeout") or {}).get("attemptDurationSeconds"),
+        cpu_units=round(needs.vcpus * 1024),
+        memory_mib=needs.memory_mib,
+        essential=_essential(merged),
+        created_at_ms=now_ms,
+        changed_at_ms=now_ms,
+        nodes=_nodes(merged),
+    )
+
+
+def _essential(merged: dict[str, Any]) -> tuple[str, ...]:
+    """Whose exits end an attempt: of a multi-node job, those in its main node."""
+    properties = merged.get("nodeProperties")
+    payload = merged if properties is None else payload_at(properties, properties["mainNode"])
+    return essential_names(payload)
+
+
+def _nodes(merged: dict[str, Any]) -> NodeState | None:
+    properties = merged.get("nodeProperties")
+    if properties is None:
+        return None
+    return NodeState(count=properties["numNodes"], main=properties["mainNode"])
+
+
+def _job_id(call: Call) -> str:
+    if call.invocation_id is None:
+        return call.ports.new_id()
+    return derived_job_id(call.caller, call.invocation_id, call.body)
+
+
+def _document(
+    merged: dict[str, Any], size: int | None, dependencies: Sequence[Dependency]
+) -> dict[str, Any]:
+    """What the job keeps of its merged request, empty members left out: each byte is stored."""
+    kept = {name: value for name, value in merged.items() if value and name != "tags"}
+    if "container" in kept:
+        kept["container"] = {name: value for name, value in merged["container"].items() if value}
+    if size is not None:
+        kept["arraySize"] = size
+    if dependencies:
+        kept["dependsOn"] = [described(one) for one in dependencies]
+    return kept

@@ -1,0 +1,131 @@
+"""A submission's dependsOn: what it may name, and the state in which the job begins.
+
+What a dependency waits for is looked up at once, so that a wrong id is told to the caller and what
+has ended already is no longer waited for. What ends between this look and the write is found by the
+reactor, which looks again once the job is written (`reactions/dependents.py`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from chalicelib.jobs.caller import Call
+from chalicelib.api.describe_jobs import job_key_in
+from chalicelib.core.dependencies import (
+    Dependency,
+    Edge,
+    dependencies_of,
+    edge_of,
+    event_of_end,
+    is_met_by,
+)
+from chalicelib.core.errors import ClientError
+from chalicelib.core.events import Event, EventKind
+from chalicelib.core.ids import JobKey
+from chalicelib.core.job import ArrayState, Job
+from chalicelib.core.lifecycle import decide
+from chalicelib.core.states import JobStatus
+
+Upstreams = Mapping[JobKey, Job]
+
+
+def dependencies_in(request: Mapping[str, Any], job_id: str, call: Call) -> tuple[Dependency, ...]:
+    """The request's dependencies; a jobId may be an ARN."""
+    entries = []
+    for entry in request.get("dependsOn", []):
+        if not entry.get("jobId"):
+            entries.append(entry)
+            continue
+        key = job_key_in(entry["jobId"], call)
+        if key is None:
+            raise _not_found(entry["jobId"])
+        entries.append({**entry, "jobId": key.public_id})
+    return dependencies_of(entries, job_id)
+
+
+def find_upstreams(dependencies: Sequence[Dependency], size: int | None, call: Call) -> Upstreams:
+    """What the job waits for, strongly consistent. ClientError for what is not there or unfit."""
+    others = [one.upstream for one in dependencies if not one.kind.is_sequential]
+    if not others:
+        return {}
+    found = call.ports.jobs.find_all(others)
+    for one in dependencies:
+        if one.kind.is_sequential:
+            continue
+        upstream = found.get(one.upstream)
+        if upstream is None or one.upstream.is_node:
+            raise _not_found(one.upstream.public_id)
+        if one.kind.is_n_to_n:
+            _refuse_other_sizes(one, upstream, size)
+    return found
+
+
+def with_dependencies(
+    job: Job, size: int | None, dependencies: Sequence[Dependency], upstreams: Upstreams
+) -> Job:
+    """The job as it begins: an array if it has a size, PENDING on what has not ended yet.
+
+    What has ended otherwise than it was waited for ends the job here and now.
+    """
+    whole = tuple(one.number for one in dependencies if not one.kind.is_by_child)
+    begun = replace(
+        job,
+        status=JobStatus.PENDING if size is not None or whole else JobStatus.RUNNABLE,
+        waiting_on=whole,
+        array=None if size is None else _array_of(size, dependencies),
+    )
+    for one in dependencies:
+        upstream = upstreams.get(one.upstream)
+        if upstream is None or not upstream.is_terminal:
+            continue
+        # Of an array that failed, some children succeeded: those are let go one by one.
+        if not one.kind.is_n_to_n or is_met_by(one.kind, upstream.status):
+            event = event_of_end(one.kind, one.number, upstream.status, job.created_at_ms)
+            begun = decide(begun, event).job
+    if begun.array is not None:
+        all_over = Event(kind=EventKind.CHILDREN_ENDED, at_ms=job.created_at_ms)
+        begun = decide(begun, all_over).job
+    return begun.at_version(job.version)
+
+
+def edges_of(job: Job, dependencies: Sequence[Dependency]) -> list[Edge]:
+    """The edges to what is still waited for."""
+    if job.is_terminal:
+        return []
+    waits = set(job.waiting_on)
+    if job.array is not None:
+        waits |= {*job.array.each_waits}
+        waits |= set() if job.array.sequential is None else {job.array.sequential}
+    return [edge_of(one, job.job_id) for one in dependencies if one.number in waits]
+
+
+def described(dependency: Dependency) -> dict[str, str]:
+    """The dependency as DescribeJobs shows it."""
+    entry = {} if dependency.kind.is_sequential else {"jobId": dependency.upstream.public_id}
+    return entry | ({"type": str(dependency.kind)} if dependency.kind else {})
+
+
+def _array_of(size: int, dependencies: Sequence[Dependency]) -> ArrayState:
+    sequential = [one.number for one in dependencies if one.kind.is_sequential]
+    return ArrayState(
+        size=size,
+        each_waits=tuple(one.number for one in dependencies if one.kind.is_n_to_n),
+        sequential=sequential[0] if sequential else None,
+    )
+
+
+def _refuse_other_sizes(dependency: Dependency, upstream: Job, size: int | None) -> None:
+    if upstream.array is None:
+        raise ClientError(
+            f"Dependency type {dependency.kind} requires job {dependency.upstream.public_id} "
+            "to be an array job."
+        )
+    if upstream.array.size != size:
+        raise ClientError(
+            f"Dependency type {dependency.kind} requires arrays of the same size: job "
+            f"{dependency.upstream.public_id} has {upstream.array.size} children, not {size}."
+        )
+
+
+def _not_found(reference: str) -> ClientError:
+    return ClientError(f"Job {reference[:200]} of dependsOn not found.")

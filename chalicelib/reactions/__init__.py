@@ -1,1 +1,0 @@
-"""What happens when something happened: streams, wakes, task events, sweeps, provisioning."""

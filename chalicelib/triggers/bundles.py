@@ -1,0 +1,258 @@
+"""Gathering: events become a bundle, and the bundle an array job whose children get one each.
+
+A bundle is announced before it opens: the message that closes it when its time has come is sent
+first, so no bundle is ever open without one. Closing is made of steps that may each be done twice,
+and a bundle stays in `closing` until the last of them.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+
+from chalicelib.core.errors import ClientError
+from chalicelib.core.groups import in_groups
+from chalicelib.core.triggers.bundles import (
+    EVENT_BYTES_LIMIT,
+    Limits,
+    Next,
+    bundle_key,
+    due_in_ms,
+    next_step,
+    place,
+    to_be_closed,
+)
+from chalicelib.core.triggers.firing import Fired, Firing, Outcome, reason_of
+from chalicelib.core.triggers.templates import parse_template, render
+from chalicelib.core.triggers.trigger import Trigger, trigger_of
+from chalicelib.triggers.submit import submit_for
+from chalicelib.store.bundles import Item, Origin
+from chalicelib.store.catalog import TRIGGER, Resource
+from chalicelib.store.transactions import ContentionError
+from chalicelib.wiring import Ports
+
+TRIES = 10  # of a write that others' writes of the same head come in between of
+ITEMS_LIMIT = 40  # of one transaction: with their places and the head fewer than 100 actions
+BYTES_LIMIT = 3_000_000  # of one transaction; DynamoDB takes 4 MB
+SWEEP_GRACE_MS = 60_000
+
+DELETED_REASON = "The trigger was deleted before the event had become a job."
+TOO_LARGE_REASON = "The event is too large to be gathered."
+
+Record = Callable[[Sequence[Firing]], None]
+
+
+def origin_of(trigger: Trigger) -> Origin:
+    return Origin(trigger=trigger.name, incarnation=trigger.incarnation)
+
+
+def gather(trigger: Trigger, fired: Sequence[Fired], ports: Ports) -> list[Firing]:
+    """Put events into bundles; what became of each, in their order.
+
+    GATHERED, DUPLICATE where the event had been gathered before, or FAILED.
+    """
+    items = {one.event_key: _item_of(one) for one in reversed(fired)}
+    too_large = {key for key, item in items.items() if len(item.packed) > EVENT_BYTES_LIMIT}
+    bundles: dict[str, int] = {}
+    firsts = dict.fromkeys(one.event_key for one in fired if one.event_key not in too_large)
+    for group in _grouped(items[key] for key in firsts):
+        bundles |= _add(trigger, group, ports)
+    firings = []
+    for one in fired:
+        outcome, reason = Outcome.DUPLICATE, ""
+        if one.event_key in too_large:
+            outcome, reason = Outcome.FAILED, TOO_LARGE_REASON
+        elif one.event_key in bundles:
+            bundle = bundles.pop(one.event_key)  # of two that are the same, the first counts
+            outcome, reason = Outcome.GATHERED, f"Gathered in bundle {bundle}."
+        firings.append(_firing(origin_of(trigger), one.event_key, outcome, reason, ports))
+    return firings
+
+
+def close_bundle(
+    origin: Origin, bundle: int, trigger: Trigger | None, record: Record, ports: Ports
+) -> list[Firing]:
+    """Close a bundle, if it is to be closed by now; what became of it.
+
+    `trigger` is None when it is deleted: then each event has a firing of its own, DISCARDED. Else
+    there is one for the bundle; after a FAILED one, closing the bundle again tries again. `record`
+    is given the firings before the bundle is done with.
+    """
+    limits = None if trigger is None else _limits_of(trigger, ports)
+    for number in range(1, TRIES + 1):
+        head = ports.bundles.head(origin)
+        now_ms = ports.now_ms()
+        match next_step(head, bundle, limits, now_ms):
+            case Next.NOTHING:
+                return []
+            case Next.WAIT:
+                assert limits is not None, "without limits there is nothing to wait for"
+                seconds = -(-(due_in_ms(head, limits, now_ms) or 0) // 1000)
+                _send_closes(origin, [bundle], ports, delay_seconds=seconds)
+                return []
+            case Next.LOOK:
+                if not ports.bundles.has_failed(origin, bundle):
+                    return []
+                firings = _finish(origin, bundle, trigger, record, ports)
+                if all(firing.outcome is not Outcome.FAILED for firing in firings):
+                    ports.bundles.forget_failure(origin, bundle)
+                return firings
+            case Next.FINISH:
+                return _finish(origin, bundle, trigger, record, ports)
+            case Next.MOVE_ON:
+                after = replace(head.moved_on(), version=head.version + 1)
+                if ports.bundles.move_on(origin, head, after):
+                    return _finish(origin, bundle, trigger, record, ports)
+                ports.pause(number)
+    raise ContentionError(f"the head of {origin.trigger}, {TRIES} tries")
+
+
+def close_left(ports: Ports) -> None:
+    """Have every bundle closed that was left open for too long, or in closing."""
+    gathering = {
+        Origin(trigger=one.name, incarnation=one.document["incarnation"]): one
+        for one in _all_triggers(ports)
+        if one.document.get("gather")
+    }
+    if not gathering:
+        return
+    now_ms = ports.now_ms()
+    for origin, head in ports.bundles.heads(list(gathering)).items():
+        resource = gathering[origin]
+        limits = None
+        if resource.status != "DELETING":
+            trigger = trigger_of(resource.name, origin.incarnation, resource.document)
+            limits = _limits_of(trigger, ports)
+        left = to_be_closed(head, limits, now_ms, grace_ms=SWEEP_GRACE_MS)
+        if left:
+            _send_closes(origin, left, ports)
+
+
+def _all_triggers(ports: Ports) -> Iterator[Resource]:
+    after: str | None = None
+    while True:
+        page = ports.catalog.list_kind(TRIGGER, after=after)
+        yield from page.resources
+        after = page.next_name
+        if after is None:
+            return
+
+
+def _limits_of(trigger: Trigger, ports: Ports) -> Limits | None:
+    """None for a trigger that does not gather any more: what is open is closed at any age."""
+    if trigger.gather is None:
+        return None
+    return Limits(
+        max_events=min(trigger.gather.max_events, ports.settings.array_size_limit),
+        max_seconds=trigger.gather.max_seconds,
+    )
+
+
+def _item_of(fired: Fired) -> Item:
+    return Item(fired.event_key, json.dumps(fired.event, separators=(",", ":")))
+
+
+def _grouped(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """The items in groups that one transaction takes."""
+    return in_groups(
+        items,
+        lambda item: len(item.packed) + 1024,
+        size_limit=BYTES_LIMIT,
+        number_limit=ITEMS_LIMIT,
+    )
+
+
+def _add(trigger: Trigger, items: Sequence[Item], ports: Ports) -> dict[str, int]:
+    """Put items into bundles; the bundle of each by its key, none for one that was there."""
+    origin, limits = origin_of(trigger), _limits_of(trigger, ports)
+    assert limits is not None, f"{trigger.name} does not gather"
+    left, announced = list(items), set[int]()
+    for number in range(1, TRIES + 1):
+        if not left:
+            return {}
+        head = ports.bundles.head(origin)
+        placing = place(head, [len(item.line) for item in left], limits, ports.now_ms())
+        opened = [bundle for bundle in placing.opened if bundle not in announced]
+        _send_closes(origin, opened, ports, delay_seconds=limits.max_seconds)
+        announced.update(opened)
+        placed = [(share, left[share.first : share.last]) for share in placing.shares]
+        refused = ports.bundles.add(origin, head, placing.head, placed, ports.now_ms())
+        if refused is None:
+            _send_closes(origin, placing.closed, ports)
+            return {item.key: share.bundle for share, of_share in placed for item in of_share}
+        left = [item for at, item in enumerate(left) if at not in refused.items]
+        if refused.head:
+            ports.pause(number)
+    raise ContentionError(f"the head of {trigger.name}, {TRIES} tries")
+
+
+def _send_closes(
+    origin: Origin, bundles: Iterable[int], ports: Ports, *, delay_seconds: int = 0
+) -> None:
+    closes = [
+        {"trigger": origin.trigger, "incarnation": origin.incarnation, "bundle": bundle}
+        for bundle in bundles
+    ]
+    ports.messages.send_closes(closes, delay_seconds=delay_seconds)
+
+
+def _finish(
+    origin: Origin, bundle: int, trigger: Trigger | None, record: Record, ports: Ports
+) -> list[Firing]:
+    """All that follows when a bundle takes no event any more; may be done twice."""
+    ranks = ports.bundles.ranks(origin, bundle)
+    found = ports.bundles.items(origin, ranks)
+    items = [found[rank] for rank in ranks if rank in found]
+    if trigger is None:
+        discarded = partial(
+            _firing, origin, outcome=Outcome.DISCARDED, reason=DELETED_REASON, ports=ports
+        )
+        firings = [discarded(item.key) for item in items]
+        ports.bundles.forget(origin, ports.now_ms())
+    else:
+        firings = [_end(trigger, bundle, len(ranks), items, ports)]
+    record(firings)
+    if any(firing.outcome is Outcome.FAILED for firing in firings):
+        ports.bundles.note_failure(origin, bundle, ports.now_ms())
+    ports.bundles.leave(origin, bundle)
+    return firings
+
+
+def _end(trigger: Trigger, bundle: int, count: int, items: Sequence[Item], ports: Ports) -> Firing:
+    """The one firing of a bundle of `count` events, of which these are left."""
+    origin, key = origin_of(trigger), bundle_key(bundle)
+    try:
+        if not items or len(items) < count:
+            gone = count - len(items) or "All"
+            raise ClientError(f"{gone} events of bundle {bundle} have expired.")
+        job_id = _submit(trigger, bundle, items, ports)
+    except ClientError as error:
+        return _firing(origin, key, Outcome.FAILED, reason_of(error.message), ports)
+    return replace(_firing(origin, key, Outcome.SUBMITTED, "", ports), job_id=job_id)
+
+
+def _submit(trigger: Trigger, bundle: int, items: Sequence[Item], ports: Ports) -> str:
+    """Write the manifest and submit the array job; its id. ClientError if that cannot be."""
+    key = f"{trigger.name}/{trigger.incarnation}/{bundle:08d}.jsonl"
+    bucket = ports.manifests.bucket
+    event = {
+        "manifest": {"bucket": bucket, "key": key, "uri": f"s3://{bucket}/{key}"},
+        "count": len(items),
+        "trigger": trigger.name,
+        "bundle": bundle,
+    }
+    request = render(parse_template(trigger.request), event)
+    request["arrayProperties"] = {"size": len(items)}
+    ports.manifests.put(key, (item.line for item in items))
+    return submit_for(trigger, bundle_key(bundle), request, ports, smallest_array=1)
+
+
+def _firing(origin: Origin, key: str, outcome: Outcome, reason: str, ports: Ports) -> Firing:
+    return Firing(
+        trigger=origin.trigger,
+        incarnation=origin.incarnation,
+        event_key=key,
+        at_ms=ports.now_ms(),
+        outcome=outcome,
+        reason=reason,
+    )
