@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from batchyard.emulator import reserved_port
+from batchyard.cloud.emulator import reserved_port
 from tests.e2e.world import World, batchyard, processes_of
 
 

@@ -1,7 +1,7 @@
 """The life of triggers, for the proof of least privilege (test_privilege.py)."""
 
-from batchyard import triggers_view
-from batchyard.trigger_calls import TriggerCalls
+from batchyard.cli import triggers_view
+from batchyard.client.triggers import TriggerCalls
 from tests.e2e.world import PATIENCE_SECONDS, World, until
 
 

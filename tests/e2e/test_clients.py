@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from batchyard.package import held
-from batchyard.paths import digest, shared_cache
+from batchyard.cloud.package import held
+from batchyard.cloud.paths import digest, shared_cache
 from tests.e2e.world import until
 
 pytestmark = pytest.mark.e2e

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from batchyard.paths import StateDir
+from batchyard.cloud.paths import StateDir
 from tests.e2e.world import World, batchyard, until
 
 RESTART_SECONDS = 30.0

@@ -12,7 +12,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from batchyard.environment import variables
+from batchyard.client.environment import variables
 from tests.e2e.world import World, until
 
 pytestmark = pytest.mark.e2e

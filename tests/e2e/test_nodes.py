@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from batchyard.emulator import reserved_port
+from batchyard.cloud.emulator import reserved_port
 from tests.e2e.world import Job, World, until
 
 pytestmark = pytest.mark.e2e

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from batchyard import local
-from batchyard.clients import Clients
-from batchyard.emulator import reserved_port
-from batchyard.environment import variables
-from batchyard.paths import StateDir
+from batchyard.cloud import local
+from batchyard.client.clients import Clients
+from batchyard.cloud.emulator import reserved_port
+from batchyard.client.environment import variables
+from batchyard.cloud.paths import StateDir
 from tests.e2e.guarded_triggers import triggers_are_made_and_fired
 from tests.e2e.world import World, processes_of, until
 

@@ -18,18 +18,20 @@ from typing import Any
 import boto3
 import pytest
 
-from batchyard import environment, local, processes
-from batchyard.emulator import reserved_port
-from batchyard.local import Cloud
-from batchyard.paths import REPOSITORY, StateDir
-from batchyard.processes import Mark
+from batchyard.client import environment
+from batchyard.cloud import local
+from batchyard.cloud import processes
+from batchyard.cloud.emulator import reserved_port
+from batchyard.cloud.local import Cloud
+from batchyard.cloud.paths import REPOSITORY, StateDir
+from batchyard.cloud.processes import Mark
 from tests.e2e.world import World, processes_of
 
 pytestmark = pytest.mark.e2e
 DEADLINE_SECONDS = 30.0
 
 
-COMMAND = [sys.executable, "-c", "from batchyard.cli import app; app()"]
+COMMAND = [sys.executable, "-c", "from batchyard.cli.main import app; app()"]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPOSITORY / "infra")}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from batchyard.paths import REPOSITORY
+from batchyard.cloud.paths import REPOSITORY
 from tests.e2e.world import PATIENCE_SECONDS, World, until
 
 pytestmark = pytest.mark.e2e

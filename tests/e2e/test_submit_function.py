@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from batchyard.paths import REPOSITORY
-from batchyard.template import parse_yaml
+from batchyard.cloud.paths import REPOSITORY
+from batchyard.cloud.template import parse_yaml
 from tests.e2e.world import ENDED, PATIENCE_SECONDS, World, until
 
 pytestmark = pytest.mark.e2e

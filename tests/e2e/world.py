@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from batchyard.clients import Clients
-from batchyard.environment import variables
-from batchyard.local import Cloud
-from batchyard.paths import REPOSITORY, StateDir
+from batchyard.client.clients import Clients
+from batchyard.client.environment import variables
+from batchyard.cloud.local import Cloud
+from batchyard.cloud.paths import REPOSITORY, StateDir
 
 PATIENCE_SECONDS = 60.0
 ENDED = frozenset({"SUCCEEDED", "FAILED"})

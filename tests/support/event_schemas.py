@@ -7,7 +7,7 @@ from typing import Any
 
 import fastjsonschema
 
-from batchyard.event_schemas import FILES, FOLDER
+from batchyard.docs.event_schemas import FILES, FOLDER
 
 
 def check_event(event: Mapping[str, Any]) -> None:

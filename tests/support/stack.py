@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from batchyard.template import load_stack
+from batchyard.cloud.template import load_stack
 
 ROOT = Path(__file__).parents[2]
 STACK, REGION, ACCOUNT = "yard", "us-east-1", "123456789012"

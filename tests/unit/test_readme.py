@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from batchyard.readme import filled
+from batchyard.docs.readme import filled
 from chalicelib.api.operations import OPERATIONS
 from tests.support.stack import ROOT
 

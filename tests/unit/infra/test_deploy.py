@@ -13,9 +13,9 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from batchyard import deploy as deployment
-from batchyard.deploy import DeployError, StackEvent, deploy, find_outputs
-from batchyard.package import Package
+from batchyard.cloud import deploy as deployment
+from batchyard.cloud.deploy import DeployError, StackEvent, deploy, find_outputs
+from batchyard.cloud.package import Package
 
 BUCKET = "yard-artifacts-123456789012-eu-central-1"
 TEMPLATE: dict[str, Any] = {

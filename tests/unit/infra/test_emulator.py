@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from batchyard import emulator
-from batchyard.paths import StateDir
+from batchyard.cloud import emulator
+from batchyard.cloud.paths import StateDir
 
 
 @pytest.fixture

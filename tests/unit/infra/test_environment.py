@@ -6,9 +6,9 @@ from pathlib import Path
 import botocore.session
 import pytest
 
-from batchyard import environment
-from batchyard.local import Cloud, LocalError
-from batchyard.paths import StateDir
+from batchyard.client import environment
+from batchyard.cloud.local import Cloud, LocalError
+from batchyard.cloud.paths import StateDir
 
 
 @pytest.fixture

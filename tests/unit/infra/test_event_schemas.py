@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.model import StructureShape
 
-from batchyard.event_schemas import FILES, FOLDER, event_schema, text_of
+from batchyard.docs.event_schemas import FILES, FOLDER, event_schema, text_of
 from chalicelib.contract.model import service_model
 from tests.support.event_schemas import check_event
 from tests.support.fake_events import event_of

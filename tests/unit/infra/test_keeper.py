@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from batchyard import keeper
+from batchyard.cloud import restarter as keeper
 
 DEADLINE_SECONDS = 10.0
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from batchyard.paths import LOCKS
+from batchyard.cloud.paths import LOCKS
 
 NAMES = ["runtime", "local", "dev", "emulator"]
 PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)==(\S+)", re.MULTILINE)

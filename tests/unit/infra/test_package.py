@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from batchyard import package
-from batchyard.package import make_package
-from batchyard.paths import REPOSITORY
+from batchyard.cloud import package
+from batchyard.cloud.package import make_package
+from batchyard.cloud.paths import REPOSITORY
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from batchyard import processes
-from batchyard.processes import Mark
+from batchyard.cloud import processes
+from batchyard.cloud.processes import Mark
 
 DEADLINE_SECONDS = 10.0
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from batchyard.package import make_template
-from batchyard.paths import STACK
-from batchyard.template import load_stack, with_code_at
+from batchyard.cloud.package import make_template
+from batchyard.cloud.paths import STACK
+from batchyard.cloud.template import load_stack, with_code_at
 from chalicelib.config import Settings
 from chalicelib.engine.notify.executions import REMINDER_DELAY_SECONDS, REMINDERS_LIMIT
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from batchyard import triggers_cli
-from batchyard.cli import app
-from batchyard.trigger_calls import TriggerError
+from batchyard.cli import triggers as triggers_cli
+from batchyard.cli.main import app
+from batchyard.client.triggers import TriggerError
 
 DOCUMENT = {"source": {"events": {"pattern": {"source": ["shop"]}}}, "request": {"jobName": "[x]"}}
 TRIGGER = DOCUMENT | {"name": "nightly", "state": "ENABLED", "status": "VALID", "statusReason": ""}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from batchyard import triggers_view
+from batchyard.cli import triggers_view
 
 JOB_ID = "d7fdb099-3684-4555-9999-123456789012"
 

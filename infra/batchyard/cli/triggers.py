@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from batchyard.paths import DEFAULT_STATE_DIR
-from batchyard.say import fail, say
+from batchyard.cloud.paths import DEFAULT_STATE_DIR
+from batchyard.cli.output import fail, say
 
 if TYPE_CHECKING:
-    from batchyard.trigger_calls import TriggerCalls
+    from batchyard.client.triggers import TriggerCalls
 
 app = typer.Typer(
     help="Triggers: schedules, events and uploads that submit jobs.", no_args_is_help=True
@@ -35,7 +35,7 @@ def put(
     stack: StackOption = None,
 ) -> None:
     """Make a trigger, or make it what the document says; returns when it stands."""
-    from batchyard import triggers_view
+    from batchyard.cli import triggers_view
 
     try:
         trigger = triggers_view.put(_calls(state_dir, stack), name, _json_in(file))
@@ -53,7 +53,7 @@ def list_(
     stack: StackOption = None,
 ) -> None:
     """List the triggers."""
-    from batchyard import triggers_view
+    from batchyard.cli import triggers_view
 
     try:
         triggers_view.print_list(_calls(state_dir, stack).every(), as_json=json)
@@ -70,7 +70,7 @@ def show(
     stack: StackOption = None,
 ) -> None:
     """Show a trigger and its last firings: what became of each, its job, the reason."""
-    from batchyard import triggers_view
+    from batchyard.cli import triggers_view
 
     try:
         triggers_view.show(_calls(state_dir, stack), name, last=last, as_json=json)
@@ -99,7 +99,7 @@ def fire(
     stack: StackOption = None,
 ) -> None:
     """Fire a trigger now, as if this event had come; prints what became of it as JSON."""
-    from batchyard import triggers_view
+    from batchyard.cli import triggers_view
 
     try:
         given = None if event is None else _json_in(event)
@@ -114,14 +114,14 @@ def fire(
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of a trigger document."""
-    from batchyard import triggers_view
+    from batchyard.cli import triggers_view
 
     triggers_view.print_json(triggers_view.schema())
 
 
 def _calls(state_dir: Path, stack: str | None) -> "TriggerCalls":
-    from batchyard.clients import connect
-    from batchyard.trigger_calls import TriggerCalls
+    from batchyard.client.clients import connect
+    from batchyard.client.triggers import TriggerCalls
 
     return TriggerCalls(connect(state_dir, stack))
 

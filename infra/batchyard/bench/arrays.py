@@ -9,8 +9,8 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from batchyard.bench_runs import POLL_SECONDS, BenchError, Runs, Throughput, until
-from batchyard.clients import Clients
+from batchyard.bench.runs import POLL_SECONDS, BenchError, Runs, Throughput, until
+from batchyard.client.clients import Clients
 
 HELD = "bench-held"  # an environment that takes nothing, and its queue
 CROWDED_VCPUS = 8

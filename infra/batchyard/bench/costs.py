@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from batchyard.bench_proxy import Call
+from batchyard.bench.proxy import Call
 
 MILLION = 1_000_000
 # Dollars for one, us-east-1, on demand.

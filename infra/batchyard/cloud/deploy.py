@@ -13,9 +13,9 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from batchyard.package import Package
-from batchyard.paths import digest
-from batchyard.template import with_code_at
+from batchyard.cloud.package import Package
+from batchyard.cloud.paths import digest
+from batchyard.cloud.template import with_code_at
 
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 JOB_LOG_GROUP = "/aws/batch/job"

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from batchyard.bench_arrays import HELD
-from batchyard.bench_ledger import (
+from batchyard.bench.arrays import HELD
+from batchyard.bench.costs import (
     EVENT,
     LAMBDA_GB_SECOND,
     LAMBDA_REQUEST,
@@ -24,9 +24,9 @@ from batchyard.bench_ledger import (
     Ledger,
     Line,
 )
-from batchyard.bench_runs import SUBMITTING_THREADS, Runs, seconds_of, until
-from batchyard.clients import Clients
-from batchyard.trigger_calls import TriggerCalls
+from batchyard.bench.runs import SUBMITTING_THREADS, Runs, seconds_of, until
+from batchyard.client.clients import Clients
+from batchyard.client.triggers import TriggerCalls
 
 BUCKET = "bench-uploads"
 TRIGGER = "bench-uploads"

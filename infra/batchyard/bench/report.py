@@ -11,12 +11,12 @@ from itertools import groupby
 from rich.console import Console
 from rich.table import Table
 
-from batchyard.bench_cold import ColdStart
-from batchyard.bench_ledger import MILLION, Dispatch, Ledger, Submission
-from batchyard.bench_memory import Memory
-from batchyard.bench_runs import Latency, Throughput
-from batchyard.bench_triggers import Burst
-from batchyard.paths import LOCKS
+from batchyard.bench.cold_start import ColdStart
+from batchyard.bench.costs import MILLION, Dispatch, Ledger, Submission
+from batchyard.bench.memory import Memory
+from batchyard.bench.runs import Latency, Throughput
+from batchyard.bench.triggers import Burst
+from batchyard.cloud.paths import LOCKS
 
 AIM_START_SECONDS = 0.5
 AIM_JOBS_PER_SECOND = 30

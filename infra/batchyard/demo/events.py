@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 
 from rich.console import Console
 
-from batchyard.clients import Clients
-from batchyard.demo_input import archive_of, modules, shards_of
-from batchyard.follow import JobDetail, job_states, look_at, looks_at
-from batchyard.follow_view import show_job
-from batchyard.trigger_calls import TriggerCalls
+from batchyard.client.clients import Clients
+from batchyard.demo.input import archive_of, modules, shards_of
+from batchyard.client.jobs import JobDetail, job_states, look_at, looks_at
+from batchyard.cli.jobs_view import show_job
+from batchyard.client.triggers import TriggerCalls
 
 SCRIPTS = Path(__file__).resolve().parent / "demo_data"
 SHARDS = 6

@@ -18,10 +18,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from batchyard import bench_report, emulator, local, processes
-from batchyard.bench_arrays import CROWDED_SIZE, HELD, Arrays
-from batchyard.bench_cold import cold_start
-from batchyard.bench_ledger import (
+from batchyard.bench import report as bench_report
+from batchyard.cloud import emulator
+from batchyard.cloud import local
+from batchyard.cloud import processes
+from batchyard.bench.arrays import CROWDED_SIZE, HELD, Arrays
+from batchyard.bench.cold_start import cold_start
+from batchyard.bench.costs import (
     Dispatch,
     Invocations,
     Ledger,
@@ -30,15 +33,15 @@ from batchyard.bench_ledger import (
     ledger_of,
     requests_of,
 )
-from batchyard.bench_memory import watched_memory
-from batchyard.bench_proxy import Recording, address_for, recording_proxy
-from batchyard.bench_runs import LASTING, PATIENCE_SECONDS, BenchError, Runs
-from batchyard.bench_triggers import FIRING_FUNCTION, Triggers, firing_ledger
-from batchyard.clients import Clients
-from batchyard.deploy import Report
-from batchyard.environment import variables
-from batchyard.local import Cloud, Say
-from batchyard.paths import StateDir
+from batchyard.bench.memory import watched_memory
+from batchyard.bench.proxy import Recording, address_for, recording_proxy
+from batchyard.bench.runs import LASTING, PATIENCE_SECONDS, BenchError, Runs
+from batchyard.bench.triggers import FIRING_FUNCTION, Triggers, firing_ledger
+from batchyard.client.clients import Clients
+from batchyard.cloud.deploy import Report
+from batchyard.client.environment import variables
+from batchyard.cloud.local import Cloud, Say
+from batchyard.cloud.paths import StateDir
 
 LONE_JOBS = 50
 LEDGER_JOBS = 20

@@ -16,8 +16,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from batchyard.clients import Clients
-from batchyard.follow import (
+from batchyard.client.clients import Clients
+from batchyard.client.jobs import (
     COUNT_LIMIT,
     ENDED,
     STATUSES,

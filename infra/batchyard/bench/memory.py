@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from batchyard.processes import Mark
+from batchyard.cloud.processes import Mark
 
 SAMPLE_SECONDS = 1.0
 PSS_LINE = re.compile(r"^Pss:\s+(\d+) kB", re.MULTILINE)

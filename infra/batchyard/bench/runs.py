@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from batchyard.clients import Clients
+from batchyard.client.clients import Clients
 
 NAME = "bench"  # of the environment, the queue and the definitions
 VCPUS = 256  # more than the starting window lets be in flight

@@ -1,6 +1,6 @@
 """The tables of the README that are made from the code, so that they cannot say anything else.
 
-`python -m batchyard.readme` writes them between their markers; a test holds the README to them.
+`python -m batchyard.docs.readme` writes them between their markers; a test holds the README to them.
 """
 
 from collections.abc import Iterator, Mapping

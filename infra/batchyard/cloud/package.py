@@ -21,8 +21,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from batchyard.paths import LOCKS, REPOSITORY, STACK, digest, shared_cache
-from batchyard.template import Template, load_stack
+from batchyard.cloud.paths import LOCKS, REPOSITORY, STACK, digest, shared_cache
+from batchyard.cloud.template import Template, load_stack
 
 AWS_PLATFORM = "manylinux2014_aarch64"
 # The services that the functions call, and `batch`, whose model is the contract of the API.

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from batchyard import triggers_cli
-from batchyard.paths import DEFAULT_STATE_DIR, StateDir
-from batchyard.say import fail as _fail
-from batchyard.say import say as _say
+from batchyard.cli import triggers as triggers_cli
+from batchyard.cloud.paths import DEFAULT_STATE_DIR, StateDir
+from batchyard.cli.output import fail as _fail
+from batchyard.cli.output import say as _say
 
 if TYPE_CHECKING:
-    from batchyard.deploy import StackEvent
-    from batchyard.local import Cloud
+    from batchyard.cloud.deploy import StackEvent
+    from batchyard.cloud.local import Cloud
 
 app = typer.Typer(
     help="Batch jobs on your own terms: the AWS Batch API, serverless, in your account or on your "
@@ -42,7 +42,7 @@ def up(
     detach: Annotated[bool, typer.Option("--detach", help="Return when all is up.")] = False,
 ) -> None:
     """Bring up the whole of it on this machine, with no account."""
-    from batchyard import local
+    from batchyard.cloud import local
 
     if runtime not in {"auto", "process", "docker"}:
         raise typer.BadParameter("auto, process or docker", param_hint="--runtime")
@@ -70,7 +70,7 @@ def down(
     purge: Annotated[bool, typer.Option("--purge", help="Remove its data too.")] = False,
 ) -> None:
     """Stop what `up` started for this state dir, and only that."""
-    from batchyard import local
+    from batchyard.cloud import local
 
     local.down(StateDir.at(state_dir), purge=purge, say=_say)
 
@@ -81,7 +81,7 @@ def env(
     stack: Annotated[str | None, typer.Option(help="A stack in the account instead.")] = None,
 ) -> None:
     """Print the export lines that bring AWS clients here: eval "$(batchyard env)"."""
-    from batchyard import environment
+    from batchyard.client import environment
 
     try:
         if stack is None:
@@ -106,8 +106,8 @@ def deploy(
     """Package and deploy to the account of the ambient credentials."""
     import boto3
 
-    from batchyard import deploy as deployment
-    from batchyard.package import AWS_PLATFORM, make_package
+    from batchyard.cloud import deploy as deployment
+    from batchyard.cloud.package import AWS_PLATFORM, make_package
 
     parameters = dict(_name_and_value(text) for text in param or [])
     try:
@@ -134,7 +134,7 @@ def template() -> None:
     import json
     import tempfile
 
-    from batchyard.package import make_template
+    from batchyard.cloud.package import make_template
 
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -153,7 +153,8 @@ def logs(
     stack: StackOption = None,
 ) -> None:
     """Print what a job has written; with --follow, as it writes it."""
-    from batchyard import clients, follow_view
+    from batchyard.client import clients
+    from batchyard.cli import jobs_view as follow_view
 
     try:
         reach = clients.connect(state_dir, stack)
@@ -174,7 +175,8 @@ def watch(
     stack: StackOption = None,
 ) -> None:
     """Watch a job until it ends (exit code 0 if it succeeded, 1 if not), or a queue."""
-    from batchyard import clients, follow_view
+    from batchyard.client import clients
+    from batchyard.cli import jobs_view as follow_view
 
     try:
         succeeded = follow_view.watch(
@@ -190,7 +192,7 @@ def watch(
 @app.command()
 def demo() -> None:
     """Run real jobs on a local cloud of their own, show the results, and remove it all."""
-    from batchyard import demo as demonstration
+    from batchyard.demo import main as demonstration
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -204,7 +206,7 @@ def demo() -> None:
 @app.command()
 def bench() -> None:
     """Measure latency, throughput and the price of a job on a local cloud of its own."""
-    from batchyard import bench as benchmark
+    from batchyard.bench import main as benchmark
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -19,15 +19,16 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from batchyard import emulator, local
-from batchyard.clients import Clients, connect
-from batchyard.demo_events import Scene
-from batchyard.demo_input import archive_of, modules
-from batchyard.deploy import Report
-from batchyard.follow import JobDetail, Look, looks_at
-from batchyard.follow_view import attempts_table, show_job
-from batchyard.local import Say
-from batchyard.paths import StateDir
+from batchyard.cloud import emulator
+from batchyard.cloud import local
+from batchyard.client.clients import Clients, connect
+from batchyard.demo.events import Scene
+from batchyard.demo.input import archive_of, modules
+from batchyard.cloud.deploy import Report
+from batchyard.client.jobs import JobDetail, Look, looks_at
+from batchyard.cli.jobs_view import attempts_table, show_job
+from batchyard.cloud.local import Say
+from batchyard.cloud.paths import StateDir
 
 SCRIPTS = Path(__file__).resolve().parent / "demo_data"
 BUCKET = "batchyard-demo"

@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchyard.package import held, run
-from batchyard.paths import LOCKS, StateDir, digest, shared_cache
+from batchyard.cloud.package import held, run
+from batchyard.cloud.paths import LOCKS, StateDir, digest, shared_cache
 
 if TYPE_CHECKING:
-    from batchyard.deploy import Session
+    from batchyard.cloud.deploy import Session
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"

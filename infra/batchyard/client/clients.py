@@ -10,8 +10,8 @@ from typing import Any
 import boto3
 import botocore.session
 
-from batchyard import environment
-from batchyard.deploy import find_outputs
+from batchyard.client import environment
+from batchyard.cloud.deploy import find_outputs
 
 DEFAULT_LOG_GROUP = "/aws/batch/job"
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from batchyard.clients import Clients
+from batchyard.client.clients import Clients
 
 ENDED = frozenset({"SUCCEEDED", "FAILED"})
 STATUSES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")

@@ -12,7 +12,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.httpsession import URLLib3Session
 
-from batchyard.clients import Clients
+from batchyard.client.clients import Clients
 
 SERVICE = "execute-api"
 

@@ -1,4 +1,4 @@
-"""Keeps one command running: `python -m batchyard.keeper COMMAND...`.
+"""Keeps one command running: `python -m batchyard.cloud.restarter COMMAND...`.
 
 The local agent stands where ECS's own machinery stands, which comes back by itself when it dies, so
 it does too. A SIGTERM to the keeper ends the command and then the keeper; a command that keeps

@@ -13,11 +13,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from batchyard import emulator, processes
-from batchyard.deploy import DeployError, Report, deploy, find_outputs
-from batchyard.package import held, make_package
-from batchyard.paths import REPOSITORY, StateDir
-from batchyard.processes import Mark
+from batchyard.cloud import emulator
+from batchyard.cloud import processes
+from batchyard.cloud.deploy import DeployError, Report, deploy, find_outputs
+from batchyard.cloud.package import held, make_package
+from batchyard.cloud.paths import REPOSITORY, StateDir
+from batchyard.cloud.processes import Mark
 
 STACK_NAME = "batchyard"
 # The agent first: it stops the jobs' own processes, and reports to the emulator while it can.
@@ -179,7 +180,7 @@ def _ensure_agent(state: StateDir, cloud: Cloud, runtime: str, say: Say) -> None
     agent += ["--task-events-queue-url", cloud.outputs["TaskEventsQueueUrl"]]
     agent += ["--state-dir", str(state.agent)]
     cloud.processes["agent"] = processes.start(
-        [sys.executable, "-m", "batchyard.keeper", *agent],
+        [sys.executable, "-m", "batchyard.cloud.restarter", *agent],
         env=emulator.clean_environment()
         | emulator.CREDENTIALS
         | {"PYTHONPATH": str(REPOSITORY / "infra"), "PYTHONUNBUFFERED": "1"},

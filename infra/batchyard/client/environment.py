@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchyard import emulator
-from batchyard.local import Cloud, LocalError
-from batchyard.paths import SDK_DATA, StateDir
+from batchyard.cloud import emulator
+from batchyard.cloud.local import Cloud, LocalError
+from batchyard.cloud.paths import SDK_DATA, StateDir
 
 if TYPE_CHECKING:
-    from batchyard.deploy import Session
+    from batchyard.cloud.deploy import Session
 
 API_STAGE = "api"
 
@@ -35,7 +35,7 @@ def variables(state_dir: Path) -> dict[str, str]:
 
 def variables_of_stack(session: "Session", stack_name: str) -> dict[str, str]:
     """The variables for a stack in an account; credentials stay the caller's own."""
-    from batchyard.deploy import find_outputs
+    from batchyard.cloud.deploy import find_outputs
 
     outputs = find_outputs(session, stack_name)
     return _everywhere(outputs["EndpointURL"].rstrip("/"), session.region_name)
