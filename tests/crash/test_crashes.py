@@ -18,7 +18,7 @@ from chalicelib.core.triggers.bundles import bundle_key
 from chalicelib.triggers.submit import job_id_for
 from tests.crash.world import API, Death, MortalWorld, Visit
 from tests.support.arrays import after, array, step
-from tests.support.crew import run_to_the_end
+from tests.support.drivers import run_to_the_end
 from tests.support.fake_step_functions import RUN_JOB_MACHINE_ARN
 from tests.support.firings import (
     come,
@@ -27,7 +27,7 @@ from tests.support.firings import (
     put_trigger,
     take_dead_letters,
 )
-from tests.support.gangs import make_gang_stage, start_main, submit_gang
+from tests.support.multinode import make_gang_stage, start_main, submit_gang
 from tests.support.gathering import arrive, put_gatherer
 from tests.support.scenes import (
     make_definition,

@@ -17,7 +17,7 @@ from batchyard.agent.docker_options import OWNER_LABEL
 from batchyard.agent.journal import JournalEntry
 from batchyard.agent.plan import Json
 from batchyard.agent.runtime import OUT_OF_MEMORY, Emit, Runtime
-from tests.unit.agent.world import (
+from tests.unit.infra.agent.world import (
     CLUSTER,
     TASK_PREFIX,
     World,

@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.core.ids import Fence
 from tests.support.asl import Callback, Execution, TaskError
-from tests.support.crew import run_to_the_end
+from tests.support.drivers import run_to_the_end
 from tests.support.fake_step_functions import SUBMIT_ARN
 from tests.support.scenes import make_definition, make_stage
 from tests.support.stack import machine

@@ -18,7 +18,7 @@ from chalicelib.core.states import JobStatus
 from tests.property import graphs
 from tests.property.graphs import ENDED, JobPlan, Place, public_id, request_of
 from tests.property.paths import is_path
-from tests.support.crew import fence_of
+from tests.support.drivers import fence_of
 from tests.support.fake_ecs import Task
 from tests.support.scenes import make_stage, submit
 from tests.support.world import World

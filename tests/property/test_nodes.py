@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from chalicelib.core.ids import JobKey
 from chalicelib.engine.multinode import nodes
-from tests.support.crew import fence_of
-from tests.support.gangs import ADDRESS, make_gang_stage, submit_gang
+from tests.support.drivers import fence_of
+from tests.support.multinode import ADDRESS, make_gang_stage, submit_gang
 from tests.support.world import Crash, World
 from tests.support.world import world as make_world
 

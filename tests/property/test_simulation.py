@@ -18,7 +18,7 @@ from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job, Ready, ready_of
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.core.states import JobStatus
-from tests.support.crew import fence_of, run_to_the_end
+from tests.support.drivers import fence_of, run_to_the_end
 from tests.support.scenes import make_environment, make_queue, make_stage, submit
 from tests.support.world import Crash, World
 from tests.support.world import world as make_world

@@ -11,7 +11,7 @@ from chalicelib.core.ids import Fence, JobKey
 from chalicelib.core.job import Job
 from chalicelib.core.scheduling.snapshot import Capacity
 from tests.support.arrays import summary
-from tests.support.crew import Script, run_to_the_end
+from tests.support.drivers import Script, run_to_the_end
 from tests.support.world import World
 
 Json = dict[str, Any]

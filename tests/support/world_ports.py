@@ -18,7 +18,7 @@ from chalicelib.wiring import Ports
 from tests.support import tables
 from tests.support.memory_catalog import MemoryCatalog
 from tests.support.memory_lanes import MemoryLaneStore
-from tests.support.memory_store import MemoryJobStore
+from tests.support.memory_jobs import MemoryJobStore
 
 if TYPE_CHECKING:
     from tests.support.world import World

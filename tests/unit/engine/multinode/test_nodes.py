@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.clients import client_error
 from tests.support.fake_ec2 import HOST_ADDRESS
-from tests.support.gangs import (
+from tests.support.multinode import (
     ADDRESS,
     MAIN_ADDRESS,
     REFUSAL,

@@ -1,6 +1,6 @@
 """The sweeper's part in multi-node jobs: what no event has told of their nodes."""
 
-from tests.support.gangs import (
+from tests.support.multinode import (
     ADDRESS,
     MAIN_ADDRESS,
     REFUSAL,

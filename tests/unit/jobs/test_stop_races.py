@@ -12,7 +12,7 @@ import pytest
 
 from chalicelib.core.ids import Fence, JobKey
 from tests.support.arrays import after, array, step
-from tests.support.crew import run_to_the_end
+from tests.support.drivers import run_to_the_end
 from tests.support.races import Moment, RaceWorld, Story, moments_of
 from tests.support.scenes import finish, make_stage, running, submit
 from tests.support.stops import (

@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.core.ids import Fence
 from chalicelib.engine.dependencies import dependents
-from tests.support.crew import fence_of, run_to_the_end, work
+from tests.support.drivers import fence_of, run_to_the_end, work
 from tests.support.scenes import make_stage, submit
 from tests.support.world import World
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.arrays import array, listed, rows, step, summary
-from tests.support.crew import run_to_the_end, work
+from tests.support.drivers import run_to_the_end, work
 from tests.support.scenes import make_stage, submit, sweep
 from tests.support.world import ApiError, World
 

@@ -10,7 +10,7 @@ from chalicelib.core.triggers.trigger import Trigger
 from chalicelib.triggers.submit import CLAIM_TRIES
 from chalicelib.store.overlap_locks import claim_action
 from chalicelib.store.transactions import transact
-from tests.support.crew import run_to_the_end
+from tests.support.drivers import run_to_the_end
 from tests.support.firings import come, event, fire, job_of, outcomes, put_trigger, told
 from tests.support.scenes import finish, make_stage
 from tests.support.world import World

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core.job import NodeState
-from tests.support.gangs import (
+from tests.support.multinode import (
     a_container,
     end_main,
     make_gang_stage,

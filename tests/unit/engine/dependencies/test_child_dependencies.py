@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.arrays import after, array, listed, rows, state, step, summary
-from tests.support.crew import run_to_the_end
+from tests.support.drivers import run_to_the_end
 from tests.support.scenes import finish, make_stage, running, submit
 from tests.support.world import ApiError, World
 

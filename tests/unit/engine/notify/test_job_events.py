@@ -7,7 +7,7 @@ import pytest
 from chalicelib.handlers import job_stream
 from chalicelib.jobs.specs import specs_of
 from tests.support.arrays import after, array, step
-from tests.support.crew import run_to_the_end
+from tests.support.drivers import run_to_the_end
 from tests.support.scenes import finish, make_stage, needing, running, submit, sweep
 from tests.support.world import World
 from tests.support.world import world as make_world

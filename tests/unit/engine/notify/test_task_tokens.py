@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from chalicelib.aws.workflows import CAUSE_LIMIT
 from chalicelib.engine.notify import task_tokens as answering
 from tests.support.clients import client_error
-from tests.support.crew import run_to_the_end
+from tests.support.drivers import run_to_the_end
 from tests.support.scenes import make_stage
 from tests.support.waiting import REQUEST, jobs_of, start
 from tests.support.world import World

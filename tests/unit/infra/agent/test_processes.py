@@ -136,7 +136,7 @@ def test_a_daemon_in_a_session_of_its_own_dies_with_its_container(tmp_path: Path
 import sys
 from pathlib import Path
 from batchyard.agent.orphans import adopt_orphans
-from tests.unit.agent.test_processes import DAEMON, Runner
+from tests.unit.infra.agent.test_processes import DAEMON, Runner
 assert adopt_orphans()
 runner = Runner(Path({str(tmp_path)!r}), use_pidfd=True)
 output = runner.start(sys.executable, "-c", DAEMON)

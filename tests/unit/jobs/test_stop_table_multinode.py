@@ -6,7 +6,7 @@ What each stop does is AWS's: "CancelJob" and "TerminateJob" in the API referenc
 import pytest
 
 from tests.support.arrays import after
-from tests.support.gangs import (
+from tests.support.multinode import (
     end_main,
     make_gang_stage,
     node_statuses,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core.ids import JobKey, derived_job_id
-from tests.support.crew import run_to_the_end
+from tests.support.drivers import run_to_the_end
 from tests.support.fake_step_functions import MULTINODE_MACHINE_ARN, RUN_JOB_MACHINE_ARN
 from tests.support.scenes import make_stage
 from tests.support.waiting import REQUEST, add_example, jobs_of, start, stop_run

@@ -11,7 +11,7 @@ from chalicelib.core.triggers.bundles import bundle_key
 from chalicelib.core.triggers.firing import Outcome
 from chalicelib.store.bundles import Origin
 from tests.support.arrays import summary
-from tests.support.crew import run_to_the_end
+from tests.support.drivers import run_to_the_end
 from tests.support.firings import (
     INCARNATION,
     delete_trigger,

@@ -7,7 +7,7 @@ import pytest
 from chalicelib.core.ids import JobKey
 from chalicelib.core.waiting import UNNEEDED_REASON
 from tests.support.arrays import after, array, rows, started, state, step, summary
-from tests.support.crew import run_to_the_end
+from tests.support.drivers import run_to_the_end
 from tests.support.scenes import finish, make_stage, running, submit
 from tests.support.world import ApiError, World
 

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from chalicelib.aws.buckets import Buckets
 from chalicelib.aws.event_rules import RefusedError, Rules
 from chalicelib.aws.schedules import Schedules
-from tests.unit.aws.test_verbs import Recorder, refusal
+from tests.unit.aws.test_clients import Recorder, refusal
 
 
 def put_rule(client: Recorder) -> None:
