@@ -19,9 +19,9 @@ iam = IAMAuthorizer()
 @app.route("/v1/{operation}", methods=["POST"], authorizer=iam, content_types=JSON_TYPES)
 def batch_operation(operation: str) -> Response:
     """Every operation of the Batch API but those on tags."""
-    from chalicelib.api import http as door
+    from chalicelib.api import http
 
-    return door.operation(operation, app.current_request)
+    return http.operation(operation, app.current_request)
 
 
 @app.route(
@@ -29,9 +29,9 @@ def batch_operation(operation: str) -> Response:
 )
 def batch_tags(arn: str) -> Response:
     """Tags of the resource whose ARN comes encoded, as one segment."""
-    from chalicelib.api import http as door
+    from chalicelib.api import http
 
-    return door.tags(arn, app.current_request)
+    return http.tags(arn, app.current_request)
 
 
 @app.route(
@@ -42,17 +42,17 @@ def batch_tags(arn: str) -> Response:
 )
 def batch_tags_decoded(arn: str, rest: str) -> Response:
     """The same, where something on the way has decoded the slash of the ARN."""
-    from chalicelib.api import http as door
+    from chalicelib.api import http
 
-    return door.tags(f"{arn}/{rest}", app.current_request)
+    return http.tags(f"{arn}/{rest}", app.current_request)
 
 
 @app.route("/triggers", methods=["GET"], authorizer=iam)
 def triggers() -> Response:
     """The triggers, a page of them."""
-    from chalicelib.api import triggers_http as trigger_door
+    from chalicelib.api import triggers_http
 
-    return trigger_door.triggers(app.current_request)
+    return triggers_http.triggers(app.current_request)
 
 
 @app.route(
@@ -60,26 +60,26 @@ def triggers() -> Response:
 )
 def trigger(name: str) -> Response:
     """One trigger."""
-    from chalicelib.api import triggers_http as trigger_door
+    from chalicelib.api import triggers_http
 
-    return trigger_door.trigger(name, app.current_request)
+    return triggers_http.trigger(name, app.current_request)
 
 
 @app.route("/triggers/{name}/firings", methods=["GET"], authorizer=iam)
 def trigger_firings(name: str) -> Response:
     """What became of its events, newest first."""
-    from chalicelib.api import triggers_http as trigger_door
+    from chalicelib.api import triggers_http
 
-    return trigger_door.firings(name, app.current_request)
+    return triggers_http.firings(name, app.current_request)
 
 
 @app.route("/triggers/{name}/fire", methods=["POST"], authorizer=iam, content_types=JSON_TYPES)
 def trigger_fire(name: str) -> Response:
     """Fire it now."""
-    from chalicelib.api import triggers_http as trigger_door
-    from chalicelib.handlers.fire_triggers import fire_now
+    from chalicelib.api import triggers_http
+    from chalicelib.triggers.fire import fire_now
 
-    return trigger_door.fire(name, app.current_request, fire_now)
+    return triggers_http.fire(name, app.current_request, fire_now)
 
 
 @app.lambda_function(name="react")
@@ -121,7 +121,7 @@ def task_events(event: dict[str, Any], context: Any) -> dict[str, Any]:
 @app.lambda_function(name="fire_triggers")
 def fire_triggers(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """The queue of events that came for triggers."""
-    from chalicelib.handlers.fire_triggers import on_trigger_messages
+    from chalicelib.triggers.fire import on_trigger_messages
     from chalicelib.wiring import ports
 
     return on_trigger_messages(event["Records"], ports())
@@ -130,7 +130,7 @@ def fire_triggers(event: dict[str, Any], context: Any) -> dict[str, Any]:
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="sweep")
 def sweep(event: Any) -> None:
     """Every minute."""
-    from chalicelib.handlers.sweep import sweep as sweep_once
+    from chalicelib.engine.sweep.round import sweep as sweep_once
     from chalicelib.wiring import ports
 
     sweep_once(ports())
@@ -148,7 +148,7 @@ def node_step(event: dict[str, Any], context: Any) -> dict[str, Any]:
 @app.lambda_function(name="provision_step")
 def provision_step(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """A state of the provision machine."""
-    from chalicelib.handlers.catalog_stream import run_step
+    from chalicelib.engine.provision.steps import run_step
     from chalicelib.wiring import ports
 
     return run_step(event, ports())

@@ -11,18 +11,18 @@ from typing import Any
 
 THREADS_LIMIT = 8  # fewer than the ten connections that botocore keeps for a client
 
-Task = Callable[[], Any]
-RunAll = Callable[[Sequence[Task]], list[Any]]
+Action = Callable[[], Any]
+RunAll = Callable[[Sequence[Action]], list[Any]]
 
 
-def in_order(tasks: Sequence[Task]) -> list[Any]:
+def in_order(calls: Sequence[Action]) -> list[Any]:
     """The results of the tasks, each run when the one before has ended."""
-    return [task() for task in tasks]
+    return [call() for call in calls]
 
 
-def side_by_side(tasks: Sequence[Task]) -> list[Any]:
+def side_by_side(calls: Sequence[Action]) -> list[Any]:
     """The results of the tasks, in their order; the first failure is raised when all have ended."""
-    if len(tasks) < 2:
-        return in_order(tasks)
-    with ThreadPoolExecutor(max_workers=min(THREADS_LIMIT, len(tasks))) as pool:
-        return [future.result() for future in [pool.submit(task) for task in tasks]]
+    if len(calls) < 2:
+        return in_order(calls)
+    with ThreadPoolExecutor(max_workers=min(THREADS_LIMIT, len(calls))) as pool:
+        return [future.result() for future in [pool.submit(call) for call in calls]]

@@ -13,7 +13,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.config import Settings
-from chalicelib.parallel import Task, side_by_side
+from chalicelib.parallel import Action, side_by_side
 
 if TYPE_CHECKING:
     from botocore.session import Session
@@ -23,18 +23,19 @@ if TYPE_CHECKING:
     from chalicelib.aws.dead_letters import DeadLetters
     from chalicelib.aws.ec2 import Ec2
     from chalicelib.aws.ecs import Ecs
+    from chalicelib.aws.event_rules import EventRules
     from chalicelib.aws.events import Events
     from chalicelib.aws.manifests import Manifests
     from chalicelib.aws.messages import Messages
-    from chalicelib.aws.event_rules import Rules
     from chalicelib.aws.schedules import Schedules
     from chalicelib.aws.workflows import Workflows
+    from chalicelib.core.spec import Spec
     from chalicelib.store.bundles import BundleStore
     from chalicelib.store.catalog import Catalog
-    from chalicelib.store.overlap_locks import ClaimStore
     from chalicelib.store.firings import FiringStore
-    from chalicelib.store.jobs import JobStore, Spec
+    from chalicelib.store.jobs import JobStore
     from chalicelib.store.lanes import LaneStore
+    from chalicelib.store.overlap_locks import OverlapLockStore
 
 
 class Ports:
@@ -60,7 +61,7 @@ class Ports:
         """Let time pass, for what another part of AWS needs it for."""
         time.sleep(seconds)
 
-    def run_all(self, tasks: Sequence[Task]) -> list[Any]:
+    def run_all(self, tasks: Sequence[Action]) -> list[Any]:
         """The results of calls that do not depend on one another, made side by side."""
         return side_by_side(tasks)
 
@@ -129,10 +130,10 @@ class Ports:
         )
 
     @cached_property
-    def claims(self) -> "ClaimStore":
-        from chalicelib.store.overlap_locks import ClaimStore
+    def overlap_locks(self) -> "OverlapLockStore":
+        from chalicelib.store.overlap_locks import OverlapLockStore
 
-        return ClaimStore(self.connection)
+        return OverlapLockStore(self.connection)
 
     @cached_property
     def firings(self) -> "FiringStore":
@@ -170,10 +171,10 @@ class Ports:
         )
 
     @cached_property
-    def rules(self) -> "Rules":
-        from chalicelib.aws.event_rules import Rules
+    def event_rules(self) -> "EventRules":
+        from chalicelib.aws.event_rules import EventRules
 
-        return Rules(
+        return EventRules(
             self._client("events"),
             queue_arn=self.settings.queue_arn_of(self.settings.trigger_queue_url),
             dead_letters_arn=self.settings.queue_arn_of(self.settings.trigger_dead_letters_url),

@@ -6,16 +6,15 @@ nothing here calls ECS. The rules are in `core/validation/compute_environment`.
 
 from typing import Any
 
-from chalicelib.jobs.caller import Call
 from chalicelib.api.paging import name_in, results_limit, token_of
 from chalicelib.core.errors import ClientError
 from chalicelib.core.ids import Scope
+from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, Resource
 from chalicelib.core.validation.compute_environment import validate_create, validate_update
-from chalicelib.store.catalog import COMPUTE_ENVIRONMENT, Resource
+from chalicelib.jobs.caller import Call
 
 MODIFIED = "Cannot delete, resource is being modified."
 BEING_UPDATED = "Cannot update, resource is being modified."
-HEALTHY = "ComputeEnvironment Healthy"
 
 _TRANSITIONAL = {"CREATING", "UPDATING", "DELETING"}
 _OWN_FIELDS = {"computeEnvironmentName", "state", "tags"}

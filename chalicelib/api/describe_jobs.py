@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from chalicelib.jobs.caller import Call
-from chalicelib.jobs.detail import job_detail
 from chalicelib.api.list_nodes import seen_job, with_roots
 from chalicelib.core.errors import ClientError
-from chalicelib.core.ids import JobKey
+from chalicelib.jobs.caller import Call
+from chalicelib.jobs.detail import job_detail
+from chalicelib.jobs.lookup import job_key_in
 
 DESCRIBE_LIMIT = 100
 
@@ -27,9 +27,3 @@ def describe_jobs(request: dict[str, Any], call: Call) -> dict[str, Any]:
             if key.job_id in specs
         ]
     }
-
-
-def job_key_in(reference: str, call: Call) -> JobKey | None:
-    """The key of the job in an id or an ARN; None for what cannot be one."""
-    public_id = call.ports.settings.scope.name_in(reference, "job")
-    return JobKey.parse(public_id) if public_id else None

@@ -4,8 +4,8 @@ from urllib.parse import unquote
 
 from chalice.app import Request, Response
 
-from chalicelib.jobs.caller import Call
 from chalicelib.api.operations import Answer, answer, answer_tags
+from chalicelib.jobs.caller import Call
 from chalicelib.wiring import ports
 
 INVOCATION_ID_HEADER = "amz-sdk-invocation-id"

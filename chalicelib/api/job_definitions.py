@@ -4,15 +4,20 @@ Clients compare what they describe with what they registered, so a definition is
 row's name is `<name>#<revision, 8 digits>`, so that the newest revision is one read away.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
-from chalicelib.jobs.caller import Call
 from chalicelib.api.paging import name_in, results_limit, token_of
 from chalicelib.core.errors import ClientError, TooManyRequestsError
 from chalicelib.core.ids import Scope
+from chalicelib.core.resources.resource import JOB_DEFINITION, Resource
 from chalicelib.core.validation.job_definition import validate_register
-from chalicelib.store.catalog import JOB_DEFINITION, Resource
+from chalicelib.jobs.caller import Call
+from chalicelib.jobs.lookup import (
+    definition_name_of,
+    revision_of,
+    row_name,
+    split_reference,
+)
 
 REGISTER_TRIES = 10  # others registering the same name at the same moment take a revision each
 _OWN_FIELDS = {"jobDefinitionName", "tags"}
@@ -39,7 +44,7 @@ def register_job_definition(request: dict[str, Any], call: Call) -> dict[str, An
 
 
 def deregister_job_definition(request: dict[str, Any], call: Call) -> dict[str, Any]:
-    name, revision = _split(request["jobDefinition"], call.ports.settings.scope)
+    name, revision = split_reference(request["jobDefinition"], call.ports.settings.scope)
     if revision is None:
         raise ClientError("A revision of the job definition is required.")
     found = call.ports.catalog.find(JOB_DEFINITION, row_name(name, revision))
@@ -66,48 +71,10 @@ def describe_job_definitions(request: dict[str, Any], call: Call) -> dict[str, A
     }
 
 
-def find_definition(reference: str, call: Call) -> Resource:
-    """The definition to submit with: the revision named, or the newest ACTIVE one."""
-    name, revision = _split(reference, call.ports.settings.scope)
-    if revision is not None:
-        found = call.definitions.find(JOB_DEFINITION, row_name(name, revision))
-        candidates: Sequence[Resource] = [found] if found is not None and found.active else []
-    else:
-        candidates = call.definitions.newest(name, active_only=True)
-    if not candidates:
-        raise ClientError(f"JobDefinition {reference} not found or not ACTIVE.")
-    return candidates[0]
-
-
-def row_name(name: str, revision: int) -> str:
-    return f"{name}#{revision:08d}"
-
-
-def revision_of(definition: Resource) -> int:
-    return int(definition.name.rpartition("#")[2])
-
-
-def name_of(definition: Resource) -> str:
-    return definition.name.rpartition("#")[0]
-
-
-def _split(reference: str, scope: Scope) -> tuple[str, int | None]:
-    """(name, revision or None) of any form in which a definition may be named."""
-    bare = scope.name_in(reference, JOB_DEFINITION)
-    if bare is None:
-        raise ClientError(f"JobDefinition {reference} not found or not ACTIVE.")
-    name, colon, digits = bare.partition(":")
-    if not colon:
-        return name, None
-    if not digits.isascii() or not digits.isdigit() or len(digits) > 8:
-        raise ClientError(f"JobDefinition {reference} not found or not ACTIVE.")
-    return name, int(digits)
-
-
 def _named_ones(references: list[str], call: Call) -> list[Resource]:
     names = []
     for reference in references:
-        name, revision = _split(reference, call.ports.settings.scope)
+        name, revision = split_reference(reference, call.ports.settings.scope)
         if revision is not None:
             names.append(row_name(name, revision))
     return list(call.ports.catalog.find_many(JOB_DEFINITION, names).values())
@@ -115,7 +82,7 @@ def _named_ones(references: list[str], call: Call) -> list[Resource]:
 
 def _revisions(request: dict[str, Any], call: Call) -> tuple[list[Resource], str | None]:
     """The revisions of one name, newest first, a page of them."""
-    name, _ = _split(request["jobDefinitionName"], call.ports.settings.scope)
+    name, _ = split_reference(request["jobDefinitionName"], call.ports.settings.scope)
     limit = results_limit(request)
     position = name_in(request.get("nextToken"))
     matching = [
@@ -145,7 +112,7 @@ def _status(definition: Resource) -> str:
 
 
 def _named(definition: Resource, scope: Scope) -> dict[str, Any]:
-    name, revision = name_of(definition), revision_of(definition)
+    name, revision = definition_name_of(definition), revision_of(definition)
     return {
         "jobDefinitionName": name,
         "jobDefinitionArn": scope.arn(JOB_DEFINITION, f"{name}:{revision}"),

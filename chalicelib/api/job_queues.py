@@ -7,11 +7,12 @@ the same transaction. Deletion drains it first (`reactions/provisioning`).
 from collections.abc import Sequence
 from typing import Any
 
-from chalicelib.jobs.caller import Call
 from chalicelib.api.paging import name_in, results_limit, token_of
 from chalicelib.core.errors import ClientError
+from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, JOB_QUEUE, Resource
 from chalicelib.core.validation.job_queue import validate_create, validate_update
-from chalicelib.store.catalog import COMPUTE_ENVIRONMENT, JOB_QUEUE, Resource
+from chalicelib.jobs.caller import Call
+from chalicelib.jobs.lookup import find_queue
 
 HEALTHY = "JobQueue Healthy"
 _OWN_FIELDS = {"jobQueueName", "state", "tags", "status", "statusReason"}
@@ -98,15 +99,6 @@ def delete_job_queue(request: dict[str, Any], call: Call) -> dict[str, Any]:
     if not call.ports.catalog.put(going, replacing=current):
         raise ClientError("Cannot delete, resource is being modified.")
     return {}
-
-
-def find_queue(reference: str, call: Call) -> Resource:
-    """The queue of that name or ARN; ClientError if there is none."""
-    name = call.ports.settings.scope.name_in(reference, JOB_QUEUE)
-    found = call.definitions.find(JOB_QUEUE, name) if name else None
-    if found is None:
-        raise ClientError(f"JobQueue {reference} not found.")
-    return found
 
 
 def _refuse_policy(request: dict[str, Any]) -> None:

@@ -7,14 +7,14 @@ at a bounded number of rows, so a page may be short, or empty, and still carry a
 from collections.abc import Iterator
 from typing import Any
 
-from chalicelib.jobs.caller import Call
-from chalicelib.jobs.detail import job_summary
-from chalicelib.api.describe_jobs import job_key_in
 from chalicelib.api.paging import position_in, results_limit, token_of
 from chalicelib.core.arrays import child_of, status_without_row
 from chalicelib.core.errors import ClientError
 from chalicelib.core.job import Job
 from chalicelib.core.states import JobStatus
+from chalicelib.jobs.caller import Call
+from chalicelib.jobs.detail import job_summary
+from chalicelib.jobs.lookup import job_key_in
 
 PAGE_LIMIT = 1000
 ROWS_PAGE = 500

@@ -9,19 +9,17 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
-from chalicelib.jobs.caller import Call
 from chalicelib.api.list_children import list_children
-from chalicelib.jobs.detail import job_summary
-from chalicelib.api.job_queues import find_queue
-from chalicelib.api.describe_jobs import job_key_in
 from chalicelib.api.list_nodes import list_nodes
 from chalicelib.api.paging import name_in, results_limit, token_of
 from chalicelib.core.errors import ClientError, NotSupportedError
 from chalicelib.core.ids import Scope
-from chalicelib.core.job import Job
+from chalicelib.core.job import Job, created_key_of
+from chalicelib.core.resources.resource import JOB_DEFINITION
 from chalicelib.core.states import JobStatus
-from chalicelib.store.catalog import JOB_DEFINITION
-from chalicelib.store.codec import created_key_of
+from chalicelib.jobs.caller import Call
+from chalicelib.jobs.detail import job_summary
+from chalicelib.jobs.lookup import find_queue, job_key_in
 
 PAGE_LIMIT = 1000
 FILTERED_PAGE_LIMIT = 100

@@ -6,14 +6,14 @@ A node is made of its job and, if it has one, its own row (`core/nodes.py`).
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from chalicelib.jobs.caller import Call
-from chalicelib.jobs.detail import job_summary
 from chalicelib.api.paging import position_in, results_limit, token_of
 from chalicelib.core.errors import ClientError
 from chalicelib.core.ids import JobKey, node_part
 from chalicelib.core.job import Job
 from chalicelib.core.multinode import seen_node
 from chalicelib.core.states import JobStatus
+from chalicelib.jobs.caller import Call
+from chalicelib.jobs.detail import job_summary
 
 PAGE_LIMIT = 1000
 

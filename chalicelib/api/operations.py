@@ -11,7 +11,6 @@ from typing import Any
 
 from botocore.model import OperationModel
 
-from chalicelib.jobs.caller import Call
 from chalicelib.contract.model import (
     error_response,
     operation_named,
@@ -26,6 +25,7 @@ from chalicelib.core.errors import (
     NotSupportedError,
     TooManyRequestsError,
 )
+from chalicelib.jobs.caller import Call
 from chalicelib.observe import logger
 from chalicelib.store.transactions import is_overload
 
@@ -46,13 +46,13 @@ OPERATIONS: dict[str, tuple[str, str]] = {
     "RegisterJobDefinition": ("job_definitions", "register_job_definition"),
     "DeregisterJobDefinition": ("job_definitions", "deregister_job_definition"),
     "DescribeJobDefinitions": ("job_definitions", "describe_job_definitions"),
-    "SubmitJob": ("submission", "submit_job"),
-    "DescribeJobs": ("job_reads", "describe_jobs"),
-    "ListJobs": ("job_lists", "list_jobs"),
-    "CancelJob": ("stops", "cancel_job"),
-    "TerminateJob": ("stops", "terminate_job"),
-    "CancelJobs": ("stops", "cancel_jobs"),
-    "TerminateJobs": ("stops", "terminate_jobs"),
+    "SubmitJob": ("submit_job", "submit_job"),
+    "DescribeJobs": ("describe_jobs", "describe_jobs"),
+    "ListJobs": ("list_jobs", "list_jobs"),
+    "CancelJob": ("stop_jobs", "cancel_job"),
+    "TerminateJob": ("stop_jobs", "terminate_job"),
+    "CancelJobs": ("stop_jobs", "cancel_jobs"),
+    "TerminateJobs": ("stop_jobs", "terminate_jobs"),
     "TagResource": ("tags", "tag_resource"),
     "UntagResource": ("tags", "untag_resource"),
     "ListTagsForResource": ("tags", "list_tags_for_resource"),

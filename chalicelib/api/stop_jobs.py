@@ -6,20 +6,14 @@ condition is made anew on what the job has become meanwhile; unknown and ended j
 
 from typing import Any
 
-from chalicelib.jobs.caller import Call
-from chalicelib.api.describe_jobs import job_key_in
 from chalicelib.core.errors import ClientError, TooManyRequestsError
-from chalicelib.core.events import Event, EventKind
-from chalicelib.core.ids import JobKey
-from chalicelib.core.lifecycle import decide
-from chalicelib.observe import log_decision
-from chalicelib.store.commits import Move
-from chalicelib.store.transactions import ContentionError
-from chalicelib.wiring import Ports
+from chalicelib.core.events import EventKind
+from chalicelib.jobs.caller import Call
+from chalicelib.jobs.lookup import job_key_in
+from chalicelib.jobs.stop import stop_job
 
 REASON_LIMIT = 1024
 BULK_LIMIT = 50
-STOP_TRIES = 10
 
 
 def cancel_job(request: dict[str, Any], call: Call) -> dict[str, Any]:
@@ -66,30 +60,6 @@ def _stop_many(request: dict[str, Any], kind: EventKind, call: Call) -> dict[str
             continue
         successful.append(reference)
     return {"successful": successful, "errors": errors}
-
-
-def stop_job(key: JobKey, kind: EventKind, reason: str, ports: Ports) -> None:
-    """Apply one stop; TooManyRequestsError when others kept changing the job through every try.
-
-    A node cannot be stopped without its job: that is accepted, and nothing comes of it.
-    """
-    if key.is_node:
-        return
-    for _ in range(STOP_TRIES):
-        found = ports.jobs.find_all([key])
-        job = found.get(key)
-        if job is None:
-            return
-        decision = decide(job, Event(kind=kind, at_ms=ports.now_ms(), reason=reason))
-        log_decision(decision)
-        if decision.job is job:
-            return
-        try:
-            if not ports.jobs.commit([Move.of(job, decision.job, found.get(key.root))]):
-                return
-        except ContentionError:
-            continue
-    raise TooManyRequestsError
 
 
 def _reason_of(request: dict[str, Any]) -> str:

@@ -2,23 +2,22 @@
 
 An API of ours beside that of AWS Batch. A row in CREATING, UPDATING or DELETING is what
 provisioning reacts to (`reactions/trigger_provisioning`); nothing here calls EventBridge. A trigger
-that is deleted and made again has another `incarnation`.
+that is deleted and made again has another `uid`.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from chalicelib.jobs.caller import Call
-from chalicelib.api.job_definitions import find_definition
-from chalicelib.api.job_queues import find_queue
 from chalicelib.api.operations import Answer, answered
 from chalicelib.api.paging import name_in, results_limit, token_of
 from chalicelib.api.trigger_documents import parse_document, parse_event
-from chalicelib.triggers.request import validate_request
 from chalicelib.core.errors import ClientError, NotFoundError
+from chalicelib.core.resources.resource import TRIGGER, Resource
 from chalicelib.core.triggers.firing import Firing, Told
 from chalicelib.core.triggers.validation import check_name
-from chalicelib.store.catalog import TRIGGER, Resource
+from chalicelib.jobs.caller import Call
+from chalicelib.jobs.lookup import find_definition, find_queue
+from chalicelib.triggers.request import validate_request
 from chalicelib.wiring import Ports
 
 BEING_MODIFIED = "The trigger is being modified; try again when its status has settled."
@@ -26,7 +25,7 @@ PLACEHOLDER = "<$"
 
 _TRANSITIONAL = {"CREATING", "UPDATING", "DELETING"}
 # What the row holds beside the document as it was put.
-_OWN_FIELDS = {"incarnation", "createdAt", "buses"}
+_OWN_FIELDS = {"uid", "createdAt", "buses"}
 
 Fire = Callable[[str, Mapping[str, Any] | None, Ports], Firing]
 
@@ -73,7 +72,7 @@ def described_firing(firing: Firing) -> dict[str, Any]:
     """A firing as the API tells it."""
     described = {
         "eventKey": firing.event_key,
-        "incarnation": firing.incarnation,
+        "uid": firing.uid,
         "at": firing.at_ms,
         "outcome": firing.outcome.value,
         "reason": firing.reason,
@@ -167,7 +166,7 @@ def _check_references(request: Mapping[str, Any], call: Call) -> None:
 
 def _new(name: str, document: dict[str, Any], call: Call) -> Resource:
     own = {
-        "incarnation": call.ports.new_id(),
+        "uid": call.ports.new_id(),
         "createdAt": call.ports.now_ms(),
         "buses": _buses_of(document),
     }
@@ -207,7 +206,7 @@ def _described(trigger: Resource, call: Call) -> dict[str, Any]:
     return {
         **_as_put(trigger),
         **_named(trigger, call),
-        "incarnation": trigger.document["incarnation"],
+        "uid": trigger.document["uid"],
         "createdAt": trigger.document["createdAt"],
     }
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from chalicelib.aws.event_rules import RefusedError
+from chalicelib.ports import RefusedError
 
 _REFUSALS = {
     "NoSuchBucket": "there is no such bucket",

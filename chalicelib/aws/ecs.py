@@ -5,11 +5,9 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.ports import ClusterInUseError
+
 STOPPED = "STOPPED"
-
-
-class ClusterInUseError(Exception):
-    """The cluster still has tasks or instances; its deletion may be tried again later."""
 
 
 def error_name(error: Exception) -> str:

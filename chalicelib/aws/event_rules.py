@@ -6,6 +6,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from chalicelib.ports import RefusedError
+
 TARGET = "triggers"
 # The longest, and the most often, that EventBridge and Scheduler try to reach a target.
 EVENT_AGE_SECONDS, RETRIES = 86_400, 185
@@ -13,11 +15,7 @@ EVENT_AGE_SECONDS, RETRIES = 86_400, 185
 _REFUSALS = {"InvalidEventPatternException", "ValidationException", "ResourceNotFoundException"}
 
 
-class RefusedError(Exception):
-    """AWS does not take what the trigger asks for; trying again does not help. Says why."""
-
-
-class Rules:
+class EventRules:
     def __init__(self, client: Any, *, queue_arn: str, dead_letters_arn: str) -> None:
         self._client = client
         self._queue_arn = queue_arn

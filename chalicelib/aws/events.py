@@ -1,29 +1,17 @@
 """Verbs on EventBridge: publishing what happened to jobs."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
 from chalicelib.core.groups import in_groups
+from chalicelib.core.job_event import JobEvent
 from chalicelib.parallel import RunAll, in_order
 
 SOURCE = "batchyard"
 ENTRIES_LIMIT = 10
 REQUEST_LIMIT_BYTES = 256_000
-JOB_STATE_CHANGE = "Batch Job State Change"
-JOB_QUEUE_BLOCKED = "Batch Job Queue Blocked"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobEvent:
-    """An event of Batch's own form: `detail` is a JobDetail, `resources` are ARNs."""
-
-    at_ms: int
-    detail_type: str
-    resources: tuple[str, ...]
-    detail: Mapping[str, Any]
 
 
 class PublishError(Exception):

@@ -5,14 +5,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from chalicelib.core.ids import Fence
+from chalicelib.core.messages import (
+    CONTINUATION,
+    DEADLINE,
+    DELAY_LIMIT_SECONDS,
+    EXECUTION_STOPPED,
+    LAUNCH_FAILED,
+    WAKE,
+)
 
 SOURCE = "batchyard"
-DEADLINE = "Deadline"
-LAUNCH_FAILED = "Launch Failed"
-WAKE = "Wake"
-WALK = "Walk"
-EXECUTION_STOPPED = "Execution Stopped"
-DELAY_LIMIT_SECONDS = 900  # the longest that SQS holds a message back
 
 
 class SendError(Exception):
@@ -85,9 +87,9 @@ class Messages:
         ]
         self._send(self._task_events_queue_url, entries)
 
-    def send_walk(self, detail: Mapping[str, Any]) -> None:
+    def send_continuation(self, detail: Mapping[str, Any]) -> None:
         """Have a walk gone on with; `detail` comes back as it is."""
-        body = {"source": SOURCE, "detail-type": WALK, "detail": detail}
+        body = {"source": SOURCE, "detail-type": CONTINUATION, "detail": detail}
         self._send(self._task_events_queue_url, [{"Id": "0", "MessageBody": json.dumps(body)}])
 
     def send_execution_stopped(self, detail: Mapping[str, Any], delay_seconds: int) -> None:

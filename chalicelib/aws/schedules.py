@@ -6,7 +6,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from chalicelib.aws.event_rules import EVENT_AGE_SECONDS, RETRIES, RefusedError, code_of, text_of
+from chalicelib.aws.event_rules import EVENT_AGE_SECONDS, RETRIES, code_of, text_of
+from chalicelib.ports import RefusedError
 
 _REFUSALS = {"ValidationException"}
 

@@ -9,9 +9,8 @@ from botocore.exceptions import ClientError
 
 from chalicelib.core.groups import in_groups
 from chalicelib.core.ids import Fence
+from chalicelib.ports import CAUSE_LIMIT, ERROR_LIMIT
 
-ERROR_LIMIT, CAUSE_LIMIT = 256, 32_768  # characters of a failure
-OUTPUT_LIMIT_BYTES = 262_144
 # Nobody waits any more: answered before, timed out, stopped, or never a token at all.
 _NOBODY_WAITS = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
 INPUT_LIMIT_BYTES = 240_000  # of 256 KiB, leaving room for what the service counts beside
@@ -51,7 +50,7 @@ class Workflows:
 
     def start_multinode(self, fence: Fence, main: Mapping[str, Any]) -> None:
         """Start the multi-node machine once for this placement; `main` launches the main node."""
-        name = f"{fence.job_id}-{fence.attempt}-{fence.placement}"
+        name = f"{fence.job_id}-{fence.attempt}-{fence.dispatch_count}"
         self._start_once(
             self._multinode_machine_arn, name, {"fence": str(fence), "launches": [main]}
         )

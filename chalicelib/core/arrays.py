@@ -14,8 +14,8 @@ from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import JobKey, child_part
 from chalicelib.core.job import ArrayState, Job, StopCause
 from chalicelib.core.retry import RetryStrategy
-from chalicelib.core.transition_rules import Rule, block, ignore, move, unchanged
 from chalicelib.core.states import JobStatus
+from chalicelib.core.transition_rules import Rule, block, ignore, move, unchanged
 from chalicelib.core.waiting import (
     DEPENDENCY_REASON,
     UNNEEDED_REASON,
@@ -129,7 +129,7 @@ def count_changes(old: Job, new: Job) -> Mapping[JobStatus, int]:
     return {new.status: 1} if before is None else {before: -1, new.status: 1}
 
 
-def standing_events(
+def events_from_parent(
     parent: Job,
     child: Job,
     at_ms: int,

@@ -81,14 +81,14 @@ class CheckDependencies:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TellDependents:
+class NotifyDependents:
     """The job or child has ended: whoever waits for it goes on, or fails."""
 
     job: Job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SettleChildren:
+class ReconcileChildren:
     """The array's state has changed what its children with a row must do."""
 
     parent: Job
@@ -114,8 +114,8 @@ Effect = (
     | WatchDeadline
     | Forget
     | CheckDependencies
-    | TellDependents
-    | SettleChildren
+    | NotifyDependents
+    | ReconcileChildren
     | EndArray
 )
 
@@ -163,7 +163,7 @@ def _stopping_nodes(old: Job | None, new: Job) -> tuple[Effect, ...]:
 def _dependencies(old: Job | None, new: Job) -> tuple[Effect, ...]:
     if new.is_terminal:
         told = old is not None and old.is_terminal
-        return () if told or new.key.is_node else (TellDependents(job=new),)
+        return () if told or new.key.is_node else (NotifyDependents(job=new),)
     if new.part != JOB_PART or new.status is not JobStatus.PENDING:
         return ()
     waits = new.waiting_on or (new.array is not None and new.array.waits_by_child)
@@ -186,12 +186,12 @@ def _of_array(old: Job | None, new: Job) -> tuple[Effect, ...]:
     if (before is None) != (after is None):
         # Its children may run now; or it was the head that kept the others waiting.
         effects.append(Wake(queue=new.queue))
-    if old is not None and array_of(new).rows and _settles(old, new):
-        effects.append(SettleChildren(parent=new))
+    if old is not None and array_of(new).rows and _needs_reconciling(old, new):
+        effects.append(ReconcileChildren(parent=new))
     return tuple(effects)
 
 
-def _settles(old: Job, new: Job) -> bool:
+def _needs_reconciling(old: Job, new: Job) -> bool:
     """Whether something changed that children with a row must be told of."""
     was, now = array_of(old), array_of(new)
     return (was.closed_at_ms, old.stop_cause, was.each_waits, bool(old.waiting_on)) != (
@@ -210,7 +210,7 @@ def _dispatching(old: Job | None, new: Job) -> tuple[Effect, ...]:
     if new.status is JobStatus.RUNNABLE:
         # What refused the launch of a job that was given back (no Fargate capacity, throttling)
         # would refuse it again at once.
-        if new.placement > 0:
+        if new.dispatch_count > 0:
             return (WakeLater(queue=new.queue),)
         return (Wake(queue=new.queue), *_freed(old, new))
     if old is not None and old.status is JobStatus.RUNNABLE:

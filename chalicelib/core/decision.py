@@ -23,7 +23,7 @@ class Label(StrEnum):
     STOP_STORED = "STOP_STORED"
     IGNORED = "IGNORED"
     STALE = "STALE"
-    STRAY_TASK = "STRAY_TASK"  # the task runs for a placement that has been given up: stop it
+    ORPHAN_TASK = "STRAY_TASK"  # the task runs for a placement that has been given up: stop it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 from chalicelib.core.job import Job
 from chalicelib.core.multinode import node_variables
-from chalicelib.core.payload import Task, name_of, task_of
+from chalicelib.core.payload import TaskPayload, name_of, task_of
 from chalicelib.core.scheduling.snapshot import ComputeType
 from chalicelib.core.validation.resources import resource_needs
 
@@ -233,7 +233,7 @@ def run_task(
     return dict(_pascal(request))
 
 
-def _where(task: Task, settings: LaunchSettings) -> dict[str, Any]:
+def _where(task: TaskPayload, settings: LaunchSettings) -> dict[str, Any]:
     if settings.compute_type is ComputeType.UNMANAGED:
         return {"launchType": "EC2"}
     network = task.settings.get("networkConfiguration") or {}

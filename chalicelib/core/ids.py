@@ -21,7 +21,7 @@ _KEY_LIMIT_BYTES = 512
 _SUBMISSIONS = uuid.UUID("5a8ed1f5-6f43-5d6c-9f0e-0c6f0d1d3a52")
 _FENCE = re.compile(
     r"(?P<job>[0-9a-f-]{36})/(?P<part>job|[cn][0-9]{1,8})"
-    r"/(?P<attempt>[0-9]{1,3})(?:-(?P<placement>[0-9]{1,6}))?"
+    r"/(?P<attempt>[0-9]{1,3})(?:-(?P<dispatch_count>[0-9]{1,6}))?"
 )
 _ARN = re.compile(
     r"arn:(?P<partition>[a-z0-9-]+):batch:(?P<region>[a-z0-9-]*):(?P<account>[0-9]{12}):"
@@ -110,10 +110,10 @@ class Fence:
     job_id: str
     part: str
     attempt: int
-    placement: int
+    dispatch_count: int
 
     def __str__(self) -> str:
-        suffix = f"-{self.placement}" if self.placement > 1 else ""
+        suffix = f"-{self.dispatch_count}" if self.dispatch_count > 1 else ""
         # ECS takes no `#` here, and 64 characters at most.
         part = self.part if self.part == JOB_PART else f"{self.part[0]}{self.key.number}"
         return f"{self.job_id}/{part}/{self.attempt}{suffix}"
@@ -132,7 +132,7 @@ class Fence:
             job_id=found["job"],
             part=_part_of(found["part"]),
             attempt=int(found["attempt"]),
-            placement=int(found["placement"] or 1),
+            dispatch_count=int(found["dispatch_count"] or 1),
         )
 
 

@@ -97,7 +97,7 @@ class Job:
     status: JobStatus
     status_reason: str | None = None
     attempt: int = 1  # the attempt that the status speaks of
-    placement: int = 0  # how often this attempt was dispatched
+    dispatch_count: int = 0  # how often this attempt was dispatched
     attempts_limit: int = 1
     timeout_seconds: int | None = None
     share: str = FIFO_SHARE
@@ -139,12 +139,15 @@ class Job:
     @property
     def is_retry(self) -> bool:
         """Whether it has been dispatched before: such a job goes to the front of its lane."""
-        return self.attempt > 1 or self.placement > 0
+        return self.attempt > 1 or self.dispatch_count > 0
 
     @property
     def fence(self) -> Fence:
         return Fence(
-            job_id=self.job_id, part=self.part, attempt=self.attempt, placement=self.placement
+            job_id=self.job_id,
+            part=self.part,
+            attempt=self.attempt,
+            dispatch_count=self.dispatch_count,
         )
 
     @property
@@ -263,3 +266,8 @@ def _has_runnable_children(job: Job) -> bool:
         and array.closed_at_ms is None
         and array.cursor < array.size
     )
+
+
+def created_key_of(job: Job) -> str:
+    """The sort key of the by_status index: creation first, the id breaks ties."""
+    return f"{job.created_at_ms:013d}#{job.job_id}"

@@ -13,8 +13,16 @@ from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Job, StopCause
 from chalicelib.core.outcome import NO_OUTCOME, outcome_of
 from chalicelib.core.retry import RetryAction, RetryStrategy, decide_retry
-from chalicelib.core.transition_rules import Rule, block, fail, ignore, move, same_version, unchanged
 from chalicelib.core.states import JobStatus
+from chalicelib.core.transition_rules import (
+    Rule,
+    block,
+    fail,
+    ignore,
+    move,
+    same_version,
+    unchanged,
+)
 from chalicelib.core.waiting import (
     drop_unneeded,
     fail_dependency,
@@ -49,7 +57,7 @@ def _stale(job: Job, event: Event) -> Decision:
     """
     known = {job.task_arn, *(attempt.task_arn for attempt in job.history)}
     if event.kind is EventKind.TASK_RUNNING and event.task_arn not in known:
-        return unchanged(job, Label.STRAY_TASK, "the task's placement has been given up")
+        return unchanged(job, Label.ORPHAN_TASK, "the task's placement has been given up")
     return unchanged(job, Label.STALE, f"the report is of {event.fence}, the job at {job.fence}")
 
 
@@ -59,7 +67,7 @@ def _dispatch(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
         event,
         JobStatus.STARTING,
         environment=event.environment,
-        placement=job.placement + 1,
+        dispatch_count=job.dispatch_count + 1,
         status_reason=None,
         blocked_why=None,
         blocked_since_ms=None,
@@ -150,7 +158,7 @@ def _fail_or_retry(ended: Job, event: Event, strategy: RetryStrategy) -> Decisio
         status=JobStatus.RUNNABLE,
         history=(*ended.history, ended.last_attempt()),
         attempt=ended.attempt + 1,
-        placement=0,
+        dispatch_count=0,
         environment=None,
         task_arn=None,
         started_at_ms=None,
@@ -163,7 +171,7 @@ def _fail_or_retry(ended: Job, event: Event, strategy: RetryStrategy) -> Decisio
 def _late_report(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
     """A task reported RUNNING for a job that is not waiting for it."""
     if event.task_arn != job.task_arn:
-        return unchanged(job, Label.STRAY_TASK, "the task's placement has been given up")
+        return unchanged(job, Label.ORPHAN_TASK, "the task's placement has been given up")
     return unchanged(job, Label.IGNORED, "the task's end is already recorded")
 
 

@@ -101,7 +101,7 @@ def node_of(job: Job, index: int) -> Job:
         status=JobStatus.STARTING if runs else job.status,
         status_reason=job.status_reason if ended else None,
         attempt=job.attempt,
-        placement=job.placement,
+        dispatch_count=job.dispatch_count,
         share=job.share,
         priority=job.priority,
         cpu_units=0,
@@ -121,7 +121,10 @@ def past_attempts(row: Job | None, job: Job) -> tuple[Attempt, ...]:
 
 def is_present(node: Job | None, job: Job) -> bool:
     """Whether the row of a node is of the placement that its job is in, not of an earlier one."""
-    return node is not None and (node.attempt, node.placement) == (job.attempt, job.placement)
+    return node is not None and (node.attempt, node.dispatch_count) == (
+        job.attempt,
+        job.dispatch_count,
+    )
 
 
 def seen_node(job: Job, index: int, row: Job | None) -> Job:

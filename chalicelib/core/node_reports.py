@@ -61,12 +61,15 @@ def may_still_run(job: Job | None, event: Event) -> bool:
 
 def _is_of(job: Job, event: Event) -> bool:
     fence = event.fence
-    return fence is not None and (fence.attempt, fence.placement) == (job.attempt, job.placement)
+    return fence is not None and (fence.attempt, fence.dispatch_count) == (
+        job.attempt,
+        job.dispatch_count,
+    )
 
 
 def _out_of_date(row: Job | None, event: Event) -> NodeDecision:
     if event.kind is EventKind.TASK_RUNNING:
-        return _stray("the job has left the placement of this task")
+        return _orphan_task("the job has left the placement of this task")
     if event.kind is EventKind.TASK_STOPPED and _awaits(row, event) and row is not None:
         # The nodes of an attempt are stopped when its main node has ended, so their ends are told
         # of an attempt that the job has left. What was written of it is still written to its end.
@@ -81,10 +84,10 @@ def _awaits(row: Job | None, event: Event) -> bool:
 
 def _run(job: Job, row: Job | None, known: Job | None, event: Event) -> NodeDecision:
     if not job.holds_capacity:
-        return _stray("the job has ended")
+        return _orphan_task("the job has ended")
     if known is not None and known.task_arn is not None:
         if known.task_arn != event.task_arn:
-            return _stray("the node has another task")
+            return _orphan_task("the node has another task")
         # Whoever wrote it may have died before looking whether its job had ended meanwhile.
         stops = not known.is_terminal and not may_still_run(job, event)
         return NodeDecision(
@@ -197,8 +200,8 @@ def _written(job: Job, row: Job | None, index: int, at_ms: int, **changes: objec
     return fresh.next_version(**(cleared | changes))
 
 
-def _stray(sentence: str) -> NodeDecision:
-    return NodeDecision(node=None, label=Label.STRAY_TASK, sentence=sentence, stops_task=True)
+def _orphan_task(sentence: str) -> NodeDecision:
+    return NodeDecision(node=None, label=Label.ORPHAN_TASK, sentence=sentence, stops_task=True)
 
 
 def _unchanged(label: Label, sentence: str) -> NodeDecision:

@@ -24,7 +24,7 @@ _TASK_MEMBERS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class TaskPayload:
     """`settings` has the members of EcsTaskProperties without its containers.
 
     The containers are in the order of the definition, and each has a name.
@@ -34,11 +34,11 @@ class Task:
     settings: Mapping[str, Any]
 
 
-def task_of(payload: Mapping[str, Any]) -> Task:
+def task_of(payload: Mapping[str, Any]) -> TaskPayload:
     """The payload as one task, whichever of its two forms it has."""
     if "ecsProperties" in payload:
         given = payload["ecsProperties"]["taskProperties"][0]
-        return Task(
+        return TaskPayload(
             containers=tuple({**one, "name": name_of(one)} for one in given["containers"]),
             settings={name: value for name, value in given.items() if name != "containers"},
         )
@@ -47,7 +47,7 @@ def task_of(payload: Mapping[str, Any]) -> Task:
     settings = {
         ours: container[theirs] for theirs, ours in _TASK_MEMBERS.items() if theirs in container
     }
-    return Task(
+    return TaskPayload(
         containers=({**container, "name": CONTAINER_NAME},),
         settings={**settings, "platformVersion": platform.get("platformVersion")},
     )

@@ -57,7 +57,7 @@ def _passed_runnable(old: Job | None, new: Job) -> Job | None:
     """
     if old is not None or not new.key.is_child or new.status is not JobStatus.STARTING:
         return None
-    return replace(new, status=JobStatus.RUNNABLE, environment=None, placement=0)
+    return replace(new, status=JobStatus.RUNNABLE, environment=None, dispatch_count=0)
 
 
 def _passed_running(old: Job | None, new: Job) -> Job | None:

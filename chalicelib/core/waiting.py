@@ -4,8 +4,8 @@ from chalicelib.core.decision import Decision, Label
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Job, StopCause
 from chalicelib.core.retry import RetryStrategy
-from chalicelib.core.transition_rules import fail, move, unchanged
 from chalicelib.core.states import JobStatus
+from chalicelib.core.transition_rules import fail, move, unchanged
 
 DEPENDENCY_REASON = "Dependent Job failed"
 UNNEEDED_REASON = "Canceled: it was to run after a failure, and the job it waited for succeeded"

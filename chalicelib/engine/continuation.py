@@ -12,18 +12,18 @@ from typing import Any
 from chalicelib.core.dependencies import EACH, DependencyType, Edge
 
 
-class WalkKind(StrEnum):
+class ContinuationKind(StrEnum):
     DEPENDENTS = "DEPENDENTS"  # those that wait for a job
     CATCH_UP = "CATCH_UP"  # the children that an array's children wait for
     LEFT_BEHIND = "LEFT_BEHIND"  # an array's children that wait for what never had a row
-    SETTLE = "SETTLE"  # an array's own children, whose parent's state has changed
+    RECONCILE = "SETTLE"  # an array's own children, whose parent's state has changed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Walk:
+class Continuation:
     """A walk along something of the job `job_id`, from the place `after` on."""
 
-    kind: WalkKind
+    kind: ContinuationKind
     job_id: str
     after: str
     edge: Edge | None = None
@@ -44,7 +44,7 @@ class Walk:
         return document
 
     @classmethod
-    def of_detail(cls, detail: Mapping[str, Any]) -> "Walk":
+    def of_detail(cls, detail: Mapping[str, Any]) -> "Continuation":
         edge = None
         if "dependent" in detail:
             edge = Edge(
@@ -55,7 +55,7 @@ class Walk:
                 kind=DependencyType(detail["type"]),
             )
         return cls(
-            kind=WalkKind(detail["kind"]),
+            kind=ContinuationKind(detail["kind"]),
             job_id=str(detail["job"]),
             after=str(detail["after"]),
             edge=edge,

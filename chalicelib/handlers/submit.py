@@ -11,12 +11,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chalicelib.jobs.caller import Call
 from chalicelib.contract.model import error_response, operation_named, parse_request, shape_response
-from chalicelib.jobs.submit import submit_job
 from chalicelib.core.errors import ClientError
-from chalicelib.engine.notify.task_tokens import refuse, wait_for
 from chalicelib.engine.notify.executions import CALLER, submission_body
+from chalicelib.engine.notify.task_tokens import refuse, wait_for
+from chalicelib.jobs.caller import Call
+from chalicelib.jobs.submit import submission_answer, submit
 from chalicelib.wiring import Ports
 
 CLIENT_TOKEN, TASK_TOKEN = "clientToken", "taskToken"
@@ -117,7 +117,9 @@ def _submit(request: Any, ours: Json, ports: Ports) -> Json:
         body=submission_body(ours[CLIENT_TOKEN], body, ports),
         task_token=ours.get(TASK_TOKEN),
     )
-    answered = shape_response(operation, submit_job(parse_request(operation, body), call))
+    answered = shape_response(
+        operation, submission_answer(submit(parse_request(operation, body), call), call)
+    )
     if call.task_token is not None:
         wait_for(answered["jobId"], call.task_token, ports)
     return answered

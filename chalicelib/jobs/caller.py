@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from chalicelib.core.triggers.overlap_lock import Claim
+from chalicelib.core.resources.resource import Resource
+from chalicelib.core.triggers.overlap_lock import OverlapLock
 from chalicelib.core.validation.submit import SMALLEST_ARRAY
-from chalicelib.store.catalog import Resource
 from chalicelib.wiring import Ports
 
 
@@ -36,7 +36,7 @@ class Call:
     invocation_id: str | None
     body: bytes
     shared: Definitions | None = None
-    claim: Claim | None = None
+    overlap_lock: OverlapLock | None = None
     smallest_array: int = SMALLEST_ARRAY
     task_token: str | None = None
 

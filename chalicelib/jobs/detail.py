@@ -8,14 +8,14 @@ DescribeJobs show a job without them).
 
 from typing import Any
 
-from chalicelib.jobs.node_detail import node_members, node_summary
-from chalicelib.jobs.container_detail import attempt_detail, payload_detail, without_none
 from chalicelib.core.arrays import summary_of
 from chalicelib.core.ids import JOB_PART, Scope
 from chalicelib.core.job import Job, StopCause
 from chalicelib.core.multinode import task_document
-from chalicelib.store.catalog import JOB_DEFINITION, JOB_QUEUE
-from chalicelib.store.jobs import Spec
+from chalicelib.core.resources.resource import JOB_DEFINITION, JOB_QUEUE
+from chalicelib.core.spec import Spec
+from chalicelib.jobs.container_detail import attempt_detail, payload_detail, without_none
+from chalicelib.jobs.node_detail import node_members, node_summary
 
 
 def job_detail(job: Job, spec: Spec, scope: Scope, *, at_ms: int) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A job's retry rules, read from its spec."""
 
 from chalicelib.core.retry import ExitRule, RetryAction, RetryStrategy
-from chalicelib.store.jobs import Spec
+from chalicelib.core.spec import Spec
 
 
 def strategy_of(spec: Spec) -> RetryStrategy:

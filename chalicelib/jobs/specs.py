@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from chalicelib.core.ids import JOB_PART
 from chalicelib.core.job import Job
-from chalicelib.store.jobs import Spec
+from chalicelib.core.spec import Spec
 from chalicelib.wiring import Ports
 
 KNOWN_LIMIT = 50  # specs that a process keeps

@@ -9,22 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib.jobs.caller import Call
-from chalicelib.jobs.upstreams import (
-    dependencies_in,
-    described,
-    edges_of,
-    find_upstreams,
-    with_dependencies,
-)
-from chalicelib.api.job_definitions import find_definition, name_of, revision_of
-from chalicelib.api.job_queues import find_queue
 from chalicelib.core.dependencies import Dependency
 from chalicelib.core.errors import ClientError
 from chalicelib.core.ids import JobKey, derived_job_id
 from chalicelib.core.job import Job, NodeState
 from chalicelib.core.multinode import payload_at
 from chalicelib.core.payload import essential_names
+from chalicelib.core.resources.resource import Resource
+from chalicelib.core.spec import Spec
 from chalicelib.core.states import JobStatus
 from chalicelib.core.validation.submit import (
     merge_submission,
@@ -32,8 +24,15 @@ from chalicelib.core.validation.submit import (
     validate_array_size,
     validate_share,
 )
-from chalicelib.store.catalog import Resource
-from chalicelib.store.jobs import Spec
+from chalicelib.jobs.caller import Call
+from chalicelib.jobs.lookup import definition_name_of, find_definition, find_queue, revision_of
+from chalicelib.jobs.upstreams import (
+    dependencies_in,
+    described,
+    edges_of,
+    find_upstreams,
+    with_dependencies,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +42,6 @@ class Submission:
     job_id: str
     name: str
     is_new: bool
-
-
-def submit_job(request: dict[str, Any], call: Call) -> dict[str, Any]:
-    done = submit(request, call)
-    arn = call.ports.settings.scope.arn("job", done.job_id)
-    return {"jobId": done.job_id, "jobName": done.name, "jobArn": arn}
 
 
 def submit(request: dict[str, Any], call: Call) -> Submission:
@@ -87,7 +80,7 @@ def _submit(request: dict[str, Any], job_id: str, call: Call) -> Submission:
         task_tokens=frozenset({call.task_token} if call.task_token else ()),
     )
     # A submission that was accepted before is answered like the first time.
-    is_new = call.ports.jobs.submit(job, spec, edges_of(job, dependencies), call.claim)
+    is_new = call.ports.jobs.submit(job, spec, edges_of(job, dependencies), call.overlap_lock)
     return Submission(job_id=job_id, name=job.name, is_new=is_new)
 
 
@@ -120,7 +113,7 @@ def _job(
         job_id=job_id,
         name=request["jobName"],
         queue=queue.name,
-        definition=f"{name_of(definition)}:{revision_of(definition)}",
+        definition=f"{definition_name_of(definition)}:{revision_of(definition)}",
         status=JobStatus.RUNNABLE,
         attempts_limit=merged["retryStrategy"]["attempts"],
         timeout_seconds=(merged.get("timeout") or {}).get("attemptDurationSeconds"),
@@ -165,3 +158,9 @@ def _document(
     if dependencies:
         kept["dependsOn"] = [described(one) for one in dependencies]
     return kept
+
+
+def submission_answer(done: Submission, call: Call) -> dict[str, Any]:
+    """SubmitJob's response."""
+    arn = call.ports.settings.scope.arn("job", done.job_id)
+    return {"jobId": done.job_id, "jobName": done.name, "jobArn": arn}

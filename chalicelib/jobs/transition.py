@@ -6,9 +6,9 @@ from chalicelib.core.events import Event
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job
 from chalicelib.core.lifecycle import decide
+from chalicelib.core.moves import Move
 from chalicelib.observe import log_decision
-from chalicelib.store.commits import Move
-from chalicelib.store.transactions import ContentionError
+from chalicelib.ports import ContentionError
 from chalicelib.wiring import Ports
 
 COMMIT_TRIES = 6

@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from chalicelib.jobs.caller import Call
-from chalicelib.api.describe_jobs import job_key_in
 from chalicelib.core.dependencies import (
     Dependency,
     Edge,
@@ -25,6 +23,8 @@ from chalicelib.core.ids import JobKey
 from chalicelib.core.job import ArrayState, Job
 from chalicelib.core.lifecycle import decide
 from chalicelib.core.states import JobStatus
+from chalicelib.jobs.caller import Call
+from chalicelib.jobs.lookup import job_key_in
 
 Upstreams = Mapping[JobKey, Job]
 

@@ -5,18 +5,15 @@ head's version: no event is without its place, and no place without its event. A
 written only where there is none, which is what makes it count once for as long as the row lives.
 """
 
-import hashlib
-import json
-import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 from pynamodb.connection import Connection
 from pynamodb.transactions import TransactWrite
 
-from chalicelib.core.triggers.bundles import Head, Share
+from chalicelib.core.triggers.bundles import BundleSlice, Head
+from chalicelib.core.triggers.gathered import Item, Origin, Refused
 from chalicelib.parallel import RunAll, in_order
 from chalicelib.store.tables import EventRow, HeadRow, PlacesRow
 from chalicelib.store.transactions import Action, Pause, transact, write_alone
@@ -25,52 +22,6 @@ from chalicelib.store.transactions import Action, Pause, transact, write_alone
 EVENT_SECONDS = 15 * 24 * 3600
 HEAD_RANK = "head"
 KEYS_LIMIT = 100  # of one BatchGetItem
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """Whose bundles: a trigger, and which one of those that had its name."""
-
-    trigger: str
-    incarnation: str
-
-    @property
-    def events_lane(self) -> str:
-        return f"/events/{self.trigger}#{self.incarnation}"
-
-    @property
-    def bundles_lane(self) -> str:
-        return f"/gather/{self.trigger}#{self.incarnation}"
-
-
-@dataclass(frozen=True)
-class Item:
-    """An event as it is kept: its key, and the line that it is in a manifest."""
-
-    key: str
-    line: str  # JSON, without a line break
-
-    @property
-    def rank(self) -> str:
-        return hashlib.sha256(self.key.encode("utf-8", "surrogatepass")).hexdigest()
-
-    @cached_property
-    def packed(self) -> bytes:
-        """Both, deflated, because a write is paid for by the kilobyte."""
-        return zlib.compress(f"{json.dumps(self.key)}\n{self.line}".encode("ascii"))
-
-    @classmethod
-    def unpacked(cls, packed: bytes) -> "Item":
-        key, _, line = zlib.decompress(packed).decode("ascii").partition("\n")
-        return cls(key=json.loads(key), line=line)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
-    """Why a batch was not written: the head had changed, or these of its items were there."""
-
-    head: bool
-    items: frozenset[int]
 
 
 class BundleStore:
@@ -99,7 +50,7 @@ class BundleStore:
         origin: Origin,
         before: Head,
         after: Head,
-        placed: Sequence[tuple[Share, Sequence[Item]]],
+        placed: Sequence[tuple[BundleSlice, Sequence[Item]]],
         now_ms: int,
     ) -> Refused | None:
         """Write the items of each share, their places, and the head; None when all is written.
@@ -190,7 +141,9 @@ def _put_event(origin: Origin, item: Item, expires_at: int) -> Action:
     return action
 
 
-def _put_places(origin: Origin, share: Share, items: Iterable[Item], expires_at: int) -> Action:
+def _put_places(
+    origin: Origin, share: BundleSlice, items: Iterable[Item], expires_at: int
+) -> Action:
     def action(transaction: TransactWrite) -> None:
         row = PlacesRow(
             origin.bundles_lane,

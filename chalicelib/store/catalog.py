@@ -7,48 +7,14 @@ environment, changed in the queue's own transaction, so that neither can be dele
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pynamodb.connection import Connection
 from pynamodb.transactions import TransactWrite
 
+from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, JOB_DEFINITION, Page, Resource
 from chalicelib.store.tables import CatalogRow
 from chalicelib.store.transactions import Action, Pause, transact, write_alone
-
-COMPUTE_ENVIRONMENT = "compute-environment"
-JOB_QUEUE = "job-queue"
-JOB_DEFINITION = "job-definition"
-TASK_DEFINITION = "task-definition"
-TRIGGER = "trigger"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resource:
-    """A row of the catalog. `document` holds what has no field of its own, as the API names it."""
-
-    kind: str
-    name: str
-    version: int = 1
-    document: Mapping[str, Any] = field(default_factory=dict)
-    state: str | None = None
-    status: str | None = None
-    status_reason: str | None = None
-    used_by: int = 0
-    active: bool | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
-
-    def changed(self, **changes: Any) -> "Resource":
-        """This resource with `changes`, as the row that may replace it."""
-        return replace(self, version=self.version + 1, **changes)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """Some resources of a kind, and where the next page begins (None on the last)."""
-
-    resources: tuple[Resource, ...]
-    next_name: str | None
 
 
 class Catalog:

@@ -2,15 +2,23 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
-from itertools import pairwise
 from typing import Any
 
+from chalicelib.core.child_range import spans_of
 from chalicelib.core.dependencies import DependencyType, Edge
 from chalicelib.core.events import ContainerEnd
 from chalicelib.core.ids import JOB_PART
-from chalicelib.core.job import ArrayState, Attempt, Job, NodeState, Ready, StopCause
+from chalicelib.core.job import (
+    ArrayState,
+    Attempt,
+    Job,
+    NodeState,
+    Ready,
+    StopCause,
+    created_key_of,
+)
 from chalicelib.core.states import JobStatus
-from chalicelib.store.tables import BatchRow, EdgeRow, JobRow, ReadyRow
+from chalicelib.store.tables import ChildRangeRow, EdgeRow, JobRow, ReadyRow
 
 _SHAPED = {
     "job_id",
@@ -24,11 +32,6 @@ _SHAPED = {
     "nodes",
 }
 _PLAIN = tuple(field.name for field in fields(Job) if field.name not in _SHAPED)
-
-
-def created_key_of(job: Job) -> str:
-    """The sort key of the by_status index: creation first, the id breaks ties."""
-    return f"{job.created_at_ms:013d}#{job.job_id}"
 
 
 def row_of_job(job: Job, retention_seconds: int) -> JobRow:
@@ -202,35 +205,16 @@ def edge_of_row(row: EdgeRow) -> Edge:
     )
 
 
-def batch_lane_of(queue: str) -> str:
-    return f"/batches/{queue}"
+def child_range_lane(queue: str) -> str:
+    return f"/child-ranges/{queue}"
 
 
-def batch_rank_of(job_id: str, first: int) -> str:
+def child_range_rank(job_id: str, first: int) -> str:
     return f"{job_id}#{first:08d}"
 
 
-def batch_row_of(queue: str, job_id: str, numbers: Iterable[int]) -> BatchRow:
+def child_range_row(queue: str, job_id: str, numbers: Iterable[int]) -> ChildRangeRow:
     ordered = sorted(numbers)
-    return BatchRow(
-        batch_lane_of(queue), batch_rank_of(job_id, ordered[0]), numbers=spans_of(ordered)
+    return ChildRangeRow(
+        child_range_lane(queue), child_range_rank(job_id, ordered[0]), numbers=spans_of(ordered)
     )
-
-
-def spans_of(ordered: list[int]) -> str:
-    """Numbers in short: 0-4,7,9-10."""
-    breaks = [i for i, (a, b) in enumerate(pairwise(ordered), start=1) if b != a + 1]
-    starts, ends = [0, *breaks], [*breaks, len(ordered)]
-    return ",".join(
-        f"{ordered[start]}" if end - start == 1 else f"{ordered[start]}-{ordered[end - 1]}"
-        for start, end in zip(starts, ends, strict=True)
-    )
-
-
-def numbers_in(spans: str) -> list[int]:
-    """The numbers behind `spans_of`."""
-    found: list[int] = []
-    for span in spans.split(","):
-        first, _, last = span.partition("-")
-        found.extend(range(int(first), int(last or first) + 1))
-    return found

@@ -17,8 +17,9 @@ from chalicelib.core.arrays import array_of, count_changes
 from chalicelib.core.capacity import CapacityChange, capacity_change_of
 from chalicelib.core.ids import JOB_PART
 from chalicelib.core.job import Job, Ready, ready_of
+from chalicelib.core.moves import Advance, CapacityLimit, Move
 from chalicelib.core.states import JobStatus
-from chalicelib.store.codec import COUNTERS, batch_row_of, ready_row_of, row_of_job
+from chalicelib.store.codec import COUNTERS, child_range_row, ready_row_of, row_of_job
 from chalicelib.store.lanes import capacity_action
 from chalicelib.store.tables import JobRow, ReadyRow
 from chalicelib.store.transactions import ACTIONS_LIMIT, Action
@@ -28,44 +29,6 @@ _GOING_ON = frozenset({JobStatus.RUNNABLE, JobStatus.STARTING})
 _NOT_DECIDED = frozenset(
     {"root", "part", "array_cursor", "array_singled"} | {one.attr_name for one in COUNTERS.values()}
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
-    """One decided transition: `new` may replace the row only while it is at `old.version`.
-
-    Where `old` is a child without a row (version 0), `parent` is what it was computed from.
-    """
-
-    old: Job
-    new: Job
-    parent: Job | None = None
-
-    @classmethod
-    def of(cls, old: Job, new: Job, parent: Job | None = None) -> "Move":
-        """The move from `old` to `new`, however many decisions led there: they make one write."""
-        return cls(old=old, new=new.at_version(old.version + 1), parent=parent)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Advance:
-    """The next children of an array are dispatched: all of `moves` or none.
-
-    `cursor` is the parent's new one; `passed` of the children below it had a row already.
-    """
-
-    parent: Job
-    cursor: int
-    passed: int
-    moves: tuple[Move, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
-    """The bound under which a dispatch may take capacity; None where no limit is stated."""
-
-    limit_cpu_units: int | None
-    starting_window: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,7 +92,9 @@ def packed(units: Iterable[Unit]) -> Iterator[list[Unit]]:
         yield group
 
 
-def build(units: Sequence[Unit], rooms: Mapping[str, Room], retention_seconds: int) -> Built:
+def build(
+    units: Sequence[Unit], capacity_limits: Mapping[str, CapacityLimit], retention_seconds: int
+) -> Built:
     """The transaction that carries out all these units."""
     built = Built()
     for unit in units:
@@ -146,11 +111,11 @@ def build(units: Sequence[Unit], rooms: Mapping[str, Room], retention_seconds: i
     for environment, change in capacity_changes(moves).items():
         if not change.moves_anything:
             continue
-        room = rooms.get(environment)
+        capacity_limit = capacity_limits.get(environment)
         action = capacity_action(
             change,
-            limit_cpu_units=room.limit_cpu_units if room else None,
-            starting_window=room.starting_window if room else None,
+            limit_cpu_units=capacity_limit.limit_cpu_units if capacity_limit else None,
+            starting_window=capacity_limit.starting_window if capacity_limit else None,
         )
         built.add(action, None)
     return built
@@ -225,7 +190,7 @@ def _add_parent(job_id: str, units: Sequence[Unit], built: Built) -> None:
     alive = [move.new.key.number or 0 for move in born if not move.new.is_terminal]
     if alive:
         # No condition: a child is born once, so a batch has a name of its own.
-        built.add(_put(batch_row_of(born[0].new.queue, job_id, alive)), units)
+        built.add(_put(child_range_row(born[0].new.queue, job_id, alive)), units)
 
 
 _BLOCK = (JobRow.status_reason, JobRow.blocked_why, JobRow.blocked_since_ms)

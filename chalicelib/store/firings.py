@@ -5,24 +5,15 @@ So a firing costs a fraction of a write. Rows are only added, and go when their 
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pynamodb.connection import Connection
 
-from chalicelib.core.triggers.firing import Firing, Outcome, Told, reason_of, told
+from chalicelib.core.triggers.firing import Firing, FiringOutcome, FiringPage, reason_of, told
 from chalicelib.store.tables import FiringRow
 
 _ROWS_OF_A_READ = 100
 _FIRINGS_OF_A_ROW = 100  # with keys and reasons of any length, half of what an item holds
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FiringPage:
-    """Firings, newest first, and where the next page begins (None on the last)."""
-
-    firings: tuple[Told, ...]
-    before: str | None
 
 
 class FiringStore:
@@ -77,7 +68,7 @@ def _document(firing: Firing) -> list[Any]:
     """The members in order, without names: each byte is stored for every firing."""
     return [
         str(firing.outcome),
-        firing.incarnation,
+        firing.uid,
         firing.event_key,
         firing.job_id,
         reason_of(firing.reason),
@@ -86,13 +77,13 @@ def _document(firing: Firing) -> list[Any]:
 
 def _firings_of_row(trigger: str, row: FiringRow) -> Iterator[Firing]:
     at_ms = int(row.rank.partition("#")[0])
-    for outcome, incarnation, event_key, job_id, reason in json.loads(row.firings):
+    for outcome, uid, event_key, job_id, reason in json.loads(row.firings):
         yield Firing(
             trigger=trigger,
-            incarnation=incarnation,
+            uid=uid,
             event_key=event_key,
             at_ms=at_ms,
-            outcome=Outcome(outcome),
+            outcome=FiringOutcome(outcome),
             reason=reason,
             job_id=job_id,
         )

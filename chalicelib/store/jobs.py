@@ -6,7 +6,6 @@ written together, and under which conditions, is in `commits.py`.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -17,15 +16,14 @@ from chalicelib.core.arrays import child_at
 from chalicelib.core.dependencies import Edge
 from chalicelib.core.ids import JobKey, child_part
 from chalicelib.core.job import Job, ready_of
+from chalicelib.core.moves import Advance, CapacityLimit, Move
+from chalicelib.core.spec import Spec
 from chalicelib.core.states import JobStatus
-from chalicelib.core.triggers.overlap_lock import Claim
+from chalicelib.core.triggers.overlap_lock import OverlapLock
 from chalicelib.parallel import RunAll, in_order
-from chalicelib.store.overlap_locks import CLAIM_SECONDS, ClaimLostError, claim_action
+from chalicelib.ports import OverlapLockLostError
 from chalicelib.store.codec import edge_row_of, job_of_row, ready_row_of, row_of_job
 from chalicelib.store.commits import (
-    Advance,
-    Move,
-    Room,
     Unit,
     build,
     capacity_changes,
@@ -35,23 +33,11 @@ from chalicelib.store.commits import (
     unchanged,
 )
 from chalicelib.store.lanes import record_started
+from chalicelib.store.overlap_locks import OVERLAP_LOCK_SECONDS, overlap_lock_action
 from chalicelib.store.tables import JobRow, SpecRow
 from chalicelib.store.transactions import Action, Pause, transact, write_alone
 
 SPEC_PART = "spec"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spec:
-    """What a job was asked to do: the merged request and definition, and its tags.
-
-    `task_tokens` are of the Step Functions tasks that wait for its end; the API never shows them.
-    """
-
-    job_id: str
-    document: Mapping[str, Any]
-    tags: Mapping[str, str] = field(default_factory=dict)
-    task_tokens: frozenset[str] = frozenset()
 
 
 class JobStore:
@@ -99,7 +85,11 @@ class JobStore:
         return {row.root: _spec_of_row(row) for row in rows}
 
     def submit(
-        self, job: Job, spec: Spec, edges: Sequence[Edge] = (), claim: Claim | None = None
+        self,
+        job: Job,
+        spec: Spec,
+        edges: Sequence[Edge] = (),
+        overlap_lock: OverlapLock | None = None,
     ) -> bool:
         """Write a new job with its spec, ready row and `edges` to what it waits for, or nothing.
 
@@ -122,17 +112,19 @@ class JobStore:
         if ready is not None:
             actions.append(_put(ready_row_of(ready)))  # fenced by the job's own condition
         actions.extend(_put(edge_row_of(edge)) for edge in edges)  # likewise
-        if claim is not None:
-            actions.append(claim_action(claim, job.created_at_ms // 1000 + CLAIM_SECONDS))
+        if overlap_lock is not None:
+            actions.append(
+                overlap_lock_action(overlap_lock, job.created_at_ms // 1000 + OVERLAP_LOCK_SECONDS)
+            )
         refused = transact(self._connection, actions, self._pause)
-        if claim is not None and refused == (len(actions) - 1,):
-            raise ClaimLostError(claim.trigger)
+        if overlap_lock is not None and refused == (len(actions) - 1,):
+            raise OverlapLockLostError(overlap_lock.trigger)
         return not refused
 
     def commit(
         self,
         moves: Sequence[Move],
-        rooms: Mapping[str, Room] | None = None,
+        capacity_limits: Mapping[str, CapacityLimit] | None = None,
         advances: Sequence[Advance] = (),
     ) -> tuple[Move, ...]:
         """Write the moves and advances; returns the moves that are not written.
@@ -148,7 +140,7 @@ class JobStore:
         units = [Unit((move,)) for move in moves if not is_plain(move)]
         units.extend(Unit(advance.moves, advance) for advance in advances)
         for group in packed(units):
-            lost.extend(self._commit_group(group, rooms or {}))
+            lost.extend(self._commit_group(group, capacity_limits or {}))
         return tuple(lost)
 
     def _put_each(self, moves: Sequence[Move]) -> list[bool]:
@@ -175,11 +167,13 @@ class JobStore:
         for change in capacity_changes(moves).values():
             record_started(change, self._pause)
 
-    def _commit_group(self, group: Sequence[Unit], rooms: Mapping[str, Room]) -> list[Move]:
+    def _commit_group(
+        self, group: Sequence[Unit], capacity_limits: Mapping[str, CapacityLimit]
+    ) -> list[Move]:
         """The moves of the group that are not written."""
         remaining, lost = list(group), list[Move]()
         while remaining:
-            built = build(remaining, rooms, self._retention_seconds)
+            built = build(remaining, capacity_limits, self._retention_seconds)
             refused = transact(self._connection, built.actions, self._pause)
             if not refused:
                 break

@@ -5,40 +5,29 @@ and keeps the figures of capacity, strongly consistent both.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from pynamodb.connection import Connection
 from pynamodb.expressions.update import Action as UpdateAction
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.core.capacity import CapacityChange
+from chalicelib.core.child_range import ChildRange, numbers_in
 from chalicelib.core.dependencies import Edge
 from chalicelib.core.job import FIFO_SHARE, Ready
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.store.codec import (
-    batch_lane_of,
-    batch_rank_of,
+    child_range_lane,
+    child_range_rank,
     edge_lane_of,
     edge_of_row,
     lane_of,
-    numbers_in,
     ready_of_row,
     ready_row_of,
 )
-from chalicelib.store.tables import BatchRow, CapacityRow, EdgeRow, ReadyRow
+from chalicelib.store.tables import CapacityRow, ChildRangeRow, EdgeRow, ReadyRow
 from chalicelib.store.transactions import Action, Pause, write_alone
 
 CAPACITY_LANE = "capacity"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """Children of an array that got their rows together; `first` is the least of `numbers`."""
-
-    queue: str
-    job_id: str
-    first: int
-    numbers: tuple[int, ...]
 
 
 class LaneStore:
@@ -65,7 +54,7 @@ class LaneStore:
         rows = CapacityRow.batch_get(keys, consistent_read=True)
         return {row.rank: _capacity_of_row(row) for row in rows}
 
-    def mend_capacity(self, seen: Capacity | None, counted: Capacity) -> bool:
+    def correct_capacity(self, seen: Capacity | None, counted: Capacity) -> bool:
         """Replace drifted figures by counted ones; False if they changed since they were seen."""
         unchanged = CapacityRow.lane.does_not_exist()
         if seen is not None:
@@ -97,20 +86,25 @@ class LaneStore:
         for row in list(EdgeRow.query(edge_lane_of(job_id), consistent_read=True)):
             row.delete()  # unconditional because deletion is idempotent
 
-    def batches(
+    def child_ranges(
         self, queue: str, job_id: str | None = None, *, after: int = -1, limit: int
-    ) -> tuple[Batch, ...]:
+    ) -> tuple[ChildRange, ...]:
         """Batches of children that may not have ended: of an array after a number, or of all."""
         ranks = None
         if job_id is not None:
-            first = batch_rank_of(job_id, after + 1)
-            ranks = BatchRow.rank.between(first, f"{job_id}#~")
-        rows = BatchRow.query(batch_lane_of(queue), ranks, consistent_read=True, limit=limit)
-        return tuple(_batch_of_row(row) for row in rows)
+            first = child_range_rank(job_id, after + 1)
+            ranks = ChildRangeRow.rank.between(first, f"{job_id}#~")
+        rows = ChildRangeRow.query(
+            child_range_lane(queue), ranks, consistent_read=True, limit=limit
+        )
+        return tuple(_child_range_from_row(row) for row in rows)
 
-    def drop_batch(self, batch: Batch) -> None:
+    def drop_child_range(self, child_range: ChildRange) -> None:
         """Forget a batch whose children have all ended; nothing brings one of them back."""
-        row = BatchRow(batch_lane_of(batch.queue), batch_rank_of(batch.job_id, batch.first))
+        row = ChildRangeRow(
+            child_range_lane(child_range.queue),
+            child_range_rank(child_range.job_id, child_range.first),
+        )
         row.delete()  # unconditional because deletion is idempotent
 
     def drop_ready(self, ready: Ready) -> bool:
@@ -121,9 +115,9 @@ class LaneStore:
         )
 
 
-def _batch_of_row(row: BatchRow) -> Batch:
+def _child_range_from_row(row: ChildRangeRow) -> ChildRange:
     job_id, _, first = row.rank.rpartition("#")
-    return Batch(
+    return ChildRange(
         queue=row.lane.rpartition("/")[2],
         job_id=job_id,
         first=int(first),

@@ -10,66 +10,62 @@ from typing import Any
 from pynamodb.connection import Connection
 from pynamodb.transactions import TransactWrite
 
-from chalicelib.core.triggers.overlap_lock import Claim
-from chalicelib.store.tables import ClaimRow
+from chalicelib.core.triggers.overlap_lock import OverlapLock
+from chalicelib.store.tables import OverlapLockRow
 from chalicelib.store.transactions import Action
 
-CLAIMS_LANE = "/claims"
-CLAIM_SECONDS = 366 * 24 * 3600  # longer than a job goes on
+OVERLAP_LOCKS_LANE = "/overlap-locks"
+OVERLAP_LOCK_SECONDS = 366 * 24 * 3600  # longer than a job goes on
 
 
-class ClaimLostError(Exception):
-    """Another firing has taken the claim since it was read: to be read and decided again."""
-
-
-class ClaimStore:
+class OverlapLockStore:
     """Takes the connection because the models must be bound to their tables before any use."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def find(self, trigger: str, incarnation: str) -> Claim:
+    def find(self, trigger: str, uid: str) -> OverlapLock:
         """The claim as it is, strongly consistent; one of version 0 where there is none."""
-        keys = [(CLAIMS_LANE, _rank(trigger, incarnation))]
-        for row in ClaimRow.batch_get(keys, consistent_read=True):
-            return claim_of_row(row)
-        return Claim(trigger=trigger, incarnation=incarnation)
+        keys = [(OVERLAP_LOCKS_LANE, _rank(trigger, uid))]
+        for row in OverlapLockRow.batch_get(keys, consistent_read=True):
+            return overlap_lock_from_row(row)
+        return OverlapLock(trigger=trigger, uid=uid)
 
 
-def claim_of_row(row: ClaimRow) -> Claim:
-    trigger, _, incarnation = row.rank.partition("#")
-    return Claim(
+def overlap_lock_from_row(row: OverlapLockRow) -> OverlapLock:
+    trigger, _, uid = row.rank.partition("#")
+    return OverlapLock(
         trigger=trigger,
-        incarnation=incarnation,
+        uid=uid,
         version=row.version,
         last=row.last,
         earlier=tuple(json.loads(row.earlier)),
     )
 
 
-def claim_action(claim: Claim, expires_at: int) -> Action:
+def overlap_lock_action(overlap_lock: OverlapLock, expires_at: int) -> Action:
     """The write of a claim inside a transaction, in place of the version before it."""
-    row = ClaimRow(
-        CLAIMS_LANE,
-        _rank(claim.trigger, claim.incarnation),
-        version=claim.version,
-        last=claim.last,
-        earlier=json.dumps(claim.earlier),
+    row = OverlapLockRow(
+        OVERLAP_LOCKS_LANE,
+        _rank(overlap_lock.trigger, overlap_lock.uid),
+        version=overlap_lock.version,
+        last=overlap_lock.last,
+        earlier=json.dumps(overlap_lock.earlier),
         expires_at=expires_at,
     )
 
     def action(transaction: TransactWrite) -> None:
-        transaction.save(row, condition=_unchanged(claim))
+        transaction.save(row, condition=_unchanged(overlap_lock))
 
     return action
 
 
-def _unchanged(claim: Claim) -> Any:
+def _unchanged(overlap_lock: OverlapLock) -> Any:
     """Closes the race of two firings: the later must know the job of the other."""
-    if claim.version == 1:
-        return ClaimRow.lane.does_not_exist()
-    return ClaimRow.version == claim.version - 1
+    if overlap_lock.version == 1:
+        return OverlapLockRow.lane.does_not_exist()
+    return OverlapLockRow.version == overlap_lock.version - 1
 
 
-def _rank(trigger: str, incarnation: str) -> str:
-    return f"{trigger}#{incarnation}"
+def _rank(trigger: str, uid: str) -> str:
+    return f"{trigger}#{uid}"

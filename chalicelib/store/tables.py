@@ -57,7 +57,7 @@ class JobRow(Model):
     status = UnicodeAttribute()
     status_reason = UnicodeAttribute(null=True)
     attempt = WholeNumberAttribute()
-    placement = WholeNumberAttribute()
+    dispatch_count = WholeNumberAttribute()
     attempts_limit = WholeNumberAttribute()
     timeout_seconds = WholeNumberAttribute(null=True)
     share = UnicodeAttribute()
@@ -145,8 +145,8 @@ class EdgeRow(Model):
     kind = UnicodeAttribute()
 
 
-class BatchRow(Model):
-    """The children of an array that got their rows together (lane `/batches/<queue>`).
+class ChildRangeRow(Model):
+    """The children of an array that got their rows together (lane `/child-ranges/<queue>`).
 
     By it those that have not ended are found among all that have, at the cost of those alone.
     """
@@ -173,7 +173,7 @@ class CapacityRow(Model):
 
 
 class EventRow(Model):
-    """An event that a trigger has gathered (lane `/events/<trigger>#<incarnation>`), deflated."""
+    """An event that a trigger has gathered (lane `/events/<trigger>#<uid>`), deflated."""
 
     class Meta:
         table_name = "lanes"
@@ -185,7 +185,7 @@ class EventRow(Model):
 
 
 class PlacesRow(Model):
-    """Events of one batch in their bundle (lane `/gather/<trigger>#<incarnation>`).
+    """Events of one batch in their bundle (lane `/gather/<trigger>#<uid>`).
 
     Its rank is the bundle and the position of the first of them.
     """
@@ -216,8 +216,8 @@ class HeadRow(Model):
     expires_at = WholeNumberAttribute(null=True)
 
 
-class ClaimRow(Model):
-    """Whose job was a trigger's last (lane `/claims`, rank trigger#incarnation)."""
+class OverlapLockRow(Model):
+    """Whose job was a trigger's last (lane `/overlap-locks`, rank trigger#uid)."""
 
     class Meta:
         table_name = "lanes"
@@ -271,8 +271,8 @@ _MODELS: dict[str, tuple[type[Model], ...]] = {
         ReadyRow,
         CapacityRow,
         EdgeRow,
-        BatchRow,
-        ClaimRow,
+        ChildRangeRow,
+        OverlapLockRow,
         FiringRow,
         EventRow,
         PlacesRow,

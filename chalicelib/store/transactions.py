@@ -11,15 +11,13 @@ from pynamodb.connection import Connection
 from pynamodb.exceptions import PynamoDBException, TransactWriteError
 from pynamodb.transactions import TransactWrite
 
+from chalicelib.ports import ContentionError
+
 ACTIONS_LIMIT = 100  # DynamoDB's limit on the actions of one transaction
 CONTENTION_TRIES = 8
 
 Action = Callable[[TransactWrite], None]
 Pause = Callable[[int], None]
-
-
-class ContentionError(Exception):
-    """Others kept writing the same items through every try; the caller may come back later."""
 
 
 _THROTTLED = frozenset(

@@ -12,6 +12,7 @@ from functools import partial
 
 from chalicelib.core.errors import ClientError
 from chalicelib.core.groups import in_groups
+from chalicelib.core.resources.resource import TRIGGER, Resource
 from chalicelib.core.triggers.bundles import (
     EVENT_BYTES_LIMIT,
     Limits,
@@ -22,13 +23,12 @@ from chalicelib.core.triggers.bundles import (
     place,
     to_be_closed,
 )
-from chalicelib.core.triggers.firing import Fired, Firing, Outcome, reason_of
+from chalicelib.core.triggers.firing import Fired, Firing, FiringOutcome, reason_of
+from chalicelib.core.triggers.gathered import Item, Origin
 from chalicelib.core.triggers.templates import parse_template, render
 from chalicelib.core.triggers.trigger import Trigger, trigger_of
+from chalicelib.ports import ContentionError
 from chalicelib.triggers.submit import submit_for
-from chalicelib.store.bundles import Item, Origin
-from chalicelib.store.catalog import TRIGGER, Resource
-from chalicelib.store.transactions import ContentionError
 from chalicelib.wiring import Ports
 
 TRIES = 10  # of a write that others' writes of the same head come in between of
@@ -43,7 +43,7 @@ Record = Callable[[Sequence[Firing]], None]
 
 
 def origin_of(trigger: Trigger) -> Origin:
-    return Origin(trigger=trigger.name, incarnation=trigger.incarnation)
+    return Origin(trigger=trigger.name, uid=trigger.uid)
 
 
 def gather(trigger: Trigger, fired: Sequence[Fired], ports: Ports) -> list[Firing]:
@@ -59,12 +59,12 @@ def gather(trigger: Trigger, fired: Sequence[Fired], ports: Ports) -> list[Firin
         bundles |= _add(trigger, group, ports)
     firings = []
     for one in fired:
-        outcome, reason = Outcome.DUPLICATE, ""
+        outcome, reason = FiringOutcome.DUPLICATE, ""
         if one.event_key in too_large:
-            outcome, reason = Outcome.FAILED, TOO_LARGE_REASON
+            outcome, reason = FiringOutcome.FAILED, TOO_LARGE_REASON
         elif one.event_key in bundles:
             bundle = bundles.pop(one.event_key)  # of two that are the same, the first counts
-            outcome, reason = Outcome.GATHERED, f"Gathered in bundle {bundle}."
+            outcome, reason = FiringOutcome.GATHERED, f"Gathered in bundle {bundle}."
         firings.append(_firing(origin_of(trigger), one.event_key, outcome, reason, ports))
     return firings
 
@@ -94,7 +94,7 @@ def close_bundle(
                 if not ports.bundles.has_failed(origin, bundle):
                     return []
                 firings = _finish(origin, bundle, trigger, record, ports)
-                if all(firing.outcome is not Outcome.FAILED for firing in firings):
+                if all(firing.outcome is not FiringOutcome.FAILED for firing in firings):
                     ports.bundles.forget_failure(origin, bundle)
                 return firings
             case Next.FINISH:
@@ -110,7 +110,7 @@ def close_bundle(
 def close_left(ports: Ports) -> None:
     """Have every bundle closed that was left open for too long, or in closing."""
     gathering = {
-        Origin(trigger=one.name, incarnation=one.document["incarnation"]): one
+        Origin(trigger=one.name, uid=one.document["uid"]): one
         for one in _all_triggers(ports)
         if one.document.get("gather")
     }
@@ -121,7 +121,7 @@ def close_left(ports: Ports) -> None:
         resource = gathering[origin]
         limits = None
         if resource.status != "DELETING":
-            trigger = trigger_of(resource.name, origin.incarnation, resource.document)
+            trigger = trigger_of(resource.name, origin.uid, resource.document)
             limits = _limits_of(trigger, ports)
         left = to_be_closed(head, limits, now_ms, grace_ms=SWEEP_GRACE_MS)
         if left:
@@ -175,7 +175,7 @@ def _add(trigger: Trigger, items: Sequence[Item], ports: Ports) -> dict[str, int
         opened = [bundle for bundle in placing.opened if bundle not in announced]
         _send_closes(origin, opened, ports, delay_seconds=limits.max_seconds)
         announced.update(opened)
-        placed = [(share, left[share.first : share.last]) for share in placing.shares]
+        placed = [(share, left[share.first : share.last]) for share in placing.slices]
         refused = ports.bundles.add(origin, head, placing.head, placed, ports.now_ms())
         if refused is None:
             _send_closes(origin, placing.closed, ports)
@@ -190,8 +190,7 @@ def _send_closes(
     origin: Origin, bundles: Iterable[int], ports: Ports, *, delay_seconds: int = 0
 ) -> None:
     closes = [
-        {"trigger": origin.trigger, "incarnation": origin.incarnation, "bundle": bundle}
-        for bundle in bundles
+        {"trigger": origin.trigger, "uid": origin.uid, "bundle": bundle} for bundle in bundles
     ]
     ports.messages.send_closes(closes, delay_seconds=delay_seconds)
 
@@ -205,14 +204,14 @@ def _finish(
     items = [found[rank] for rank in ranks if rank in found]
     if trigger is None:
         discarded = partial(
-            _firing, origin, outcome=Outcome.DISCARDED, reason=DELETED_REASON, ports=ports
+            _firing, origin, outcome=FiringOutcome.DISCARDED, reason=DELETED_REASON, ports=ports
         )
         firings = [discarded(item.key) for item in items]
         ports.bundles.forget(origin, ports.now_ms())
     else:
         firings = [_end(trigger, bundle, len(ranks), items, ports)]
     record(firings)
-    if any(firing.outcome is Outcome.FAILED for firing in firings):
+    if any(firing.outcome is FiringOutcome.FAILED for firing in firings):
         ports.bundles.note_failure(origin, bundle, ports.now_ms())
     ports.bundles.leave(origin, bundle)
     return firings
@@ -227,13 +226,13 @@ def _end(trigger: Trigger, bundle: int, count: int, items: Sequence[Item], ports
             raise ClientError(f"{gone} events of bundle {bundle} have expired.")
         job_id = _submit(trigger, bundle, items, ports)
     except ClientError as error:
-        return _firing(origin, key, Outcome.FAILED, reason_of(error.message), ports)
-    return replace(_firing(origin, key, Outcome.SUBMITTED, "", ports), job_id=job_id)
+        return _firing(origin, key, FiringOutcome.FAILED, reason_of(error.message), ports)
+    return replace(_firing(origin, key, FiringOutcome.SUBMITTED, "", ports), job_id=job_id)
 
 
 def _submit(trigger: Trigger, bundle: int, items: Sequence[Item], ports: Ports) -> str:
     """Write the manifest and submit the array job; its id. ClientError if that cannot be."""
-    key = f"{trigger.name}/{trigger.incarnation}/{bundle:08d}.jsonl"
+    key = f"{trigger.name}/{trigger.uid}/{bundle:08d}.jsonl"
     bucket = ports.manifests.bucket
     event = {
         "manifest": {"bucket": bucket, "key": key, "uri": f"s3://{bucket}/{key}"},
@@ -247,10 +246,10 @@ def _submit(trigger: Trigger, bundle: int, items: Sequence[Item], ports: Ports) 
     return submit_for(trigger, bundle_key(bundle), request, ports, smallest_array=1)
 
 
-def _firing(origin: Origin, key: str, outcome: Outcome, reason: str, ports: Ports) -> Firing:
+def _firing(origin: Origin, key: str, outcome: FiringOutcome, reason: str, ports: Ports) -> Firing:
     return Firing(
         trigger=origin.trigger,
-        incarnation=origin.incarnation,
+        uid=origin.uid,
         event_key=key,
         at_ms=ports.now_ms(),
         outcome=outcome,

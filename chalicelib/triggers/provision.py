@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from chalicelib.core.resources.resource import Resource
 from chalicelib.core.triggers.provision import (
     input_template,
     pattern_of,
@@ -15,7 +16,6 @@ from chalicelib.core.triggers.provision import (
     scheduled_message,
 )
 from chalicelib.core.triggers.trigger import Events, Schedule, Trigger, Uploads, trigger_of
-from chalicelib.store.catalog import Resource
 from chalicelib.wiring import Ports
 
 HEALTHY = "Trigger Healthy"
@@ -27,7 +27,7 @@ def make_trigger(resource: Resource, request: Mapping[str, Any], ports: Ports) -
     In this order, so that a source that is refused leaves no former one firing in its place.
     """
     document = resource.document
-    trigger = trigger_of(resource.name, document["incarnation"], document)
+    trigger = trigger_of(resource.name, document["uid"], document)
     source = trigger.source
     bus = None if isinstance(source, Schedule) else _bus_of(source)
     _delete_rules(trigger.name, [former for former in document["buses"] if former != bus], ports)
@@ -61,7 +61,7 @@ def _put_schedule(trigger: Trigger, source: Schedule, ports: Ports) -> None:
 def _put_rule(trigger: Trigger, source: Events | Uploads, ports: Ports) -> None:
     if isinstance(source, Uploads):
         ports.buckets.send_events(source.bucket)
-    ports.rules.put(
+    ports.event_rules.put(
         rule_name(ports.settings.stack, trigger.name),
         _bus_of(source),
         pattern_of(source),
@@ -77,4 +77,4 @@ def _bus_of(source: Events | Uploads) -> str:
 
 def _delete_rules(name: str, buses: Iterable[str], ports: Ports) -> None:
     for bus in sorted(buses):
-        ports.rules.delete(rule_name(ports.settings.stack, name), bus)
+        ports.event_rules.delete(rule_name(ports.settings.stack, name), bus)

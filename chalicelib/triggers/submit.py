@@ -8,29 +8,35 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chalicelib.jobs.caller import Call, Definitions
-from chalicelib.api.stop_jobs import stop_job
-from chalicelib.jobs.submit import Submission, submit
-from chalicelib.triggers.request import parse_submission
 from chalicelib.core.events import EventKind
 from chalicelib.core.ids import JobKey, derived_job_id
-from chalicelib.core.triggers.firing import Outcome
-from chalicelib.core.triggers.overlap_lock import Claim, after_all, not_over_of, reason_to_skip
+from chalicelib.core.resources.resource import Resource
+from chalicelib.core.triggers.firing import FiringOutcome
+from chalicelib.core.triggers.overlap_lock import (
+    OverlapLock,
+    after_all,
+    not_over_of,
+    reason_to_skip,
+)
 from chalicelib.core.triggers.trigger import Overlap, Trigger
 from chalicelib.core.validation.submit import SMALLEST_ARRAY
-from chalicelib.store.catalog import Resource
-from chalicelib.store.overlap_locks import ClaimLostError
-from chalicelib.store.transactions import ContentionError
+from chalicelib.jobs.caller import Call, Definitions
+from chalicelib.jobs.stop import stop_job
+from chalicelib.jobs.submit import Submission, submit
+from chalicelib.ports import ContentionError, OverlapLockLostError
+from chalicelib.triggers.request import parse_submission
 from chalicelib.wiring import Ports
 
-CLAIM_TRIES = 8  # how often a lost claim is read and decided anew before the event comes again
+OVERLAP_LOCK_TRIES = (
+    8  # how often a lost claim is read and decided anew before the event comes again
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Effect:
+class FiringResult:
     """What an event came to: its job, made now or before, or why there is none."""
 
-    outcome: Outcome
+    outcome: FiringOutcome
     job_id: str | None = None
     reason: str = ""
 
@@ -81,20 +87,20 @@ def make_job(
     request: Mapping[str, Any],
     ports: Ports,
     definitions: Definitions | None = None,
-) -> Effect:
+) -> FiringResult:
     """Submit the event's job as the trigger's overlap policy has it.
 
     ClientError for what SubmitJob refuses; ContentionError when others fired through every try.
     """
     if trigger.overlap is Overlap.ALLOW:
         call = _call(trigger, event_key, ports, definitions)
-        return _effect_of(submit(parse_submission(request), call))
-    for number in range(1, CLAIM_TRIES + 1):
+        return _result_of(submit(parse_submission(request), call))
+    for number in range(1, OVERLAP_LOCK_TRIES + 1):
         try:
             return _make_in_turn(trigger, event_key, request, ports, definitions)
-        except ClaimLostError:
+        except OverlapLockLostError:
             ports.pause(number)
-    raise ContentionError(f"the claim of trigger {trigger.name}, {CLAIM_TRIES} tries")
+    raise ContentionError(f"the claim of trigger {trigger.name}, {OVERLAP_LOCK_TRIES} tries")
 
 
 def _make_in_turn(
@@ -103,36 +109,40 @@ def _make_in_turn(
     request: Mapping[str, Any],
     ports: Ports,
     definitions: Definitions | None,
-) -> Effect:
+) -> FiringResult:
     """One try: ClaimLostError when another firing came in between."""
     job_id = job_id_for(trigger, event_key)
-    claim = ports.claims.find(trigger.name, trigger.incarnation)
-    jobs = ports.jobs.find_jobs(map(JobKey, (job_id, *claim.job_ids)))
+    overlap_lock = ports.overlap_locks.find(trigger.name, trigger.uid)
+    jobs = ports.jobs.find_jobs(map(JobKey, (job_id, *overlap_lock.job_ids)))
     if JobKey(job_id) in jobs:
-        if claim.last == job_id:
+        if overlap_lock.last == job_id:
             # The process that made it may have died before it stopped those that it replaces.
-            _stop_replaced(trigger, claim, claim.earlier, ports)
-        return Effect(outcome=Outcome.DUPLICATE, job_id=job_id)
-    not_over = not_over_of(claim, jobs)
+            _stop_replaced(trigger, overlap_lock, overlap_lock.earlier, ports)
+        return FiringResult(outcome=FiringOutcome.DUPLICATE, job_id=job_id)
+    not_over = not_over_of(overlap_lock, jobs)
     reason = reason_to_skip(trigger.overlap, not_over)
     if reason is not None:
-        return Effect(outcome=Outcome.SKIPPED, reason=reason)
-    replaced = [one for one in not_over if one != claim.last]
+        return FiringResult(outcome=FiringOutcome.SKIPPED, reason=reason)
+    replaced = [one for one in not_over if one != overlap_lock.last]
     if replaced:
         # The same, done for one that has not come again yet; whatever waits is over with that.
-        _stop_replaced(trigger, claim, replaced, ports)
-        not_over = not_over_of(claim, ports.jobs.find_jobs(map(JobKey, claim.job_ids)))
-    taken = claim.taken_by(job_id, not_over)
+        _stop_replaced(trigger, overlap_lock, replaced, ports)
+        not_over = not_over_of(
+            overlap_lock, ports.jobs.find_jobs(map(JobKey, overlap_lock.job_ids))
+        )
+    taken = overlap_lock.taken_by(job_id, not_over)
     call = _call(trigger, event_key, ports, definitions, taken)
     submission = submit(parse_submission(after_all(request, not_over)), call)
     if not submission.is_new:
-        raise ClaimLostError(trigger.name)  # the same event at the same time: it is found now
+        raise OverlapLockLostError(trigger.name)  # the same event at the same time: it is found now
     _stop_replaced(trigger, taken, not_over, ports)
-    return _effect_of(submission)
+    return _result_of(submission)
 
 
-def _stop_replaced(trigger: Trigger, claim: Claim, job_ids: Iterable[str], ports: Ports) -> None:
-    reason = f"Replaced by job {claim.last} of trigger {trigger.name}"
+def _stop_replaced(
+    trigger: Trigger, overlap_lock: OverlapLock, job_ids: Iterable[str], ports: Ports
+) -> None:
+    reason = f"Replaced by job {overlap_lock.last} of trigger {trigger.name}"
     for job_id in job_ids:
         stop_job(JobKey(job_id), EventKind.TERMINATE, reason, ports)
 
@@ -142,7 +152,7 @@ def _call(
     event_key: str,
     ports: Ports,
     definitions: Definitions | None = None,
-    claim: Claim | None = None,
+    overlap_lock: OverlapLock | None = None,
 ) -> Call:
     return Call(
         ports=ports,
@@ -150,14 +160,14 @@ def _call(
         invocation_id=event_key,
         body=b"",
         shared=definitions,
-        claim=claim,
+        overlap_lock=overlap_lock,
     )
 
 
-def _effect_of(submission: Submission) -> Effect:
-    outcome = Outcome.SUBMITTED if submission.is_new else Outcome.DUPLICATE
-    return Effect(outcome=outcome, job_id=submission.job_id)
+def _result_of(submission: Submission) -> FiringResult:
+    outcome = FiringOutcome.SUBMITTED if submission.is_new else FiringOutcome.DUPLICATE
+    return FiringResult(outcome=outcome, job_id=submission.job_id)
 
 
 def _caller(trigger: Trigger) -> str:
-    return f"trigger:{trigger.name}:{trigger.incarnation}"
+    return f"trigger:{trigger.name}:{trigger.uid}"

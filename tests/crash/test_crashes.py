@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-import app as doors
+import app as handlers
 from chalicelib.core.arrays import summary_of
 from chalicelib.core.ids import Fence, JobKey
 from chalicelib.core.scheduling.snapshot import Capacity
@@ -27,8 +27,8 @@ from tests.support.firings import (
     put_trigger,
     take_dead_letters,
 )
-from tests.support.multinode import make_gang_stage, start_main, submit_gang
 from tests.support.gathering import arrive, put_gatherer
+from tests.support.multinode import make_multinode_stage, start_main, submit_multinode_job
 from tests.support.scenes import (
     make_definition,
     make_environment,
@@ -39,7 +39,7 @@ from tests.support.scenes import (
     submit,
 )
 from tests.support.waiting import REQUEST, jobs_of, start, stop_run
-from tests.support.world import DOORS
+from tests.support.world import HANDLERS
 
 Story = Callable[[MortalWorld], None]
 
@@ -50,12 +50,12 @@ def lives(world: MortalWorld) -> None:
     """A job that is retried with success, one whose launch is refused once, one terminated."""
     make_stage(world)
     retried = submit(world, "retried", retryStrategy={"attempts": 2})
-    world.settle()
+    world.run_until_idle()
     world.ecs.refusals = [{"arn": "x", "reason": "RESOURCE:CPU"}]
     refused = submit(world, "refused", timeout={"attemptDurationSeconds": 3600})
-    world.settle()
+    world.run_until_idle()
     doomed = submit(world, "doomed")
-    world.settle()
+    world.run_until_idle()
     world.api("TerminateJob", {"jobId": doomed, "reason": "enough"})
 
     def script(fence: Fence) -> int:
@@ -105,20 +105,20 @@ def lost_moments(world: MortalWorld) -> None:
     world.jobs_stream.draw()
     world.jobs_stream.records.clear()
     drifted = Capacity(environment="fargate", cpu_units=1024, tasks=9, starting=7)
-    assert world.ports.lanes.mend_capacity(world.capacity("fargate"), drifted)
+    assert world.ports.lanes.correct_capacity(world.capacity("fargate"), drifted)
     world.sweep()
     world.advance(60)
     world.sweep()
     run_to_the_end(world, [overdue, unwoken], lambda fence: 0)
 
 
-def gangs(world: MortalWorld) -> None:
+def multinode_jobs(world: MortalWorld) -> None:
     """Multi-node jobs: one that is retried, and one that is terminated."""
-    make_gang_stage(world)
-    retried = submit_gang(world, "retried", retryStrategy={"attempts": 2})
-    world.settle()
-    doomed = submit_gang(world, "doomed")
-    world.settle()
+    make_multinode_stage(world)
+    retried = submit_multinode_job(world, "retried", retryStrategy={"attempts": 2})
+    world.run_until_idle()
+    doomed = submit_multinode_job(world, "doomed")
+    world.run_until_idle()
     for job_id in (retried, doomed):
         start_main(world, job_id)
     world.api("TerminateJob", {"jobId": doomed, "reason": "enough"})
@@ -162,7 +162,7 @@ def terminated_array(world: MortalWorld) -> None:
     """One child has succeeded, one runs, one starts and one waits when the array is terminated."""
     make_stage(world, max_vcpus=2)
     job_id = array(world, 4, jobName="terminated", retryStrategy={"attempts": 3})
-    world.settle()
+    world.run_until_idle()
     for number in (0, 0, 1):
         world.advance(A_WHILE_SECONDS)
         step(world, job_id, number)
@@ -181,7 +181,7 @@ def firings(world: MortalWorld) -> None:
     world.advance(A_WHILE_SECONDS)
     jobs = [job_id_for(trigger, key) for trigger, key in ((allowing, "e1"), (replacing, "r1"))]
     world.ecs.start(world.task_of(jobs[1]))
-    world.settle()
+    world.run_until_idle()
     come(world, event("r2"), name="replacing")
     world.advance(A_WHILE_SECONDS)
     jobs.append(job_id_for(replacing, "r2"))
@@ -232,7 +232,7 @@ OF_ARRAYS = ("react", "dispatch", "task_events", "sweep")
 STORIES: tuple[tuple[Story, tuple[str, ...]], ...] = (
     (lives, (API, "react", "dispatch", "task_events")),
     (environments, (API, "catalog_changed", "provision_step")),
-    (gangs, ("react", "task_events", "node_step")),
+    (multinode_jobs, ("react", "task_events", "node_step")),
     (lost_tasks, ("sweep",)),
     (lost_moments, ("sweep",)),
     (firings, ("fire_triggers",)),
@@ -303,14 +303,14 @@ def undisturbed(story: Story) -> tuple[dict[str, Any], list[Visit]]:
     return play(story, None)
 
 
-def deaths_of(door: str, visits: list[Visit]) -> list[Death]:
+def deaths_of(handler: str, visits: list[Visit]) -> list[Death]:
     """A death at each call of the door's visits, and at their ends.
 
     Visits that made the same calls so far have gone the same way: one of them is enough.
     """
     found: dict[tuple[str, ...], Death] = {}
     for number, visit in enumerate(visits):
-        if visit.door == door:
+        if visit.handler == handler:
             for call in range(1, len(visit.calls) + 2):
                 so_far = (*visit.calls, "its end")[:call]
                 found[so_far] = Death(visit=number, call=call)
@@ -318,20 +318,20 @@ def deaths_of(door: str, visits: list[Visit]) -> list[Death]:
 
 
 @pytest.mark.parametrize(
-    ("story", "door"),
+    ("story", "handler"),
     [
-        pytest.param(story, door, id=f"{door}-{story.__name__}")
+        pytest.param(story, handler, id=f"{handler}-{story.__name__}")
         for story, of_story in STORIES
-        for door in of_story
+        for handler in of_story
     ],
 )
-def test_a_crash_at_any_call_changes_nothing_in_the_end(story: Story, door: str) -> None:
+def test_a_crash_at_any_call_changes_nothing_in_the_end(story: Story, handler: str) -> None:
     expected, visits = undisturbed(story)
-    deaths = deaths_of(door, visits)
-    assert deaths, f"{story.__name__} never comes by {door}"
+    deaths = deaths_of(handler, visits)
+    assert deaths, f"{story.__name__} never comes by {handler}"
     for death in deaths:
         calls = (*visits[death.visit].calls, "its end")
-        where = f"{door} died in visit {death.visit} at {calls[death.call - 1]} ({death.call})"
+        where = f"{handler} died in visit {death.visit} at {calls[death.call - 1]} ({death.call})"
         try:
             state, _ = play(story, death)
         except Exception as error:
@@ -345,8 +345,8 @@ def test_a_story_makes_the_same_calls_over_both_stores(story: Story) -> None:
 
 
 def test_every_door_of_the_application_is_crashed() -> None:
-    crashed = {door for _, of_story in STORIES for door in of_story}
-    assert crashed == {API, *DOORS.values()}
+    crashed = {handler for _, of_story in STORIES for handler in of_story}
+    assert crashed == {API, *HANDLERS.values()}
     routes = {"batch_operation", "batch_tags", "batch_tags_decoded"}
     routes |= {"trigger", "triggers", "trigger_fire", "trigger_firings"}
-    assert set(doors.app.handler_map) == {*DOORS.values(), *routes}
+    assert set(handlers.app.handler_map) == {*HANDLERS.values(), *routes}

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.world import DOORS, ApiError, Crash, Door, Json, World
+from tests.support.world import HANDLERS, ApiError, Crash, Handler, Json, World
 
 API = "APIHandler"
 
@@ -19,7 +19,7 @@ API = "APIHandler"
 class Visit:
     """One run of a door, and what it called."""
 
-    door: str
+    handler: str
     calls: tuple[str, ...]
 
 
@@ -38,9 +38,9 @@ class MortalWorld(World):
         self.visits: list[Visit] = []
         self._invocations = itertools.count(1)
 
-    def call_door(self, door: Door, event: Json) -> Any:
-        with self._mortal(DOORS[door]):
-            return super().call_door(door, event)
+    def call_handler(self, handler: Handler, event: Json) -> Any:
+        with self._mortal(HANDLERS[handler]):
+            return super().call_handler(handler, event)
 
     def api(self, operation: str, request: Json | None = None, **members: Any) -> Json:
         """As an SDK calls: the same call again, under the same id, when no answer comes.
@@ -70,16 +70,16 @@ class MortalWorld(World):
             self.restart()
 
     @contextmanager
-    def _mortal(self, door: str) -> Iterator[None]:
+    def _mortal(self, handler: str) -> Iterator[None]:
         number = len(self.visits)
         outer, self.calls = self.calls, []
         if self.death is not None and self.death.visit == number:
             self.crash_at = self.death.call
-        self.visits.append(Visit(door=door, calls=()))
+        self.visits.append(Visit(handler=handler, calls=()))
         try:
             yield
             if self.crash_at is not None:
-                raise Crash(f"{door} has done everything, and nobody hears of it")
+                raise Crash(f"{handler} has done everything, and nobody hears of it")
         finally:
-            self.visits[number] = Visit(door=door, calls=tuple(self.calls))
+            self.visits[number] = Visit(handler=handler, calls=tuple(self.calls))
             self.calls, self.crash_at = outer, None

@@ -257,10 +257,10 @@ def test_a_new_agent_removes_strays_and_reports_their_host_lost(
     tmp_path: Path, engine: Any
 ) -> None:
     world = World(tmp_path)
-    stray = engine.create_container(
+    orphan = engine.create_container(
         "batchyard-busybox:test", ["sleep", "1000"], labels={OWNER_LABEL: OWNER}
     )["Id"]
-    engine.start(stray)
+    engine.start(orphan)
     task_id = world.ecs.run_task(shell("sleep 100"), launchType="EC2")
     world.journal.write(JournalEntry(task=world.ecs.record(task_id)))
     with world.agent(docker(engine)):

@@ -45,9 +45,9 @@ def queue(world: World) -> str:
     return world.queue(world.unmanaged_environment())
 
 
-def gang(world: World, main: list[str], others: list[str]) -> str:
+def multinode_job(world: World, main: list[str], others: list[str]) -> str:
     """A definition of three nodes; returns its name."""
-    name = world.new_name("gang")
+    name = world.new_name("multinode")
 
     def container(command: list[str]) -> dict[str, Any]:
         needs = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "128"}]
@@ -77,7 +77,7 @@ def submit_talk(world: World, queue: str, port: int, *, failures: int, **members
         for target in ("0", "1:")
     ]
     nodes = {"nodePropertyOverrides": overrides}
-    return world.submit(queue, gang(world, *TALK), nodeOverrides=nodes, **members)
+    return world.submit(queue, multinode_job(world, *TALK), nodeOverrides=nodes, **members)
 
 
 def listed(world: World, job_id: str, status: str) -> list[str]:
@@ -136,7 +136,7 @@ def test_the_main_node_s_failure_runs_every_node_again(world: World, queue: str)
 
 
 def test_terminating_the_job_stops_all_its_nodes(world: World, queue: str) -> None:
-    definition = gang(world, ["sleep", "600"], ["sleep", "600"])
+    definition = multinode_job(world, ["sleep", "600"], ["sleep", "600"])
     job_id = world.submit(queue, definition)
     ids = [f"{job_id}#{index}" for index in range(3)]
     until(lambda: listed(world, job_id, "RUNNING"), lambda seen: seen == ids, seconds=60)

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from batchyard.cloud import local
 from batchyard.client.clients import Clients
-from batchyard.cloud.emulator import reserved_port
 from batchyard.client.environment import variables
+from batchyard.cloud import local
+from batchyard.cloud.emulator import reserved_port
 from batchyard.cloud.paths import StateDir
 from tests.e2e.guarded_triggers import triggers_are_made_and_fired
 from tests.e2e.world import World, processes_of, until
@@ -235,32 +235,32 @@ def lost_launches_are_swept(world: World, queue: str, long: str) -> None:
     lost = world.submit(queue, long)
     for job_id in (unheard, lost):
         world.await_job(job_id, "RUNNING")
-    stray = world.job(lost)["container"]["taskArn"]
+    orphan = world.job(lost)["container"]["taskArn"]
     starting = {"status": "STARTING", "queue_status": f"{queue}#STARTING", "changed_at_ms": 1}
     forgotten = {"task_arn": None, "started_at_ms": None}
     change_row(world, unheard, **starting, **forgotten)
     # Of this placement there is no task.
-    change_row(world, lost, **starting, **forgotten, placement=7)
+    change_row(world, lost, **starting, **forgotten, dispatch_count=7)
     swept(world)
     for job_id in (unheard, lost):
         world.await_job(job_id, "RUNNING")
-    tasks_are_stopped(world, lost, unheard, stray)
+    tasks_are_stopped(world, lost, unheard, orphan)
 
 
-def tasks_are_stopped(world: World, lost: str, unheard: str, stray: str) -> None:
+def tasks_are_stopped(world: World, lost: str, unheard: str, orphan: str) -> None:
     """By whoever finds that one must: the sweeper, the reactor, or the door of its reports."""
     # A stop that came to nothing is repeated. The deadline of the other job is near.
     change_row(world, lost, stop_cause="TERMINATE", stop_reason="swept away", changed_at_ms=1)
     swept(world)
     assert world.await_job(lost, "FAILED")["statusReason"] == "swept away"
     # A task that runs for a placement that was given up, and a deadline that is told too early.
-    cluster = stray.replace(":task/", ":cluster/").rpartition("/")[0]
-    task = {"taskArn": stray, "clusterArn": cluster, "lastStatus": "RUNNING"}
+    cluster = orphan.replace(":task/", ":cluster/").rpartition("/")[0]
+    task = {"taskArn": orphan, "clusterArn": cluster, "lastStatus": "RUNNING"}
     tell(world, "aws.ecs", "ECS Task State Change", task | {"startedBy": f"{lost}/job/1"})
     tell(world, "batchyard", "Deadline", {"startedBy": f"{unheard}/job/1"})
     ecs = world.clients("ecs")
     until(
-        lambda: ecs.describe_tasks(cluster=cluster, tasks=[stray])["tasks"][0]["lastStatus"],
+        lambda: ecs.describe_tasks(cluster=cluster, tasks=[orphan])["tasks"][0]["lastStatus"],
         lambda status: status == "STOPPED",
         seconds=PATIENCE_SECONDS,
     )
@@ -339,7 +339,7 @@ def nodes_are_started_and_stopped(world: World, role: str) -> None:
         "resourceRequirements": needs,
     }
     ranges = [{"targetNodes": "0:", "container": container}]
-    definition = world.new_name("gang")
+    definition = world.new_name("multinode")
     world.batch.register_job_definition(
         jobDefinitionName=definition,
         type="multinode",

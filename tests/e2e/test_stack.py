@@ -19,8 +19,7 @@ import boto3
 import pytest
 
 from batchyard.client import environment
-from batchyard.cloud import local
-from batchyard.cloud import processes
+from batchyard.cloud import local, processes
 from batchyard.cloud.emulator import reserved_port
 from batchyard.cloud.local import Cloud
 from batchyard.cloud.paths import REPOSITORY, StateDir

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.handlers.catalog_stream import STEPS
+from chalicelib.engine.provision.steps import STEPS
 from tests.support import stack
 from tests.support.asl import Execution, TaskError
 

@@ -173,7 +173,7 @@ class Telling:
         self.tell("the end")
         self.world.advance(3600)
         self.world.sweep()
-        self.world.settle()
+        self.world.run_until_idle()
         self.check()
         self.check_the_end()
 
@@ -264,7 +264,7 @@ class Telling:
         memory = self.world.memory
         assert memory is not None
         assert not memory.ready, f"left ready: {memory.ready}"
-        assert not memory.batches, f"left in batches: {memory.batches}"
+        assert not memory.child_ranges, f"left in batches: {memory.child_ranges}"
 
     def _check_end_of(self, plan: JobPlan, place: Place, tasks: int) -> None:
         statuses = self.statuses

@@ -89,7 +89,7 @@ def event_of(job: Job, happening: dict[str, Any], now_ms: int) -> Event:
     if kind in REPORTS:
         fence = job.fence
         if happening["fence"] == "earlier placement":
-            fence = replace(fence, placement=fence.placement - 1)
+            fence = replace(fence, dispatch_count=fence.dispatch_count - 1)
         elif happening["fence"] == "earlier attempt":
             fence = replace(fence, attempt=fence.attempt - 1)
     told = kind in {EventKind.TASK_RUNNING, EventKind.TASK_STOPPED}
@@ -124,7 +124,7 @@ def test_a_job_is_safe_whatever_happens_to_it(
 
         assert decision.sentence
         if new is job:
-            assert decision.label in {Label.IGNORED, Label.STALE, Label.STRAY_TASK}
+            assert decision.label in {Label.IGNORED, Label.STALE, Label.ORPHAN_TASK}
             continue
         assert not job.is_terminal, "terminal is final"
         assert event.fence in {None, job.fence}, "an older placement is never applied"

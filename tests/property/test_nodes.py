@@ -13,21 +13,21 @@ from hypothesis import strategies as st
 from chalicelib.core.ids import JobKey
 from chalicelib.engine.multinode import nodes
 from tests.support.drivers import fence_of
-from tests.support.multinode import ADDRESS, make_gang_stage, submit_gang
+from tests.support.multinode import ADDRESS, make_multinode_stage, submit_multinode_job
 from tests.support.world import Crash, World
 from tests.support.world import world as make_world
 
 ROUNDS_LIMIT = 30  # minutes
 
 number = st.integers(0, 9)
-DOORS = ("stream", "messages", "executions", "wakes", "sweep", "stop")
-door = st.sampled_from(DOORS)
+HANDLERS = ("stream", "messages", "executions", "wakes", "sweep", "stop")
+handler = st.sampled_from(HANDLERS)
 steps = st.one_of(
     st.tuples(st.just("go_on"), st.integers(1, 12)),
     st.tuples(st.just("work"), number, st.sampled_from([0, 1])),
-    st.tuples(st.just("visit"), door, st.booleans()),
-    st.tuples(st.just("crash"), door, st.integers(1, 6)),
-    st.tuples(st.just("race"), door, door, st.integers(1, 4)),
+    st.tuples(st.just("visit"), handler, st.booleans()),
+    st.tuples(st.just("crash"), handler, st.integers(1, 6)),
+    st.tuples(st.just("race"), handler, handler, st.integers(1, 4)),
     st.tuples(st.just("wait"), st.sampled_from([2, 60, 200])),
     st.tuples(st.just("kill_machine")),
 )
@@ -36,8 +36,8 @@ steps = st.one_of(
 class Story:
     def __init__(self, world: World, attempts: int) -> None:
         self.world = world
-        make_gang_stage(world)
-        self.job_id = submit_gang(world, retryStrategy={"attempts": attempts})
+        make_multinode_stage(world)
+        self.job_id = submit_multinode_job(world, retryStrategy={"attempts": attempts})
 
     def go_on(self, count: int) -> None:
         for _ in range(count):
@@ -104,7 +104,7 @@ class Story:
         for _ in range(ROUNDS_LIMIT):
             self.world.advance(60)
             self.world.sweep()
-            self.world.settle()
+            self.world.run_until_idle()
             live = self.world.ecs.live()
             if self.world.job(self.job_id).is_terminal and not live:
                 return
@@ -114,7 +114,7 @@ class Story:
             for task in () if waiting else live:
                 if fence_of(task).key == JobKey(self.job_id):
                     self.world.ecs.finish(task)
-            self.world.settle()
+            self.world.run_until_idle()
         raise AssertionError(f"these run on: {[task.started_by for task in live]}")
 
 

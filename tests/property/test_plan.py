@@ -104,13 +104,13 @@ def test_each_placement_is_the_first_that_fits_and_nothing_is_left_that_would(
     snapshot: Snapshot, window: int
 ) -> None:
     plan = planned(snapshot, window)
-    rooms = Rooms(snapshot, window)
+    capacity_limits = Rooms(snapshot, window)
     by_name = {queue.name: queue for queue in snapshot.queues}
     for placement in plan.placements:
         queue = by_name[placement.ready.queue]
         assert queue.usable
-        assert rooms.first_fit(placement.ready, queue) == placement.environment
-        rooms.take(placement.ready, placement.environment)
+        assert capacity_limits.first_fit(placement.ready, queue) == placement.environment
+        capacity_limits.take(placement.ready, placement.environment)
     for queue in snapshot.queues:
         placed = [p.ready for p in plan.placements if p.ready.queue == queue.name]
         lane = list(snapshot.lanes[queue.name])
@@ -121,7 +121,7 @@ def test_each_placement_is_the_first_that_fits_and_nothing_is_left_that_would(
         blocked = plan.blocked[queue.name]
         assert blocked.ready is lane[len(placed)]
         assert blocked.sentence
-        assert rooms.first_fit(blocked.ready, queue) is None
+        assert capacity_limits.first_fit(blocked.ready, queue) is None
 
 
 @given(snapshot=snapshots(), window=st.integers(1, 6))
@@ -129,7 +129,7 @@ def test_no_job_is_placed_before_one_that_has_a_better_claim(
     snapshot: Snapshot, window: int
 ) -> None:
     plan = planned(snapshot, window)
-    rooms = Rooms(snapshot, window)
+    capacity_limits = Rooms(snapshot, window)
     waiting = {queue: list(snapshot.lanes[queue.name]) for queue in snapshot.queues}
     by_name = {queue.name: queue for queue in snapshot.queues}
     for placement in plan.placements:
@@ -141,9 +141,9 @@ def test_no_job_is_placed_before_one_that_has_a_better_claim(
                 queue.priority == chosen.priority and lane[0].rank < placement.ready.rank
             )
             if better:
-                assert rooms.first_fit(lane[0], queue) is None
+                assert capacity_limits.first_fit(lane[0], queue) is None
         waiting[chosen].pop(0)
-        rooms.take(placement.ready, placement.environment)
+        capacity_limits.take(placement.ready, placement.environment)
 
 
 @given(snapshot=snapshots(), window=st.integers(1, 6), limit=st.integers(1, 10))

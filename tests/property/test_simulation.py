@@ -36,7 +36,7 @@ RIVALS = (  # doors that write the same rows
     ("sweep", "messages"),
     ("messages", "sweep"),
 )
-DOORS = ("stream", "wakes", "messages", "sweep", "stop")
+HANDLERS = ("stream", "wakes", "messages", "sweep", "stop")
 JOBS_LIMIT = 4
 
 number = st.integers(0, 50)  # picks one of however many there are
@@ -154,14 +154,14 @@ class Engine(RuleBasedStateMachine):
             case "task" if ecs.live():
                 ecs.lose(pick(ecs.live(), which))
 
-    @rule(at=st.integers(1, 8), door=st.sampled_from(DOORS))
-    def crash(self, at: int, door: str) -> None:
+    @rule(at=st.integers(1, 8), handler=st.sampled_from(HANDLERS))
+    def crash(self, at: int, handler: str) -> None:
         """The process dies at its n-th call outward."""
         self.world.calls.clear()
         self.world.crash_at = at
         self.wrong_figures = True
         try:
-            self._visit(door)
+            self._visit(handler)
         except Crash:
             self.world.restart()
         self.world.crash_at = None
@@ -179,10 +179,10 @@ class Engine(RuleBasedStateMachine):
         self.world.advance(10)
         running.extend(late)
 
-    @rule(at=st.integers(2, 3), doors=st.sampled_from(RIVALS), which=number)
-    def race(self, at: int, doors: tuple[str, str], which: int) -> None:
+    @rule(at=st.integers(2, 3), handlers=st.sampled_from(RIVALS), which=number)
+    def race(self, at: int, handlers: tuple[str, str], which: int) -> None:
         """Before the n-th call of one door, another one does all that it has to do."""
-        door, other = doors
+        handler, other = handlers
         if self.world.ecs.live():
             self.work(which, 0)
         self.world.calls.clear()
@@ -195,11 +195,11 @@ class Engine(RuleBasedStateMachine):
 
         self.world.on_call = meanwhile
         self.wrong_figures = True
-        self._visit(door)
+        self._visit(handler)
         self.world.on_call = None
 
-    def _visit(self, door: str, *, again: bool = False) -> None:
-        match door:
+    def _visit(self, handler: str, *, again: bool = False) -> None:
+        match handler:
             case "stream":
                 self.world.deliver_stream(again=again)
             case "wakes":

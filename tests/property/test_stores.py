@@ -17,10 +17,10 @@ from chalicelib.core.events import EventKind
 from chalicelib.core.ids import JobKey, child_part
 from chalicelib.core.job import ArrayState, Job, ready_of
 from chalicelib.core.lifecycle import decide
+from chalicelib.core.moves import Advance, CapacityLimit, Move
 from chalicelib.core.scheduling.snapshot import Capacity
+from chalicelib.core.spec import Spec
 from chalicelib.core.states import JobStatus
-from chalicelib.store.commits import Advance, Move, Room
-from chalicelib.store.jobs import Spec
 from tests.support.both_stores import Both, both_stores
 from tests.support.values import a_job, an_event
 
@@ -48,8 +48,8 @@ KEYS = [
     for part in ("job", *(child_part(n) for n in range(SIZE if job.array else 0)))
 ]
 ROOMS = {
-    "fargate": Room(limit_cpu_units=3 * 1024, starting_window=2),
-    "other": Room(limit_cpu_units=None, starting_window=9),
+    "fargate": CapacityLimit(limit_cpu_units=3 * 1024, starting_window=2),
+    "other": CapacityLimit(limit_cpu_units=None, starting_window=9),
 }
 REPORTS = ("TASK", "LAUNCH", "DEADLINE")
 
@@ -68,7 +68,7 @@ operations = st.one_of(
     st.tuples(st.just("dispatch"), st.sampled_from(["array", "each"]), st.integers(1, 3), ago),
     st.tuples(st.just("submit"), st.sampled_from(sorted(JOBS))),
     st.tuples(st.just("mend"), st.integers(0, 2), ago),
-    st.tuples(st.just("drop_batch"), st.integers(0, 9)),
+    st.tuples(st.just("drop_child_range"), st.integers(0, 9)),
     st.tuples(st.just("drop_ready"), st.sampled_from(KEYS), ago),
     st.tuples(st.just("expire"), st.just("plain")),
     st.tuples(st.just("read")),
@@ -99,8 +99,8 @@ class Asking:
         self.both.jobs.list_children("array", 1, 3)
         self.both.jobs.list_children("each", 0, 9, limit=2)
         self.both.lanes.heads("queue", 3)
-        self.both.lanes.batches("queue", limit=3)
-        self.both.lanes.batches("queue", "each", after=0, limit=3)
+        self.both.lanes.child_ranges("queue", limit=3)
+        self.both.lanes.child_ranges("queue", "each", after=0, limit=3)
         self.both.lanes.edges("up", limit=3)
 
     def submit(self, job_id: str) -> None:
@@ -153,12 +153,12 @@ class Asking:
 
     def mend(self, tasks: int, ago: int) -> None:
         counted = Capacity(environment="fargate", cpu_units=1024 * tasks, tasks=tasks)
-        self.both.lanes.mend_capacity(self.figures[max(0, len(self.figures) - 1 - ago)], counted)
+        self.both.lanes.correct_capacity(self.figures[max(0, len(self.figures) - 1 - ago)], counted)
 
-    def drop_batch(self, which: int) -> None:
-        batches = self.both.lanes.batches("queue", limit=99)
-        if batches:
-            self.both.lanes.drop_batch(batches[which % len(batches)])
+    def drop_child_range(self, which: int) -> None:
+        child_ranges = self.both.lanes.child_ranges("queue", limit=99)
+        if child_ranges:
+            self.both.lanes.drop_child_range(child_ranges[which % len(child_ranges)])
 
     def drop_ready(self, key: JobKey, ago: int) -> None:
         job = self._reading(ago).get(key)

@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.jobs.caller import Call
 from chalicelib.api.trigger_documents import parse_document, schema
 from chalicelib.api.triggers import answer_trigger
 from chalicelib.core.errors import ClientError
+from chalicelib.jobs.caller import Call
 from tests.support.world import CALLER, World
 
 REQUEST = {"jobName": "job", "jobQueue": "<$.queue>", "jobDefinition": "<$.work>"}
@@ -121,4 +121,4 @@ def test_no_document_and_no_body_makes_the_api_fail(quick: World) -> None:
 
     put()
     assert seen == {200, 400, 404}
-    quick.settle()
+    quick.run_until_idle()

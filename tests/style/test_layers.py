@@ -15,6 +15,7 @@ PURE = {
     "datetime",  # its clock is banned below
     "decimal",
     "enum",
+    "functools",
     "hashlib",
     "itertools",
     "json",
@@ -22,14 +23,31 @@ PURE = {
     "re",
     "typing",
     "uuid",
+    "zlib",
 }
 # What each layer of chalicelib may import of chalicelib.
 LAYERS: dict[str, set[str]] = {
     "core": {"core"},
-    "store": {"core", "store", "parallel"},
-    "aws": {"core", "aws", "parallel"},
-    "api": {"core", "store", "aws", "api", "wiring", "observe"},
-    "reactions": {"core", "store", "aws", "api", "reactions", "wiring", "observe", "parallel"},
+    "contract": {"core", "contract"},
+    "store": {"core", "store", "parallel", "ports"},
+    "aws": {"core", "aws", "parallel", "ports"},
+    "jobs": {"core", "jobs", "observe", "ports", "store", "wiring"},
+    "triggers": {
+        *{"core", "contract", "jobs", "observe", "parallel", "ports", "store", "triggers"},
+        "wiring",
+    },
+    "engine": {
+        *{"aws", "core", "engine", "jobs", "observe", "parallel", "ports", "store", "triggers"},
+        "wiring",
+    },
+    "api": {
+        *{"api", "contract", "core", "engine", "jobs", "observe", "ports", "store", "triggers"},
+        "wiring",
+    },
+    "handlers": {
+        *{"contract", "core", "engine", "handlers", "jobs", "observe", "parallel", "ports"},
+        *{"store", "triggers", "wiring"},
+    },
 }
 BANNED_CALLS = {
     "datetime.now",

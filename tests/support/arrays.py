@@ -37,7 +37,7 @@ def step(world: World, job_id: str, number: int, exit_code: int = 0) -> None:
         world.ecs.finish(task, exit_code)
     else:
         world.ecs.start(task)
-    world.settle()
+    world.run_until_idle()
 
 
 def rows(world: World, job_id: str) -> list[int]:
@@ -60,4 +60,4 @@ def state(world: World, job_id: str) -> tuple[str, str | None]:
 def started(world: World, job_id: str) -> None:
     """The job's task runs."""
     world.ecs.start(world.task_of(job_id))
-    world.settle()
+    world.run_until_idle()

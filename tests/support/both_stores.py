@@ -10,19 +10,28 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
+from chalicelib.core.child_range import numbers_in
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job
+from chalicelib.ports import OverlapLockLostError
 from chalicelib.store.catalog import Catalog, resource_of_image
-from chalicelib.store.overlap_locks import CLAIMS_LANE, ClaimLostError, claim_of_row
-from chalicelib.store.codec import edge_of_row, job_of_image, numbers_in, ready_of_row
+from chalicelib.store.codec import edge_of_row, job_of_image, ready_of_row
 from chalicelib.store.jobs import SPEC_PART, JobStore
 from chalicelib.store.lanes import CAPACITY_LANE, LaneStore
-from chalicelib.store.tables import BatchRow, CapacityRow, ClaimRow, EdgeRow, ReadyRow, SpecRow
+from chalicelib.store.overlap_locks import OVERLAP_LOCKS_LANE, overlap_lock_from_row
+from chalicelib.store.tables import (
+    CapacityRow,
+    ChildRangeRow,
+    EdgeRow,
+    OverlapLockRow,
+    ReadyRow,
+    SpecRow,
+)
 from tests.support import tables
 from tests.support.memory import Memory
 from tests.support.world import World
 
-READS = ("find", "list", "heads", "has_work", "capacities", "edges", "batches", "newest")
+READS = ("find", "list", "heads", "has_work", "capacities", "edges", "child_ranges", "newest")
 
 Contents = dict[str, dict[Any, Any]]
 
@@ -53,8 +62,8 @@ class Both:
             world.calls.clear()
             try:
                 answers.append(getattr(getattr(world.ports, store), method)(*args, **kwargs))
-            except ClaimLostError:
-                answers.append(ClaimLostError)
+            except OverlapLockLostError:
+                answers.append(OverlapLockLostError)
             calls.append(list(world.calls))
         asked = f"{store}.{method}{args}"
         assert answers[0] == answers[1], f"{asked}: in memory {answers[0]}, not {answers[1]}"
@@ -64,8 +73,8 @@ class Both:
         assert calls[0] == calls[1], f"{asked}: in memory {calls[0]}, not {calls[1]}"
         if not method.startswith(READS):
             self.compare(asked)
-        if answers[0] is ClaimLostError:
-            raise ClaimLostError(asked)
+        if answers[0] is OverlapLockLostError:
+            raise OverlapLockLostError(asked)
         return answers[0]
 
     def compare(self, asked: str) -> None:
@@ -99,7 +108,7 @@ def both_stores() -> Iterator[Both]:
 
 def _held_in_memory(memory: Memory) -> Contents:
     specs = {key: (dict(spec.document), dict(spec.tags)) for key, spec in memory.specs.items()}
-    batches = {key: batch.numbers for key, batch in memory.batches.items()}
+    child_ranges = {key: batch.numbers for key, batch in memory.child_ranges.items()}
     figures = {
         name: (one.cpu_units, one.tasks, one.starting) for name, one in memory.capacities.items()
     }
@@ -108,9 +117,9 @@ def _held_in_memory(memory: Memory) -> Contents:
         "specs": specs,
         "ready rows": dict(memory.ready),
         "edges": dict(memory.edges),
-        "batches": batches,
+        "child_ranges": child_ranges,
         "figures": figures,
-        "claims": dict(memory.claims),
+        "overlap_locks": dict(memory.overlap_locks),
         "resources": dict(memory.resources),
     }
 
@@ -143,11 +152,11 @@ def _hold_lane(held: Contents, item: dict[str, Any]) -> None:
         held["figures"][rank] = (row.cpu_units, row.tasks, row.starting)
     elif lane.startswith("/after/"):
         held["edges"][name, rank] = edge_of_row(_row(EdgeRow(), item))
-    elif lane == CLAIMS_LANE:
-        claim = claim_of_row(_row(ClaimRow(), item))
-        held["claims"][claim.trigger, claim.incarnation] = claim
-    elif lane.startswith("/batches/"):
-        held["batches"][name, rank] = tuple(numbers_in(_row(BatchRow(), item).numbers))
+    elif lane == OVERLAP_LOCKS_LANE:
+        overlap_lock = overlap_lock_from_row(_row(OverlapLockRow(), item))
+        held["overlap_locks"][overlap_lock.trigger, overlap_lock.uid] = overlap_lock
+    elif lane.startswith("/child-ranges/"):
+        held["child_ranges"][name, rank] = tuple(numbers_in(_row(ChildRangeRow(), item).numbers))
     else:
         held["ready rows"][lane, rank] = ready_of_row(_row(ReadyRow(), item))
 

@@ -40,13 +40,13 @@ def run_to_the_end(world: World, job_ids: list[str], script: Script) -> Mapping[
         work(world, script)
         world.advance(30)
         world.sweep()
-        world.settle()
+        world.run_until_idle()
         found = world.ports.jobs.find_jobs(JobKey.parse(job_id) for job_id in job_ids)
         jobs = {key.public_id: job for key, job in found.items()}
         if all(job.is_terminal for job in jobs.values()) and not world.ecs.live():
             # What is still held back (a message, a failed delivery) comes, and changes nothing.
             world.advance(3600)
             world.sweep()
-            world.settle()
+            world.run_until_idle()
             return jobs
     raise AssertionError(f"no end: {[(j.name, j.status) for j in jobs.values()]}")

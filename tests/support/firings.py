@@ -5,16 +5,16 @@ from typing import Any
 
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job
+from chalicelib.core.resources.resource import TRIGGER, Resource
 from chalicelib.core.triggers.firing import Told
 from chalicelib.core.triggers.trigger import Trigger, trigger_of
 from chalicelib.triggers.submit import job_id_for
-from chalicelib.store.catalog import TRIGGER, Resource
 from tests.support.fake_sqs import Message
 from tests.support.world import World
 
 Json = dict[str, Any]
 
-INCARNATION = "incarnation-1"
+UID = "uid-1"
 EVENTS: Json = {"events": {"pattern": {"source": ["tests"]}}}
 SCHEDULE: Json = {"schedule": {"expression": "rate(1 hour)"}}
 UPLOADS: Json = {"uploads": {"bucket": "b"}}
@@ -30,7 +30,7 @@ def put_trigger(
     world: World,
     name: str = "trigger",
     *,
-    incarnation: str = INCARNATION,
+    uid: str = UID,
     status: str = "VALID",
     request: Json | None = None,
     **members: Any,
@@ -40,7 +40,7 @@ def put_trigger(
     row = Resource(
         kind=TRIGGER,
         name=name,
-        document=document | {"incarnation": incarnation},
+        document=document | {"uid": uid},
         state=document.get("state", "ENABLED"),
         status=status,
     )
@@ -50,7 +50,7 @@ def put_trigger(
         row = before.changed(document=row.document, state=row.state, status=status)
     assert catalog.put(row, replacing=before)
     _leave_unprovisioned(world)
-    return trigger_of(name, incarnation, row.document)
+    return trigger_of(name, uid, row.document)
 
 
 def delete_trigger(world: World, name: str = "trigger") -> None:
@@ -102,13 +102,9 @@ def send(world: World, body: Any) -> Message:
     return world.sqs.triggers.messages[-1]
 
 
-def come(
-    world: World, *events: Json, name: str = "trigger", incarnation: str = INCARNATION
-) -> list[Message]:
+def come(world: World, *events: Json, name: str = "trigger", uid: str = UID) -> list[Message]:
     """The messages that a rule makes of these events."""
-    return [
-        send(world, {"trigger": name, "incarnation": incarnation, "event": one}) for one in events
-    ]
+    return [send(world, {"trigger": name, "uid": uid, "event": one}) for one in events]
 
 
 def fire(world: World, *events: Json, **addressee: Any) -> None:
@@ -119,7 +115,7 @@ def fire(world: World, *events: Json, **addressee: Any) -> None:
 def ticks(world: World, time: str) -> Message:
     """The message of a schedule that fires."""
     firing = {"scheduledTime": time, "executionId": "x"}
-    return send(world, {"trigger": "trigger", "incarnation": INCARNATION, "firing": firing})
+    return send(world, {"trigger": "trigger", "uid": UID, "firing": firing})
 
 
 def told(world: World, name: str = "trigger") -> list[Told]:

@@ -6,16 +6,16 @@ from typing import Any
 
 from chalicelib.core.ids import JobKey
 from chalicelib.core.triggers.bundles import bundle_key
-from chalicelib.core.triggers.firing import Outcome
+from chalicelib.core.triggers.firing import FiringOutcome
+from chalicelib.core.triggers.gathered import Origin
 from chalicelib.core.triggers.trigger import Trigger, trigger_of
 from chalicelib.triggers.submit import job_id_for
-from chalicelib.store.bundles import Origin
-from tests.support.firings import EVENTS, INCARNATION, event, put_trigger
+from tests.support.firings import EVENTS, UID, event, put_trigger
 from tests.support.world import World
 
 Json = dict[str, Any]
 
-ORIGIN = Origin(trigger="trigger", incarnation=INCARNATION)
+ORIGIN = Origin(trigger="trigger", uid=UID)
 REQUEST: Json = {
     "jobName": "bundle-<$.bundle>",
     "parameters": {
@@ -30,14 +30,14 @@ def put_gatherer(world: World, *, request: Json | None = None, **members: Any) -
     """A trigger that gathers five events, or what comes in a minute."""
     document = {"gather": GATHER, **members}
     made = put_trigger(world, request={**REQUEST, **(request or {})}, **document)
-    world.settle()
+    world.run_until_idle()
     return made
 
 
 def message(one: int | Mapping[str, Any]) -> Json:
     """The message that brings an event; a number stands for a plain event of that number."""
     brought = event(f"e{one}") if isinstance(one, int) else one
-    body = {"trigger": ORIGIN.trigger, "incarnation": ORIGIN.incarnation, "event": brought}
+    body = {"trigger": ORIGIN.trigger, "uid": ORIGIN.uid, "event": brought}
     return {"MessageBody": json.dumps(body)}
 
 
@@ -45,13 +45,13 @@ def arrive(world: World, *events: int | Mapping[str, Any]) -> None:
     """Events come, and everything that is due is done."""
     for one in events:
         world.sqs.put(world.sqs.triggers, message(one))
-    world.settle()
+    world.run_until_idle()
 
 
 def array_jobs(world: World, *, bundles: int = 40) -> list[tuple[int, str]]:
     """(size, id) of the array jobs of the first `bundles` bundles, in order."""
     document = {"source": EVENTS, "request": {}}  # no part of the ids
-    trigger = trigger_of(ORIGIN.trigger, ORIGIN.incarnation, document)
+    trigger = trigger_of(ORIGIN.trigger, ORIGIN.uid, document)
     ids = [job_id_for(trigger, bundle_key(number)) for number in range(bundles)]
     found = world.ports.jobs.find_jobs(map(JobKey, ids))
     jobs = [found[JobKey(job_id)] for job_id in ids if JobKey(job_id) in found]
@@ -60,12 +60,12 @@ def array_jobs(world: World, *, bundles: int = 40) -> list[tuple[int, str]]:
 
 def manifest(world: World, bundle: int) -> list[Json]:
     """The events that the children of a bundle's array read."""
-    key = f"{ORIGIN.trigger}/{ORIGIN.incarnation}/{bundle:08d}.jsonl"
+    key = f"{ORIGIN.trigger}/{ORIGIN.uid}/{bundle:08d}.jsonl"
     lines = world.s3.lines(world.settings.manifests_bucket, key)
     return [json.loads(line) for line in lines]
 
 
-def outcomes(world: World) -> dict[str, Outcome]:
+def outcomes(world: World) -> dict[str, FiringOutcome]:
     """What became of each event, as the newest record has it, by its key."""
     page = world.ports.firings.page("trigger", limit=1000)
     return {told.firing.event_key: told.firing.outcome for told in reversed(page.firings)}

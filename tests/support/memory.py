@@ -10,15 +10,16 @@ from dataclasses import replace
 from typing import Any
 
 from chalicelib.core.capacity import CapacityChange
+from chalicelib.core.child_range import ChildRange
 from chalicelib.core.dependencies import Edge
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job, Ready
+from chalicelib.core.resources.resource import Resource
 from chalicelib.core.scheduling.snapshot import Capacity
-from chalicelib.core.triggers.overlap_lock import Claim
-from chalicelib.store.catalog import Resource, row_of_resource
+from chalicelib.core.spec import Spec
+from chalicelib.core.triggers.overlap_lock import OverlapLock
+from chalicelib.store.catalog import row_of_resource
 from chalicelib.store.codec import row_of_job
-from chalicelib.store.jobs import Spec
-from chalicelib.store.lanes import Batch
 
 KEYS_OF_A_READ = 100  # DynamoDB's limit on the keys of one BatchGetItem
 
@@ -37,8 +38,8 @@ class Memory:
         self.specs: dict[str, Spec] = {}
         self.ready: dict[tuple[str, str], Ready] = {}  # by lane and rank
         self.edges: dict[tuple[str, str], Edge] = {}  # by upstream and rank
-        self.batches: dict[tuple[str, str], Batch] = {}  # by queue and rank
-        self.claims: dict[tuple[str, str], Claim] = {}  # by trigger and incarnation
+        self.child_ranges: dict[tuple[str, str], ChildRange] = {}  # by queue and rank
+        self.overlap_locks: dict[tuple[str, str], OverlapLock] = {}  # by trigger and uid
         self.capacities: dict[str, Capacity] = {}
         self.resources: dict[tuple[str, str], Resource] = {}  # by kind and name
         self._job_changes: list[tuple[JobKey, Job | None]] = []

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from chalicelib.core.triggers.bundles import Head, Share
-from chalicelib.store.bundles import Item, Origin, Refused
+from chalicelib.core.triggers.bundles import BundleSlice, Head
+from chalicelib.core.triggers.gathered import Item, Origin, Refused
 
 OnCall = Callable[[str], None]
 
@@ -31,7 +31,7 @@ class MemoryBundles:
         origin: Origin,
         before: Head,
         after: Head,
-        placed: Sequence[tuple[Share, Sequence[Item]]],
+        placed: Sequence[tuple[BundleSlice, Sequence[Item]]],
         now_ms: int,
     ) -> Refused | None:
         self._on_call("dynamodb.TransactWriteItems")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import replace
 
-from chalicelib.store.catalog import COMPUTE_ENVIRONMENT, JOB_DEFINITION, Page, Resource
+from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, JOB_DEFINITION, Page, Resource
 from tests.support.memory import Memory
 
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from chalicelib.core.triggers.firing import Firing, told
-from chalicelib.store.firings import FiringPage
+from chalicelib.core.triggers.firing import Firing, FiringPage, told
 
 
 class MemoryFirings:

@@ -12,24 +12,17 @@ from dataclasses import fields, replace
 from typing import Any
 
 from chalicelib.core.arrays import array_of, child_at, count_changes
+from chalicelib.core.child_range import ChildRange
 from chalicelib.core.dependencies import Edge
 from chalicelib.core.ids import JobKey
-from chalicelib.core.job import ArrayState, Job, Ready, ready_of
+from chalicelib.core.job import ArrayState, Job, Ready, created_key_of, ready_of
+from chalicelib.core.moves import Advance, CapacityLimit, Move
+from chalicelib.core.spec import Spec
 from chalicelib.core.states import JobStatus
-from chalicelib.core.triggers.overlap_lock import Claim
-from chalicelib.store.overlap_locks import ClaimLostError
-from chalicelib.store.codec import COUNTERS, batch_rank_of, created_key_of, lane_of
-from chalicelib.store.commits import (
-    Advance,
-    Move,
-    Room,
-    Unit,
-    capacity_changes,
-    is_plain,
-    packed,
-)
-from chalicelib.store.jobs import Spec
-from chalicelib.store.lanes import Batch
+from chalicelib.core.triggers.overlap_lock import OverlapLock
+from chalicelib.ports import OverlapLockLostError
+from chalicelib.store.codec import COUNTERS, child_range_rank, lane_of
+from chalicelib.store.commits import Unit, capacity_changes, is_plain, packed
 from tests.support.memory import Memory
 
 GOING_ON = frozenset({JobStatus.RUNNABLE, JobStatus.STARTING})
@@ -103,25 +96,29 @@ class MemoryJobStore:
     # Submitting, and what a job has beside its row
 
     def submit(
-        self, job: Job, spec: Spec, edges: Sequence[Edge] = (), claim: Claim | None = None
+        self,
+        job: Job,
+        spec: Spec,
+        edges: Sequence[Edge] = (),
+        overlap_lock: OverlapLock | None = None,
     ) -> bool:
         self._memory.call("TransactWriteItems")
         if job.key in self._memory.jobs or job.job_id in self._memory.specs:
             return False
-        if claim is not None:
-            self._take(claim)
+        if overlap_lock is not None:
+            self._take(overlap_lock)
         self._memory.put_job(job)
         self._memory.specs[job.job_id] = _copy(spec)
         self._put_ready(ready_of(job))
         self._memory.edges |= {(edge.upstream_id, edge.rank): edge for edge in edges}
         return True
 
-    def _take(self, claim: Claim) -> None:
-        owner = (claim.trigger, claim.incarnation)
-        taken = self._memory.claims.get(owner)
-        if claim.version != (taken.version if taken else 0) + 1:
-            raise ClaimLostError(claim.trigger)
-        self._memory.claims[owner] = claim
+    def _take(self, overlap_lock: OverlapLock) -> None:
+        owner = (overlap_lock.trigger, overlap_lock.uid)
+        taken = self._memory.overlap_locks.get(owner)
+        if overlap_lock.version != (taken.version if taken else 0) + 1:
+            raise OverlapLockLostError(overlap_lock.trigger)
+        self._memory.overlap_locks[owner] = overlap_lock
 
     def put_tags(
         self, job_id: str, tags: Mapping[str, str], *, replacing: Mapping[str, str]
@@ -151,7 +148,7 @@ class MemoryJobStore:
     def commit(
         self,
         moves: Sequence[Move],
-        rooms: Mapping[str, Room] | None = None,
+        capacity_limits: Mapping[str, CapacityLimit] | None = None,
         advances: Sequence[Advance] = (),
     ) -> tuple[Move, ...]:
         written, lost = self._commit_alone([move for move in moves if is_plain(move)])
@@ -161,7 +158,7 @@ class MemoryJobStore:
         units = [Unit((move,)) for move in moves if not is_plain(move)]
         units.extend(Unit(advance.moves, advance) for advance in advances)
         for group in packed(units):
-            lost.extend(self._commit_group(group, rooms or {}))
+            lost.extend(self._commit_group(group, capacity_limits or {}))
         return tuple(lost)
 
     def _commit_alone(self, moves: Iterable[Move]) -> tuple[list[Move], list[Move]]:
@@ -177,13 +174,15 @@ class MemoryJobStore:
                 lost.append(move)
         return written, lost
 
-    def _commit_group(self, group: Sequence[Unit], rooms: Mapping[str, Room]) -> list[Move]:
+    def _commit_group(
+        self, group: Sequence[Unit], capacity_limits: Mapping[str, CapacityLimit]
+    ) -> list[Move]:
         """One transaction: all or nothing, tried again without those whose conditions failed."""
         remaining, lost = list(group), list[Move]()
         while remaining:
             self._memory.call("TransactWriteItems")
             _refuse_a_row_twice(remaining)
-            refused = self._refused(remaining, rooms)
+            refused = self._refused(remaining, capacity_limits)
             if not refused:
                 self._write(remaining)
                 break
@@ -193,13 +192,15 @@ class MemoryJobStore:
 
     # Conditions
 
-    def _refused(self, units: Sequence[Unit], rooms: Mapping[str, Room]) -> set[Unit]:
+    def _refused(
+        self, units: Sequence[Unit], capacity_limits: Mapping[str, CapacityLimit]
+    ) -> set[Unit]:
         """The units that a condition speaks against; an environment that is full, against all."""
         refused = {unit for unit in units if not self._holds(unit)}
         for job_id, members in _by_root(units):
             if not self._parent_allows(job_id, members):
                 refused.update(members)
-        return refused if self._have_room(units, rooms) else set(units)
+        return refused if self._have_room(units, capacity_limits) else set(units)
 
     def _holds(self, unit: Unit) -> bool:
         """Every row is as it was when it was decided about; every right that is used up is there.
@@ -240,17 +241,22 @@ class MemoryJobStore:
         goes_on = any(move.new.status in GOING_ON for move in moves)
         return not goes_on or row is None or row.stop_cause is None
 
-    def _have_room(self, units: Sequence[Unit], rooms: Mapping[str, Room]) -> bool:
+    def _have_room(
+        self, units: Sequence[Unit], capacity_limits: Mapping[str, CapacityLimit]
+    ) -> bool:
         """Whether what all of them take is there; an environment never used takes the first."""
         moves = [move for unit in units for move in unit.moves]
         for name, change in capacity_changes(moves).items():
-            used, room = self._memory.capacities.get(name), rooms.get(name)
-            if used is None or room is None:
+            used, capacity_limit = self._memory.capacities.get(name), capacity_limits.get(name)
+            if used is None or capacity_limit is None:
                 continue
-            limit, cpu_units = room.limit_cpu_units, used.cpu_units + change.cpu_units
+            limit, cpu_units = capacity_limit.limit_cpu_units, used.cpu_units + change.cpu_units
             if change.cpu_units > 0 and limit is not None and cpu_units > limit:
                 return False
-            if change.starting > 0 and used.starting + change.starting > room.starting_window:
+            if (
+                change.starting > 0
+                and used.starting + change.starting > capacity_limit.starting_window
+            ):
                 return False
         return True
 
@@ -301,8 +307,8 @@ class MemoryJobStore:
         self._memory.put_job(replace(row, array=replace(array, counts=ordered), **placed))
         alive = sorted(_number(move) for move in born if not move.new.is_terminal)
         if alive:
-            batch = Batch(queue=row.queue, job_id=job_id, first=alive[0], numbers=tuple(alive))
-            self._memory.batches[batch.queue, batch_rank_of(job_id, batch.first)] = batch
+            batch = ChildRange(queue=row.queue, job_id=job_id, first=alive[0], numbers=tuple(alive))
+            self._memory.child_ranges[batch.queue, child_range_rank(job_id, batch.first)] = batch
 
     def _put_ready(self, ready: Ready | None) -> None:
         if ready is not None:

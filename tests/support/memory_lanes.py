@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
+from chalicelib.core.child_range import ChildRange
 from chalicelib.core.dependencies import Edge
 from chalicelib.core.job import FIFO_SHARE, Ready
 from chalicelib.core.scheduling.snapshot import Capacity
-from chalicelib.store.codec import batch_rank_of, lane_of
-from chalicelib.store.lanes import Batch
+from chalicelib.store.codec import child_range_rank, lane_of
 from tests.support.memory import Memory
 
 
@@ -31,7 +31,7 @@ class MemoryLaneStore:
         used = self._memory.capacities
         return {name: used[name] for name in names if name in used}
 
-    def mend_capacity(self, seen: Capacity | None, counted: Capacity) -> bool:
+    def correct_capacity(self, seen: Capacity | None, counted: Capacity) -> bool:
         self._memory.call("PutItem")
         if self._memory.capacities.get(counted.environment) != seen:
             return False
@@ -55,21 +55,23 @@ class MemoryLaneStore:
             self._memory.call("DeleteItem")
             del self._memory.edges[key]
 
-    def batches(
+    def child_ranges(
         self, queue: str, job_id: str | None = None, *, after: int = -1, limit: int
-    ) -> tuple[Batch, ...]:
+    ) -> tuple[ChildRange, ...]:
         self._memory.call("Query")
         found = {
-            rank: batch
-            for (lane, rank), batch in self._memory.batches.items()
-            if lane == queue and (job_id is None or batch.job_id == job_id)
+            rank: child_range
+            for (lane, rank), child_range in self._memory.child_ranges.items()
+            if lane == queue and (job_id is None or child_range.job_id == job_id)
         }
         later = [found[rank] for rank in sorted(found) if not job_id or found[rank].first > after]
         return tuple(later[:limit])
 
-    def drop_batch(self, batch: Batch) -> None:
+    def drop_child_range(self, child_range: ChildRange) -> None:
         self._memory.call("DeleteItem")
-        self._memory.batches.pop((batch.queue, batch_rank_of(batch.job_id, batch.first)), None)
+        self._memory.child_ranges.pop(
+            (child_range.queue, child_range_rank(child_range.job_id, child_range.first)), None
+        )
 
     def drop_ready(self, ready: Ready) -> bool:
         self._memory.call("DeleteItem")

@@ -39,25 +39,25 @@ def node_properties(
     }
 
 
-def make_gang_stage(world: World, *, properties: Json | None = None, **members: Any) -> None:
+def make_multinode_stage(world: World, *, properties: Json | None = None, **members: Any) -> None:
     """Environment `metal`, queue `queue` and the definition `gang`."""
     world.api(
         "CreateComputeEnvironment",
         {"computeEnvironmentName": "metal", "type": "UNMANAGED", "serviceRole": ROLE},
     )
-    world.settle()
+    world.run_until_idle()
     make_queue(world, environments=("metal",))
     request = {
-        "jobDefinitionName": "gang",
+        "jobDefinitionName": "multinode",
         "type": "multinode",
         "nodeProperties": properties or node_properties(),
     }
     world.api("RegisterJobDefinition", request | members)
-    world.settle()
+    world.run_until_idle()
 
 
-def submit_gang(world: World, name: str = "gang", **members: Any) -> str:
-    return submit(world, name, jobDefinition="gang", **members)
+def submit_multinode_job(world: World, name: str = "multinode", **members: Any) -> str:
+    return submit(world, name, jobDefinition="multinode", **members)
 
 
 def tasks_of(world: World, job_id: str) -> dict[str, Task]:
@@ -79,13 +79,13 @@ def start_others(world: World, job_id: str) -> None:
     for part, task in tasks_of(world, job_id).items():
         if part != "job":
             world.ecs.start(task)
-    world.settle()
+    world.run_until_idle()
 
 
-def running_gang(world: World, **members: Any) -> str:
+def running_multinode_job(world: World, **members: Any) -> str:
     """A job all of whose nodes run."""
-    job_id = submit_gang(world, **members)
-    world.settle()
+    job_id = submit_multinode_job(world, **members)
+    world.run_until_idle()
     start_main(world, job_id)
     start_others(world, job_id)
     return job_id
@@ -93,7 +93,7 @@ def running_gang(world: World, **members: Any) -> str:
 
 def end_main(world: World, job_id: str, exit_code: int = 0) -> None:
     world.ecs.finish(tasks_of(world, job_id)["job"], exit_code)
-    world.settle()
+    world.run_until_idle()
 
 
 def node_statuses(world: World, job_id: str, nodes: int = 3) -> list[str]:

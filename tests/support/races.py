@@ -10,7 +10,7 @@ from typing import Any
 
 from chalicelib.core.ids import JobKey
 from tests.support.stops import Scene
-from tests.support.world import DOORS, Door, Json, World
+from tests.support.world import HANDLERS, Handler, Json, World
 
 Story = Callable[["RaceWorld"], Scene]
 Act = Callable[["RaceWorld"], None]
@@ -36,7 +36,7 @@ class RaceWorld(World):
         self._act, self._at, self._in_steps = act, at, in_steps
         self._watches = False
         self._number = 0
-        self._door = ""
+        self._handler = ""
         self._state: object = None
         self._so_far: tuple[str, ...] = ()
         self.moments: dict[object, Moment] = {}
@@ -45,9 +45,9 @@ class RaceWorld(World):
         self._watches = True
         self.on_call = self._before_call
 
-    def call_door(self, door: Door, event: Json) -> Any:
-        self._begin(DOORS[door])
-        return super().call_door(door, event)
+    def call_handler(self, handler: Handler, event: Json) -> Any:
+        self._begin(HANDLERS[handler])
+        return super().call_handler(handler, event)
 
     def api(self, operation: str, request: Json | None = None, **members: Any) -> Json:
         self._begin(operation)
@@ -58,17 +58,17 @@ class RaceWorld(World):
             self._come_by((self._state_now(),), "a step")
         return super().step()
 
-    def _begin(self, door: str) -> None:
+    def _begin(self, handler: str) -> None:
         if self._watches:
-            self._door, self._so_far = door, ()
+            self._handler, self._so_far = handler, ()
             # A sweep comes every minute: one for each mixture of statuses is enough.
-            self._state = self._statuses() if door == "sweep" else self._state_now()
+            self._state = self._statuses() if handler == "sweep" else self._state_now()
 
     def _before_call(self, call: str) -> None:
         # A stop changes the tables alone, so other services' calls take no notice of it.
         if self._watches and not self._in_steps and call.startswith("dynamodb."):
             self._so_far += (call,)
-            self._come_by((self._door, self._state, self._so_far), f"{self._door}: {call}")
+            self._come_by((self._handler, self._state, self._so_far), f"{self._handler}: {call}")
 
     def _come_by(self, alike: object, where: str) -> None:
         number = self._number

@@ -26,7 +26,7 @@ def make_environment(
             },
         },
     )
-    world.settle()
+    world.run_until_idle()
 
 
 def make_queue(
@@ -43,7 +43,7 @@ def make_queue(
     ]
     request = {"jobQueueName": name, "priority": priority, "computeEnvironmentOrder": order}
     world.api("CreateJobQueue", request | members)
-    world.settle()
+    world.run_until_idle()
 
 
 def make_definition(
@@ -69,7 +69,7 @@ def make_definition(
             **members,
         },
     )
-    world.settle()
+    world.run_until_idle()
     return str(answered["jobDefinitionArn"])
 
 
@@ -93,7 +93,7 @@ def make_task_definition(
             **members,
         },
     )
-    world.settle()
+    world.run_until_idle()
     return str(answered["jobDefinitionArn"])
 
 
@@ -114,9 +114,9 @@ def submit(world: World, name: str = "job", *, queue: str = "queue", **members: 
 def running(world: World, name: str = "job", **members: Any) -> str:
     """A job whose container runs."""
     job_id = submit(world, name, **members)
-    world.settle()
+    world.run_until_idle()
     world.ecs.start(world.task_of(job_id))
-    world.settle()
+    world.run_until_idle()
     return job_id
 
 
@@ -129,7 +129,7 @@ def needing(vcpus: int) -> Json:
 def finish(world: World, job_id: str, exit_code: int = 0, **ending: Any) -> None:
     """The job's container exits (`FakeEcs.finish`), and what follows from it is done."""
     world.ecs.finish(world.task_of(job_id), exit_code, **ending)
-    world.settle()
+    world.run_until_idle()
 
 
 def cluster_of(world: World, environment: str) -> str:
@@ -142,4 +142,4 @@ def sweep(world: World, *, minutes: int = 1) -> None:
     for _ in range(minutes):
         world.advance(60)
         world.sweep()
-        world.settle()
+        world.run_until_idle()

@@ -79,7 +79,7 @@ def outcome(world: World, job_id: str) -> tuple[str, str | None, bool, bool]:
 def attempts_begun(world: World, job_id: str) -> tuple[int, int]:
     """(the attempt that the job is in, how often that was dispatched); (1, 0) without a row."""
     job = world.ports.jobs.find_all([JobKey.parse(job_id)]).get(JobKey.parse(job_id))
-    return (job.attempt, job.placement) if job is not None else (1, 0)
+    return (job.attempt, job.dispatch_count) if job is not None else (1, 0)
 
 
 def play_on(world: World, scene: Scene, script: Script = lambda fence: 0) -> None:
@@ -102,7 +102,7 @@ def nothing_is_left(world: World, scene: Scene) -> None:
     """What must hold once all has ended, however it did."""
     assert world.ecs.live() == []
     assert not world.ports.lanes.has_work("queue")
-    assert world.ports.lanes.batches("queue", limit=9) == ()
+    assert world.ports.lanes.child_ranges("queue", limit=9) == ()
     for name in ("fargate", "metal"):
         capacity = world.capacity(name)
         assert replace(capacity, environment="") == Capacity(environment=""), capacity

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from chalicelib.jobs.caller import Call
 from chalicelib.api.operations import Answer
 from chalicelib.api.triggers import (
     answer_fire,
@@ -12,7 +11,8 @@ from chalicelib.api.triggers import (
     answer_trigger,
     answer_triggers,
 )
-from chalicelib.handlers.fire_triggers import fire_now
+from chalicelib.jobs.caller import Call
+from chalicelib.triggers.fire import fire_now
 from tests.support.world import CALLER, ApiError, World
 
 Json = dict[str, Any]
@@ -69,7 +69,7 @@ def firings(world: World, name: str, **query: str) -> Json:
 def made(world: World, name: str = "nightly", source: Json = EVENTS, **members: Any) -> Json:
     """A trigger that provisioning has come to an end with."""
     put(world, name, document(source, **members))
-    world.settle()
+    world.run_until_idle()
     return get(world, name)
 
 

@@ -27,7 +27,7 @@ def a_job(status: JobStatus = JobStatus.RUNNABLE, **changes: Any) -> Job:
         changed_at_ms=NOW_MS,
     )
     if status in PLACED | TERMINAL:
-        job = replace(job, placement=1, environment="fargate")
+        job = replace(job, dispatch_count=1, environment="fargate")
     if status is JobStatus.RUNNING or status in TERMINAL:
         job = replace(job, task_arn=TASK_ARN, started_at_ms=NOW_MS)
     if status in TERMINAL:

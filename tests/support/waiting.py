@@ -26,13 +26,13 @@ def start(
     """A new execution, carried on until it waits or has ended."""
     request = {"stateMachineArn": machine, "name": name, "input": json.dumps(given)}
     world.machines.answer("StartExecution", request)
-    world.settle()
+    world.run_until_idle()
     return world.machines.run_named(name)
 
 
 def stop_run(world: World, run: Run) -> None:
     world.machines.answer("StopExecution", {"executionArn": run.arn})
-    world.settle()
+    world.run_until_idle()
 
 
 def jobs_of(world: World) -> list[str]:

@@ -15,13 +15,13 @@ from functools import partial
 from typing import Any
 from unittest import mock
 
-import app as doors
-from chalicelib.jobs.caller import Call
-from chalicelib.contract.model import service_model
+import app as handlers
 from chalicelib.api.operations import answer, answer_tags
+from chalicelib.contract.model import service_model
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job
 from chalicelib.core.scheduling.snapshot import Capacity
+from chalicelib.jobs.caller import Call
 from chalicelib.wiring import Ports
 from tests.support import stack, tables
 from tests.support.fake_ec2 import FakeEc2
@@ -51,18 +51,18 @@ STEPS_LIMIT = 5000  # more than any test's world takes to come to rest
 CALLER = f"arn:aws:iam::{stack.ACCOUNT}:user/tester"
 
 Json = dict[str, Any]
-Door = Callable[[Json, Any], Any]
+Handler = Callable[[Json, Any], Any]
 
-DOORS: dict[Any, str] = {
-    doors.react: "react",
-    doors.catalog_changed: "catalog_changed",
-    doors.dispatch: "dispatch",
-    doors.task_events: "task_events",
-    doors.fire_triggers: "fire_triggers",
-    doors.sweep: "sweep",
-    doors.node_step: "node_step",
-    doors.provision_step: "provision_step",
-    doors.submit: "submit",
+HANDLERS: dict[Any, str] = {
+    handlers.react: "react",
+    handlers.catalog_changed: "catalog_changed",
+    handlers.dispatch: "dispatch",
+    handlers.task_events: "task_events",
+    handlers.fire_triggers: "fire_triggers",
+    handlers.sweep: "sweep",
+    handlers.node_step: "node_step",
+    handlers.provision_step: "provision_step",
+    handlers.submit: "submit",
 }
 
 
@@ -225,28 +225,28 @@ class World:
 
     def deliver_stream(self, count: int | None = None, *, again: bool = False) -> bool:
         """React to the next records of the jobs table; with `again` they will come once more."""
-        return self._deliver_stream(self.jobs_stream, doors.react, count, again)
+        return self._deliver_stream(self.jobs_stream, handlers.react, count, again)
 
     def deliver_catalog(self, count: int | None = None, *, again: bool = False) -> bool:
-        return self._deliver_stream(self.catalog_stream, doors.catalog_changed, count, again)
+        return self._deliver_stream(self.catalog_stream, handlers.catalog_changed, count, again)
 
     def deliver_wakes(
         self, picked: Sequence[Message] | None = None, *, again: bool = False
     ) -> bool:
         """Dispatch for the wakes that are due, or for those picked."""
-        return self._deliver_queue(self.sqs.wakes, doors.dispatch, 10, picked, again)
+        return self._deliver_queue(self.sqs.wakes, handlers.dispatch, 10, picked, again)
 
     def deliver_messages(
         self, picked: Sequence[Message] | None = None, *, again: bool = False
     ) -> bool:
         """Hand over the task events that are due, or those picked, in that order."""
-        return self._deliver_queue(self.sqs.task_events, doors.task_events, 100, picked, again)
+        return self._deliver_queue(self.sqs.task_events, handlers.task_events, 100, picked, again)
 
     def deliver_triggers(
         self, picked: Sequence[Message] | None = None, *, again: bool = False
     ) -> bool:
         """Fire triggers for the events that are due, or for those picked, in that order."""
-        return self._deliver_queue(self.sqs.triggers, doors.fire_triggers, 10, picked, again)
+        return self._deliver_queue(self.sqs.triggers, handlers.fire_triggers, 10, picked, again)
 
     def deliver_execution(self) -> bool:
         """Carry on the execution that is first due."""
@@ -268,16 +268,16 @@ class World:
             "resources": [],
             "detail": {},
         }
-        self.call_door(doors.sweep, event)
+        self.call_handler(handlers.sweep, event)
 
-    def call_door(self, door: Door, event: Json) -> Any:
+    def call_handler(self, handler: Handler, event: Json) -> Any:
         """Call a function of app.py as Lambda would, in a process with this World's ports."""
         with mock.patch("chalicelib.wiring.ports", self._own_ports):
-            return door(event, self)
+            return handler(event, self)
 
     def submit(self, event: Any) -> Any:
         """Invoke the submit function as whoever has an event does."""
-        return self.call_door(doors.submit, event)
+        return self.call_handler(handlers.submit, event)
 
     @property
     def aws_request_id(self) -> str:
@@ -293,26 +293,26 @@ class World:
 
     def _run_step(self, function: str, payload: Json) -> Any:
         """A function that dies under a state machine is an error that its Retry knows."""
-        steps: dict[str, Door] = {
-            PROVISION_STEP_ARN: doors.provision_step,
-            NODE_STEP_ARN: doors.node_step,
-            SUBMIT_ARN: doors.submit,
+        steps: dict[str, Handler] = {
+            PROVISION_STEP_ARN: handlers.provision_step,
+            NODE_STEP_ARN: handlers.node_step,
+            SUBMIT_ARN: handlers.submit,
         }
         try:
-            return self.call_door(steps[function], payload)
+            return self.call_handler(steps[function], payload)
         except Crash:
             self.crash_at = None
             self.restart()
             raise RuntimeError("the function died") from None
 
     def _deliver_stream(
-        self, stream: tables.Stream, door: Door, count: int | None, again: bool
+        self, stream: tables.Stream, handler: Handler, count: int | None, again: bool
     ) -> bool:
         stream.draw()
         batch = stream.records[: count or stream.batch_size]
         if not batch:
             return False
-        failed = self._handled(door, batch)
+        failed = self._handled(handler, batch)
         done = len(batch)
         if failed is None:
             done = 0
@@ -331,7 +331,7 @@ class World:
     def _deliver_queue(
         self,
         queue: Queue,
-        door: Door,
+        handler: Handler,
         most: int,
         picked: Sequence[Message] | None,
         again: bool,
@@ -339,16 +339,16 @@ class World:
         batch = list(queue.deliverable(self.now_ms)[:most] if picked is None else picked)
         if not batch:
             return False
-        failed = self._handled(door, [message.record() for message in batch])
+        failed = self._handled(handler, [message.record() for message in batch])
         every = {message.message_id for message in batch}
         if not again:
-            queue.settle(batch, every if failed is None else failed, self.now_ms)
+            queue.run_until_idle(batch, every if failed is None else failed, self.now_ms)
         return True
 
-    def _handled(self, door: Door, batch: Sequence[Json]) -> set[str] | None:
+    def _handled(self, handler: Handler, batch: Sequence[Json]) -> set[str] | None:
         """The items that the function reports as failed; None when it did not come to an end."""
         try:
-            answered = self.call_door(door, {"Records": list(batch)})
+            answered = self.call_handler(handler, {"Records": list(batch)})
         except Crash:
             self.crash_at = None
             self.restart()
@@ -371,7 +371,7 @@ class World:
             or self.deliver_wakes()
         )
 
-    def settle(self) -> None:
+    def run_until_idle(self) -> None:
         """Deliver until nothing is due any more. The clock stands still."""
         for _ in range(STEPS_LIMIT):
             if not self.step():
@@ -381,12 +381,12 @@ class World:
     def advance(self, seconds: float) -> None:
         """Let time pass, and deliver what falls due at the moment at which it does."""
         until_ms = self.now_ms + round(seconds * 1000)
-        self.settle()
+        self.run_until_idle()
         while (due_ms := self._next_due_ms()) is not None and due_ms <= until_ms:
             self.now_ms = max(self.now_ms, due_ms)
-            self.settle()
+            self.run_until_idle()
         self.now_ms = until_ms
-        self.settle()
+        self.run_until_idle()
 
     def _next_due_ms(self) -> int | None:
         queues = self.sqs.queues.values()

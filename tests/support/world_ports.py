@@ -10,15 +10,15 @@ from chalicelib import parallel
 from chalicelib.config import Settings
 from chalicelib.store.bundles import BundleStore
 from chalicelib.store.catalog import Catalog
-from chalicelib.store.overlap_locks import ClaimStore
 from chalicelib.store.firings import FiringStore
 from chalicelib.store.jobs import JobStore
 from chalicelib.store.lanes import LaneStore
+from chalicelib.store.overlap_locks import OverlapLockStore
 from chalicelib.wiring import Ports
 from tests.support import tables
 from tests.support.memory_catalog import MemoryCatalog
-from tests.support.memory_lanes import MemoryLaneStore
 from tests.support.memory_jobs import MemoryJobStore
+from tests.support.memory_lanes import MemoryLaneStore
 
 if TYPE_CHECKING:
     from tests.support.world import World
@@ -56,9 +56,9 @@ class WorldPorts(Ports):
         return super().catalog if memory is None else cast(Catalog, MemoryCatalog(memory))
 
     @cached_property
-    def claims(self) -> ClaimStore:
+    def overlap_locks(self) -> OverlapLockStore:
         assert self._world.memory is None, "what triggers read is in moto's tables only"
-        return super().claims
+        return super().overlap_locks
 
     @cached_property
     def firings(self) -> FiringStore:
@@ -77,7 +77,7 @@ class WorldPorts(Ports):
     def rest(self, seconds: float) -> None:
         self._world.on_pause()
 
-    def run_all(self, tasks: Sequence[parallel.Task]) -> list[Any]:
+    def run_all(self, tasks: Sequence[parallel.Action]) -> list[Any]:
         return parallel.in_order(tasks)
 
     def _client(self, service: str) -> Any:

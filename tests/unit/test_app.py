@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 from chalice.test import Client, HTTPResponse
 
-import app as doors
+import app as handlers
 from tests.support.scenes import make_stage, submit
 from tests.support.stack import ROOT
 from tests.support.world import World
@@ -27,7 +27,7 @@ def make_http(world: World) -> Iterator[Any]:
     """The API over the World of the test."""
     with (
         mock.patch("chalicelib.api.http.ports", return_value=world.ports),
-        Client(doors.app, stage_name="main", project_dir=str(ROOT)) as client,
+        Client(handlers.app, stage_name="main", project_dir=str(ROOT)) as client,
     ):
         yield client.http
 
@@ -63,7 +63,7 @@ def test_an_operation_is_carried_out(world: World, http: Any) -> None:
     assert response.status_code == 200
     assert response.headers["Content-Type"] == "application/json"
     assert world.detail(response.json_body["jobId"])["jobName"] == "job"
-    world.settle()
+    world.run_until_idle()
 
 
 def test_a_refusal_looks_as_sdks_expect_it(http: Any) -> None:
@@ -104,7 +104,7 @@ def test_the_tries_of_one_call_are_one_job(world: World, http: Any) -> None:
         for invocation in ("one", "one", "two")
     ]
     assert ids[0] == ids[1] != ids[2]
-    world.settle()
+    world.run_until_idle()
 
 
 def test_two_callers_never_share_a_job(world: World, http: Any) -> None:
@@ -112,14 +112,14 @@ def test_two_callers_never_share_a_job(world: World, http: Any) -> None:
     callers = [{"userArn": "arn:a"}, {"userArn": "arn:b"}, {"accessKey": "AKIA"}, {}]
     found = set()
     for identity in (*callers, callers[0]):
-        answered = doors.app(event("submitjob", json.dumps(REQUEST), **identity), None)
+        answered = handlers.app(event("submitjob", json.dumps(REQUEST), **identity), None)
         found.add(json.loads(answered["body"])["jobId"])
     assert len(found) == len(callers)
-    world.settle()
+    world.run_until_idle()
 
 
 def test_an_error_names_the_request_as_the_gateway_does(http: Any) -> None:
-    answered = doors.app(event("describejobs", json.dumps({"jobs": ["x"] * 101})), None)
+    answered = handlers.app(event("describejobs", json.dumps({"jobs": ["x"] * 101})), None)
     assert json.loads(answered["body"])["message"].endswith("RequestId: request-of-the-gateway")
 
 
@@ -134,7 +134,7 @@ def test_tags_are_reached_however_much_of_the_arn_is_encoded(
     assert http.get(path).json_body == {"tags": {"a b": "1", "c/d": "2", "e": "3"}}
     assert http.delete(f"{path}?tagKeys=a%20b&tagKeys=c%2Fd").status_code == 200
     assert http.get(path).json_body == {"tags": {"e": "3"}}
-    world.settle()
+    world.run_until_idle()
 
 
 def test_untagging_nothing_is_refused(world: World, http: Any) -> None:
@@ -157,23 +157,23 @@ def test_a_failure_of_ours_tells_nothing_of_its_cause(
 
 
 def test_the_doors_are_those_of_the_stack() -> None:
-    names = {function.name for function in doors.app.pure_lambda_functions}
+    names = {function.name for function in handlers.app.pure_lambda_functions}
     assert names == {
         "react", "catalog_changed", "dispatch", "task_events", "node_step", "provision_step",
         "fire_triggers", "submit",
     }  # fmt: skip
-    assert [handler.name for handler in doors.app.event_sources] == ["sweep"]
-    assert set(doors.app.routes) == {
+    assert [handler.name for handler in handlers.app.event_sources] == ["sweep"]
+    assert set(handlers.app.routes) == {
         "/v1/{operation}", "/v1/tags/{arn}", "/v1/tags/{arn}/{rest}", "/triggers",
         "/triggers/{name}", "/triggers/{name}/firings", "/triggers/{name}/fire",
     }  # fmt: skip
-    for methods in doors.app.routes.values():
+    for methods in handlers.app.routes.values():
         for entry in methods.values():
-            assert entry.authorizer is doors.iam
+            assert entry.authorizer is handlers.iam
 
 
 @pytest.mark.parametrize(
-    ("door", "records"),
+    ("handler", "records"),
     [
         ("react", [{"eventID": "e", "dynamodb": {"SequenceNumber": "7", "NewImage": {"x": 1}}}]),
         (
@@ -185,28 +185,30 @@ def test_the_doors_are_those_of_the_stack() -> None:
     ],
 )
 def test_a_poisoned_record_is_reported_by_its_id(
-    world: World, door: str, records: list[dict[str, Any]]
+    world: World, handler: str, records: list[dict[str, Any]]
 ) -> None:
-    answered = world.call_door(getattr(doors, door), {"Records": records})
+    answered = world.call_handler(getattr(handlers, handler), {"Records": records})
     assert answered == {"batchItemFailures": [{"itemIdentifier": "7"}]}
 
 
-@pytest.mark.parametrize("door", ["react", "catalog_changed", "dispatch", "task_events"])
-def test_an_empty_batch_is_handled(world: World, door: str) -> None:
-    assert world.call_door(getattr(doors, door), {"Records": []}) == {"batchItemFailures": []}
+@pytest.mark.parametrize("handler", ["react", "catalog_changed", "dispatch", "task_events"])
+def test_an_empty_batch_is_handled(world: World, handler: str) -> None:
+    assert world.call_handler(getattr(handlers, handler), {"Records": []}) == {
+        "batchItemFailures": []
+    }
 
 
 def test_a_provision_step_of_what_is_gone_leaves_nothing_to_do(world: World) -> None:
     event = {"step": "drain", "kind": "job-queue", "name": "nobody"}
-    assert world.call_door(doors.provision_step, event) == {"remaining": 0}
+    assert world.call_handler(handlers.provision_step, event) == {"remaining": 0}
 
 
 def test_a_node_step_of_a_job_that_is_gone_starts_nothing(world: World) -> None:
     fence = "0000000a-0000-4000-8000-000000000000/job/1"
-    answered = world.call_door(doors.node_step, {"step": "look", "fence": fence})
+    answered = world.call_handler(handlers.node_step, {"step": "look", "fence": fence})
     assert answered == {"state": "GONE", "seconds": 0, "chunks": []}
     chunk = {"first": 1, "last": 2, "address": "10.0.0.1"}
-    assert world.call_door(doors.node_step, {"step": "start", "fence": fence} | chunk) == {}
+    assert world.call_handler(handlers.node_step, {"step": "start", "fence": fence} | chunk) == {}
 
 
 def test_the_sweep_of_an_empty_stack_does_nothing(world: World) -> None:
@@ -217,7 +219,7 @@ def test_the_sweep_of_an_empty_stack_does_nothing(world: World) -> None:
 def test_all_doors_together_run_a_job(world: World, http: Any) -> None:
     make_stage(world)
     job_id = submit(world)
-    world.settle()
+    world.run_until_idle()
     found = post(http, "describejobs", {"jobs": [job_id]}).json_body["jobs"]
     assert [job["status"] for job in found] == ["STARTING"]
 
@@ -227,15 +229,15 @@ def test_a_trigger_goes_its_whole_way_over_http(world: World, http: Any) -> None
     document = {"source": {"events": {"pattern": {"source": ["shop"]}}}, "request": REQUEST}
     body = json.dumps(document).encode()
     assert http.put("/triggers/nightly", headers=JSON, body=body).status_code == 200
-    world.settle()
+    world.run_until_idle()
     assert http.get("/triggers/nightly").json_body["status"] == "VALID"
     listed = http.get("/triggers?maxResults=1").json_body["triggers"]
     assert [one["name"] for one in listed] == ["nightly"]
     fired = http.post("/triggers/nightly/fire", headers=JSON, body=b"").json_body
     assert http.get("/triggers/nightly/firings").json_body == {"firings": [fired]}
-    world.settle()
+    world.run_until_idle()
     assert http.delete("/triggers/nightly").json_body == {}
-    world.settle()
+    world.run_until_idle()
     gone = http.get("/triggers/nightly")
     assert (gone.status_code, gone.json_body) == (404, {"message": "Trigger nightly not found."})
     assert gone.headers["x-amzn-errortype"] == "ResourceNotFoundException"

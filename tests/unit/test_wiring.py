@@ -39,7 +39,7 @@ def test_a_pause_grows_with_the_number_of_tries(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_what_was_made_once_is_kept(world: World) -> None:
-    stores = ("jobs", "lanes", "catalog", "bundles", "claims", "firings")
+    stores = ("jobs", "lanes", "catalog", "bundles", "overlap_locks", "firings")
     clients = ("ec2", "ecs", "events", "manifests", "messages", "dead_letters", "workflows")
     for name in (*stores, *clients):
         assert getattr(world.ports, name) is getattr(world.ports, name)

@@ -53,7 +53,7 @@ class Plan:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Room:
+class _Remaining:
     """What is left of an environment while a plan is being made."""
 
     environment: Environment
@@ -66,7 +66,7 @@ def make_plan(snapshot: Snapshot, *, starting_window: int, placements_limit: int
 
     No more than `starting_window` of an environment's are STARTING.
     """
-    rooms = {
+    remaining = {
         name: _room(environment, snapshot.capacities.get(name), starting_window)
         for name, environment in snapshot.environments.items()
     }
@@ -83,50 +83,54 @@ def make_plan(snapshot: Snapshot, *, starting_window: int, placements_limit: int
             queue = min(heads, key=lambda head: (waiting[head][0].rank, head.name))
             ready = waiting[queue].pop(0)
             count = snapshot.children.get(ready.key, 1) if ready.is_array else 1
-            placed = _place(ready, min(count, left), _candidates(queue, rooms))
+            placed = _place(ready, min(count, left), _candidates(queue, remaining))
             placements.extend(placed)
             taken = sum(placement.count for placement in placed)
             if taken < min(count, left):
-                blocked[queue.name] = _blocked(ready, queue, _candidates(queue, rooms))
+                blocked[queue.name] = _blocked(ready, queue, _candidates(queue, remaining))
                 waiting[queue] = []
             left -= taken
     return Plan(placements=tuple(placements), blocked=blocked)
 
 
-def _room(environment: Environment, capacity: Capacity | None, starting_window: int) -> _Room:
+def _room(environment: Environment, capacity: Capacity | None, starting_window: int) -> _Remaining:
     used = capacity or Capacity(environment=environment.name)
     limit = environment.limit_cpu_units
     left = _UNLIMITED_CPU_UNITS if limit is None else limit - used.cpu_units
-    return _Room(environment=environment, cpu_units=left, starting=starting_window - used.starting)
+    return _Remaining(
+        environment=environment, cpu_units=left, starting=starting_window - used.starting
+    )
 
 
 # An UNMANAGED environment states no maximum; ECS itself refuses what does not fit.
 _UNLIMITED_CPU_UNITS = 2**62
 
 
-def _candidates(queue: Queue, rooms: dict[str, _Room]) -> list[_Room]:
+def _candidates(queue: Queue, remaining: dict[str, _Remaining]) -> list[_Remaining]:
     return [
-        rooms[name]
+        remaining[name]
         for name in queue.environments
-        if name in rooms and rooms[name].environment.usable
+        if name in remaining and remaining[name].environment.usable
     ]
 
 
-def _place(ready: Ready, count: int, candidates: list[_Room]) -> list[Placement]:
+def _place(ready: Ready, count: int, candidates: list[_Remaining]) -> list[Placement]:
     """As many of `count` as fit, the first environment filled first."""
     placed = []
-    for room in candidates:
-        fitting = room.cpu_units // ready.cpu_units if ready.cpu_units else count
-        taken = min(count, fitting, room.starting)
+    for environment_left in candidates:
+        fitting = environment_left.cpu_units // ready.cpu_units if ready.cpu_units else count
+        taken = min(count, fitting, environment_left.starting)
         if taken > 0:
-            room.cpu_units -= taken * ready.cpu_units
-            room.starting -= taken
+            environment_left.cpu_units -= taken * ready.cpu_units
+            environment_left.starting -= taken
             count -= taken
-            placed.append(Placement(ready=ready, environment=room.environment.name, count=taken))
+            placed.append(
+                Placement(ready=ready, environment=environment_left.environment.name, count=taken)
+            )
     return placed
 
 
-def _blocked(ready: Ready, queue: Queue, candidates: list[_Room]) -> Blocked:
+def _blocked(ready: Ready, queue: Queue, candidates: list[_Remaining]) -> Blocked:
     need = _vcpus(ready.cpu_units)
     if not candidates:
         names = ", ".join(queue.environments) or "none"
@@ -134,13 +138,13 @@ def _blocked(ready: Ready, queue: Queue, candidates: list[_Room]) -> Blocked:
             Why.NO_USABLE_ENVIRONMENT,
             f"No compute environment of the queue is ENABLED and VALID ({names}).",
         )
-    elif all(_never_fits(ready, room.environment) for room in candidates):
+    elif all(_never_fits(ready, environment_left.environment) for environment_left in candidates):
         why, sentence = (
             Why.JOB_RESOURCE_REQUIREMENT,
             f"{Why.JOB_RESOURCE_REQUIREMENT} - The job resource requirement (vCPU/memory/GPU) is "
             "higher than that can be met by the CE(s) attached to the job queue.",
         )
-    elif any(room.cpu_units >= ready.cpu_units for room in candidates):
+    elif any(environment_left.cpu_units >= ready.cpu_units for environment_left in candidates):
         why, sentence = (
             Why.STARTING_WINDOW_FULL,
             "As many tasks are starting as may start at once; the next ones follow as these run.",

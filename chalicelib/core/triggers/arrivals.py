@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 TRIGGER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_INCARNATION = re.compile(r"[A-Za-z0-9-]{1,64}")
+_UID = re.compile(r"[A-Za-z0-9-]{1,64}")
 # EventBridge Scheduler replaces such a word; what does not know it leaves it as it is.
 _KEYWORD = "<aws."
 
@@ -22,7 +22,7 @@ class Arrival:
     """An event of a rule, or the time at which a schedule fired (None when it was not told)."""
 
     trigger: str
-    incarnation: str
+    uid: str
     event: Mapping[str, Any] | None = None
     scheduled_time: str | None = None
 
@@ -32,7 +32,7 @@ class Closing:
     """A bundle of gathered events that is to be closed."""
 
     trigger: str
-    incarnation: str
+    uid: str
     bundle: int
 
 
@@ -44,17 +44,17 @@ def read_message(body: str) -> Arrival | Closing:
         bundle = close.get("bundle")
         if isinstance(bundle, bool) or not isinstance(bundle, int) or bundle < 0:
             raise UnreadableError("no bundle")
-        name, incarnation = _addressee(close)
-        return Closing(trigger=name, incarnation=incarnation, bundle=bundle)
-    name, incarnation = _addressee(message)
+        name, uid = _addressee(close)
+        return Closing(trigger=name, uid=uid, bundle=bundle)
+    name, uid = _addressee(message)
     if "event" in message:
         event = _object(message["event"])
-        return Arrival(trigger=name, incarnation=incarnation, event=event)
+        return Arrival(trigger=name, uid=uid, event=event)
     time = _object(message.get("firing")).get("scheduledTime")
     if not isinstance(time, str) or not time:
         raise UnreadableError("no time")
     told = None if time.startswith(_KEYWORD) else time
-    return Arrival(trigger=name, incarnation=incarnation, scheduled_time=told)
+    return Arrival(trigger=name, uid=uid, scheduled_time=told)
 
 
 def scheduled_event(time: str, arn: str) -> dict[str, Any]:
@@ -74,12 +74,12 @@ def scheduled_event(time: str, arn: str) -> dict[str, Any]:
 
 
 def _addressee(message: Mapping[str, Any]) -> tuple[str, str]:
-    name, incarnation = message.get("trigger"), message.get("incarnation")
+    name, uid = message.get("trigger"), message.get("uid")
     if not isinstance(name, str) or TRIGGER_NAME.fullmatch(name) is None:
         raise UnreadableError("no trigger")
-    if not isinstance(incarnation, str) or _INCARNATION.fullmatch(incarnation) is None:
-        raise UnreadableError("no incarnation")
-    return name, incarnation
+    if not isinstance(uid, str) or _UID.fullmatch(uid) is None:
+        raise UnreadableError("no uid")
+    return name, uid
 
 
 def _object(value: Any) -> Mapping[str, Any]:

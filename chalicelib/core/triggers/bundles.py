@@ -53,7 +53,7 @@ def bundle_key(bundle: int) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
+class BundleSlice:
     """Events `first` to `last` (excluded) of a batch are a bundle's, from its `position` on."""
 
     bundle: int
@@ -67,7 +67,7 @@ class Placing:
     """Where the events of a batch go: the head after it, and what opens and closes by it."""
 
     head: Head
-    shares: tuple[Share, ...]
+    slices: tuple[BundleSlice, ...]
     opened: tuple[int, ...]
     closed: tuple[int, ...]
 
@@ -75,7 +75,7 @@ class Placing:
 def place(head: Head, sizes: Sequence[int], limits: Limits, now_ms: int) -> Placing:
     """Put events of these sizes, in this order, into the open bundle and those after it."""
     at = head
-    shares: list[Share] = []
+    slices: list[BundleSlice] = []
     opened: list[int] = []
     if due_in_ms(at, limits, now_ms) == 0 or at.count >= limits.max_events:
         at = at.moved_on()  # its close is late, or the limit has become smaller
@@ -88,13 +88,15 @@ def place(head: Head, sizes: Sequence[int], limits: Limits, now_ms: int) -> Plac
         full = at.count >= limits.max_events or at.bytes >= limits.max_bytes
         if full or number == len(sizes) - 1:
             position = at.count - (number + 1 - first)
-            shares.append(Share(bundle=at.bundle, position=position, first=first, last=number + 1))
+            slices.append(
+                BundleSlice(bundle=at.bundle, position=position, first=first, last=number + 1)
+            )
             first = number + 1
         if full:
             at = at.moved_on()
     return Placing(
         head=replace(at, version=head.version + 1),
-        shares=tuple(shares),
+        slices=tuple(slices),
         opened=tuple(opened),
         closed=tuple(sorted(at.closing - head.closing)),
     )

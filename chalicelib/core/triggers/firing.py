@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 
-class Outcome(StrEnum):
+class FiringOutcome(StrEnum):
     """What became of an event. Every label has one place that decides it."""
 
     SUBMITTED = "SUBMITTED"
@@ -22,10 +22,10 @@ class Firing:
     """A record of one event. `event_key` is the same whenever the event comes again."""
 
     trigger: str
-    incarnation: str
+    uid: str
     event_key: str
     at_ms: int
-    outcome: Outcome
+    outcome: FiringOutcome
     reason: str = ""
     job_id: str | None = None
 
@@ -68,14 +68,22 @@ def told(firings: Iterable[Firing]) -> list[Told]:
     """
     by_event: dict[tuple[str, str], list[Firing]] = {}
     for firing in firings:
-        by_event.setdefault((firing.incarnation, firing.event_key), []).append(firing)
+        by_event.setdefault((firing.uid, firing.event_key), []).append(firing)
     return [_told_of(of_event) for of_event in by_event.values()]
 
 
 def _told_of(firings: Sequence[Firing]) -> Told:
-    effects = [one for one in firings if one.outcome is not Outcome.DUPLICATE]
+    effects = [one for one in firings if one.outcome is not FiringOutcome.DUPLICATE]
     if effects:
         return Told(firing=effects[0], repeats=len(firings) - len(effects))
     first = firings[-1]
-    outcome = Outcome.SUBMITTED if first.job_id else Outcome.GATHERED
+    outcome = FiringOutcome.SUBMITTED if first.job_id else FiringOutcome.GATHERED
     return Told(firing=replace(first, outcome=outcome), repeats=len(firings) - 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FiringPage:
+    """Firings, newest first, and where the next page begins (None on the last)."""
+
+    firings: tuple[Told, ...]
+    before: str | None

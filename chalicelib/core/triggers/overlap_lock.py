@@ -11,7 +11,7 @@ from chalicelib.core.triggers.trigger import Overlap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class OverlapLock:
     """Who fired last: what two firings at once must not both take to be theirs.
 
     `earlier` are the jobs that were not over when the last one was submitted to replace them.
@@ -19,7 +19,7 @@ class Claim:
     """
 
     trigger: str
-    incarnation: str
+    uid: str
     version: int = 0
     last: str | None = None
     earlier: tuple[str, ...] = ()
@@ -29,20 +29,20 @@ class Claim:
         """All jobs that it knows, the last one at the end."""
         return (*self.earlier, *((self.last,) if self.last else ()))
 
-    def taken_by(self, job_id: str, not_over: Iterable[str]) -> "Claim":
+    def taken_by(self, job_id: str, not_over: Iterable[str]) -> "OverlapLock":
         """The claim after this one."""
-        return Claim(
+        return OverlapLock(
             trigger=self.trigger,
-            incarnation=self.incarnation,
+            uid=self.uid,
             version=self.version + 1,
             last=job_id,
             earlier=tuple(not_over),
         )
 
 
-def not_over_of(claim: Claim, jobs: Mapping[JobKey, Job]) -> tuple[str, ...]:
+def not_over_of(overlap_lock: OverlapLock, jobs: Mapping[JobKey, Job]) -> tuple[str, ...]:
     """Which of the claim's jobs run or may yet; one without a row has ended long ago."""
-    found = {job_id: jobs.get(JobKey(job_id)) for job_id in claim.job_ids}
+    found = {job_id: jobs.get(JobKey(job_id)) for job_id in overlap_lock.job_ids}
     return tuple(job_id for job_id, job in found.items() if job and not _is_over(job))
 
 

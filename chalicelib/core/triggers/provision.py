@@ -21,8 +21,8 @@ def rule_name(stack: str, trigger: str) -> str:
     if len(prefix) + len(trigger) <= RULE_NAME_LIMIT:
         return prefix + trigger
     digest = hashlib.sha256(trigger.encode()).hexdigest()[:_DIGITS]
-    room = max(0, RULE_NAME_LIMIT - len(prefix) - len(digest) - 1)
-    return f"{prefix}{trigger[:room]}.{digest}"[:RULE_NAME_LIMIT]
+    capacity_limit = max(0, RULE_NAME_LIMIT - len(prefix) - len(digest) - 1)
+    return f"{prefix}{trigger[:capacity_limit]}.{digest}"[:RULE_NAME_LIMIT]
 
 
 def pattern_of(source: Events | Uploads) -> Mapping[str, Any]:
@@ -43,7 +43,7 @@ def pattern_of(source: Events | Uploads) -> Mapping[str, Any]:
 
 def input_template(trigger: Trigger) -> str:
     """What EventBridge makes of an event for the trigger queue, with the event put in."""
-    head = json.dumps({"trigger": trigger.name, "incarnation": trigger.incarnation})
+    head = json.dumps({"trigger": trigger.name, "uid": trigger.uid})
     return f'{head[:-1]}, "event": <aws.events.event.json>}}'
 
 
@@ -51,7 +51,7 @@ def scheduled_message(trigger: Trigger) -> dict[str, Any]:
     """What Scheduler sends to the trigger queue; it fills in the two keywords."""
     return {
         "trigger": trigger.name,
-        "incarnation": trigger.incarnation,
+        "uid": trigger.uid,
         "firing": {
             "scheduledTime": "<aws.scheduler.scheduled-time>",
             "executionId": "<aws.scheduler.execution-id>",

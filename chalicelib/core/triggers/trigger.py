@@ -1,6 +1,6 @@
 """A trigger: a name, a source of events, and the SubmitJob request that each of them makes.
 
-A trigger that is deleted and made again under its name is another one: its `incarnation` differs,
+A trigger that is deleted and made again under its name is another one: its `uid` differs,
 so an event that was under way to the first never becomes a job of the second.
 """
 
@@ -65,7 +65,7 @@ class Gather:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
     name: str
-    incarnation: str
+    uid: str
     enabled: bool
     source: Source
     request: Mapping[str, Any]
@@ -73,12 +73,12 @@ class Trigger:
     gather: Gather | None = None
 
 
-def trigger_of(name: str, incarnation: str, document: Mapping[str, Any]) -> Trigger:
+def trigger_of(name: str, uid: str, document: Mapping[str, Any]) -> Trigger:
     """The trigger that a valid trigger document describes (api/trigger_schema.json)."""
     gather = document.get("gather")
     return Trigger(
         name=name,
-        incarnation=incarnation,
+        uid=uid,
         enabled=document.get("state", "ENABLED") == "ENABLED",
         source=_source_of(document["source"]),
         request=document["request"],

@@ -2,27 +2,27 @@
 
 from collections.abc import Iterable, Iterator
 
-from chalicelib.core.arrays import array_of, child_at, standing_events
+from chalicelib.core.arrays import array_of, child_at, events_from_parent
+from chalicelib.core.child_range import ChildRange
 from chalicelib.core.dependencies import DependencyType, dependencies_of
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import JobKey, child_part
 from chalicelib.core.job import Job
 from chalicelib.core.lifecycle import decide
-from chalicelib.observe import log_decision
+from chalicelib.core.moves import Move
+from chalicelib.engine.continuation import Continuation, ContinuationKind
 from chalicelib.jobs.transition import COMMIT_TRIES, decided
-from chalicelib.engine.continuation import Walk, WalkKind
-from chalicelib.store.commits import Move
-from chalicelib.store.lanes import Batch
-from chalicelib.store.transactions import ContentionError
+from chalicelib.observe import log_decision
+from chalicelib.ports import ContentionError
 from chalicelib.wiring import Ports
 
-BATCHES_PAGE = 10
+CHILD_RANGES_PAGE = 10
 SWEPT_LIMIT = 1000  # batches of a queue that a sweep looks at
 RUN_LIMIT = 1000  # children that one query of a sweep reads
 GAP_LIMIT = 20  # so many rows that nobody asks about are cheaper to read than another query
 
 
-def settle_children(job_id: str, after: int, ports: Ports) -> None:
+def reconcile_children(job_id: str, after: int, ports: Ports) -> None:
     """Go through the children that may not have ended, in batches above the number `after`.
 
     It costs what runs, not what has run: a batch whose children have all ended is forgotten.
@@ -30,14 +30,16 @@ def settle_children(job_id: str, after: int, ports: Ports) -> None:
     parent = ports.jobs.find_job(JobKey(job_id))
     if parent is None or parent.is_terminal:
         return
-    batches = ports.lanes.batches(parent.queue, job_id, after=after, limit=BATCHES_PAGE)
+    child_ranges = ports.lanes.child_ranges(
+        parent.queue, job_id, after=after, limit=CHILD_RANGES_PAGE
+    )
     kind = _kind_of_sequence(parent, ports)
-    for batch in batches:
-        _settle(parent, kind, batch, ports)
-    if len(batches) == BATCHES_PAGE:
-        place = str(batches[-1].first)
-        walk = Walk(kind=WalkKind.SETTLE, job_id=job_id, after=place)
-        ports.messages.send_walk(walk.detail())
+    for child_range in child_ranges:
+        _settle(parent, kind, child_range, ports)
+    if len(child_ranges) == CHILD_RANGES_PAGE:
+        place = str(child_ranges[-1].first)
+        walk = Continuation(kind=ContinuationKind.RECONCILE, job_id=job_id, after=place)
+        ports.messages.send_continuation(walk.detail())
 
 
 def _kind_of_sequence(parent: Job, ports: Ports) -> DependencyType:
@@ -49,30 +51,30 @@ def _kind_of_sequence(parent: Job, ports: Ports) -> DependencyType:
     return dependencies_of(spec.document["dependsOn"], parent.job_id)[sequential].kind
 
 
-def _settle(parent: Job, kind: DependencyType, batch: Batch, ports: Ports) -> None:
+def _settle(parent: Job, kind: DependencyType, child_range: ChildRange, ports: Ports) -> None:
     for _ in range(COMMIT_TRIES):
         # With the one before the first, which the first may wait for.
-        first = max(0, batch.first - 1)
-        rows = ports.jobs.list_children(batch.job_id, first, batch.numbers[-1])
+        first = max(0, child_range.first - 1)
+        rows = ports.jobs.list_children(child_range.job_id, first, child_range.numbers[-1])
         children = {row.key.number: row for row in rows}
         moves = []
-        for number in batch.numbers:
+        for number in child_range.numbers:
             child = children.get(number)
             if child is None:
                 continue  # expired
-            before = children.get(number - 1) or child_at(parent, _key(batch, number - 1))
-            events = standing_events(parent, child, ports.now_ms(), before=before, kind=kind)
+            before = children.get(number - 1) or child_at(parent, _key(child_range, number - 1))
+            events = events_from_parent(parent, child, ports.now_ms(), before=before, kind=kind)
             new = decided(child, events)
             if new is not child:
                 moves.append(Move.of(child, new))
                 children[number] = new
         if not ports.jobs.commit(moves):
             return
-    raise ContentionError(f"a batch of {len(batch.numbers)} children, {COMMIT_TRIES} tries")
+    raise ContentionError(f"a batch of {len(child_range.numbers)} children, {COMMIT_TRIES} tries")
 
 
-def _key(batch: Batch, number: int) -> JobKey:
-    return JobKey(batch.job_id, child_part(max(0, number)))
+def _key(child_range: ChildRange, number: int) -> JobKey:
+    return JobKey(child_range.job_id, child_part(max(0, number)))
 
 
 def placed_children(queue: str, ports: Ports) -> list[Job]:
@@ -83,34 +85,34 @@ def placed_children(queue: str, ports: Ports) -> list[Job]:
     """
     placed: list[Job] = []
     emptied: set[str] = set()
-    for run in _runs(ports.lanes.batches(queue, limit=SWEPT_LIMIT)):
-        last = max(batch.numbers[-1] for batch in run)
+    for run in _runs(ports.lanes.child_ranges(queue, limit=SWEPT_LIMIT)):
+        last = max(child_range.numbers[-1] for child_range in run)
         rows = ports.jobs.list_children(run[0].job_id, run[0].first, last)
         by_number = {row.key.number: row for row in rows}
-        for batch in run:
-            children = [by_number[number] for number in batch.numbers if number in by_number]
+        for child_range in run:
+            children = [by_number[number] for number in child_range.numbers if number in by_number]
             placed.extend(child for child in children if child.holds_capacity)
             if all(child.is_terminal for child in children):
-                ports.lanes.drop_batch(batch)
-                emptied.add(batch.job_id)
+                ports.lanes.drop_child_range(child_range)
+                emptied.add(child_range.job_id)
     for parent in ports.jobs.find_jobs(map(JobKey, sorted(emptied))).values():
         if not parent.is_terminal:
             end_array(parent, ports)
     return placed
 
 
-def _runs(batches: Iterable[Batch]) -> Iterator[list[Batch]]:
+def _runs(child_ranges: Iterable[ChildRange]) -> Iterator[list[ChildRange]]:
     """The batches in groups that one query reads: those of an array that lie close together."""
-    run: list[Batch] = []
-    for batch in batches:
+    run: list[ChildRange] = []
+    for child_range in child_ranges:
         if run and not (
-            batch.job_id == run[0].job_id
-            and batch.first - run[-1].numbers[-1] <= GAP_LIMIT
-            and batch.numbers[-1] - run[0].first < RUN_LIMIT
+            child_range.job_id == run[0].job_id
+            and child_range.first - run[-1].numbers[-1] <= GAP_LIMIT
+            and child_range.numbers[-1] - run[0].first < RUN_LIMIT
         ):
             yield run
             run = []
-        run.append(batch)
+        run.append(child_range)
     if run:
         yield run
 

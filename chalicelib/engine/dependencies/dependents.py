@@ -22,20 +22,20 @@ from chalicelib.core.dependencies import (
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import JOB_PART, JobKey, child_part
 from chalicelib.core.job import Job
+from chalicelib.core.spec import Spec
 from chalicelib.core.states import JobStatus
+from chalicelib.engine.continuation import Continuation, ContinuationKind
 from chalicelib.jobs.transition import commit_events
-from chalicelib.engine.continuation import Walk, WalkKind
-from chalicelib.store.jobs import Spec
 from chalicelib.wiring import Ports
 
 EDGES_PAGE = 100
 PAGES_LIMIT = 5  # pages of edges, or of children, in one invocation
 CHILDREN_PAGE = 90
-BATCHES_PAGE = 10
+CHILD_RANGES_PAGE = 10
 LAST_NUMBER = 99_999_999  # no array has so many children
 
 
-def tell_dependents(ended: Sequence[Job], ports: Ports) -> None:
+def notify_dependents(ended: Sequence[Job], ports: Ports) -> None:
     """Let those go on, or fail, that wait for these jobs and children, all of them ended."""
     by_root: dict[str, list[Job]] = {}
     for job in ended:
@@ -45,12 +45,12 @@ def tell_dependents(ended: Sequence[Job], ports: Ports) -> None:
     for job_id, jobs in by_root.items():
         children = [job for job in jobs if job.key.is_child]
         if children:
-            _tell_of_children(job_id, children, ports)
+            _notify_of_children(job_id, children, ports)
         if len(children) < len(jobs):
-            walk_dependents(job_id, "", ports, pages=pages)
+            notify_dependents_after(job_id, "", ports, pages=pages)
 
 
-def _tell_of_children(job_id: str, children: Sequence[Job], ports: Ports) -> None:
+def _notify_of_children(job_id: str, children: Sequence[Job], ports: Ports) -> None:
     """Edges to these very children, and those that every child of the array has."""
     ended = {child.part: child for child in children}
     edges = ports.lanes.edges(job_id, first=min(ended), last=f"{EACH}#~", limit=EDGES_PAGE)
@@ -59,11 +59,13 @@ def _tell_of_children(job_id: str, children: Sequence[Job], ports: Ports) -> Non
         if edge.scope == EACH:
             _release_children(edge, children, ports)
     if len(edges) == EDGES_PAGE:
-        walk = Walk(kind=WalkKind.DEPENDENTS, job_id=job_id, after=edges[-1].rank)
-        ports.messages.send_walk(walk.detail())
+        walk = Continuation(kind=ContinuationKind.DEPENDENTS, job_id=job_id, after=edges[-1].rank)
+        ports.messages.send_continuation(walk.detail())
 
 
-def walk_dependents(job_id: str, after: str, ports: Ports, *, pages: int | None = None) -> None:
+def notify_dependents_after(
+    job_id: str, after: str, ports: Ports, *, pages: int | None = None
+) -> None:
     """Go through the edges of a job from a rank on, as far as one invocation should."""
     upstream = ports.jobs.find_job(JobKey(job_id))
     if upstream is None:
@@ -86,7 +88,9 @@ def walk_dependents(job_id: str, after: str, ports: Ports, *, pages: int | None 
         if len(edges) < EDGES_PAGE:
             return
         after = edges[-1].rank
-    ports.messages.send_walk(Walk(kind=WalkKind.DEPENDENTS, job_id=job_id, after=after).detail())
+    ports.messages.send_continuation(
+        Continuation(kind=ContinuationKind.DEPENDENTS, job_id=job_id, after=after).detail()
+    )
 
 
 def check_dependencies(job: Job, spec: Spec, ports: Ports) -> None:
@@ -130,7 +134,7 @@ def catch_up(edge: Edge, after: int, ports: Ports) -> None:
     # An upstream that has expired while it was waited for tells nothing more, so it has failed.
     status = upstream.status if upstream is not None else JobStatus.FAILED
     if over and is_met_by(edge.kind, status):
-        _tell_parent(edge, JobStatus.SUCCEEDED, ports)
+        _notify_parent(edge, JobStatus.SUCCEEDED, ports)
         return
     if not _takes_children(ports.jobs.find_job(JobKey(edge.dependent_id))):
         return
@@ -142,12 +146,14 @@ def catch_up(edge: Edge, after: int, ports: Ports) -> None:
         if len(rows) < CHILDREN_PAGE:
             if over:
                 # From now on no child gets a row, so one look finds all that are left behind.
-                _tell_parent(edge, JobStatus.FAILED, ports)
+                _notify_parent(edge, JobStatus.FAILED, ports)
                 release_left_behind(edge, -1, ports)
             return
         after = rows[-1].key.number or 0
-    walk = Walk(kind=WalkKind.CATCH_UP, job_id=edge.upstream_id, after=str(after), edge=edge)
-    ports.messages.send_walk(walk.detail())
+    walk = Continuation(
+        kind=ContinuationKind.CATCH_UP, job_id=edge.upstream_id, after=str(after), edge=edge
+    )
+    ports.messages.send_continuation(walk.detail())
 
 
 def release_left_behind(edge: Edge, after: int, ports: Ports) -> None:
@@ -159,9 +165,11 @@ def release_left_behind(edge: Edge, after: int, ports: Ports) -> None:
     parent = ports.jobs.find_job(JobKey(edge.dependent_id))
     if parent is None or parent.is_terminal:
         return
-    batches = ports.lanes.batches(parent.queue, parent.job_id, after=after, limit=BATCHES_PAGE)
-    for batch in batches:
-        rows = ports.jobs.list_children(parent.job_id, batch.first, batch.numbers[-1])
+    child_ranges = ports.lanes.child_ranges(
+        parent.queue, parent.job_id, after=after, limit=CHILD_RANGES_PAGE
+    )
+    for child_range in child_ranges:
+        rows = ports.jobs.list_children(parent.job_id, child_range.first, child_range.numbers[-1])
         waiting = [row for row in rows if edge.number in row.waiting_on]
         found = ports.jobs.find_all(JobKey(edge.upstream_id, row.part) for row in waiting)
         events: dict[JobKey, list[Event]] = {}
@@ -172,13 +180,15 @@ def release_left_behind(edge: Edge, after: int, ports: Ports) -> None:
             events[row.key] = [event]
         if events:
             commit_events(events, ports)
-    if len(batches) == BATCHES_PAGE:
-        place = str(batches[-1].first)
-        walk = Walk(kind=WalkKind.LEFT_BEHIND, job_id=edge.upstream_id, after=place, edge=edge)
-        ports.messages.send_walk(walk.detail())
+    if len(child_ranges) == CHILD_RANGES_PAGE:
+        place = str(child_ranges[-1].first)
+        walk = Continuation(
+            kind=ContinuationKind.LEFT_BEHIND, job_id=edge.upstream_id, after=place, edge=edge
+        )
+        ports.messages.send_continuation(walk.detail())
 
 
-def _tell_parent(edge: Edge, status: JobStatus, ports: Ports) -> None:
+def _notify_parent(edge: Edge, status: JobStatus, ports: Ports) -> None:
     """The dependency has ended so for all children that it did not release one by one."""
     kind = DependencyType.AFTER_SUCCESS  # the upstream's own end was weighed by the edge's kind
     event = event_of_end(kind, edge.number, status, ports.now_ms())
@@ -200,7 +210,7 @@ def _release_children(edge: Edge, ended: Sequence[Job], ports: Ports) -> None:
             continue
         if edge.kind.is_sequential and event.kind is EventKind.DEPENDENCY_FAILED:
             # All later children wait for this one by way of one another: one write fails them.
-            _tell_parent(edge, JobStatus.FAILED, ports)
+            _notify_parent(edge, JobStatus.FAILED, ports)
             continue
         events[JobKey(edge.dependent_id, child_part(number))] = [event]
     if events:

@@ -8,15 +8,15 @@ from chalicelib.core.decision import Decision
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Job
 from chalicelib.core.lifecycle import decide
+from chalicelib.core.moves import Move
 from chalicelib.core.scheduling.plan import Blocked, Why
 from chalicelib.observe import log_decision
-from chalicelib.store.commits import Move
 from chalicelib.wiring import Ports
 
 LASTING = frozenset({Why.NO_USABLE_ENVIRONMENT, Why.JOB_RESOURCE_REQUIREMENT})
 
 
-def tell_why(blocked: Blocked, ports: Ports) -> None:
+def record_reason(blocked: Blocked, ports: Ports) -> None:
     """Put the reason into the head's row, unless it stands there already."""
     job = ports.jobs.find_job(blocked.ready.key)
     if job is not None:

@@ -7,17 +7,17 @@ are still as they were. What is not written any more is planned anew by the call
 from collections import defaultdict
 from collections.abc import Mapping
 
-from chalicelib.core.arrays import array_of, child_of, next_numbers, standing_events
+from chalicelib.core.arrays import array_of, child_of, events_from_parent, next_numbers
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job, Ready, ready_of
 from chalicelib.core.lifecycle import decide
+from chalicelib.core.moves import Advance, CapacityLimit, Move
 from chalicelib.core.scheduling.plan import Placement, Plan
 from chalicelib.core.scheduling.snapshot import Snapshot
-from chalicelib.observe import log_decision, logger
 from chalicelib.jobs.transition import decided
-from chalicelib.store.commits import Advance, Move, Room
-from chalicelib.store.transactions import ContentionError
+from chalicelib.observe import log_decision, logger
+from chalicelib.ports import ContentionError
 from chalicelib.wiring import Ports
 
 HEADS_LIMIT = 90  # ready rows that are looked at to find one again
@@ -32,22 +32,22 @@ def carry_out(plan: Plan, snapshot: Snapshot, ports: Ports) -> int:
     for key, placements in _by_key(plan).items():
         job, ready = jobs.get(key), placements[0].ready
         if job is None or ready_of(job) is None:
-            _drop_orphan(ready, ports)
+            _drop_dangling(ready, ports)
         elif job.array is not None:
             advances.append(_advance(job, placements, ports))
         elif _stopped_with_its_parent(job, jobs.get(key.root), ports):
             continue
         else:
             moves.append(Move(old=job, new=_placed(job, placements[0].environment, ports)))
-    rooms = {
-        name: Room(
+    capacity_limits = {
+        name: CapacityLimit(
             limit_cpu_units=environment.limit_cpu_units,
             starting_window=ports.settings.starting_window,
         )
         for name, environment in snapshot.environments.items()
     }
     try:
-        lost = ports.jobs.commit(moves, rooms, advances)
+        lost = ports.jobs.commit(moves, capacity_limits, advances)
     except ContentionError:
         logger.warning("others write the same rows; planning anew", action="dispatch.contended")
         return 0
@@ -98,16 +98,16 @@ def _stopped_with_its_parent(job: Job, parent: Job | None, ports: Ports) -> bool
     """A child that waits alone does not run once its array is stopped: it is stopped like it."""
     if parent is None or parent.array is None or parent is job:
         return False
-    stopped = decided(job, standing_events(parent, job, ports.now_ms()))
+    stopped = decided(job, events_from_parent(parent, job, ports.now_ms()))
     if stopped is job:
         return False
     ports.jobs.commit([Move.of(job, stopped)])
     return True
 
 
-def _drop_orphan(ready: Ready, ports: Ports) -> None:
+def _drop_dangling(ready: Ready, ports: Ports) -> None:
     """A ready row whose job is not RUNNABLE would block its lane for ever."""
-    if not _still_orphan(ready, ports):
+    if not _is_dangling(ready, ports):
         return
     logger.error(
         "a ready row without a RUNNABLE job is dropped",
@@ -117,7 +117,7 @@ def _drop_orphan(ready: Ready, ports: Ports) -> None:
     ports.lanes.drop_ready(ready)
 
 
-def _still_orphan(ready: Ready, ports: Ports) -> bool:
+def _is_dangling(ready: Ready, ports: Ports) -> bool:
     """Whether the row stands although its job does not: read in that order, a move cannot fool it.
 
     Job and ready row change in one transaction, so a ready row read *after* the job proves nothing

@@ -1,7 +1,7 @@
 """Which queues share compute environments: they must be planned, and woken, together."""
 
+from chalicelib.core.resources.resource import JOB_QUEUE, Resource
 from chalicelib.core.scheduling.snapshot import Queue
-from chalicelib.store.catalog import JOB_QUEUE, Resource
 from chalicelib.wiring import Ports
 
 # AWS allows 50 queues in an account (its quotas page); the page is read whole.
@@ -30,7 +30,7 @@ def environments_of(queue: Resource) -> tuple[str, ...]:
     return tuple(str(entry["computeEnvironment"]) for entry in entries)
 
 
-def neighbourhood(queues: tuple[Queue, ...], name: str) -> tuple[Queue, ...]:
+def scheduling_domain(queues: tuple[Queue, ...], name: str) -> tuple[Queue, ...]:
     """The queue of that name and all that share an environment with it, or with one that does.
 
     Nothing if the queue is gone. The relation is followed to its end: a plan that places a job on

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.core.decision import Label
 from chalicelib.core.ids import Fence, JobKey, node_part
 from chalicelib.core.job import Job
-from chalicelib.core.node_reports import NodeDecision, decide_node, may_still_run
+from chalicelib.core.moves import Move
 from chalicelib.core.multinode import (
     MainNode,
     as_task,
@@ -26,22 +26,22 @@ from chalicelib.core.multinode import (
     others_of,
     wait_seconds,
 )
+from chalicelib.core.node_reports import NodeDecision, decide_node, may_still_run
+from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT
 from chalicelib.core.states import JobStatus
-from chalicelib.observe import logger
 from chalicelib.engine.tasks.launch import make_launch
-from chalicelib.store.catalog import COMPUTE_ENVIRONMENT
-from chalicelib.store.commits import Move
-from chalicelib.store.transactions import ContentionError
+from chalicelib.observe import logger
+from chalicelib.ports import ContentionError
 from chalicelib.wiring import Ports
 
 if TYPE_CHECKING:
-    from chalicelib.handlers.task_events import Report
+    from chalicelib.engine.tasks.reports import Report
 
 DECISION_TRIES = 6  # how often a lost condition is read and decided anew before SQS brings it back
 PAUSE_SECONDS = 2  # between two chunks: ECS takes about 20 RunTask calls a second
 LOOKED_FOR_LIMIT = 40  # nodes of a job whose tasks are looked for at once, a call or two each
 ENDED_REASON = "The main node has ended"
-STRAY_REASON = "Given up by Batchyard"
+ORPHAN_REASON = "Given up by Batchyard"
 
 
 def apply_node_reports(reports: Sequence["Report"], ports: Ports) -> set[str]:
@@ -95,7 +95,7 @@ def _stop_overtaken(begun: Sequence["Report"], ports: Ports) -> None:
 
 def _stop_reported(report: "Report", ports: Ports) -> None:
     if report.cluster and report.event.task_arn:
-        ports.ecs.stop_task(report.cluster, report.event.task_arn, STRAY_REASON)
+        ports.ecs.stop_task(report.cluster, report.event.task_arn, ORPHAN_REASON)
 
 
 def _log(decision: NodeDecision, key: JobKey) -> None:
@@ -194,7 +194,10 @@ def launch_node(node: Job, ports: Ports) -> None:
     """Launch a node once more, whose launch came to nothing, if its job still waits for it."""
     job = ports.jobs.find_job(node.key.root)
     fence = Fence(
-        job_id=node.job_id, part=node.key.root.part, attempt=node.attempt, placement=node.placement
+        job_id=node.job_id,
+        part=node.key.root.part,
+        attempt=node.attempt,
+        dispatch_count=node.dispatch_count,
     )
     if job is None or main_node(job, fence) is not MainNode.RUNNING:
         return

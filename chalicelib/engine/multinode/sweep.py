@@ -6,28 +6,28 @@ and the reactor does what the row asks for. One whose task has ended unseen is g
 
 from collections.abc import Iterable
 
-from chalicelib.engine.tasks.ecs_events import event_of_description
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import Fence, JobKey
 from chalicelib.core.job import Job
-from chalicelib.core.node_reports import launch_again
+from chalicelib.core.moves import Move
 from chalicelib.core.multinode import as_task, is_present, node_of, nodes_of, others_of
+from chalicelib.core.node_reports import launch_again
 from chalicelib.core.states import JobStatus
-from chalicelib.observe import logger
 from chalicelib.engine.multinode.nodes import (
     LOOKED_FOR_LIMIT,
     apply_node_reports,
     find_nodes,
     stop_nodes,
 )
+from chalicelib.engine.tasks.ecs_events import event_of_description
 from chalicelib.engine.tasks.grace_periods import (
     GONE_REASON,
     LAUNCH_GRACE_MS,
     RUNNING_GRACE_MS,
     is_overdue_end,
 )
-from chalicelib.handlers.task_events import Report
-from chalicelib.store.commits import Move
+from chalicelib.engine.tasks.reports import Report
+from chalicelib.observe import logger
 from chalicelib.wiring import Ports
 
 

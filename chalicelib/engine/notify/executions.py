@@ -43,7 +43,7 @@ def on_stopped(detail: Mapping[str, Any], ports: Ports) -> None:
     key = JobKey(derived_job_id(CALLER, arn, b""))
     if ports.jobs.find_job(key) is not None:
         # Imported here because nearly all messages beside which this one comes need none of it.
-        from chalicelib.api.stop_jobs import stop_job
+        from chalicelib.jobs.stop import stop_job
 
         stop_job(key, EventKind.TERMINATE, REASONS[status], ports)
         return

@@ -6,13 +6,13 @@ A change of status is a "Batch Job State Change", the head of a queue that canno
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from chalicelib.jobs.detail import job_detail
-from chalicelib.aws.events import JOB_QUEUE_BLOCKED, JOB_STATE_CHANGE, JobEvent
 from chalicelib.core.consequences import Effect
 from chalicelib.core.ids import Scope
+from chalicelib.core.job_event import JOB_QUEUE_BLOCKED, JOB_STATE_CHANGE, JobEvent
 from chalicelib.core.publications import Publication, Publish, PublishBlocked
-from chalicelib.store.catalog import JOB_QUEUE
-from chalicelib.store.jobs import Spec
+from chalicelib.core.resources.resource import JOB_QUEUE
+from chalicelib.core.spec import Spec
+from chalicelib.jobs.detail import job_detail
 from chalicelib.wiring import Ports
 
 

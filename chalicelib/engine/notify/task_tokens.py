@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from chalicelib.jobs.detail import job_detail
-from chalicelib.aws.workflows import CAUSE_LIMIT, OUTPUT_LIMIT_BYTES
 from chalicelib.core.ids import JOB_PART, JobKey
 from chalicelib.core.job import Job
+from chalicelib.core.spec import Spec
 from chalicelib.core.states import JobStatus
+from chalicelib.jobs.detail import job_detail
 from chalicelib.observe import logger
-from chalicelib.store.jobs import Spec
+from chalicelib.ports import CAUSE_LIMIT, OUTPUT_LIMIT_BYTES
 from chalicelib.wiring import Ports
 
 JOB_FAILED = "Batch.JobFailed"

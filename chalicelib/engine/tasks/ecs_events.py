@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from chalicelib.aws.messages import DEADLINE, EXECUTION_STOPPED, LAUNCH_FAILED, WAKE, WALK
 from chalicelib.core.events import ContainerEnd, Event, EventKind
 from chalicelib.core.ids import Fence
 from chalicelib.core.lifecycle import START_FAILURE_REASON
+from chalicelib.core.messages import CONTINUATION, DEADLINE, EXECUTION_STOPPED, LAUNCH_FAILED, WAKE
 from chalicelib.core.payload import CONTAINER_NAME
 
 ECS_TASK_STATE_CHANGE = "ECS Task State Change"
@@ -67,10 +67,10 @@ def wake_of_message(message: Mapping[str, Any]) -> str | None:
     return str(detail["queue"])
 
 
-def walk_of_message(message: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def continuation_in_message(message: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """What `Messages.send_walk` was given, or None when the message is no walk."""
     detail = message.get("detail")
-    if message.get("detail-type") != WALK or not isinstance(detail, Mapping):
+    if message.get("detail-type") != CONTINUATION or not isinstance(detail, Mapping):
         return None
     return detail
 

@@ -19,11 +19,11 @@ from chalicelib.core.ecs_requests import (
 )
 from chalicelib.core.job import Job
 from chalicelib.core.multinode import task_document
+from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, TASK_DEFINITION, Resource
 from chalicelib.core.scheduling.snapshot import ComputeType
+from chalicelib.core.spec import Spec
 from chalicelib.core.validation.node_overrides import payload_needs
 from chalicelib.observe import logger
-from chalicelib.store.catalog import COMPUTE_ENVIRONMENT, TASK_DEFINITION, Resource
-from chalicelib.store.jobs import Spec
 from chalicelib.wiring import Ports
 
 

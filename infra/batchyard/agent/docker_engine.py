@@ -164,10 +164,10 @@ class DockerRuntime:
 
     def clear_strays(self, earlier: Iterable[ContainerStarted]) -> None:
         label = f"{OWNER_LABEL}={self._owner}"
-        for stray in self._engine.containers(all=True, filters={"label": label}):
-            self._remove(stray["Id"])
-        for stray in self._engine.volumes(filters={"label": label})["Volumes"] or []:
-            self._engine.remove_volume(stray["Name"], force=True)
+        for orphan in self._engine.containers(all=True, filters={"label": label}):
+            self._remove(orphan["Id"])
+        for orphan in self._engine.volumes(filters={"label": label})["Volumes"] or []:
+            self._engine.remove_volume(orphan["Name"], force=True)
 
     def close(self) -> None:
         with self._changed:

@@ -19,9 +19,6 @@ from pathlib import Path
 from rich.console import Console
 
 from batchyard.bench import report as bench_report
-from batchyard.cloud import emulator
-from batchyard.cloud import local
-from batchyard.cloud import processes
 from batchyard.bench.arrays import CROWDED_SIZE, HELD, Arrays
 from batchyard.bench.cold_start import cold_start
 from batchyard.bench.costs import (
@@ -38,8 +35,9 @@ from batchyard.bench.proxy import Recording, address_for, recording_proxy
 from batchyard.bench.runs import LASTING, PATIENCE_SECONDS, BenchError, Runs
 from batchyard.bench.triggers import FIRING_FUNCTION, Triggers, firing_ledger
 from batchyard.client.clients import Clients
-from batchyard.cloud.deploy import Report
 from batchyard.client.environment import variables
+from batchyard.cloud import emulator, local, processes
+from batchyard.cloud.deploy import Report
 from batchyard.cloud.local import Cloud, Say
 from batchyard.cloud.paths import StateDir
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from batchyard.cli import triggers as triggers_cli
-from batchyard.cloud.paths import DEFAULT_STATE_DIR, StateDir
 from batchyard.cli.output import fail as _fail
 from batchyard.cli.output import say as _say
+from batchyard.cloud.paths import DEFAULT_STATE_DIR, StateDir
 
 if TYPE_CHECKING:
     from batchyard.cloud.deploy import StackEvent
@@ -153,8 +153,8 @@ def logs(
     stack: StackOption = None,
 ) -> None:
     """Print what a job has written; with --follow, as it writes it."""
-    from batchyard.client import clients
     from batchyard.cli import jobs_view as follow_view
+    from batchyard.client import clients
 
     try:
         reach = clients.connect(state_dir, stack)
@@ -175,8 +175,8 @@ def watch(
     stack: StackOption = None,
 ) -> None:
     """Watch a job until it ends (exit code 0 if it succeeded, 1 if not), or a queue."""
-    from batchyard.client import clients
     from batchyard.cli import jobs_view as follow_view
+    from batchyard.client import clients
 
     try:
         succeeded = follow_view.watch(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from batchyard.cloud.paths import DEFAULT_STATE_DIR
 from batchyard.cli.output import fail, say
+from batchyard.cloud.paths import DEFAULT_STATE_DIR
 
 if TYPE_CHECKING:
     from batchyard.client.triggers import TriggerCalls

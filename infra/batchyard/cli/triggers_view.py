@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from batchyard.cloud.paths import REPOSITORY
 from batchyard.client.triggers import TriggerCalls, TriggerError
+from batchyard.cloud.paths import REPOSITORY
 
 PATIENCE_SECONDS = 120.0
 PLAIN_WIDTH = 180  # room for the tables where no terminal says how wide it is

@@ -13,8 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from batchyard.cloud import emulator
-from batchyard.cloud import processes
+from batchyard.cloud import emulator, processes
 from batchyard.cloud.deploy import DeployError, Report, deploy, find_outputs
 from batchyard.cloud.package import held, make_package
 from batchyard.cloud.paths import REPOSITORY, StateDir

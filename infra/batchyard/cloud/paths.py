@@ -9,10 +9,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 STACK = REPOSITORY / "infra" / "stack"
 LOCKS = REPOSITORY / "infra" / "lock"
-SDK_DATA = Path(__file__).resolve().parent / "sdk_data"
+SDK_DATA = Path(__file__).resolve().parents[1] / "client" / "sdk_data"
 DEFAULT_STATE_DIR = Path(".batchyard")
 
 

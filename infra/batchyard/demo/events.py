@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 
 from rich.console import Console
 
-from batchyard.client.clients import Clients
-from batchyard.demo.input import archive_of, modules, shards_of
-from batchyard.client.jobs import JobDetail, job_states, look_at, looks_at
 from batchyard.cli.jobs_view import show_job
+from batchyard.client.clients import Clients
+from batchyard.client.jobs import JobDetail, job_states, look_at, looks_at
 from batchyard.client.triggers import TriggerCalls
+from batchyard.demo.input import archive_of, modules, shards_of
 
-SCRIPTS = Path(__file__).resolve().parent / "demo_data"
+SCRIPTS = Path(__file__).resolve().parent / "data"
 SHARDS = 6
 GATHER_SECONDS = 20  # more than the uploads take: the last of them makes the array
 PATIENCE_SECONDS = 90.0

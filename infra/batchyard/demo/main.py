@@ -19,18 +19,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from batchyard.cloud import emulator
-from batchyard.cloud import local
-from batchyard.client.clients import Clients, connect
-from batchyard.demo.events import Scene
-from batchyard.demo.input import archive_of, modules
-from batchyard.cloud.deploy import Report
-from batchyard.client.jobs import JobDetail, Look, looks_at
 from batchyard.cli.jobs_view import attempts_table, show_job
+from batchyard.client.clients import Clients, connect
+from batchyard.client.jobs import JobDetail, Look, looks_at
+from batchyard.cloud import emulator, local
+from batchyard.cloud.deploy import Report
 from batchyard.cloud.local import Say
 from batchyard.cloud.paths import StateDir
+from batchyard.demo.events import Scene
+from batchyard.demo.input import archive_of, modules
 
-SCRIPTS = Path(__file__).resolve().parent / "demo_data"
+SCRIPTS = Path(__file__).resolve().parent / "data"
 BUCKET = "batchyard-demo"
 NAME = "demo"  # of the environment and of the queue
 QUESTION = "spam eggs XXX TODO hack magic evil sorry"

@@ -1,8 +1,8 @@
 """The schemas of the events that Batchyard publishes, made from botocore's model of AWS Batch.
 
-`python -m batchyard.docs.event_schemas` writes them; a test holds the files to it, and every event that
-a test publishes is held to them. They are JSON Schema (draft-07) of the whole event as EventBridge
-delivers it, strict at every structure of the model.
+`python -m batchyard.docs.event_schemas` writes them; a test holds the files to it, and every event
+that a test publishes is held to them. They are JSON Schema (draft-07) of the whole event as
+EventBridge delivers it, strict at every structure of the model.
 """
 
 import json
@@ -12,9 +12,10 @@ from typing import Any
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 
 from batchyard.cloud.paths import REPOSITORY
+from chalicelib.aws.events import SOURCE
 from chalicelib.contract.model import service_model
-from chalicelib.aws.events import JOB_QUEUE_BLOCKED, JOB_STATE_CHANGE, SOURCE
 from chalicelib.core.dependencies import DependencyType
+from chalicelib.core.job_event import JOB_QUEUE_BLOCKED, JOB_STATE_CHANGE
 from chalicelib.core.states import TERMINAL, JobStatus
 
 FOLDER = REPOSITORY / "infra" / "schemas"

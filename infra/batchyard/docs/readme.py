@@ -1,15 +1,15 @@
 """The tables of the README that are made from the code, so that they cannot say anything else.
 
-`python -m batchyard.docs.readme` writes them between their markers; a test holds the README to them.
+`python -m batchyard.docs.readme` writes them between their markers; a test compares the README.
 """
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from chalicelib.contract.model import service_model
 from chalicelib.api.operations import OPERATIONS
 from chalicelib.api.trigger_documents import schema
+from chalicelib.contract.model import service_model
 from chalicelib.core.states import STATUS_NOTES
 
 # What works of an operation that is answered, where it is less than all of it.

@@ -41,7 +41,7 @@ def test_an_environment_becomes_valid_with_a_cluster_of_its_own(world: World) ->
     making = described(world)
     assert making is not None
     assert making["status"] == "CREATING"
-    world.settle()
+    world.run_until_idle()
     made = described(world)
     assert made is not None
     assert (made["status"], made["state"]) == ("VALID", "ENABLED")
@@ -59,7 +59,7 @@ def test_an_unmanaged_environment_gets_a_cluster_without_providers(world: World)
         "CreateComputeEnvironment",
         {"computeEnvironmentName": "own", "type": "UNMANAGED", "serviceRole": role},
     )
-    world.settle()
+    world.run_until_idle()
     made = described(world, "own")
     assert made is not None
     assert (made["status"], made["type"]) == ("VALID", "UNMANAGED")
@@ -109,7 +109,7 @@ def test_an_update_changes_what_it_names_and_keeps_the_rest(world: World) -> Non
     updating = described(world)
     assert updating is not None
     assert updating["status"] == "UPDATING"
-    world.settle()
+    world.run_until_idle()
     after = described(world)
     assert before is not None
     assert after is not None
@@ -125,7 +125,7 @@ def test_an_environment_that_is_being_modified_is_left_alone(world: World) -> No
         update(world, state="ENABLED")
     with pytest.raises(ApiError, match=r"Cannot delete, resource is being modified\."):
         delete(world)
-    world.settle()
+    world.run_until_idle()
 
 
 def test_an_update_of_what_does_not_exist_is_refused(world: World) -> None:
@@ -140,17 +140,17 @@ def test_an_environment_goes_only_when_disabled_and_in_no_queue(world: World) ->
         delete(world)
     world.api("UpdateJobQueue", {"jobQueue": "queue", "state": "DISABLED"})
     world.api("DeleteJobQueue", {"jobQueue": "queue"})
-    world.settle()
+    world.run_until_idle()
     with pytest.raises(ApiError, match="must be DISABLED"):
         delete(world)
     update(world, state="DISABLED")
-    world.settle()
+    world.run_until_idle()
     delete(world, ARN)
     going = described(world)
     assert going is not None
     assert going["status"] == "DELETING"
     delete(world)
-    world.settle()
+    world.run_until_idle()
     assert described(world) is None
     assert world.ecs.clusters == {}
 

@@ -14,7 +14,7 @@ def test_jobs_come_in_the_order_in_which_they_were_asked_for(world: World) -> No
     asked = [ids[2], "nobody", ids[0], f"{PREFIX}:job/{ids[3]}", ids[2]]
     found = world.api("DescribeJobs", {"jobs": asked})["jobs"]
     assert [job["jobId"] for job in found] == [ids[2], ids[0], ids[3]]
-    world.settle()
+    world.run_until_idle()
 
 
 def test_unknown_jobs_are_left_out(world: World) -> None:
@@ -42,7 +42,7 @@ def test_a_waiting_job_has_no_member_before_its_time(world: World) -> None:
     assert job["platformCapabilities"] == ["FARGATE"]
     for name in ("volumes", "mountPoints", "ulimits", "secrets", "networkInterfaces"):
         assert job["container"][name] == []
-    world.settle()
+    world.run_until_idle()
 
 
 def test_a_running_job_tells_its_task_and_its_log_stream(world: World) -> None:
@@ -79,9 +79,9 @@ def test_a_retried_job_shows_no_end_until_it_has_ended(world: World) -> None:
 def test_a_job_that_failed_to_start_tells_the_cause(world: World) -> None:
     make_stage(world)
     job_id = submit(world)
-    world.settle()
+    world.run_until_idle()
     world.ecs.fail_to_start(world.task_of(job_id), "CannotPullContainerError: no such image")
-    world.settle()
+    world.run_until_idle()
     job = world.detail(job_id)
     assert (job["status"], job["statusReason"]) == ("FAILED", "Task failed to start")
     (attempt,) = job["attempts"]
@@ -100,7 +100,7 @@ def test_a_cancelled_job_has_an_end_and_no_attempt(world: World) -> None:
     assert (job["attempts"], job["isCancelled"]) == ([], True)
     assert job["stoppedAt"] > 0
     assert "startedAt" not in job
-    world.settle()
+    world.run_until_idle()
 
 
 def test_a_log_stream_may_have_a_prefix_of_its_own(world: World) -> None:

@@ -55,7 +55,7 @@ def test_a_definition_is_echoed_as_it_was_registered(world: World) -> None:
         assert found[name] == value, name
     assert (found["status"], found["revision"]) == ("ACTIVE", 1)
     assert found["jobDefinitionArn"] == f"{PREFIX}/work:1"
-    world.settle()
+    world.run_until_idle()
 
 
 def test_each_registration_is_a_revision(world: World) -> None:
@@ -126,7 +126,7 @@ def test_a_job_takes_the_revision_it_names_or_the_newest_active(
     world.api("DeregisterJobDefinition", {"jobDefinition": "work:3"})
     job_id = submit(world, jobDefinition=reference)
     assert world.detail(job_id)["jobDefinition"] == f"{PREFIX}/work:2"
-    world.settle()
+    world.run_until_idle()
 
 
 @pytest.mark.parametrize(
@@ -150,14 +150,14 @@ def test_what_is_not_there_or_not_active_runs_no_job(world: World, reference: st
     world.api("DeregisterJobDefinition", {"jobDefinition": "work:2"})
     with pytest.raises(ApiError, match="not found or not ACTIVE"):
         submit(world, jobDefinition=reference)
-    world.settle()
+    world.run_until_idle()
 
 
 def test_a_job_goes_its_way_whatever_becomes_of_its_definition(world: World) -> None:
     make_stage(world)
     job_id = submit(world)
     world.api("DeregisterJobDefinition", {"jobDefinition": "work:1"})
-    world.settle()
+    world.run_until_idle()
     assert world.detail(job_id)["status"] == "STARTING"
 
 
@@ -191,4 +191,4 @@ def test_a_definition_of_several_containers_is_kept_as_it_was_sent(world: World)
     world.api("RegisterJobDefinition", ecs)
     (found,) = described(world, jobDefinitionName="many")
     assert found["ecsProperties"] == ecs["ecsProperties"]
-    world.settle()
+    world.run_until_idle()

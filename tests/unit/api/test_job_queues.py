@@ -42,7 +42,7 @@ def test_a_queue_is_valid_at_once_and_described_with_full_arns(world: World) -> 
     assert queue["statusReason"] == "JobQueue Healthy"
     assert (queue["priority"], queue["tags"]) == (7, {"a": "b"})
     assert queue["computeEnvironmentOrder"] == order(f"{PREFIX}:compute-environment/fargate")
-    world.settle()
+    world.run_until_idle()
 
 
 def test_environments_are_kept_in_their_order_however_they_are_named(world: World) -> None:
@@ -60,7 +60,7 @@ def test_environments_are_kept_in_their_order_however_they_are_named(world: Worl
     assert queue is not None
     names = [entry["computeEnvironment"][-1] for entry in queue["computeEnvironmentOrder"]]
     assert names == ["b", "a"]
-    world.settle()
+    world.run_until_idle()
 
 
 def test_a_name_is_taken_once(world: World) -> None:
@@ -85,7 +85,7 @@ def test_an_environment_that_is_not_valid_yet_is_refused(world: World) -> None:
             "CreateJobQueue",
             {"jobQueueName": "q", "priority": 1, "computeEnvironmentOrder": order("fargate")},
         )
-    world.settle()
+    world.run_until_idle()
 
 
 def test_a_policy_that_does_not_exist_is_refused(world: World) -> None:
@@ -125,7 +125,7 @@ def test_an_update_changes_what_it_names_and_keeps_the_rest(world: World) -> Non
     assert queue is not None
     assert queue["priority"] == 9
     assert [e["computeEnvironment"][-1] for e in queue["computeEnvironmentOrder"]] == ["b"]
-    world.settle()
+    world.run_until_idle()
 
 
 def test_an_environment_that_a_queue_left_may_be_deleted(world: World) -> None:
@@ -135,11 +135,11 @@ def test_an_environment_that_a_queue_left_may_be_deleted(world: World) -> None:
     update(world, computeEnvironmentOrder=order("b"))
     for name in ("a", "b"):
         world.api("UpdateComputeEnvironment", {"computeEnvironment": name, "state": "DISABLED"})
-    world.settle()
+    world.run_until_idle()
     world.api("DeleteComputeEnvironment", {"computeEnvironment": "a"})
     with pytest.raises(ApiError, match="found existing JobQueue relationship"):
         world.api("DeleteComputeEnvironment", {"computeEnvironment": "b"})
-    world.settle()
+    world.run_until_idle()
 
 
 def test_an_update_of_what_does_not_exist_is_refused(world: World) -> None:
@@ -153,7 +153,7 @@ def test_a_disabled_queue_takes_no_jobs_and_lets_those_it_has_finish(world: Worl
     update(world, state="DISABLED")
     with pytest.raises(ApiError, match="is not in ENABLED state"):
         submit(world)
-    world.settle()
+    world.run_until_idle()
     assert world.detail(job_id)["status"] == "STARTING"
 
 

@@ -47,7 +47,7 @@ def test_without_a_status_the_running_jobs_are_listed(world: World) -> None:
     assert listed(world, jobStatus="RUNNING") == ["runs"]
     assert listed(world, jobStatus="RUNNABLE") == ["waits"]
     assert listed(world, jobStatus="PENDING") == []
-    world.settle()
+    world.run_until_idle()
 
 
 def test_a_queue_is_named_by_name_or_arn_and_lists_its_own(world: World) -> None:
@@ -59,20 +59,20 @@ def test_a_queue_is_named_by_name_or_arn_and_lists_its_own(world: World) -> None
     ]
     with pytest.raises(ApiError, match="not found"):
         listed(world, jobQueue="nobody")
-    world.settle()
+    world.run_until_idle()
 
 
 def test_jobs_come_newest_first_in_pages(world: World) -> None:
     fill(world)
     pages = paged(world, jobStatus="RUNNABLE", maxResults=2)
     assert pages == [["e", "d"], ["c", "b"], ["a"]]
-    world.settle()
+    world.run_until_idle()
 
 
 def test_the_last_full_page_has_no_token(world: World) -> None:
     fill(world, 4)
     assert paged(world, jobStatus="RUNNABLE", maxResults=2) == [["d", "c"], ["b", "a"]]
-    world.settle()
+    world.run_until_idle()
 
 
 def test_a_summary_says_how_the_job_ended(world: World) -> None:
@@ -95,7 +95,7 @@ def test_a_summary_has_a_stop_only_where_there_was_one(world: World) -> None:
     world.api("TerminateJob", {"jobId": job_id, "reason": "enough"})
     answered = world.api("ListJobs", {"jobQueue": "queue", "jobStatus": "FAILED"})
     assert answered["jobSummaryList"][0]["isTerminated"] is True
-    world.settle()
+    world.run_until_idle()
 
 
 def test_a_filter_looks_in_every_status_whatever_status_is_asked_for(world: World) -> None:
@@ -104,7 +104,7 @@ def test_a_filter_looks_in_every_status_whatever_status_is_asked_for(world: Worl
     submit(world, "same")
     submit(world, "other")
     assert filtered(world, "JOB_NAME", "same", jobStatus="FAILED") == ["same", "same"]
-    world.settle()
+    world.run_until_idle()
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_names_match_in_any_case_and_by_their_beginning(
     for name in ("Aa", "ab", "b"):
         submit(world, name)
     assert filtered(world, "JOB_NAME", pattern) == names
-    world.settle()
+    world.run_until_idle()
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_definitions_match_by_name_revision_or_arn(
     make_definition(world, "worker")
     submit(world, "3", jobDefinition="worker")
     assert filtered(world, "JOB_DEFINITION", value) == names
-    world.settle()
+    world.run_until_idle()
 
 
 def test_creation_bounds_are_exclusive(world: World) -> None:
@@ -150,14 +150,14 @@ def test_creation_bounds_are_exclusive(world: World) -> None:
     middle = str(world.detail(ids[1])["createdAt"])
     assert filtered(world, "BEFORE_CREATED_AT", middle) == ["a"]
     assert filtered(world, "AFTER_CREATED_AT", middle) == ["c"]
-    world.settle()
+    world.run_until_idle()
 
 
 def test_a_share_filter_heeds_the_status(world: World) -> None:
     fill(world, 1)
     assert filtered(world, "SHARE_IDENTIFIER", "-*") == ["a"]
     assert filtered(world, "SHARE_IDENTIFIER", "-*", jobStatus="RUNNING") == []
-    world.settle()
+    world.run_until_idle()
 
 
 def test_filtered_jobs_come_in_pages_over_all_statuses(world: World) -> None:
@@ -171,7 +171,7 @@ def test_filtered_jobs_come_in_pages_over_all_statuses(world: World) -> None:
     pages = paged(world, filters=filters, maxResults=2)
     assert [name for page in pages for name in page] == ["a4", "a3", "a2", "a1"]
     assert all(len(page) <= 2 for page in pages)
-    world.settle()
+    world.run_until_idle()
 
 
 def test_a_filtered_call_looks_at_a_bounded_number_of_jobs(
@@ -182,7 +182,7 @@ def test_a_filtered_call_looks_at_a_bounded_number_of_jobs(
     fill(world)
     filters = [{"name": "JOB_NAME", "values": ["a"]}]
     assert paged(world, filters=filters) == [[], [], ["a"]]
-    world.settle()
+    world.run_until_idle()
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_a_job_that_goes_on_between_two_reads_is_listed_once(
     def and_then_it_moves(*args: Any, **kwargs: Any) -> Any:
         found = read(*args, **kwargs)
         if found:
-            world.settle()
+            world.run_until_idle()
         return found
 
     monkeypatch.setattr(world.ports.jobs, "list_by_status", and_then_it_moves)

@@ -8,10 +8,10 @@ from chalicelib.core.job import NodeState
 from tests.support.multinode import (
     a_container,
     end_main,
-    make_gang_stage,
+    make_multinode_stage,
     node_properties,
-    running_gang,
-    submit_gang,
+    running_multinode_job,
+    submit_multinode_job,
     tasks_of,
 )
 from tests.support.scenes import make_environment, make_queue, make_stage, submit
@@ -20,24 +20,24 @@ from tests.support.world import ApiError, World
 
 def refusal(world: World, **members: Any) -> str:
     with pytest.raises(ApiError) as caught:
-        submit_gang(world, **members)
+        submit_multinode_job(world, **members)
     assert (caught.value.status, caught.value.code) == (400, "ClientException")
     return caught.value.message
 
 
 def test_a_job_takes_the_room_of_all_its_nodes(world: World) -> None:
-    make_gang_stage(world)
-    job = world.job(submit_gang(world))
+    make_multinode_stage(world)
+    job = world.job(submit_multinode_job(world))
     assert job.nodes == NodeState(count=3, main=0)
     assert (job.cpu_units, job.memory_mib) == (4 * 1024, 3 * 1024)
-    larger = world.job(submit_gang(world, nodeOverrides={"numNodes": 10}))
+    larger = world.job(submit_multinode_job(world, nodeOverrides={"numNodes": 10}))
     assert larger.nodes == NodeState(count=10, main=0)
     assert larger.cpu_units == 11 * 1024
-    world.settle()
+    world.run_until_idle()
 
 
 def test_a_multi_node_job_needs_a_queue_with_instances(world: World) -> None:
-    make_gang_stage(world)
+    make_multinode_stage(world)
     make_environment(world)
     make_queue(world, "serverless")
     message = refusal(world, queue="serverless")
@@ -45,13 +45,13 @@ def test_a_multi_node_job_needs_a_queue_with_instances(world: World) -> None:
 
 
 def test_an_array_of_multi_node_jobs_is_refused(world: World) -> None:
-    make_gang_stage(world)
+    make_multinode_stage(world)
     message = refusal(world, arrayProperties={"size": 2})
     assert "arrayProperties is not applicable for multi-node parallel jobs." in message
 
 
 def test_overrides_of_ranges_that_there_are_not_are_refused(world: World) -> None:
-    make_gang_stage(world)
+    make_multinode_stage(world)
     foreign = {"targetNodes": "0:0", "containerOverrides": {"command": ["x"]}}
     message = refusal(world, nodeOverrides={"nodePropertyOverrides": [foreign]})
     assert "Non matching targets - 0:0" in message
@@ -66,43 +66,45 @@ def test_nodes_of_several_containers_run_and_are_described(world: World) -> None
         "containers": [main, {**helper, "essential": False}],
     }
     ranges = [{"targetNodes": "0:", "ecsProperties": {"taskProperties": [task]}}]
-    make_gang_stage(world, properties={"numNodes": 2, "mainNode": 0, "nodeRangeProperties": ranges})
-    job_id = submit_gang(world)
+    make_multinode_stage(
+        world, properties={"numNodes": 2, "mainNode": 0, "nodeRangeProperties": ranges}
+    )
+    job_id = submit_multinode_job(world)
     assert world.job(job_id).essential == ("main",)
-    world.settle()
+    world.run_until_idle()
     main_task = tasks_of(world, job_id)["job"]
     assert set(main_task.containers) == {"main", "helper"}
     world.ecs.start(main_task, address="10.0.0.1")
     world.advance(5)
     other = tasks_of(world, job_id)["n1"]
     world.ecs.start(other)
-    world.settle()
+    world.run_until_idle()
     world.ecs.finish(other, 0)
-    world.settle()
+    world.run_until_idle()
     node = world.detail(f"{job_id}#1")
     assert node["status"] == "SUCCEEDED"
     told = node["ecsProperties"]["taskProperties"][0]["containers"]
     assert {one["name"]: one.get("exitCode") for one in told}["main"] == 0
     world.ecs.finish(main_task, 0)
-    world.settle()
+    world.run_until_idle()
     detail = world.detail(job_id)
     assert (detail["status"], "ecsProperties" in detail) == ("SUCCEEDED", False)
 
 
 def test_the_override_of_an_instance_type_is_shown(world: World) -> None:
-    make_gang_stage(world)
+    make_multinode_stage(world)
     override = {"targetNodes": "0", "containerOverrides": {"instanceType": "c7g.large"}}
-    job_id = submit_gang(world, nodeOverrides={"nodePropertyOverrides": [override]})
+    job_id = submit_multinode_job(world, nodeOverrides={"nodePropertyOverrides": [override]})
     assert world.detail(f"{job_id}#0")["container"]["instanceType"] == "c7g.large"
     assert "instanceType" not in world.detail(f"{job_id}#1")["container"]
     ranges = world.detail(job_id)["nodeProperties"]["nodeRangeProperties"]
     assert [entry["container"].get("instanceType") for entry in ranges] == [None, "c7g.large"]
-    world.settle()
+    world.run_until_idle()
 
 
 def test_a_waiting_job_s_nodes_wait(world: World) -> None:
-    make_gang_stage(world, properties=node_properties(nodes=5))
-    job_id = submit_gang(world)
+    make_multinode_stage(world, properties=node_properties(nodes=5))
+    job_id = submit_multinode_job(world)
     request = {"multiNodeJobId": job_id, "jobStatus": "RUNNABLE"}
     pages = []
     while True:
@@ -113,17 +115,17 @@ def test_a_waiting_job_s_nodes_wait(world: World) -> None:
         request["nextToken"] = page["nextToken"]
     assert pages == [[0, 1], [2, 3], [4]]
     assert world.api("ListJobs", {"multiNodeJobId": job_id})["jobSummaryList"] == []
-    world.settle()
+    world.run_until_idle()
 
 
 @pytest.mark.parametrize("token", ["x", "bm8=", "LTE=", "dHJ1ZQ==", "IjEi"])
 def test_a_token_of_something_else_is_refused(world: World, token: str) -> None:
     """Among them -1, true and "1" in the form of a token."""
-    make_gang_stage(world)
-    job_id = submit_gang(world)
+    make_multinode_stage(world)
+    job_id = submit_multinode_job(world)
     with pytest.raises(ApiError, match="nextToken is not valid"):
         world.api("ListJobs", {"multiNodeJobId": job_id, "nextToken": token})
-    world.settle()
+    world.run_until_idle()
 
 
 def test_a_job_without_nodes_has_none_to_list_or_describe(world: World) -> None:
@@ -133,12 +135,12 @@ def test_a_job_without_nodes_has_none_to_list_or_describe(world: World) -> None:
     assert world.api("ListJobs", {"multiNodeJobId": job_id})["jobSummaryList"] == []
     with pytest.raises(ApiError, match="Exactly one of"):
         world.api("ListJobs", {"multiNodeJobId": job_id, "jobQueue": "queue"})
-    world.settle()
+    world.run_until_idle()
 
 
 def test_a_node_is_described_as_a_job_of_its_own(world: World) -> None:
-    make_gang_stage(world)
-    job_id = running_gang(world, tags={"team": "x"})
+    make_multinode_stage(world)
+    job_id = running_multinode_job(world, tags={"team": "x"})
     detail: dict[str, Any] = world.detail(f"{job_id}#1")
     assert detail["jobId"] == f"{job_id}#1"
     assert detail["jobArn"].endswith(f"job/{job_id}#1")
@@ -163,10 +165,10 @@ def test_a_node_is_described_as_a_job_of_its_own(world: World) -> None:
 
 
 def test_nodes_are_listed_by_their_status(world: World) -> None:
-    make_gang_stage(world)
-    job_id = running_gang(world)
+    make_multinode_stage(world)
+    job_id = running_multinode_job(world)
     world.ecs.finish(tasks_of(world, job_id)["n2"], 1)
-    world.settle()
+    world.run_until_idle()
 
     def listed(**members: Any) -> list[Any]:
         request = {"multiNodeJobId": job_id, **members}

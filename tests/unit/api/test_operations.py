@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pynamodb.exceptions import PutError
 
-from chalicelib.contract.model import service_model
 from chalicelib.api.operations import OPERATIONS
-from chalicelib.store.transactions import ContentionError
+from chalicelib.contract.model import service_model
+from chalicelib.ports import ContentionError
 from tests.property.shapes import full_request, requests
 from tests.support.scenes import make_stage, submit
 from tests.support.world import ApiError, World

@@ -2,9 +2,9 @@
 
 import pytest
 
+from chalicelib.core.spec import Spec
 from chalicelib.core.states import JobStatus
-from chalicelib.store.jobs import Spec
-from chalicelib.store.transactions import ContentionError
+from chalicelib.ports import ContentionError
 from tests.support.scenes import finish, make_stage, running, submit
 from tests.support.values import a_job
 from tests.support.world import ApiError, World
@@ -28,7 +28,7 @@ def test_a_runnable_job_fails_at_once_and_is_never_placed(world: World, operatio
     job_id = submit(world, retryStrategy={"attempts": 5})
     stop(world, operation, job_id)
     assert outcome(world, job_id) == ("FAILED", "enough")
-    world.settle()
+    world.run_until_idle()
     assert world.ecs.tasks == {}
     assert world.ports.lanes.heads("queue", 9) == ()
     job = world.detail(job_id)
@@ -46,7 +46,7 @@ def test_a_pending_job_keeps_its_stop_for_later(world: World, operation: str) ->
     assert outcome(world, pending.job_id) == ("PENDING", None)
     job = world.detail(pending.job_id)
     assert job["isCancelled"] == (operation == "CancelJob")
-    world.settle()
+    world.run_until_idle()
 
 
 def test_a_cancel_leaves_a_starting_and_a_running_job_as_they_are(world: World) -> None:
@@ -57,7 +57,7 @@ def test_a_cancel_leaves_a_starting_and_a_running_job_as_they_are(world: World) 
         stop(world, "CancelJob", job_id)
         assert outcome(world, job_id) == (status, None)
         assert world.detail(job_id)["isCancelled"] is False
-    world.settle()
+    world.run_until_idle()
     assert len(world.ecs.live()) == 2
 
 
@@ -68,7 +68,7 @@ def test_a_terminate_of_a_running_job_stops_its_task(world: World) -> None:
     accepted = world.detail(job_id)
     assert (accepted["status"], accepted["isTerminated"]) == ("RUNNING", True)
     stop(world, "TerminateJob", job_id, "again")
-    world.settle()
+    world.run_until_idle()
     assert outcome(world, job_id) == ("FAILED", "enough")
     assert world.ecs.live() == []
     assert world.detail(job_id)["container"]["exitCode"] == 143
@@ -77,9 +77,9 @@ def test_a_terminate_of_a_running_job_stops_its_task(world: World) -> None:
 def test_a_terminate_of_a_starting_job_stops_what_was_launched(world: World) -> None:
     make_stage(world)
     job_id = submit(world)
-    world.settle()
+    world.run_until_idle()
     stop(world, "TerminateJob", job_id)
-    world.settle()
+    world.run_until_idle()
     assert outcome(world, job_id) == ("FAILED", "enough")
     assert world.ecs.live() == []
 
@@ -106,7 +106,7 @@ def test_a_job_may_be_named_by_its_arn(world: World, operation: str) -> None:
     job_id = submit(world)
     stop(world, operation, f"{PREFIX}:job/{job_id}")
     assert outcome(world, job_id) == ("FAILED", "enough")
-    world.settle()
+    world.run_until_idle()
 
 
 @BOTH
@@ -132,7 +132,7 @@ def test_a_reason_may_be_as_long_as_it_may_be(world: World) -> None:
     make_stage(world)
     job_id = running(world)
     stop(world, "TerminateJob", job_id, "x" * 1024)
-    world.settle()
+    world.run_until_idle()
     assert outcome(world, job_id) == ("FAILED", "x" * 1024)
 
 
@@ -145,7 +145,7 @@ def test_many_jobs_are_stopped_at_once_and_unknown_ones_are_a_success(
     answered = world.api(operation, {"jobs": [*ids, "nobody", ids[0]], "reason": "enough"})
     assert answered == {"successful": [*ids, "nobody"], "errors": []}
     assert {outcome(world, job_id) for job_id in ids} == {("FAILED", "enough")}
-    world.settle()
+    world.run_until_idle()
 
 
 @pytest.mark.parametrize("operation", ["CancelJobs", "TerminateJobs"])
@@ -166,14 +166,14 @@ def test_a_decision_that_lost_its_condition_is_made_anew(
 
     def after_dispatch(*args: object) -> object:
         monkeypatch.undo()
-        world.settle()
+        world.run_until_idle()
         return commit(*args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(world.ports.jobs, "commit", after_dispatch)
     stop(world, "TerminateJob", job_id)
     assert world.detail(job_id)["status"] == "STARTING"
     assert world.detail(job_id)["isTerminated"] is True
-    world.settle()
+    world.run_until_idle()
     assert outcome(world, job_id) == ("FAILED", "enough")
 
 
@@ -195,4 +195,4 @@ def test_a_job_that_others_keep_writing_is_answered_with_too_many_requests(
     assert answered["successful"] == ["nobody"]
     (error,) = answered["errors"]
     assert (error["job"], error["code"]) == (job_id, "ThrottlingException")
-    world.settle()
+    world.run_until_idle()

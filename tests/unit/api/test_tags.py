@@ -37,7 +37,7 @@ def change(world: World, arn: str) -> None:
 def test_tags_of_a_resource_come_and_go(world: World, resource: str) -> None:
     make_stage(world)
     change(world, f"{PREFIX}:{resource}")
-    world.settle()
+    world.run_until_idle()
 
 
 def test_tags_of_a_job_come_and_go_in_any_status(world: World) -> None:
@@ -45,7 +45,7 @@ def test_tags_of_a_job_come_and_go_in_any_status(world: World) -> None:
     job_id = running(world)
     change(world, f"{PREFIX}:job/{job_id}")
     assert world.detail(job_id)["tags"]["c"] == "4"
-    world.settle()
+    world.run_until_idle()
 
 
 def test_a_change_of_tags_provisions_nothing(world: World) -> None:
@@ -53,7 +53,7 @@ def test_a_change_of_tags_provisions_nothing(world: World) -> None:
     before = len(world.machines.ended)
     for resource in RESOURCES:
         tag(world, f"{PREFIX}:{resource}", a="1")
-    world.settle()
+    world.run_until_idle()
     assert len(world.machines.ended) == before
 
 
@@ -67,7 +67,7 @@ def test_tags_are_described_with_their_resource(world: World) -> None:
         world.api("DescribeJobDefinitions", {})["jobDefinitions"],
     ]
     assert [one["tags"] for (one,) in described] == [{"a": "1"}] * 3
-    world.settle()
+    world.run_until_idle()
 
 
 def test_no_resource_has_more_than_fifty_tags(world: World) -> None:
@@ -78,7 +78,7 @@ def test_no_resource_has_more_than_fifty_tags(world: World) -> None:
         tag(world, arn, one_more="x")
     tag(world, arn, **{"key-1": "y"})
     assert len(tags_of(world, arn)) == 50
-    world.settle()
+    world.run_until_idle()
 
 
 @pytest.mark.parametrize("tags", [{"aws:a": "x"}, {"k" * 129: "x"}, {"k": "v" * 257}, {"": "x"}])
@@ -124,7 +124,7 @@ def test_two_changes_of_one_job_s_tags_keep_both(world: World) -> None:
     make_stage(world)
     job_id = submit(world)
     arn = f"{PREFIX}:job/{job_id}"
-    world.settle()
+    world.run_until_idle()
 
     def meanwhile(call: str) -> None:
         if call in {"dynamodb.UpdateItem", "dynamodb.PutItem"}:
@@ -157,4 +157,4 @@ def test_tags_that_others_keep_changing_are_answered_with_too_many_requests(
     world.on_call = None
     assert (caught.value.status, caught.value.code) == (429, "TooManyRequestsException")
     assert tags_of(world, arn).keys() == {"b"}
-    world.settle()
+    world.run_until_idle()

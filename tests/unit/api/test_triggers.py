@@ -53,12 +53,12 @@ def test_a_trigger_is_described_as_it_was_put(world: World, source: dict[str, An
         "overlap": "ALLOW",
         "status": "CREATING",
         "statusReason": "",
-        "incarnation": answered["incarnation"],
+        "uid": answered["uid"],
         "createdAt": world.now_ms,
     }
-    world.settle()
-    settled = {"status": "VALID", "statusReason": "Trigger Healthy"}
-    assert get(world, "nightly") == answered | settled
+    world.run_until_idle()
+    idle = {"status": "VALID", "statusReason": "Trigger Healthy"}
+    assert get(world, "nightly") == answered | idle
 
 
 def test_the_same_document_again_changes_nothing(world: World) -> None:
@@ -67,21 +67,21 @@ def test_the_same_document_again_changes_nothing(world: World) -> None:
     world.calls.clear()
     # A default that is written out is the same document too.
     assert put(world, "nightly", document(state="ENABLED", overlap="ALLOW")) == first
-    world.settle()
+    world.run_until_idle()
     assert "dynamodb.PutItem" not in world.calls
     assert calls_of(world) == set()
 
 
-def test_a_change_keeps_the_incarnation_and_a_new_trigger_has_its_own(world: World) -> None:
+def test_a_change_keeps_the_uid_and_a_new_trigger_has_its_own(world: World) -> None:
     make_stage(world)
     first = made(world)
     changed = made(world, state="DISABLED")
     assert changed["state"] == "DISABLED"
-    kept = ("incarnation", "createdAt")
+    kept = ("uid", "createdAt")
     assert {name: changed[name] for name in kept} == {name: first[name] for name in kept}
     delete(world, "nightly")
-    world.settle()
-    assert made(world)["incarnation"] != first["incarnation"]
+    world.run_until_idle()
+    assert made(world)["uid"] != first["uid"]
 
 
 def test_a_trigger_on_its_way_is_not_changed(world: World) -> None:
@@ -91,12 +91,12 @@ def test_a_trigger_on_its_way_is_not_changed(world: World) -> None:
     assert "is being modified" in refused(world, document(SCHEDULE))
     with pytest.raises(ApiError, match="is being modified"):
         delete(world, "nightly")
-    world.settle()
+    world.run_until_idle()
     delete(world, "nightly")
     delete(world, "nightly")
     assert "is being modified" in refused(world, document())
     assert get(world, "nightly")["status"] == "DELETING"
-    world.settle()
+    world.run_until_idle()
     with pytest.raises(ApiError, match="nightly not found") as refusal:
         get(world, "nightly")
     assert (refusal.value.status, refusal.value.code) == (404, "ResourceNotFoundException")
@@ -249,7 +249,7 @@ def test_a_number_without_fraction_is_an_integer(world: World) -> None:
 
 def test_only_a_put_pays_for_the_validator() -> None:
     program = (
-        "import sys; from chalicelib.api import door, submission, trigger_door; "
+        "import sys; from chalicelib.api import http, submit_job, triggers_http; "
         "print([name for name in sys.modules if name.startswith(('fastjsonschema', 'zoneinfo'))])"
     )
     command = [sys.executable, "-c", program]

@@ -8,20 +8,16 @@ import pytest
 from botocore.exceptions import ClientError
 
 from chalicelib.aws.ec2 import Ec2
-from chalicelib.aws.ecs import ClusterInUseError, Ecs
-from chalicelib.aws.events import (
-    JOB_QUEUE_BLOCKED,
-    JOB_STATE_CHANGE,
-    Events,
-    JobEvent,
-    PublishError,
-)
+from chalicelib.aws.ecs import Ecs
+from chalicelib.aws.events import Events, PublishError
 from chalicelib.aws.messages import Messages, SendError
 from chalicelib.aws.workflows import INPUT_LIMIT_BYTES, Workflows
 from chalicelib.core.ids import Fence
+from chalicelib.core.job_event import JOB_QUEUE_BLOCKED, JOB_STATE_CHANGE, JobEvent
+from chalicelib.ports import ClusterInUseError
 from tests.support.values import JOB_ID, NOW_MS
 
-FENCE = Fence(job_id=JOB_ID, part="job", attempt=1, placement=1)
+FENCE = Fence(job_id=JOB_ID, part="job", attempt=1, dispatch_count=1)
 
 
 class Recorder:
@@ -294,7 +290,7 @@ def test_a_provision_that_was_started_before_is_started() -> None:
 
 def test_a_placement_starts_the_multi_node_machine_under_a_name_of_its_own() -> None:
     client = Recorder()
-    fence = Fence(job_id=JOB_ID, part="job", attempt=2, placement=3)
+    fence = Fence(job_id=JOB_ID, part="job", attempt=2, dispatch_count=3)
     workflows(client).start_multinode(fence, {"startedBy": str(fence), "runTask": {}})
     (call,) = client.given("start_execution")
     assert call["stateMachineArn"] == "multinode"

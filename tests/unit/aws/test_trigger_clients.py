@@ -7,13 +7,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 from chalicelib.aws.buckets import Buckets
-from chalicelib.aws.event_rules import RefusedError, Rules
+from chalicelib.aws.event_rules import EventRules
 from chalicelib.aws.schedules import Schedules
+from chalicelib.ports import RefusedError
 from tests.unit.aws.test_clients import Recorder, refusal
 
 
 def put_rule(client: Recorder) -> None:
-    rules = Rules(client, queue_arn="queue", dead_letters_arn="dead")
+    rules = EventRules(client, queue_arn="queue", dead_letters_arn="dead")
     rules.put("rule", "default", {"a": [1]}, "{}", enabled=True, description="")
 
 
@@ -91,7 +92,7 @@ def test_deleting_what_is_gone_is_done_and_any_other_trouble_is_the_callers() ->
         client = Recorder(remove_targets=error, delete_rule=error, delete_schedule=error)
         arns = {"queue_arn": "queue", "dead_letters_arn": "dead"}
         Schedules(client, group="yard", role_arn="role", **arns).delete("nightly")
-        Rules(client, **arns).delete("rule", "default")
+        EventRules(client, **arns).delete("rule", "default")
         return client.calls
 
     assert len(delete_both(refusal("ResourceNotFoundException"))) == 2

@@ -260,7 +260,7 @@ def test_an_unsupported_feature_is_named() -> None:
 
 def test_the_contract_is_read_without_a_client() -> None:
     code = (
-        "import sys; from chalicelib.api import contract; contract.operation_named('submitjob');"
+        "import sys; from chalicelib.contract import model; model.operation_named('submitjob');"
         "sys.exit(bool({'boto3', 'botocore.client', 'botocore.session'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.core.arrays import child_of, standing_events
+from chalicelib.core.arrays import child_of, events_from_parent
 from chalicelib.core.dependencies import DependencyType
 from chalicelib.core.events import EventKind
 from chalicelib.core.job import ArrayState
@@ -25,6 +25,6 @@ def test_the_failure_of_the_child_before_means_what_the_dependency_says(
     parent = a_job(JobStatus.PENDING, array=array)
     before = child_of(parent, 1)
     child = a_job(JobStatus.PENDING, part="child#00000002", waiting_on=(1,))
-    (told,) = standing_events(parent, child, NOW_MS, before=before, kind=kind)
+    (told,) = events_from_parent(parent, child, NOW_MS, before=before, kind=kind)
     assert told.kind is event
     assert told.dependencies in {None, frozenset({1})}

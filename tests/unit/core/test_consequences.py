@@ -11,9 +11,9 @@ from chalicelib.core.consequences import (
     Forget,
     Launch,
     LaunchNode,
+    NotifyDependents,
     StopNodes,
     StopTask,
-    TellDependents,
     Wake,
     WakeLater,
     WatchDeadline,
@@ -72,7 +72,7 @@ def test_an_end_frees_its_environment() -> None:
     new = after(old, E.TASK_STOPPED, exit_code=0, reason="exited")
     assert effects_of(old, new) == (
         Publish(job=new),
-        TellDependents(job=new),
+        NotifyDependents(job=new),
         CapacityFreed(environment="fargate", queue=old.queue),
     )
 
@@ -82,14 +82,14 @@ def test_a_job_that_is_stopped_in_its_lane_may_have_kept_others_waiting() -> Non
     new = after(old, E.CANCEL, reason="enough")
     assert effects_of(old, new) == (
         Publish(job=new),
-        TellDependents(job=new),
+        NotifyDependents(job=new),
         Wake(queue="queue"),
     )
 
 
 def test_an_end_of_a_job_that_was_not_placed_frees_nothing() -> None:
     old = a_job(S.PENDING)
-    assert kinds(effects_of(old, after(old, E.DEPENDENCY_FAILED))) == [Publish, TellDependents]
+    assert kinds(effects_of(old, after(old, E.DEPENDENCY_FAILED))) == [Publish, NotifyDependents]
 
 
 def test_a_retry_wakes_its_queue_at_once_and_frees_its_environment() -> None:

@@ -282,11 +282,11 @@ def test_a_job_too_long_for_overrides_gets_a_definition_of_its_own() -> None:
 
 def test_the_limit_of_overrides_is_met_exactly_by_all_containers_together() -> None:
     empty = [{"name": "a", "command": [""]}, {"name": "b", "command": [""]}]
-    room = OVERRIDES_LIMIT_CHARACTERS - len(json.dumps({"containerOverrides": empty}))
-    first = {"name": "a", "command": ["x" * (room // 2)]}
-    second = {"name": "b", "command": ["x" * (room - room // 2)]}
+    capacity_limit = OVERRIDES_LIMIT_CHARACTERS - len(json.dumps({"containerOverrides": empty}))
+    first = {"name": "a", "command": ["x" * (capacity_limit // 2)]}
+    second = {"name": "b", "command": ["x" * (capacity_limit - capacity_limit // 2)]}
     assert overrides_fit([first, second])
-    second["command"] = ["x" * (room - room // 2 + 1)]
+    second["command"] = ["x" * (capacity_limit - capacity_limit // 2 + 1)]
     assert not overrides_fit([first, second])
 
 

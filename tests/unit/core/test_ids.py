@@ -10,11 +10,11 @@ from tests.support.values import JOB_ID
 
 SCOPE = Scope(partition="aws", region="us-east-1", account="123456789012")
 FENCES = [
-    Fence(job_id=JOB_ID, part="job", attempt=1, placement=1),
-    Fence(job_id=JOB_ID, part="job", attempt=10, placement=2),
-    Fence(job_id=JOB_ID, part="job", attempt=999, placement=999_999),
-    Fence(job_id=JOB_ID, part=child_part(999_999), attempt=10, placement=999_999),
-    Fence(job_id=JOB_ID, part=node_part(0), attempt=1, placement=1),
+    Fence(job_id=JOB_ID, part="job", attempt=1, dispatch_count=1),
+    Fence(job_id=JOB_ID, part="job", attempt=10, dispatch_count=2),
+    Fence(job_id=JOB_ID, part="job", attempt=999, dispatch_count=999_999),
+    Fence(job_id=JOB_ID, part=child_part(999_999), attempt=10, dispatch_count=999_999),
+    Fence(job_id=JOB_ID, part=node_part(0), attempt=1, dispatch_count=1),
 ]
 
 

@@ -14,7 +14,7 @@ S = JobStatus
 
 def test_a_lane_is_in_order_of_retries_then_priority_then_age_then_id() -> None:
     retried = a_job(attempt=2, created_at_ms=NOW_MS + 5, job_id="r")
-    given_back = a_job(placement=1, created_at_ms=NOW_MS + 6, job_id="g")
+    given_back = a_job(dispatch_count=1, created_at_ms=NOW_MS + 6, job_id="g")
     urgent = a_job(priority=9999, created_at_ms=NOW_MS + 9, job_id="u")
     less_urgent = a_job(priority=7, created_at_ms=NOW_MS, job_id="l")
     old = a_job(created_at_ms=NOW_MS, job_id="o")
@@ -67,7 +67,7 @@ def test_the_attempt_of_a_job_that_ended_counts_if_it_had_a_task_or_a_cause() ->
 
 
 def test_the_fence_speaks_of_the_present_placement() -> None:
-    assert str(a_job(S.STARTING, attempt=2, placement=3).fence) == f"{JOB_ID}/job/2-3"
+    assert str(a_job(S.STARTING, attempt=2, dispatch_count=3).fence) == f"{JOB_ID}/job/2-3"
 
 
 def test_the_next_version_is_one_more_and_the_rest_is_kept() -> None:

@@ -41,7 +41,7 @@ EVENTS: tuple[dict[str, Any], ...] = (
 
 def fences_of(job: Job) -> list[Fence | None]:
     """No fence, the job's own, and those of an earlier placement and of a later attempt."""
-    earlier = replace(job.fence, placement=job.placement - 1)
+    earlier = replace(job.fence, dispatch_count=job.dispatch_count - 1)
     return [None, job.fence, earlier, replace(job.fence, attempt=job.attempt + 1)]
 
 
@@ -87,7 +87,7 @@ def test_a_report_of_another_placement_is_never_applied() -> None:
         if event.fence not in {None, job.fence}:
             decision = decide(job, event)
             assert decision.job is job
-            assert decision.label in {Label.STALE, Label.STRAY_TASK}
+            assert decision.label in {Label.STALE, Label.ORPHAN_TASK}
 
 
 def test_a_terminal_job_knows_when_it_stopped_and_no_other_does() -> None:
@@ -175,15 +175,15 @@ def test_a_launch_that_comes_to_nothing_costs_no_attempt(kind: EventKind) -> Non
     assert (back.label, back.job.status, back.job.attempt) == (Label.GIVEN_BACK, S.RUNNABLE, 1)
     assert back.job.is_retry
     again = decided(back.job, E.DISPATCHED, environment="other").job
-    assert (again.attempt, again.placement, again.environment) == (1, 2, "other")
+    assert (again.attempt, again.dispatch_count, again.environment) == (1, 2, "other")
 
 
 def test_a_task_of_a_placement_that_was_given_back_is_a_stray() -> None:
     back = decided(a_job(S.STARTING), E.TASK_LOST, reason="none was started").job
     late = an_event(E.TASK_RUNNING, of=back)
-    assert decide(back, late).label is Label.STRAY_TASK
+    assert decide(back, late).label is Label.ORPHAN_TASK
     again = decided(back, E.DISPATCHED, environment="fargate").job
-    assert decide(again, late).label is Label.STRAY_TASK
+    assert decide(again, late).label is Label.ORPHAN_TASK
 
 
 def test_a_late_report_of_a_known_task_is_no_stray() -> None:
@@ -199,13 +199,16 @@ def test_a_failed_attempt_is_kept_and_the_next_one_begins_clean() -> None:
     again = decided(
         job, E.TASK_STOPPED, exit_code=1, reason="exited", container_reason="OutOfMemoryError"
     ).job
-    assert (again.status, again.attempt, again.placement) == (S.RUNNABLE, 2, 0)
+    assert (again.status, again.attempt, again.dispatch_count) == (S.RUNNABLE, 2, 0)
     assert (again.exit_code, again.task_arn, again.stopped_at_ms) == (None, None, None)
     (attempt,) = again.attempts
     assert (attempt.exit_code, attempt.container_reason) == (1, "OutOfMemoryError")
     assert (attempt.task_arn, attempt.started_at_ms) == (TASK_ARN, NOW_MS)
     last = decided(
-        replace(again, status=S.RUNNING, placement=1), E.TASK_STOPPED, exit_code=2, reason="exited"
+        replace(again, status=S.RUNNING, dispatch_count=1),
+        E.TASK_STOPPED,
+        exit_code=2,
+        reason="exited",
     ).job
     assert (last.status, [a.exit_code for a in last.attempts]) == (S.FAILED, [1, 2])
 

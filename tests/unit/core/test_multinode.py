@@ -72,7 +72,7 @@ def test_a_node_s_document_has_what_its_range_runs_in_place_of_the_ranges() -> N
 
 
 def test_a_node_s_task_carries_its_fence_and_the_main_node_s_the_job_s() -> None:
-    job = a_job(S.RUNNING, nodes=NODES, attempt=2, placement=3)
+    job = a_job(S.RUNNING, nodes=NODES, attempt=2, dispatch_count=3)
     assert str(as_task(job, 2).fence) == f"{JOB_ID}/n2/2-3"
     assert str(as_task(job, 1).fence) == f"{JOB_ID}/job/2-3"
 
@@ -114,8 +114,8 @@ RUNNING = a_job(S.RUNNING, nodes=NODES)
         (a_job(S.STARTING, nodes=NODES, stop_cause=StopCause.TERMINATE), MainNode.GONE),
         (replace(RUNNING, stop_cause=StopCause.TIMEOUT), MainNode.GONE),
         (replace(RUNNING, attempt=2), MainNode.GONE),
-        (replace(RUNNING, placement=2), MainNode.GONE),
-        (a_job(S.RUNNABLE, nodes=NODES, placement=1), MainNode.GONE),
+        (replace(RUNNING, dispatch_count=2), MainNode.GONE),
+        (a_job(S.RUNNABLE, nodes=NODES, dispatch_count=1), MainNode.GONE),
         (a_job(S.FAILED, nodes=NODES), MainNode.GONE),
         (a_job(S.RUNNING), MainNode.GONE),
         (None, MainNode.GONE),
@@ -146,7 +146,7 @@ def test_a_row_of_an_earlier_placement_tells_nothing_of_this_one() -> None:
     old = replace(node_of(RUNNING, 2), status=S.FAILED, exit_code=1)
     assert seen_node(RUNNING, 2, old).exit_code == 1
     assert seen_node(replace(RUNNING, attempt=2), 2, old).exit_code is None
-    assert seen_node(replace(RUNNING, placement=2), 2, old).status is S.STARTING
+    assert seen_node(replace(RUNNING, dispatch_count=2), 2, old).status is S.STARTING
 
 
 def test_a_node_of_an_ended_job_has_ended() -> None:

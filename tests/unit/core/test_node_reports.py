@@ -9,8 +9,8 @@ from chalicelib.core.decision import Label
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import Fence
 from chalicelib.core.job import Job, NodeState, StopCause
-from chalicelib.core.node_reports import decide_node, launch_again
 from chalicelib.core.multinode import node_of
+from chalicelib.core.node_reports import decide_node, launch_again
 from chalicelib.core.states import PLACED, TERMINAL, JobStatus
 from tests.support.values import JOB_ID, NOW_MS, TASK_ARN, a_job
 
@@ -27,14 +27,16 @@ def row(status: JobStatus, **changes: object) -> Job:
     return replace(node, **changes)  # type: ignore[arg-type]
 
 
-def report(kind: EventKind, *, attempt: int = 1, placement: int = 1, **members: object) -> Event:
-    fence = Fence(job_id=JOB_ID, part="node#0002", attempt=attempt, placement=placement)
+def report(
+    kind: EventKind, *, attempt: int = 1, dispatch_count: int = 1, **members: object
+) -> Event:
+    fence = Fence(job_id=JOB_ID, part="node#0002", attempt=attempt, dispatch_count=dispatch_count)
     if kind in {E.TASK_RUNNING, E.TASK_STOPPED}:
         members = {"task_arn": TASK_ARN, **members}
     return Event(kind=kind, at_ms=NOW_MS + 5, fence=fence, **members)  # type: ignore[arg-type]
 
 
-JOBS = [None, *(a_job(status, nodes=NODES, placement=1) for status in JobStatus)]
+JOBS = [None, *(a_job(status, nodes=NODES, dispatch_count=1) for status in JobStatus)]
 ROWS = [
     None,
     row(S.STARTING),
@@ -55,7 +57,7 @@ def test_deciding_twice_changes_nothing_the_second_time(
     if first.node is None:
         return
     assert first.node.version == (node.version if node else 0) + 1
-    assert (first.node.attempt, first.node.placement) == (1, 1)
+    assert (first.node.attempt, first.node.dispatch_count) == (1, 1)
     assert first.node.environment is None, "its job has taken its capacity"
     assert first.node.status in PLACED | TERMINAL
     again = decide_node(job, first.node, report(kind, exit_code=1))
@@ -79,10 +81,12 @@ def test_a_task_runs_on_only_while_its_job_is_placed(job: Job | None, node: Job 
     assert (decision.node is not None) == (placed and not another and not known)
 
 
-@pytest.mark.parametrize(("attempt", "placement"), [(2, 1), (1, 2)])
-def test_a_report_of_another_placement_is_never_applied(attempt: int, placement: int) -> None:
+@pytest.mark.parametrize(("attempt", "dispatch_count"), [(2, 1), (1, 2)])
+def test_a_report_of_another_placement_is_never_applied(attempt: int, dispatch_count: int) -> None:
     for kind in EventKind:
-        decision = decide_node(RUNNING, None, report(kind, attempt=attempt, placement=placement))
+        decision = decide_node(
+            RUNNING, None, report(kind, attempt=attempt, dispatch_count=dispatch_count)
+        )
         assert decision.node is None
         assert decision.stops_task == (kind is E.TASK_RUNNING)
 

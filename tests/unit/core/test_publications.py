@@ -77,7 +77,7 @@ def test_a_child_that_gets_its_row_as_it_is_dispatched_was_runnable_before() -> 
     child = child_of(PARENT, 1)
     placed = decide(child, an_event(E.DISPATCHED, environment="fargate")).job
     runnable, starting = published(None, placed)
-    assert (runnable.status, runnable.environment, runnable.placement) == (S.RUNNABLE, None, 0)
+    assert (runnable.status, runnable.environment, runnable.dispatch_count) == (S.RUNNABLE, None, 0)
     assert runnable.key == placed.key
     assert starting == placed
 

@@ -11,19 +11,19 @@ def test_a_job_succeeds(world: World) -> None:
     job_id = submit(world)
     assert world.detail(job_id)["status"] == "RUNNABLE"
 
-    world.settle()
+    world.run_until_idle()
     assert world.detail(job_id)["status"] == "STARTING"
     assert world.capacity("fargate").cpu_units == 1024
 
     task = world.task_of(job_id)
     world.advance(5)
     world.ecs.start(task)
-    world.settle()
+    world.run_until_idle()
     assert world.detail(job_id)["status"] == "RUNNING"
 
     world.advance(7)
     world.ecs.finish(task)
-    world.settle()
+    world.run_until_idle()
     detail = world.detail(job_id)
     assert detail["status"] == "SUCCEEDED"
     assert detail["container"]["exitCode"] == 0
@@ -50,10 +50,10 @@ def test_a_job_fails_with_the_exit_code_and_reason_of_its_container(world: World
 def test_a_task_that_cannot_start_fails_the_job_with_ecs_own_cause(world: World) -> None:
     make_stage(world)
     job_id = submit(world)
-    world.settle()
+    world.run_until_idle()
 
     world.ecs.fail_to_start(world.task_of(job_id), "CannotPullContainerError: no such image")
-    world.settle()
+    world.run_until_idle()
 
     detail = world.detail(job_id)
     assert detail["status"] == "FAILED"
@@ -93,7 +93,7 @@ def test_a_job_goes_its_way_though_its_definition_is_deregistered(world: World) 
     job_id = submit(world, jobDefinition=arn)
     world.api("DeregisterJobDefinition", {"jobDefinition": arn})
 
-    world.settle()
+    world.run_until_idle()
     world.ecs.start(world.task_of(job_id))
     finish(world, job_id)
 
@@ -103,13 +103,13 @@ def test_a_job_goes_its_way_though_its_definition_is_deregistered(world: World) 
 def test_running_is_published_though_start_and_end_came_together(world: World) -> None:
     make_stage(world)
     job_id = submit(world)
-    world.settle()
+    world.run_until_idle()
     task = world.task_of(job_id)
     world.ecs.start(task)
     world.ecs.finish(task)
     version = world.job(job_id).version
 
-    world.settle()
+    world.run_until_idle()
 
     assert world.job(job_id).version == version + 1, "one write for both reports"
     assert world.events.statuses_of(job_id) == ["RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED"]
@@ -120,12 +120,12 @@ def test_running_is_published_for_a_failing_attempt_whose_start_and_end_came_tog
 ) -> None:
     make_stage(world)
     job_id = submit(world, retryStrategy={"attempts": 2})
-    world.settle()
+    world.run_until_idle()
     task = world.task_of(job_id)
     world.ecs.start(task)
     world.ecs.finish(task, 1)
 
-    world.settle()
+    world.run_until_idle()
 
     statuses = world.events.statuses_of(job_id)
     assert statuses == ["RUNNABLE", "STARTING", "RUNNING", "RUNNABLE", "STARTING"]
@@ -140,9 +140,9 @@ def test_a_submission_repeated_after_its_queue_was_disabled_answers_the_first_jo
     make_stage(world)
     request = {"jobName": "job", "jobQueue": "queue", "jobDefinition": "work"}
     first = world.api("SubmitJob", request, invocation_id="call-1")
-    world.settle()
+    world.run_until_idle()
     world.api("UpdateJobQueue", {"jobQueue": "queue", "state": "DISABLED"})
-    world.settle()
+    world.run_until_idle()
 
     assert world.api("SubmitJob", request, invocation_id="call-1") == first
     with pytest.raises(ApiError, match="ENABLED"):
@@ -160,7 +160,7 @@ def test_what_hangs_on_an_expired_job_goes_with_it(world: World) -> None:
     assert world.ports.jobs.find_specs([job_id])
 
     world.expire(job_id)
-    world.settle()
+    world.run_until_idle()
 
     assert not world.ports.jobs.find_specs([job_id])
     assert world.api("DescribeJobs", {"jobs": [job_id]})["jobs"] == []

@@ -44,13 +44,13 @@ def test_a_child_that_was_released_is_placed_after_its_array_was_closed(any_worl
     first = submit(any_world, **of_size(2))
     waits = [{"jobId": first, "type": "N_TO_N"}]
     second = submit(any_world, **of_size(2), dependsOn=waits)
-    any_world.settle()
+    any_world.run_until_idle()
     for number in (0, 1):
         for _ in range(2):
             (task,) = any_world.ecs.live()
             assert fence_of(task).key.public_id == f"{first}:{number}"
             work(any_world, lambda fence: fence.key.number or 0)
-            any_world.settle()
+            any_world.run_until_idle()
     assert statuses_of(any_world, second, 2) == ["PENDING", "STARTING", "FAILED"]
     run_to_the_end(any_world, [second], lambda fence: 0)
     assert statuses_of(any_world, second, 2) == ["FAILED", "SUCCEEDED", "FAILED"]
@@ -80,7 +80,7 @@ def test_a_cancelled_child_learns_of_the_end_of_one_that_never_had_a_row(any_wor
 def test_those_that_are_left_behind_are_told_a_stretch_at_a_time(
     any_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dependents, "BATCHES_PAGE", 1)
+    monkeypatch.setattr(dependents, "CHILD_RANGES_PAGE", 1)
     make_stage(any_world)
     first = submit(any_world, **of_size(4), dependsOn=[{"type": "SEQUENTIAL"}])
     second = submit(any_world, **of_size(4), dependsOn=[{"jobId": first, "type": "N_TO_N"}])

@@ -50,7 +50,7 @@ def test_a_request_is_answered_as_submit_job_answers_it(world: World) -> None:
     answered = world.submit(REQUEST)
     assert answered.keys() == {"jobArn", "jobName", "jobId"}
     assert world.detail(answered["jobId"])["jobName"] == "job"
-    world.settle()
+    world.run_until_idle()
     assert jobs_of(world) == [answered["jobId"]]
 
 
@@ -69,7 +69,7 @@ def test_the_same_event_twice_is_one_job(quick: World, event: Json) -> None:
     make_stage(quick)
     first, second = quick.submit(event), quick.submit(event)
     assert first == second
-    quick.settle()
+    quick.run_until_idle()
     assert jobs_of(quick) == [first["jobId"]]
 
 
@@ -82,7 +82,7 @@ def test_the_messages_of_a_topic_are_a_job_each_however_often_they_come(quick: W
     # The last two are one event that reached the topic twice.
     assert len(set(ids)) == 3
     assert ids[2] == ids[3]
-    quick.settle()
+    quick.run_until_idle()
     assert set(jobs_of(quick)) == set(ids)
 
 
@@ -93,7 +93,7 @@ def test_one_event_is_a_job_for_each_rule_that_makes_another_request(quick: Worl
     swapped = dict(reversed(list(REQUEST.items()))) | {"clientToken": "event-1"}
     assert one["jobId"] != other["jobId"]
     assert quick.submit(swapped) == one
-    quick.settle()
+    quick.run_until_idle()
 
 
 def test_a_token_given_in_the_request_goes_before_the_event_s_id(quick: World) -> None:
@@ -102,7 +102,7 @@ def test_a_token_given_in_the_request_goes_before_the_event_s_id(quick: World) -
     first = quick.submit(of_rule(request, "event-1"))
     assert quick.submit(of_rule(request, "event-2")) == first
     assert quick.submit(request | {"request": REQUEST, "clientToken": "mine"}) == first
-    quick.settle()
+    quick.run_until_idle()
 
 
 def test_a_job_of_the_api_is_never_one_of_the_function(quick: World) -> None:
@@ -110,7 +110,7 @@ def test_a_job_of_the_api_is_never_one_of_the_function(quick: World) -> None:
     by_api = quick.api("SubmitJob", REQUEST, invocation_id="mine", caller="function:submit")
     by_event = quick.submit(REQUEST | {"clientToken": "mine"})
     assert by_event["jobId"] != by_api["jobId"]
-    quick.settle()
+    quick.run_until_idle()
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_what_is_no_request_is_refused_with_a_reason(quick: World, event: Any, w
     make_stage(quick)
     with pytest.raises(ClientException, match=words):
         quick.submit(event)
-    quick.settle()
+    quick.run_until_idle()
     assert jobs_of(quick) == []
 
 
@@ -154,7 +154,7 @@ def test_every_message_is_tried_before_the_refused_ones_are_told(quick: World) -
     with pytest.raises(ClientException, match="nobody not found") as refusal:
         quick.submit(of_topic(wrong, REQUEST, wrong))
     assert str(refusal.value).count("nobody not found") == 2
-    quick.settle()
+    quick.run_until_idle()
     assert len(jobs_of(quick)) == 1
 
 
@@ -166,7 +166,7 @@ def test_what_was_accepted_stays_accepted(quick: World) -> None:
     quick.api("DeregisterJobDefinition", {"jobDefinition": "work:1"})
     assert quick.submit(event) == first
     make_definition(quick)
-    quick.settle()
+    quick.run_until_idle()
 
 
 def test_an_array_with_a_dependency_can_be_submitted(quick: World) -> None:
@@ -176,4 +176,4 @@ def test_an_array_with_a_dependency_can_be_submitted(quick: World) -> None:
     second = quick.submit(REQUEST | {"dependsOn": upstream, "clientToken": "2"})
     assert quick.detail(second["jobId"])["status"] == "PENDING"
     assert quick.detail(first["jobId"])["arrayProperties"]["size"] == 2
-    quick.settle()
+    quick.run_until_idle()

@@ -70,13 +70,13 @@ def test_a_waiting_job_shows_the_effective_settings_of_each_container(world: Wor
     assert [helper[name] for name in (*empty, "networkInterfaces")] == [[]] * 7
     assert not {"exitCode", "reason", "logStreamName"} & main.keys()
     assert world.job(job_id).memory_mib == 4096
-    world.settle()
+    world.run_until_idle()
 
 
 def test_the_task_of_several_containers_is_what_was_asked_for(world: World) -> None:
     make_stage(world, task={"enableExecuteCommand": True})
     job_id = submit(world, parameters={"word": "bye"})
-    world.settle()
+    world.run_until_idle()
     task = world.task_of(job_id)
     definition = world.ecs.definitions[task.request["taskDefinition"]]
     assert [one["name"] for one in definition["containerDefinitions"]] == ["main", "helper"]
@@ -145,9 +145,9 @@ def test_a_retried_job_shows_no_end_until_it_has_ended(world: World) -> None:
 def test_a_job_whose_task_could_not_be_made_tells_the_cause(world: World) -> None:
     make_stage(world)
     job_id = submit(world)
-    world.settle()
+    world.run_until_idle()
     world.ecs.fail_to_start(world.task_of(job_id), "ResourceInitializationError: no secret")
-    world.settle()
+    world.run_until_idle()
     job = world.detail(job_id)
     assert (job["status"], job["statusReason"]) == ("FAILED", "Task failed to start")
     (attempt,) = job["attempts"]
@@ -162,11 +162,11 @@ def test_a_job_whose_task_could_not_be_made_tells_the_cause(world: World) -> Non
 def test_a_container_that_ran_before_its_task_did_has_a_log_stream(world: World) -> None:
     make_stage(world)
     job_id = submit(world)
-    world.settle()
+    world.run_until_idle()
     task = world.task_of(job_id)
     world.ecs.exit(task, "helper", 3)
     world.ecs.fail_to_start(task, "the helper failed")
-    world.settle()
+    world.run_until_idle()
     job = world.detail(job_id)
     ((told,), shown) = job["attempts"][0]["taskProperties"], task_in(job)
     for containers in (containers_in(told), containers_in(shown)):

@@ -4,8 +4,8 @@ from dataclasses import replace
 from unittest.mock import Mock
 
 from chalicelib.core.ids import child_part
+from chalicelib.core.spec import Spec
 from chalicelib.jobs.specs import KNOWN_LIMIT, specs_of
-from chalicelib.store.jobs import Spec
 from tests.support.values import a_job
 
 JOB = a_job()

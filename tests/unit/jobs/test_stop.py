@@ -29,7 +29,7 @@ def test_a_runnable_job_fails_at_once_and_leaves_its_lane(world: World, stop: ob
     assert (detail["isCancelled"], detail["isTerminated"]) == (stop is cancel, stop is terminate)
     assert detail["attempts"] == []
     assert not world.ports.lanes.has_work("queue")
-    world.settle()
+    world.run_until_idle()
     assert world.ecs.tasks == {}
     assert world.events.statuses_of(job_id)[-1] == "FAILED"
 
@@ -37,15 +37,15 @@ def test_a_runnable_job_fails_at_once_and_leaves_its_lane(world: World, stop: ob
 def test_cancel_leaves_a_starting_and_a_running_job_as_it_is(world: World) -> None:
     make_stage(world)
     job_id = submit(world)
-    world.settle()
+    world.run_until_idle()
     cancel(world, job_id)
-    world.settle()
+    world.run_until_idle()
     assert world.detail(job_id)["status"] == "STARTING"
 
     world.ecs.start(world.task_of(job_id))
-    world.settle()
+    world.run_until_idle()
     cancel(world, job_id)
-    world.settle()
+    world.run_until_idle()
     assert world.detail(job_id)["status"] == "RUNNING"
     finish(world, job_id)
     assert world.detail(job_id)["isCancelled"] is False
@@ -56,7 +56,7 @@ def test_terminate_stops_a_running_task_and_keeps_the_exit_code(world: World) ->
     job_id = running(world, retryStrategy={"attempts": 3})
 
     terminate(world, job_id)
-    world.settle()
+    world.run_until_idle()
 
     detail = world.detail(job_id)
     assert (detail["status"], detail["statusReason"]) == ("FAILED", "not wanted")
@@ -72,20 +72,20 @@ def test_the_reason_of_the_first_terminate_is_kept(world: World) -> None:
     job_id = running(world)
     terminate(world, job_id, "first")
     terminate(world, job_id, "second")
-    world.settle()
+    world.run_until_idle()
     world.ecs.end_stopping(world.task_of(job_id))
-    world.settle()
+    world.run_until_idle()
     assert world.detail(job_id)["statusReason"] == "first"
 
 
 def test_terminate_stops_a_task_that_is_on_its_way(world: World) -> None:
     make_stage(world)
     job_id = submit(world)
-    world.settle()
+    world.run_until_idle()
     assert world.detail(job_id)["status"] == "STARTING"
 
     terminate(world, job_id)
-    world.settle()
+    world.run_until_idle()
 
     assert world.ecs.live() == []
     detail = world.detail(job_id)
@@ -107,7 +107,7 @@ def test_a_task_that_was_not_known_yet_when_its_job_was_terminated_is_stopped_wh
 
     world.machines.resume(launch)
     world.ecs.start(world.task_of(job_id))
-    world.settle()
+    world.run_until_idle()
 
     assert world.ecs.live() == []
     detail = world.detail(job_id)
@@ -123,7 +123,7 @@ def test_a_job_terminated_while_its_launch_came_to_nothing_ends(world: World) ->
     world.deliver_stream()
     terminate(world, job_id)
 
-    world.settle()
+    world.run_until_idle()
 
     detail = world.detail(job_id)
     assert (detail["status"], detail["statusReason"]) == ("FAILED", "not wanted")
@@ -135,7 +135,7 @@ def test_a_container_that_ends_by_itself_beside_a_terminate_fails_the_job(world:
     world.ecs.obeys_stops = False
     job_id = running(world)
     terminate(world, job_id)
-    world.settle()
+    world.run_until_idle()
 
     finish(world, job_id, 0)
 
@@ -175,11 +175,11 @@ def test_stopping_the_head_that_blocks_a_queue_lets_the_next_job_go_at_once(worl
     make_stage(world, max_vcpus=1)
     head = submit(world, "too-big", containerOverrides=needing(2))
     behind = submit(world, "fits")
-    world.settle()
+    world.run_until_idle()
     assert world.detail(behind)["status"] == "RUNNABLE"
 
     cancel(world, head)
-    world.settle()
+    world.run_until_idle()
 
     assert world.detail(behind)["status"] == "STARTING"
     world.ecs.start(world.task_of(behind))
@@ -204,7 +204,7 @@ def test_a_terminate_that_meets_the_end_of_the_job_finds_it_ended(world: World) 
     before_the_next(world, "dynamodb.PutItem", world.deliver_messages)
 
     terminate(world, job_id)
-    world.settle()
+    world.run_until_idle()
 
     detail = world.detail(job_id)
     assert (detail["status"], detail["isTerminated"]) == ("SUCCEEDED", False)
@@ -218,7 +218,7 @@ def test_a_cancel_that_meets_the_dispatch_of_the_job_comes_too_late(world: World
     before_the_next(world, "dynamodb.TransactWriteItems", world.deliver_wakes)
 
     cancel(world, job_id)
-    world.settle()
+    world.run_until_idle()
 
     assert world.detail(job_id)["status"] == "STARTING"
     world.ecs.start(world.task_of(job_id))
@@ -232,7 +232,7 @@ def test_a_dispatch_that_meets_the_cancel_of_the_job_places_nothing(world: World
     before_the_next(world, "dynamodb.TransactWriteItems", lambda: cancel(world, job_id))
 
     world.deliver_wakes()
-    world.settle()
+    world.run_until_idle()
 
     assert world.detail(job_id)["status"] == "FAILED"
     assert world.capacity("fargate").tasks == 0
@@ -246,8 +246,8 @@ def test_two_terminates_at_once_keep_the_reason_of_the_one_that_was_written(worl
     before_the_next(world, "dynamodb.PutItem", lambda: terminate(world, job_id, "written first"))
 
     terminate(world, job_id, "came second")
-    world.settle()
+    world.run_until_idle()
     world.ecs.end_stopping(world.task_of(job_id))
-    world.settle()
+    world.run_until_idle()
 
     assert world.detail(job_id)["statusReason"] == "written first"

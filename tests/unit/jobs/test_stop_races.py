@@ -51,7 +51,7 @@ def a_job(world: RaceWorld) -> Scene:
     before = running(world)
     world.watch_from_here()
     target = submit(world, dependsOn=after(before), **PATIENT)
-    world.settle()
+    world.run_until_idle()
     finish(world, before)
     then = submit(world, dependsOn=after(target))
     anyhow = submit(world, dependsOn=after(target, type="AFTER_ANY"))
@@ -63,7 +63,7 @@ def _of_an_array(world: RaceWorld, number: int | None) -> Scene:
     before = running(world)
     world.watch_from_here()
     job_id = array(world, 3, dependsOn=after(before), **PATIENT)
-    world.settle()
+    world.run_until_idle()
     finish(world, before)
     target = job_id if number is None else f"{job_id}:{number}"
     then = submit(world, dependsOn=after(target))
@@ -85,10 +85,10 @@ def a_child_that_waits_for_its_like(world: RaceWorld) -> Scene:
     """The first child of the other array ends while this one's is looked at."""
     make_stage(world)
     first = array(world, 2)
-    world.settle()
+    world.run_until_idle()
     world.watch_from_here()
     second = array(world, 2, dependsOn=after(first, type="N_TO_N"), **PATIENT)
-    world.settle()
+    world.run_until_idle()
     target = f"{second}:1"
     step(world, first, 1)
     step(world, first, 1)
@@ -100,11 +100,11 @@ def an_array_that_others_wait_for(world: RaceWorld) -> Scene:
     """Its children release their likes, of which the second is retried; one of them is stopped."""
     make_stage(world)
     first = array(world, 2, **PATIENT)
-    world.settle()
+    world.run_until_idle()
     step(world, first, 0)
     world.watch_from_here()
     second = array(world, 2, dependsOn=after(first, type="N_TO_N"))
-    world.settle()
+    world.run_until_idle()
     then = submit(world, dependsOn=after(second))
     return play(world, f"{first}:1", first, second, then)
 
@@ -113,7 +113,7 @@ def a_child_of_a_sequence(world: RaceWorld) -> Scene:
     make_stage(world)
     world.watch_from_here()
     job_id = array(world, 3, dependsOn=[{"type": "SEQUENTIAL"}], **PATIENT)
-    world.settle()
+    world.run_until_idle()
     then = submit(world, dependsOn=after(f"{job_id}:2"))
     return play(world, f"{job_id}:1", job_id, then)
 

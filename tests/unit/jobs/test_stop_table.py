@@ -61,15 +61,15 @@ def a_job_that_waits_for_its_second_attempt(world: World) -> Scene:
 def a_job_whose_launch_was_refused(world: World) -> Scene:
     world.ecs.refusals = [{"arn": "x", "reason": "RESOURCE:CPU"}]
     job_id = submit(world, **PATIENT)
-    world.settle()
+    world.run_until_idle()
     return single(job_id)
 
 
 def a_job_behind_the_head_of_its_queue(world: World) -> Scene:
     heads = [submit(world) for _ in range(16)]
-    world.settle()
+    world.run_until_idle()
     job_id = submit(world, **PATIENT)
-    world.settle()
+    world.run_until_idle()
     return single(job_id, *heads)
 
 
@@ -79,7 +79,7 @@ def a_runnable_child_without_a_row(world: World) -> Scene:
 
 def a_child_that_waits_for_its_second_attempt(world: World) -> Scene:
     job_id = array(world, 3, **PATIENT)
-    world.settle()
+    world.run_until_idle()
     step(world, job_id, 1)
     world.ecs.finish(world.task_of(f"{job_id}/c1"), 1)
     world.deliver_messages()
@@ -89,15 +89,15 @@ def a_child_that_waits_for_its_second_attempt(world: World) -> Scene:
 def a_child_whose_launch_was_refused(world: World) -> Scene:
     world.ecs.refusals = [{"arn": "x", "reason": "RESOURCE:CPU"}] * 3
     job_id = array(world, 3, **PATIENT)
-    world.settle()
+    world.run_until_idle()
     return child(job_id)
 
 
 def a_child_that_its_own_dependency_released(world: World) -> Scene:
     first = array(world, 3)
-    world.settle()
+    world.run_until_idle()
     second = array(world, 3, dependsOn=after(first, type="N_TO_N"), **PATIENT)
-    world.settle()
+    world.run_until_idle()
     step(world, first, 1)
     world.ecs.finish(world.task_of(f"{first}/c1"), 0)
     world.deliver_messages()
@@ -141,34 +141,34 @@ def test_what_is_runnable_fails_at_once(staged: World, operation: str, make: Mak
 def a_job_that_waits_for_another(world: World) -> Scene:
     first = running(world)
     job_id = submit(world, dependsOn=after(first), **PATIENT)
-    world.settle()
+    world.run_until_idle()
     return single(job_id, first)
 
 
 def a_job_that_waits_for_an_array(world: World) -> Scene:
     first = array(world, 3)
     job_id = submit(world, dependsOn=after(first, type="AFTER_ANY"), **PATIENT)
-    world.settle()
+    world.run_until_idle()
     return single(job_id, first)
 
 
 def a_child_whose_array_waits(world: World) -> Scene:
     first = running(world)
     job_id = array(world, 3, dependsOn=after(first), **PATIENT)
-    world.settle()
+    world.run_until_idle()
     return child(job_id, first)
 
 
 def a_child_that_waits_for_its_like(world: World) -> Scene:
     first = array(world, 3)
     job_id = array(world, 3, dependsOn=after(first, type="N_TO_N"), **PATIENT)
-    world.settle()
+    world.run_until_idle()
     return child(job_id, first)
 
 
 def a_child_that_waits_for_the_one_before(world: World) -> Scene:
     job_id = array(world, 3, dependsOn=[{"type": "SEQUENTIAL"}], **PATIENT)
-    world.settle()
+    world.run_until_idle()
     return child(job_id)
 
 
@@ -193,7 +193,7 @@ def test_what_is_pending_fails_once_its_dependencies_are_done(
     assert outcome(staged, scene.target) == stored
     for other in OPERATIONS:
         stop(staged, other, scene.target, "came second")
-    staged.settle()
+    staged.run_until_idle()
     assert outcome(staged, scene.target) == stored
 
     first = scene.jobs[0]
@@ -215,7 +215,7 @@ def a_job_that_is_about_to_be_launched(world: World) -> Scene:
 
 def a_job_whose_task_is_on_its_way(world: World) -> Scene:
     job_id = submit(world, **PATIENT)
-    world.settle()
+    world.run_until_idle()
     return single(job_id)
 
 
@@ -238,20 +238,20 @@ def a_child_that_is_about_to_be_launched(world: World) -> Scene:
 
 def a_child_whose_task_is_on_its_way(world: World) -> Scene:
     job_id = array(world, 3, **PATIENT)
-    world.settle()
+    world.run_until_idle()
     return child(job_id)
 
 
 def a_running_child(world: World) -> Scene:
     job_id = array(world, 3, **PATIENT)
-    world.settle()
+    world.run_until_idle()
     step(world, job_id, 1)
     return child(job_id)
 
 
 def a_running_child_of_a_sequence(world: World) -> Scene:
     job_id = array(world, 3, dependsOn=[{"type": "SEQUENTIAL"}], **PATIENT)
-    world.settle()
+    world.run_until_idle()
     step(world, job_id, 0)
     step(world, job_id, 0)
     step(world, job_id, 1)
@@ -357,7 +357,7 @@ def a_job_whose_dependency_failed(world: World) -> Scene:
 
 def a_child_that_succeeded(world: World) -> Scene:
     job_id = array(world, 3, **PATIENT)
-    world.settle()
+    world.run_until_idle()
     step(world, job_id, 1)
     step(world, job_id, 1)
     return child(job_id)
@@ -365,7 +365,7 @@ def a_child_that_succeeded(world: World) -> Scene:
 
 def a_child_that_failed(world: World) -> Scene:
     job_id = array(world, 3, **PATIENT)
-    world.settle()
+    world.run_until_idle()
     step(world, job_id, 1)
     step(world, job_id, 1, FATAL)
     return child(job_id)
@@ -392,7 +392,7 @@ def test_what_has_ended_stays_as_it_is(staged: World, operation: str, make: Make
     before = staged.detail(scene.target)
     assert before["status"] in {"SUCCEEDED", "FAILED"}
     stop(staged, operation, scene.target)
-    staged.settle()
+    staged.run_until_idle()
     assert staged.detail(scene.target) == before
     play_on(staged, scene)
     assert staged.detail(scene.target) == before

@@ -43,16 +43,16 @@ def an_array_without_any_row(world: World) -> Scene:
 def an_array_behind_the_head_of_its_queue(world: World) -> Scene:
     make_stage(world, max_vcpus=1)
     head = submit(world)
-    world.settle()
+    world.run_until_idle()
     job_id = array(world, 3, **PATIENT)
-    world.settle()
+    world.run_until_idle()
     return parent(job_id, head)
 
 
 def an_array_whose_children_wait_for_another_attempt(world: World) -> Scene:
     make_stage(world, max_vcpus=1)
     job_id = array(world, 3, **PATIENT)
-    world.settle()
+    world.run_until_idle()
     step(world, job_id, 0)
     world.ecs.finish(world.task_of(f"{job_id}/c0"), 1)
     world.deliver_messages()
@@ -62,9 +62,9 @@ def an_array_whose_children_wait_for_another_attempt(world: World) -> Scene:
 def an_array_that_waits_for_its_like(world: World) -> Scene:
     make_stage(world)
     first = array(world, 3)
-    world.settle()
+    world.run_until_idle()
     job_id = array(world, 3, dependsOn=after(first, type="N_TO_N"), **PATIENT)
-    world.settle()
+    world.run_until_idle()
     return parent(job_id, first)
 
 
@@ -99,7 +99,7 @@ def test_an_array_of_which_nothing_is_placed_fails_whole(
     for other in again:
         stop(quick, other, scene.target, "came second")
 
-    quick.settle()
+    quick.run_until_idle()
     ended = ("FAILED", REASON, *flag_of(operation))
     assert outcome(quick, scene.target) == ended
     play_on(quick, scene)
@@ -119,7 +119,7 @@ def an_array_that_waits_for_a_job(world: World) -> Scene:
     make_stage(world)
     first = running(world)
     job_id = array(world, 3, dependsOn=after(first), **PATIENT)
-    world.settle()
+    world.run_until_idle()
     return parent(job_id, first)
 
 
@@ -127,7 +127,7 @@ def an_array_that_waits_for_a_job_whatever_comes_of_it(world: World) -> Scene:
     make_stage(world)
     first = running(world)
     job_id = array(world, 3, dependsOn=after(first, type="AFTER_ANY"), **PATIENT)
-    world.settle()
+    world.run_until_idle()
     return parent(job_id, first)
 
 
@@ -135,14 +135,14 @@ def a_sequence_that_waits_for_a_job(world: World) -> Scene:
     make_stage(world)
     first = running(world)
     job_id = array(world, 3, dependsOn=[*after(first), *SEQUENCE], **PATIENT)
-    world.settle()
+    world.run_until_idle()
     return parent(job_id, first)
 
 
 def an_array_of_which_a_child_was_stopped_while_it_waits(world: World) -> Scene:
     scene = an_array_that_waits_for_a_job(world)
     stop(world, "CancelJob", f"{scene.target}:1", "not this one")
-    world.settle()
+    world.run_until_idle()
     return scene
 
 
@@ -163,7 +163,7 @@ def test_an_array_that_waits_fails_once_its_dependencies_are_done(
     assert outcome(quick, scene.target) == stored
     for other in OPERATIONS:
         stop(quick, other, scene.target, "came second")
-    quick.settle()
+    quick.run_until_idle()
     assert outcome(quick, scene.target) == stored
     assert summary(quick, scene.target) == {"PENDING": 3}
 
@@ -188,7 +188,7 @@ def an_array_in_mid_run(world: World) -> Scene:
     """Of four children the first has succeeded, the next runs, one starts, and the last waits."""
     make_stage(world, max_vcpus=2)
     job_id = array(world, 4, **PATIENT)
-    world.settle()
+    world.run_until_idle()
     step(world, job_id, 0)
     step(world, job_id, 0)
     step(world, job_id, 1)
@@ -209,7 +209,7 @@ def an_array_whose_children_are_about_to_be_launched(world: World) -> Scene:
 def a_sequence_whose_second_child_runs(world: World) -> Scene:
     make_stage(world)
     job_id = array(world, 4, dependsOn=SEQUENCE, **PATIENT)
-    world.settle()
+    world.run_until_idle()
     for number in (0, 0, 1):
         step(world, job_id, number)
     assert summary(world, job_id) == {"SUCCEEDED": 1, "RUNNING": 1, "PENDING": 2}
@@ -219,9 +219,9 @@ def a_sequence_whose_second_child_runs(world: World) -> Scene:
 def an_array_half_released_by_its_like(world: World) -> Scene:
     make_stage(world)
     first = array(world, 4)
-    world.settle()
+    world.run_until_idle()
     job_id = array(world, 4, dependsOn=after(first, type="N_TO_N"), **PATIENT)
-    world.settle()
+    world.run_until_idle()
     for number in (1, 3):
         step(world, first, number)
         step(world, first, number)
@@ -252,7 +252,7 @@ def test_a_cancelled_array_ends_with_the_children_that_are_placed_and_none_is_re
     assert outcome(quick, scene.target) == ("PENDING", None, True, False)
     for other in CANCELS:
         stop(quick, other, scene.target, "came second")
-    quick.settle()
+    quick.run_until_idle()
     now = summary(quick, scene.target)
     assert now == {
         status: number
@@ -304,7 +304,7 @@ def test_a_terminated_array_ends_with_all_its_tasks(
 def an_array_all_of_which_runs(world: World) -> Scene:
     make_stage(world)
     job_id = array(world, 3, **PATIENT)
-    world.settle()
+    world.run_until_idle()
     for number in range(3):
         step(world, job_id, number)
     return parent(job_id)

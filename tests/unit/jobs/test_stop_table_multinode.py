@@ -8,11 +8,11 @@ import pytest
 from tests.support.arrays import after
 from tests.support.multinode import (
     end_main,
-    make_gang_stage,
+    make_multinode_stage,
     node_statuses,
-    running_gang,
+    running_multinode_job,
     start_main,
-    submit_gang,
+    submit_multinode_job,
     tasks_of,
 )
 from tests.support.stops import (
@@ -36,80 +36,80 @@ from tests.support.world import World
 
 @pytest.fixture(name="staged")
 def make_staged_world(quick: World) -> World:
-    make_gang_stage(quick)
+    make_multinode_stage(quick)
     return quick
 
 
-def gang(job_id: str, *others: str) -> Scene:
+def multinode_job(job_id: str, *others: str) -> Scene:
     return Scene(target=job_id, jobs=(*others, job_id))
 
 
 def a_runnable_gang(world: World) -> Scene:
-    return gang(submit_gang(world, **PATIENT))
+    return multinode_job(submit_multinode_job(world, **PATIENT))
 
 
 def a_gang_that_waits_for_its_second_attempt(world: World) -> Scene:
-    job_id = running_gang(world, **PATIENT)
+    job_id = running_multinode_job(world, **PATIENT)
     world.ecs.finish(tasks_of(world, job_id)["job"], 1)
     world.deliver_messages()
-    return gang(job_id)
+    return multinode_job(job_id)
 
 
 def a_gang_that_waits_for_another(world: World) -> Scene:
-    first = running_gang(world)
-    return gang(submit_gang(world, dependsOn=after(first), **PATIENT), first)
+    first = running_multinode_job(world)
+    return multinode_job(submit_multinode_job(world, dependsOn=after(first), **PATIENT), first)
 
 
 def a_gang_that_is_about_to_be_launched(world: World) -> Scene:
-    job_id = submit_gang(world, **PATIENT)
+    job_id = submit_multinode_job(world, **PATIENT)
     world.deliver_stream()
     world.deliver_wakes()
-    return gang(job_id)
+    return multinode_job(job_id)
 
 
 def a_gang_whose_main_node_is_on_its_way(world: World) -> Scene:
-    job_id = submit_gang(world, **PATIENT)
-    world.settle()
-    return gang(job_id)
+    job_id = submit_multinode_job(world, **PATIENT)
+    world.run_until_idle()
+    return multinode_job(job_id)
 
 
 def a_gang_whose_main_node_alone_has_a_task(world: World) -> Scene:
-    job_id = submit_gang(world, **PATIENT)
-    world.settle()
+    job_id = submit_multinode_job(world, **PATIENT)
+    world.run_until_idle()
     world.ecs.start(tasks_of(world, job_id)["job"])
-    world.settle()
-    return gang(job_id)
+    world.run_until_idle()
+    return multinode_job(job_id)
 
 
 def a_gang_whose_other_nodes_are_on_their_way(world: World) -> Scene:
-    job_id = submit_gang(world, **PATIENT)
-    world.settle()
+    job_id = submit_multinode_job(world, **PATIENT)
+    world.run_until_idle()
     start_main(world, job_id)
     assert len(tasks_of(world, job_id)) == 3
-    return gang(job_id)
+    return multinode_job(job_id)
 
 
 def a_gang_all_of_which_runs(world: World) -> Scene:
-    return gang(running_gang(world, **PATIENT))
+    return multinode_job(running_multinode_job(world, **PATIENT))
 
 
 def a_gang_in_its_second_attempt(world: World) -> Scene:
-    job_id = running_gang(world, **PATIENT)
+    job_id = running_multinode_job(world, **PATIENT)
     end_main(world, job_id, 1)
     assert world.job(job_id).attempt == 2
-    return gang(job_id)
+    return multinode_job(job_id)
 
 
 def a_gang_that_succeeded(world: World) -> Scene:
-    job_id = running_gang(world, **PATIENT)
+    job_id = running_multinode_job(world, **PATIENT)
     end_main(world, job_id)
-    return gang(job_id)
+    return multinode_job(job_id)
 
 
 def a_gang_that_failed(world: World) -> Scene:
-    job_id = running_gang(world, **PATIENT)
+    job_id = running_multinode_job(world, **PATIENT)
     end_main(world, job_id, FATAL)
-    return gang(job_id)
+    return multinode_job(job_id)
 
 
 @each(a_runnable_gang, a_gang_that_waits_for_its_second_attempt)
@@ -217,7 +217,7 @@ def test_a_stop_of_one_node_is_a_success_without_effect(
 def test_a_running_gang_is_terminated_over_dynamodb_as_in_memory(
     any_world: World, operation: str
 ) -> None:
-    make_gang_stage(any_world)
+    make_multinode_stage(any_world)
     scene = a_gang_all_of_which_runs(any_world)
     stop(any_world, operation, scene.target)
     play_on(any_world, scene)

@@ -29,14 +29,14 @@ def test_a_submission_answers_with_name_id_and_arn(world: World) -> None:
         "jobArn": f"{PREFIX}:job/{job_id}",
     }
     assert world.detail(job_id)["status"] == "RUNNABLE"
-    world.settle()
+    world.run_until_idle()
 
 
 def test_a_queue_may_be_named_by_its_arn(world: World) -> None:
     make_stage(world)
     job_id = submit(world, queue=f"{PREFIX}:job-queue/queue")
     assert world.detail(job_id)["jobQueue"] == f"{PREFIX}:job-queue/queue"
-    world.settle()
+    world.run_until_idle()
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_job_is_the_definition_with_the_request_on_top(world: World) -> None:
     assert job["retryStrategy"]["attempts"] == 3
     assert job["propagateTags"] is True
     assert job["tags"]["both"] == "job"
-    world.settle()
+    world.run_until_idle()
     (task,) = world.ecs.live()
     tags = {tag["key"]: tag["value"] for tag in task.request["tags"]}
     assert tags == {"from": "definition", "both": "job"}
@@ -98,7 +98,7 @@ def test_a_submission_that_is_tried_again_is_one_job(world: World) -> None:
     world.now_ms += 5000
     assert world.api("SubmitJob", REQUEST, invocation_id="one") == first
     assert rows(first["jobId"]) == (1, 1)
-    world.settle()
+    world.run_until_idle()
     assert world.api("SubmitJob", REQUEST, invocation_id="one") == first
     assert world.detail(first["jobId"])["status"] == "STARTING"
     assert len(world.ecs.tasks) == 1
@@ -116,7 +116,7 @@ def test_another_call_is_another_job(world: World, other: dict[str, Any]) -> Non
     make_stage(world)
     first = world.api("SubmitJob", REQUEST, invocation_id="one")
     assert world.api("SubmitJob", REQUEST, **other)["jobId"] != first["jobId"]
-    world.settle()
+    world.run_until_idle()
 
 
 def test_another_body_under_the_same_invocation_is_another_job(world: World) -> None:
@@ -125,13 +125,13 @@ def test_another_body_under_the_same_invocation_is_another_job(world: World) -> 
     second = world.api("SubmitJob", REQUEST | {"jobName": "other"}, invocation_id="one")
     assert first["jobId"] != second["jobId"]
     assert world.detail(second["jobId"])["jobName"] == "other"
-    world.settle()
+    world.run_until_idle()
 
 
 def test_without_an_invocation_id_each_call_is_a_job(world: World) -> None:
     make_stage(world)
     assert submit(world) != submit(world)
-    world.settle()
+    world.run_until_idle()
 
 
 def test_what_was_accepted_stays_accepted_whatever_became_of_its_queue(world: World) -> None:
@@ -142,7 +142,7 @@ def test_what_was_accepted_stays_accepted_whatever_became_of_its_queue(world: Wo
     assert world.api("SubmitJob", REQUEST, invocation_id="one") == first
     with pytest.raises(ApiError):
         world.api("SubmitJob", REQUEST, invocation_id="two")
-    world.settle()
+    world.run_until_idle()
 
 
 def test_a_job_of_another_capability_is_refused_by_its_queue(world: World) -> None:
@@ -163,7 +163,7 @@ def test_a_job_of_another_capability_is_refused_by_its_queue(world: World) -> No
     assert caught.value.message == (
         "Job Queue is attached to Compute Environment that can not run Jobs with capability EC2."
     )
-    world.settle()
+    world.run_until_idle()
 
 
 def test_an_unmanaged_environment_runs_jobs_of_ec2_only(world: World) -> None:
@@ -173,7 +173,7 @@ def test_an_unmanaged_environment_runs_jobs_of_ec2_only(world: World) -> None:
         "CreateComputeEnvironment",
         {"computeEnvironmentName": "own", "type": "UNMANAGED", "serviceRole": role},
     )
-    world.settle()
+    world.run_until_idle()
     make_queue(world, "own", environments=("own",))
     with pytest.raises(ApiError, match="capability FARGATE"):
         submit(world, queue="own")
@@ -219,7 +219,7 @@ def test_empty_members_ask_for_nothing(world: World) -> None:
     }
     job_id = submit(world, **empty)
     assert world.detail(job_id)["dependsOn"] == []
-    world.settle()
+    world.run_until_idle()
 
 
 def test_a_queue_whose_environments_are_disabled_keeps_its_jobs_waiting(world: World) -> None:
@@ -227,7 +227,7 @@ def test_a_queue_whose_environments_are_disabled_keeps_its_jobs_waiting(world: W
     make_queue(world)
     make_definition(world)
     world.api("UpdateComputeEnvironment", {"computeEnvironment": "fargate", "state": "DISABLED"})
-    world.settle()
+    world.run_until_idle()
     job_id = submit(world)
-    world.settle()
+    world.run_until_idle()
     assert world.detail(job_id)["status"] == "RUNNABLE"

@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.triggers.bundles import Head, Share
-from chalicelib.store.bundles import Item, Origin, Refused
+from chalicelib.core.triggers.bundles import BundleSlice, Head
+from chalicelib.core.triggers.gathered import Item, Origin, Refused
 from chalicelib.wiring import Ports
 from tests.support.memory_bundles import MemoryBundles
 from tests.support.values import NOW_MS
 
-ORIGIN = Origin(trigger="t", incarnation="i")
+ORIGIN = Origin(trigger="t", uid="i")
 ONE, TWO, THREE = (Item(f"key {n}", f'{{"n":{n}}}') for n in range(3))
 FIRST = Head(count=2, bytes=14, opened_at_ms=NOW_MS, version=1)
-WHOLE = Share(bundle=0, position=0, first=0, last=2)
+WHOLE = BundleSlice(bundle=0, position=0, first=0, last=2)
 
 
 @pytest.fixture(params=["memory", "dynamodb"])
@@ -34,7 +34,7 @@ def test_events_their_places_and_the_head_are_written_together(store: Any) -> No
 
 def test_a_head_that_has_changed_refuses_all(store: Any) -> None:
     store.add(ORIGIN, Head(), FIRST, [(WHOLE, [ONE, TWO])], NOW_MS)
-    share = Share(bundle=0, position=0, first=0, last=1)
+    share = BundleSlice(bundle=0, position=0, first=0, last=1)
     later = replace(FIRST, count=1)
     for stale in (Head(), replace(FIRST, version=2)):
         refused = store.add(ORIGIN, stale, later, [(share, [THREE])], NOW_MS)
@@ -47,7 +47,7 @@ def test_a_head_that_has_changed_refuses_all(store: Any) -> None:
 def test_an_event_that_is_there_is_named(store: Any) -> None:
     store.add(ORIGIN, Head(), FIRST, [(WHOLE, [ONE, TWO])], NOW_MS)
     after = replace(FIRST, count=4, version=2)
-    share = Share(bundle=0, position=2, first=0, last=2)
+    share = BundleSlice(bundle=0, position=2, first=0, last=2)
     refused = store.add(ORIGIN, FIRST, after, [(share, [THREE, TWO])], NOW_MS)
     assert refused == Refused(head=False, items=frozenset({1}))
     assert store.ranks(ORIGIN, 0) == [ONE.rank, TWO.rank]

@@ -4,14 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.store.catalog import (
+from chalicelib.core.resources.resource import (
     COMPUTE_ENVIRONMENT,
     JOB_DEFINITION,
     JOB_QUEUE,
     Resource,
-    resource_of_image,
-    row_of_resource,
 )
+from chalicelib.store.catalog import resource_of_image, row_of_resource
 from chalicelib.wiring import Ports
 
 

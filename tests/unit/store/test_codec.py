@@ -6,6 +6,7 @@ import pytest
 
 from chalicelib.core.events import ContainerEnd
 from chalicelib.core.job import ArrayState, Attempt, Job, NodeState, StopCause, ready_of
+from chalicelib.core.spec import Spec
 from chalicelib.core.states import JobStatus
 from chalicelib.store.codec import (
     job_of_image,
@@ -14,7 +15,6 @@ from chalicelib.store.codec import (
     ready_row_of,
     row_of_job,
 )
-from chalicelib.store.jobs import Spec
 from chalicelib.wiring import Ports
 from tests.support.values import JOB_ID, NOW_MS, a_job
 

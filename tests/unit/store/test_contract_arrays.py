@@ -6,19 +6,19 @@ from typing import Any
 import pytest
 
 from chalicelib.core.arrays import array_of, child_of, summary_of
+from chalicelib.core.child_range import ChildRange
 from chalicelib.core.events import EventKind
 from chalicelib.core.ids import JobKey, child_part
 from chalicelib.core.job import ArrayState, Job
 from chalicelib.core.lifecycle import decide
+from chalicelib.core.moves import Advance, CapacityLimit, Move
+from chalicelib.core.spec import Spec
 from chalicelib.core.states import JobStatus
-from chalicelib.store.commits import Advance, Move, Room
-from chalicelib.store.jobs import Spec
-from chalicelib.store.lanes import Batch
 from tests.support.both_stores import Both
 from tests.support.values import JOB_ID, a_job, an_event
 
 S, E = JobStatus, EventKind
-ROOMY = {"fargate": Room(limit_cpu_units=200 * 1024, starting_window=200)}
+ROOMY = {"fargate": CapacityLimit(limit_cpu_units=200 * 1024, starting_window=200)}
 PARENT = JobKey(JOB_ID)
 
 
@@ -63,8 +63,8 @@ def counts_of(both: Both, key: JobKey = PARENT) -> dict[str, int]:
     return {str(status): number for status, number in array_of(both.job(key)).counts}
 
 
-def numbers_in_batches(both: Both) -> list[tuple[int, ...]]:
-    return [batch.numbers for batch in both.lanes.batches("queue", limit=99)]
+def numbers_in_child_ranges(both: Both) -> list[tuple[int, ...]]:
+    return [batch.numbers for batch in both.lanes.child_ranges("queue", limit=99)]
 
 
 def test_an_array_is_dispatched_in_steps_until_its_ready_row_is_used_up(both: Both) -> None:
@@ -76,7 +76,7 @@ def test_an_array_is_dispatched_in_steps_until_its_ready_row_is_used_up(both: Bo
     assert dispatch(both, 3, 4, cursor=5) == ()
     assert both.lanes.heads("queue", 9) == ()
     assert both.lanes.capacities(["fargate"])["fargate"].tasks == 5
-    assert numbers_in_batches(both) == [(0, 1, 2), (3, 4)]
+    assert numbers_in_child_ranges(both) == [(0, 1, 2), (3, 4)]
     children = both.jobs.list_children(JOB_ID, 1, 3)
     assert [child.key.number for child in children] == [1, 2, 3]
     assert both.jobs.list_children(JOB_ID, 0, 99, limit=2) == both.jobs.list_children(JOB_ID, 0, 1)
@@ -101,22 +101,24 @@ def test_of_two_dispatchers_one_is_refused(both: Both) -> None:
 
 
 @pytest.mark.parametrize(
-    "room",
+    "capacity_limit",
     [
-        Room(limit_cpu_units=3 * 1024, starting_window=99),
-        Room(limit_cpu_units=None, starting_window=3),
+        CapacityLimit(limit_cpu_units=3 * 1024, starting_window=99),
+        CapacityLimit(limit_cpu_units=None, starting_window=3),
     ],
     ids=["vcpus", "window"],
 )
-def test_children_without_room_are_handed_back_together(both: Both, room: Room) -> None:
+def test_children_without_room_are_handed_back_together(
+    both: Both, capacity_limit: CapacityLimit
+) -> None:
     parent = submitted(both, an_array(6))
     single = submitted(both, a_job(job_id="single"))
-    rooms = {"fargate": room}
-    assert both.jobs.commit([], rooms, [advance(parent, 0, 1, cursor=2)]) == ()
+    capacity_limits = {"fargate": capacity_limit}
+    assert both.jobs.commit([], capacity_limits, [advance(parent, 0, 1, cursor=2)]) == ()
     step = advance(both.job(PARENT), 2, 3, cursor=4)
     beside = move(both, single.key, E.DISPATCHED, environment="fargate")
-    assert both.jobs.commit([beside], rooms, [step]) == (beside, *step.moves)
-    assert both.jobs.commit([], rooms, [advance(both.job(PARENT), 2, cursor=3)]) == ()
+    assert both.jobs.commit([beside], capacity_limits, [step]) == (beside, *step.moves)
+    assert both.jobs.commit([], capacity_limits, [advance(both.job(PARENT), 2, cursor=3)]) == ()
 
 
 def test_arrays_and_jobs_in_several_environments_in_one_commit(both: Both) -> None:
@@ -153,11 +155,11 @@ def test_a_child_that_is_cancelled_alone_is_passed_over(both: Both) -> None:
     submitted(both, an_array(4))
     assert both.jobs.commit([move(both, key_of(1), E.CANCEL, reason="enough")]) == ()
     assert (array_of(both.job(PARENT)).singled, counts_of(both)) == (1, {"FAILED": 1})
-    assert numbers_in_batches(both) == []
+    assert numbers_in_child_ranges(both) == []
     assert dispatch(both, 0, 2, cursor=3, passed=1) == ()
     assert array_of(both.job(PARENT)).singled == 0
     assert counts_of(both) == {"STARTING": 2, "FAILED": 1}
-    assert numbers_in_batches(both) == [(0, 2)]
+    assert numbers_in_child_ranges(both) == [(0, 2)]
 
 
 def test_a_child_that_the_cursor_has_passed_is_not_born_again(both: Both) -> None:
@@ -200,7 +202,7 @@ def test_released_children_have_ready_rows_and_batches_of_their_own(both: Both) 
     assert both.jobs.commit([move(both, key_of(2), E.DEPENDENCY_MET, **other)], ROOMY) == ()
     assert [ready.key for ready in both.lanes.heads("queue", 9)] == [key_of(2)]
     assert counts_of(both) == {"PENDING": 2, "RUNNABLE": 1}
-    assert numbers_in_batches(both) == [(1, 2, 4)]
+    assert numbers_in_child_ranges(both) == [(1, 2, 4)]
 
 
 def test_a_child_that_waits_alone_does_not_begin_once_its_array_is_stopped(both: Both) -> None:
@@ -289,13 +291,13 @@ def test_batches_are_found_in_the_order_of_their_first_numbers_and_dropped(both:
         assert dispatch(both, *range(first, cursor), cursor=cursor) == ()
     parent = both.job(JobKey("another"))
     assert both.jobs.commit([], ROOMY, [advance(parent, 0, cursor=1)]) == ()
-    every = both.lanes.batches("queue", limit=9)
+    every = both.lanes.child_ranges("queue", limit=9)
     mine = tuple(batch for batch in every if batch.job_id == JOB_ID)
     assert [batch.first for batch in mine] == [0, 2, 10]
-    assert both.lanes.batches("queue", limit=2) == every[:2]
-    assert both.lanes.batches("queue", JOB_ID, limit=2) == mine[:2]
-    assert both.lanes.batches("queue", JOB_ID, after=2, limit=9) == mine[2:]
-    assert both.lanes.batches("other", limit=9) == ()
-    for batch in (*mine, mine[0], Batch(queue="queue", job_id="x", first=0, numbers=(0,))):
-        both.lanes.drop_batch(batch)
-    assert [batch.job_id for batch in both.lanes.batches("queue", limit=9)] == ["another"]
+    assert both.lanes.child_ranges("queue", limit=2) == every[:2]
+    assert both.lanes.child_ranges("queue", JOB_ID, limit=2) == mine[:2]
+    assert both.lanes.child_ranges("queue", JOB_ID, after=2, limit=9) == mine[2:]
+    assert both.lanes.child_ranges("other", limit=9) == ()
+    for batch in (*mine, mine[0], ChildRange(queue="queue", job_id="x", first=0, numbers=(0,))):
+        both.lanes.drop_child_range(batch)
+    assert [batch.job_id for batch in both.lanes.child_ranges("queue", limit=9)] == ["another"]

@@ -11,18 +11,23 @@ from chalicelib.core.events import EventKind
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job, Ready, ready_of
 from chalicelib.core.lifecycle import decide
+from chalicelib.core.moves import CapacityLimit, Move
+from chalicelib.core.resources.resource import (
+    COMPUTE_ENVIRONMENT,
+    JOB_DEFINITION,
+    JOB_QUEUE,
+    Resource,
+)
 from chalicelib.core.scheduling.snapshot import Capacity
+from chalicelib.core.spec import Spec
 from chalicelib.core.states import JobStatus
-from chalicelib.core.triggers.overlap_lock import Claim
-from chalicelib.store.catalog import COMPUTE_ENVIRONMENT, JOB_DEFINITION, JOB_QUEUE, Resource
-from chalicelib.store.overlap_locks import ClaimLostError
-from chalicelib.store.commits import Move, Room
-from chalicelib.store.jobs import Spec
+from chalicelib.core.triggers.overlap_lock import OverlapLock
+from chalicelib.ports import OverlapLockLostError
 from tests.support.both_stores import Both
 from tests.support.values import JOB_ID, NOW_MS, a_job, an_event
 
 S, E = JobStatus, EventKind
-ROOMY = {"fargate": Room(limit_cpu_units=16 * 1024, starting_window=200)}
+ROOMY = {"fargate": CapacityLimit(limit_cpu_units=16 * 1024, starting_window=200)}
 DOCUMENT = {"container": {"image": "busybox", "command": ["true"]}}
 
 
@@ -51,22 +56,22 @@ def an_edge(upstream: str, dependent: str, scope: str = "job", number: int = 0) 
 
 
 def test_a_claim_is_taken_with_the_job_or_neither(both: Both) -> None:
-    unclaimed = Claim(trigger="t", incarnation="i")
+    unclaimed = OverlapLock(trigger="t", uid="i")
 
-    def submit(job_id: str, claim: Claim) -> bool:
+    def submit(job_id: str, overlap_lock: OverlapLock) -> bool:
         job = replace(a_job(), job_id=job_id)
-        return both.jobs.submit(job, Spec(job_id=job_id, document=DOCUMENT), (), claim)
+        return both.jobs.submit(job, Spec(job_id=job_id, document=DOCUMENT), (), overlap_lock)
 
     first = unclaimed.taken_by("one", ())
     assert submit("one", first)
-    with pytest.raises(ClaimLostError):
+    with pytest.raises(OverlapLockLostError):
         submit("two", unclaimed.taken_by("two", ()))
     assert both.jobs.find_job(JobKey("two")) is None
     assert submit("two", first.taken_by("two", ["one"]))
     # A job that is there is there, whoever has claimed meanwhile.
     assert not submit("one", unclaimed.taken_by("one", ()))
     assert not submit("one", first.taken_by("one", ()).taken_by("one", ()))
-    with pytest.raises(ClaimLostError):
+    with pytest.raises(OverlapLockLostError):
         submit("three", first.taken_by("three", ()))
 
 
@@ -134,30 +139,32 @@ def test_a_ready_row_that_is_gone_refuses_the_dispatch(both: Both) -> None:
 
 
 @pytest.mark.parametrize(
-    "room",
+    "capacity_limit",
     [
-        Room(limit_cpu_units=1024, starting_window=200),
-        Room(limit_cpu_units=16 * 1024, starting_window=1),
-        Room(limit_cpu_units=None, starting_window=1),
+        CapacityLimit(limit_cpu_units=1024, starting_window=200),
+        CapacityLimit(limit_cpu_units=16 * 1024, starting_window=1),
+        CapacityLimit(limit_cpu_units=None, starting_window=1),
     ],
     ids=["vcpus", "window", "window alone"],
 )
-def test_a_full_environment_hands_back_a_whole_transaction(both: Both, room: Room) -> None:
+def test_a_full_environment_hands_back_a_whole_transaction(
+    both: Both, capacity_limit: CapacityLimit
+) -> None:
     jobs = [submitted(both, a_job(job_id=f"job-{n}")) for n in range(4)]
-    rooms = {"fargate": room}
-    assert both.jobs.commit([dispatched(jobs[0])], rooms) == ()
+    capacity_limits = {"fargate": capacity_limit}
+    assert both.jobs.commit([dispatched(jobs[0])], capacity_limits) == ()
     elsewhere = move(jobs[3], E.DISPATCHED, environment="other")
     moves = [dispatched(jobs[1]), dispatched(jobs[2]), elsewhere]
-    assert both.jobs.commit(moves, rooms) == tuple(moves)
-    assert both.jobs.commit([elsewhere], rooms) == ()
+    assert both.jobs.commit(moves, capacity_limits) == tuple(moves)
+    assert both.jobs.commit([elsewhere], capacity_limits) == ()
     ended = move(both.job(jobs[0].key), E.TASK_STOPPED, exit_code=0, reason="exited")
-    assert both.jobs.commit([ended, dispatched(jobs[1])], rooms) == ()
+    assert both.jobs.commit([ended, dispatched(jobs[1])], capacity_limits) == ()
 
 
 def test_more_moves_than_a_transaction_holds(both: Both) -> None:
     jobs = [submitted(both, a_job(job_id=f"job-{n:03d}", cpu_units=1)) for n in range(60)]
-    rooms = {"fargate": Room(limit_cpu_units=55, starting_window=200)}
-    lost = both.jobs.commit([dispatched(job) for job in jobs], rooms)
+    capacity_limits = {"fargate": CapacityLimit(limit_cpu_units=55, starting_window=200)}
+    lost = both.jobs.commit([dispatched(job) for job in jobs], capacity_limits)
     assert 0 < len(lost) < 60
     assert both.lanes.capacities(["fargate"])["fargate"].tasks == 60 - len(lost)
     assert len(both.lanes.heads("queue", 100)) == len(lost)
@@ -230,10 +237,10 @@ def test_many_keys_are_read_in_hundreds(both: Both) -> None:
 
 def test_figures_are_mended_if_they_are_those_that_were_seen(both: Both) -> None:
     counted = Capacity(environment="fargate", cpu_units=1, tasks=2, starting=3)
-    assert both.lanes.mend_capacity(None, counted)
-    assert not both.lanes.mend_capacity(None, counted)
-    assert not both.lanes.mend_capacity(replace(counted, tasks=9), counted)
-    assert both.lanes.mend_capacity(counted, Capacity(environment="fargate"))
+    assert both.lanes.correct_capacity(None, counted)
+    assert not both.lanes.correct_capacity(None, counted)
+    assert not both.lanes.correct_capacity(replace(counted, tasks=9), counted)
+    assert both.lanes.correct_capacity(counted, Capacity(environment="fargate"))
 
 
 def test_a_lane_is_in_the_order_of_its_ranks(both: Both) -> None:

@@ -13,19 +13,19 @@ from chalicelib.core.events import EventKind
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job, StopCause
 from chalicelib.core.lifecycle import decide
+from chalicelib.core.moves import CapacityLimit, Move
 from chalicelib.core.scheduling.snapshot import Capacity
+from chalicelib.core.spec import Spec
 from chalicelib.core.states import TERMINAL, JobStatus
 from chalicelib.store import commits as store_commits
 from chalicelib.store import jobs as store_jobs
-from chalicelib.store.commits import Move, Room
-from chalicelib.store.jobs import Spec
 from chalicelib.store.tables import JobRow
 from chalicelib.store.transactions import transact
 from chalicelib.wiring import Ports
 from tests.support.values import JOB_ID, NOW_MS, a_job, an_event
 
 S, E = JobStatus, EventKind
-ROOMY = {"fargate": Room(limit_cpu_units=16 * 1024, starting_window=200)}
+ROOMY = {"fargate": CapacityLimit(limit_cpu_units=16 * 1024, starting_window=200)}
 
 
 def submitted(ports: Ports, job: Job) -> Job:
@@ -46,8 +46,10 @@ def dispatched(job: Job, environment: str = "fargate") -> Move:
     return move(job, E.DISPATCHED, environment=environment)
 
 
-def commit(ports: Ports, *moves: Move, rooms: Mapping[str, Room] = ROOMY) -> tuple[Move, ...]:
-    return ports.jobs.commit(moves, rooms)
+def commit(
+    ports: Ports, *moves: Move, capacity_limits: Mapping[str, CapacityLimit] = ROOMY
+) -> tuple[Move, ...]:
+    return ports.jobs.commit(moves, capacity_limits)
 
 
 def capacity(ports: Ports, environment: str = "fargate") -> Capacity | None:
@@ -122,46 +124,46 @@ def test_a_move_of_a_job_that_has_expired_is_handed_back(ports: Ports) -> None:
 
 
 @pytest.mark.parametrize(
-    "room",
+    "capacity_limit",
     [
-        Room(limit_cpu_units=1024, starting_window=200),
-        Room(limit_cpu_units=16 * 1024, starting_window=1),
+        CapacityLimit(limit_cpu_units=1024, starting_window=200),
+        CapacityLimit(limit_cpu_units=16 * 1024, starting_window=1),
     ],
     ids=["vcpus", "starting window"],
 )
-def test_no_dispatch_takes_more_than_there_is(ports: Ports, room: Room) -> None:
+def test_no_dispatch_takes_more_than_there_is(ports: Ports, capacity_limit: CapacityLimit) -> None:
     jobs = [submitted(ports, a_job(job_id=f"job-{n}")) for n in range(3)]
-    rooms = {"fargate": room}
+    capacity_limits = {"fargate": capacity_limit}
     both = [dispatched(jobs[0]), dispatched(jobs[1])]
-    assert commit(ports, dispatched(jobs[2]), rooms=rooms) == ()
-    assert set(commit(ports, *both, rooms=rooms)) == set(both)
+    assert commit(ports, dispatched(jobs[2]), capacity_limits=capacity_limits) == ()
+    assert set(commit(ports, *both, capacity_limits=capacity_limits)) == set(both)
     assert waiting(ports) == ["job-0", "job-1"]
     assert capacity(ports) == Capacity(environment="fargate", cpu_units=1024, tasks=1, starting=1)
 
 
 def test_one_transaction_is_bounded_as_a_whole_even_in_an_empty_environment(ports: Ports) -> None:
     jobs = [submitted(ports, a_job(job_id=f"job-{n}")) for n in range(2)]
-    rooms = {"fargate": Room(limit_cpu_units=1024, starting_window=200)}
+    capacity_limits = {"fargate": CapacityLimit(limit_cpu_units=1024, starting_window=200)}
     moves = [dispatched(job) for job in jobs]
     # The plan bounds what goes into the first transaction of an environment; the row the rest.
-    assert commit(ports, moves[0], rooms=rooms) == ()
-    assert commit(ports, moves[1], rooms=rooms) == (moves[1],)
+    assert commit(ports, moves[0], capacity_limits=capacity_limits) == ()
+    assert commit(ports, moves[1], capacity_limits=capacity_limits) == (moves[1],)
 
 
 def test_an_environment_without_a_limit_bounds_only_its_launches(ports: Ports) -> None:
-    rooms = {"fargate": Room(limit_cpu_units=None, starting_window=1)}
+    capacity_limits = {"fargate": CapacityLimit(limit_cpu_units=None, starting_window=1)}
     jobs = [submitted(ports, a_job(job_id=f"job-{n}", cpu_units=10**9)) for n in range(2)]
-    assert commit(ports, dispatched(jobs[0]), rooms=rooms) == ()
+    assert commit(ports, dispatched(jobs[0]), capacity_limits=capacity_limits) == ()
     second = dispatched(jobs[1])
-    assert commit(ports, second, rooms=rooms) == (second,)
+    assert commit(ports, second, capacity_limits=capacity_limits) == (second,)
 
 
 def test_what_is_given_back_is_not_bounded(ports: Ports) -> None:
     job = submitted(ports, a_job())
     commit(ports, dispatched(job))
-    full = {"fargate": Room(limit_cpu_units=0, starting_window=0)}
+    full = {"fargate": CapacityLimit(limit_cpu_units=0, starting_window=0)}
     back = move(stored(ports), E.LAUNCH_REFUSED, reason="no room")
-    assert commit(ports, back, rooms=full) == ()
+    assert commit(ports, back, capacity_limits=full) == ()
     assert capacity(ports) == Capacity(environment="fargate")
 
 

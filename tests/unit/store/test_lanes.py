@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from chalicelib.core.job import ready_of
+from chalicelib.core.moves import Move
 from chalicelib.core.scheduling.snapshot import Capacity
+from chalicelib.core.spec import Spec
 from chalicelib.core.states import JobStatus
-from chalicelib.store.commits import Move
-from chalicelib.store.jobs import Spec
 from chalicelib.wiring import Ports
 from tests.support.values import NOW_MS, a_job
 
@@ -38,23 +38,23 @@ def test_an_environment_that_never_ran_anything_has_no_figures(ports: Ports) -> 
 
 def test_drifted_figures_are_replaced_if_they_stand_as_they_were_seen(ports: Ports) -> None:
     counted = Capacity(environment="one", cpu_units=2048, tasks=2, starting=1)
-    assert ports.lanes.mend_capacity(None, counted)
+    assert ports.lanes.correct_capacity(None, counted)
     assert figures(ports) == counted
     better = replace(counted, tasks=1)
-    assert ports.lanes.mend_capacity(counted, better)
+    assert ports.lanes.correct_capacity(counted, better)
     assert figures(ports) == better
 
 
 def test_figures_that_moved_since_they_were_seen_are_left_alone(ports: Ports) -> None:
     seen = Capacity(environment="one", cpu_units=2048, tasks=2, starting=1)
-    ports.lanes.mend_capacity(None, seen)
+    ports.lanes.correct_capacity(None, seen)
     for stale in (
         None,
         replace(seen, tasks=1),
         replace(seen, cpu_units=1),
         replace(seen, starting=0),
     ):
-        assert not ports.lanes.mend_capacity(stale, Capacity(environment="one"))
+        assert not ports.lanes.correct_capacity(stale, Capacity(environment="one"))
     assert figures(ports) == seen
 
 
@@ -66,7 +66,7 @@ def test_figures_that_an_end_made_can_be_mended(ports: Ports) -> None:
     assert ports.jobs.commit([Move(old=running, new=ended)]) == ()
     seen = figures(ports, "fargate")
     assert seen == Capacity(environment="fargate", cpu_units=-1024, tasks=-1)
-    assert ports.lanes.mend_capacity(seen, Capacity(environment="fargate"))
+    assert ports.lanes.correct_capacity(seen, Capacity(environment="fargate"))
     assert figures(ports, "fargate") == Capacity(environment="fargate")
 
 

@@ -14,11 +14,11 @@ from pynamodb.exceptions import (
     VerboseClientError,
 )
 
+from chalicelib.ports import ContentionError
 from chalicelib.store.tables import CatalogRow
 from chalicelib.store.transactions import (
     CONTENTION_TRIES,
     Action,
-    ContentionError,
     is_overload,
     transact,
     write_alone,

@@ -8,12 +8,12 @@ import pytest
 
 from chalicelib.core.arrays import summary_of
 from chalicelib.core.triggers.bundles import bundle_key
-from chalicelib.core.triggers.firing import Outcome
-from chalicelib.store.bundles import Origin
+from chalicelib.core.triggers.firing import FiringOutcome
+from chalicelib.core.triggers.gathered import Origin
 from tests.support.arrays import summary
 from tests.support.drivers import run_to_the_end
 from tests.support.firings import (
-    INCARNATION,
+    UID,
     delete_trigger,
     event,
     put_trigger,
@@ -51,12 +51,12 @@ def test_twelve_events_become_arrays_of_five_five_and_two(stage: World) -> None:
     assert lines[0][3] == event("e3")
     detail = stage.detail(ids[0])
     assert detail["parameters"] == {
-        "where": f"s3://{stage.settings.manifests_bucket}/trigger/{INCARNATION}/00000000.jsonl",
+        "where": f"s3://{stage.settings.manifests_bucket}/trigger/{UID}/00000000.jsonl",
         "what": "5 for trigger, bundle 0",
     }
     told = outcomes(stage)
-    assert [told[f"e{n}"] for n in range(12)] == [Outcome.GATHERED] * 12
-    assert [told[bundle_key(n)] for n in range(3)] == [Outcome.SUBMITTED] * 3
+    assert [told[f"e{n}"] for n in range(12)] == [FiringOutcome.GATHERED] * 12
+    assert [told[bundle_key(n)] for n in range(3)] == [FiringOutcome.SUBMITTED] * 3
     jobs = run_to_the_end(stage, list(ids), lambda fence: 0)
     assert {job.status for job in jobs.values()} == {"SUCCEEDED"}
 
@@ -82,7 +82,7 @@ def test_a_bundle_of_one_is_an_array_of_one(stage: World) -> None:
     assert child["arrayProperties"] == {"index": 0}
     task = stage.task_of(f"{job_id}/c0")
     stage.ecs.start(task)
-    stage.settle()
+    stage.run_until_idle()
     listed = stage.api("ListJobs", {"arrayJobId": job_id, "jobStatus": "RUNNING"})
     assert [one["jobId"] for one in listed["jobSummaryList"]] == [f"{job_id}:0"]
     run_to_the_end(stage, [job_id], lambda fence: 0)
@@ -111,22 +111,22 @@ def test_a_bundle_that_cannot_be_submitted_is_a_dead_letter_until_it_is_redriven
     arrive(stage, *range(3))
     stage.advance(60)
     assert array_jobs(stage) == []
-    assert outcomes(stage)[bundle_key(0)] is Outcome.FAILED
+    assert outcomes(stage)[bundle_key(0)] is FiringOutcome.FAILED
     (letter,) = stage.sqs.trigger_dead_letters.messages
-    close = {"trigger": "trigger", "incarnation": INCARNATION, "bundle": 0}
+    close = {"trigger": "trigger", "uid": UID, "bundle": 0}
     assert json.loads(letter.body) == {"close": close}
     # It is not in closing any more: a sweeper leaves it, and a late close says it again.
     stage.advance(120)
     stage.sweep()
-    stage.settle()
+    stage.run_until_idle()
     assert len(stage.sqs.trigger_dead_letters.messages) == 1
     make_definition(stage, "later")
     stage.sqs.trigger_dead_letters.messages.clear()
     for _ in range(2):
         stage.ports.messages.send_closes([close])
-        stage.settle()
+        stage.run_until_idle()
     assert [size for size, _ in array_jobs(stage)] == [3]
-    assert outcomes(stage)[bundle_key(0)] is Outcome.SUBMITTED
+    assert outcomes(stage)[bundle_key(0)] is FiringOutcome.SUBMITTED
     assert stage.sqs.trigger_dead_letters.messages == []
 
 
@@ -134,9 +134,11 @@ def test_a_request_that_has_no_place_for_a_manifest_fails_with_a_sentence(stage:
     put_gatherer(stage, request={"parameters": {"key": "<$.detail.object.key>"}})
     arrive(stage, 1)
     stage.advance(60)
-    assert outcomes(stage)[bundle_key(0)] is Outcome.FAILED
+    assert outcomes(stage)[bundle_key(0)] is FiringOutcome.FAILED
     page = stage.ports.firings.page("trigger", limit=10)
-    (failed,) = [told.firing for told in page.firings if told.firing.outcome is Outcome.FAILED]
+    (failed,) = [
+        told.firing for told in page.firings if told.firing.outcome is FiringOutcome.FAILED
+    ]
     assert "$.detail.object.key" in failed.reason
     stage.sqs.trigger_dead_letters.messages.clear()
 
@@ -146,12 +148,12 @@ def test_events_of_a_deleted_trigger_are_discarded_each_with_a_record(stage: Wor
     delete_trigger(stage)
     stage.advance(60)
     told = outcomes(stage)
-    assert [told[f"e{n}"] for n in range(3)] == [Outcome.DISCARDED] * 3
+    assert [told[f"e{n}"] for n in range(3)] == [FiringOutcome.DISCARDED] * 3
     assert array_jobs(stage) == []
     assert stage.s3.objects == {}
-    put_trigger(stage, incarnation="incarnation-2", gather={"maxEvents": 5, "maxSeconds": 60})
-    stage.settle()
-    head = stage.ports.bundles.head(Origin(trigger="trigger", incarnation="incarnation-2"))
+    put_trigger(stage, uid="uid-2", gather={"maxEvents": 5, "maxSeconds": 60})
+    stage.run_until_idle()
+    head = stage.ports.bundles.head(Origin(trigger="trigger", uid="uid-2"))
     assert head.version == 0
 
 
@@ -163,7 +165,7 @@ def test_what_was_gathered_is_submitted_although_the_trigger_is_disabled_by_now(
     arrive(stage, 2)
     stage.advance(60)
     assert [size for size, _ in array_jobs(stage)] == [2]
-    assert outcomes(stage)["e2"] is Outcome.SKIPPED
+    assert outcomes(stage)["e2"] is FiringOutcome.SKIPPED
 
 
 def test_a_trigger_that_gathers_no_more_submits_what_it_had(stage: World) -> None:
@@ -179,11 +181,11 @@ def test_the_sweeper_closes_what_no_message_closed(stage: World) -> None:
     stage.sqs.triggers.messages.clear()
     stage.advance(119)
     stage.sweep()
-    stage.settle()
+    stage.run_until_idle()
     assert len(array_jobs(stage)) == 1
     stage.advance(1)
     stage.sweep()
-    stage.settle()
+    stage.run_until_idle()
     assert [size for size, _ in array_jobs(stage)] == [5, 2]
 
 
@@ -192,7 +194,7 @@ def test_the_sweeper_asks_nothing_of_bundles_when_nothing_gathers(world: World) 
     world.sweep()
     before = list(world.calls)
     put_trigger(world)
-    world.settle()
+    world.run_until_idle()
     world.calls.clear()
     world.sweep()
     assert world.calls == before

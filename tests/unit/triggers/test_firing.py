@@ -7,8 +7,8 @@ import pytest
 
 from chalicelib.core.triggers.trigger import Trigger
 from tests.support.firings import (
-    INCARNATION,
     SCHEDULE,
+    UID,
     UPLOADS,
     come,
     delete_trigger,
@@ -53,14 +53,14 @@ def test_an_event_becomes_a_job_with_its_values(world: World, trigger: Trigger) 
     assert spec_of(world, trigger, "e1")["parameters"] == {"value": "in/a b.csv"}
     (only,) = told(world)
     assert (only.firing.job_id, only.firing.outcome) == (job.job_id, "SUBMITTED")
-    world.settle()
+    world.run_until_idle()
 
 
 def test_the_same_event_makes_one_job(world: World, trigger: Trigger) -> None:
     """Twice in a batch, in another batch, and when its job has long ended."""
     fire(world, event(), event("e2"), event())
     fire(world, event())
-    world.settle()
+    world.run_until_idle()
     job = job_of(world, trigger, "e1")
     assert job is not None
     world.ecs.start(next(t for t in world.ecs.live() if t.started_by.startswith(job.job_id)))
@@ -80,7 +80,7 @@ def test_what_made_its_job_stays_so_when_it_could_not_any_more(world: World, ove
     world.now_ms += 1
     fire(world, event())
     assert outcomes(world) == [("e1", "SUBMITTED", 1)]
-    world.settle()
+    world.run_until_idle()
 
 
 def test_a_message_that_is_delivered_twice_makes_one_job(world: World, trigger: Trigger) -> None:
@@ -90,7 +90,7 @@ def test_a_message_that_is_delivered_twice_makes_one_job(world: World, trigger: 
     world.deliver_triggers([message])
     assert outcomes(world) == [("e1", "SUBMITTED", 1)]
     assert jobs_in(world) == 1
-    world.settle()
+    world.run_until_idle()
 
 
 def test_the_order_of_events_does_not_matter(world: World) -> None:
@@ -102,7 +102,7 @@ def test_the_order_of_events_does_not_matter(world: World) -> None:
     keys = [f"Object Created|b|k|-|{sequencer}" for sequencer in ("0A", "0B")]
     assert sorted(outcomes(world)) == [(keys[0], "SUBMITTED", 1), (keys[1], "SUBMITTED", 0)]
     assert all(job_of(world, trigger, key) for key in keys)
-    world.settle()
+    world.run_until_idle()
 
 
 def test_an_event_that_comes_after_the_deletion_is_discarded(
@@ -124,14 +124,14 @@ def test_an_event_of_a_trigger_before_is_not_one_of_its_namesake(
     world: World, trigger: Trigger
 ) -> None:
     delete_trigger(world)
-    new = put_trigger(world, incarnation="incarnation-2")
+    new = put_trigger(world, uid="uid-2")
     fire(world, event())
     assert outcomes(world) == [("e1", "DISCARDED", 0)]
-    fire(world, event(), incarnation="incarnation-2")
+    fire(world, event(), uid="uid-2")
     assert job_of(world, trigger, "e1") is None
     assert job_of(world, new, "e1") is not None
     assert len(told(world)) == 2
-    world.settle()
+    world.run_until_idle()
 
 
 def test_a_disabled_trigger_skips(world: World, trigger: Trigger) -> None:
@@ -148,7 +148,7 @@ def test_what_comes_fires_whatever_the_status(world: World, status: str) -> None
     put_trigger(world, status=status)
     fire(world, event())
     assert outcomes(world) == [("e1", "SUBMITTED", 0)]
-    world.settle()
+    world.run_until_idle()
 
 
 def test_what_cannot_be_done_is_put_aside_and_done_when_it_can(world: World) -> None:
@@ -165,7 +165,7 @@ def test_what_cannot_be_done_is_put_aside_and_done_when_it_can(world: World) -> 
     comes_to_nothing()
     make_stage(world)
     world.api("UpdateJobQueue", {"jobQueue": "queue", "state": "DISABLED"})
-    world.settle()
+    world.run_until_idle()
     comes_to_nothing()
     world.api("DeregisterJobDefinition", {"jobDefinition": "work:1"})
     comes_to_nothing()
@@ -181,7 +181,7 @@ def test_what_cannot_be_done_is_put_aside_and_done_when_it_can(world: World) -> 
     world.api("UpdateJobQueue", {"jobQueue": "queue", "state": "ENABLED"})
     world.now_ms += 1
     send(world, bodies[0])
-    world.settle()
+    world.run_until_idle()
     assert outcomes(world) == [("e1", "SUBMITTED", 0)]
     assert job_of(world, trigger, "e1") is not None
 
@@ -211,7 +211,7 @@ def test_a_request_that_is_invalid_with_the_values_is_put_aside(
     assert json.loads(body)["event"]["id"] == "e1"
     assert reason in told_reason
     assert sorted(outcomes(world)) == [("e1", "FAILED", 0), ("good", "SUBMITTED", 0)]
-    world.settle()
+    world.run_until_idle()
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_a_request_that_is_invalid_with_the_values_is_put_aside(
 def test_a_hostile_value_is_a_value(world: World, trigger: Trigger, value: str) -> None:
     fire(world, event(value=value))
     assert spec_of(world, trigger, "e1")["parameters"] == {"value": value}
-    world.settle()
+    world.run_until_idle()
 
 
 def test_a_value_that_refers_to_a_parameter_is_not_for_a_command(world: World) -> None:
@@ -234,17 +234,17 @@ def test_a_value_that_refers_to_a_parameter_is_not_for_a_command(world: World) -
     ((_, reason),) = take_dead_letters(world)
     assert reason.startswith("request.containerOverrides.command[1]: ")
     assert spec_of(world, trigger, "e2")["container"]["command"] == ["run", "plain"]
-    world.settle()
+    world.run_until_idle()
 
 
 def test_an_event_of_256_kb_goes_by_what_is_taken_of_it(world: World, trigger: Trigger) -> None:
     big = event(load="x" * (255 * 1024))
     fire(world, big)
     assert outcomes(world) == [("e1", "SUBMITTED", 0)]
-    world.settle()
+    world.run_until_idle()
 
 
-ADDRESS = {"trigger": "trigger", "incarnation": INCARNATION}
+ADDRESS = {"trigger": "trigger", "uid": UID}
 BROKEN = [
     "",
     "{",
@@ -262,10 +262,10 @@ BROKEN = [
     {**ADDRESS, "firing": {"scheduledTime": 5}},
     {**ADDRESS, "trigger": "a b", "event": {}},
     {**ADDRESS, "trigger": 5, "event": {}},
-    {**ADDRESS, "incarnation": "", "event": {}},
-    {**ADDRESS, "incarnation": "x" * 5000, "event": {}},
-    '{"trigger":"trigger","incarnation":"incarnation-1","event":{"id":NaN}}',
-    '{"trigger":"trigger","incarnation":"incarnation-1","event":{"id":1e999}}',
+    {**ADDRESS, "uid": "", "event": {}},
+    {**ADDRESS, "uid": "x" * 5000, "event": {}},
+    '{"trigger":"trigger","uid":"uid-1","event":{"id":NaN}}',
+    '{"trigger":"trigger","uid":"uid-1","event":{"id":1e999}}',
     {"close": {**ADDRESS, "bundle": "1"}},
     {"close": []},
 ]
@@ -279,14 +279,14 @@ def test_a_broken_message_is_left_to_the_queue_and_holds_nobody_up(
         for number, one in enumerate(BROKEN)
     ]
     good = {"messageId": "good", "body": json.dumps({**ADDRESS, "event": event()})}
-    answered = world.call_door(_door(), {"Records": [*records, good]})
+    answered = world.call_handler(_handler(), {"Records": [*records, good]})
     failed = {one["itemIdentifier"] for one in answered["batchItemFailures"]}
     assert failed == {record["messageId"] for record in records}
     assert outcomes(world) == [("e1", "SUBMITTED", 0)]
-    world.settle()
+    world.run_until_idle()
 
 
-def _door() -> Any:
+def _handler() -> Any:
     import app
 
     return app.fire_triggers
@@ -302,7 +302,7 @@ def test_an_event_without_a_proper_id_is_one_event_all_the_same(
     fire(world, odd)
     assert [one[1:] for one in outcomes(world)] == [("SUBMITTED", 2)]
     assert jobs_in(world) == 1
-    world.settle()
+    world.run_until_idle()
 
 
 def test_a_firing_of_a_schedule_makes_one_job(world: World) -> None:
@@ -316,7 +316,7 @@ def test_a_firing_of_a_schedule_makes_one_job(world: World) -> None:
     ticks(world, "2027-01-15T08:00:00Z")
     ticks(world, "2027-01-15T08:00:00Z")
     ticks(world, "2027-01-15T09:00:00Z")
-    world.settle()
+    world.run_until_idle()
     assert sorted(outcomes(world)) == [
         ("2027-01-15T08:00:00Z", "SUBMITTED", 1),
         ("2027-01-15T09:00:00Z", "SUBMITTED", 0),
@@ -328,7 +328,7 @@ def test_a_schedule_that_is_not_told_its_time_fires_by_that_of_its_message(world
     put_trigger(world, source=SCHEDULE, request={"jobName": "nightly", "parameters": {}})
     ticks(world, "<aws.scheduler.scheduled-time>")
     world.now_ms += 60_000
-    world.settle()
+    world.run_until_idle()
     assert outcomes(world) == [("2027-01-15T08:00:00Z", "SUBMITTED", 0)]
 
 
@@ -375,7 +375,7 @@ def test_what_fails_is_counted(
     assert (metric["FailedFirings"], metric["trigger"]) == ([2.0], "trigger")
     assert metric["stack"] == world.settings.stack
     take_dead_letters(world)
-    world.settle()
+    world.run_until_idle()
 
 
 def test_a_batch_reads_its_triggers_queue_and_definition_once(
@@ -392,7 +392,7 @@ def test_a_batch_reads_its_triggers_queue_and_definition_once(
         "dynamodb.TransactWriteItems": 10,
         "dynamodb.PutItem": 1,  # the record of all ten
     }
-    world.settle()
+    world.run_until_idle()
 
 
 def test_firings_are_told_page_by_page(world: World, trigger: Trigger) -> None:
@@ -406,4 +406,4 @@ def test_firings_are_told_page_by_page(world: World, trigger: Trigger) -> None:
     pages = [[t.firing.event_key for t in page.firings] for page in (first, second, third)]
     assert pages == [["e4", "e3"], ["e2", "e1"], ["e0"]]
     assert third.before is None
-    world.settle()
+    world.run_until_idle()

@@ -14,7 +14,7 @@ def test_firing_makes_a_job_and_a_record(world: World) -> None:
     assert (firing["outcome"], firing["eventKey"]) == ("SUBMITTED", "one")
     assert world.detail(firing["jobId"])["jobName"] == "of-me"
     assert firings(world, "nightly") == {"firings": [firing]}
-    world.settle()
+    world.run_until_idle()
 
 
 def test_the_same_event_again_is_told_as_a_repeat(world: World) -> None:
@@ -25,7 +25,7 @@ def test_the_same_event_again_is_told_as_a_repeat(world: World) -> None:
     again = fire(world, "nightly", {"event": {"id": "one"}})
     assert (again["outcome"], again["jobId"]) == ("DUPLICATE", first["jobId"])
     assert firings(world, "nightly") == {"firings": [first | {"repeats": 1}]}
-    world.settle()
+    world.run_until_idle()
 
 
 def test_a_schedule_needs_no_event(world: World) -> None:
@@ -33,7 +33,7 @@ def test_a_schedule_needs_no_event(world: World) -> None:
     made(world, source=SCHEDULE, request=REQUEST | {"parameters": {"at": "<$.time>"}})
     firing = fire(world, "nightly")
     assert world.detail(firing["jobId"])["parameters"]["at"].startswith("2027-01-15T")
-    world.settle()
+    world.run_until_idle()
 
 
 def test_a_failure_names_its_reason(world: World) -> None:
@@ -53,9 +53,9 @@ def test_firings_come_newest_first_in_pages_and_outlive_their_trigger(world: Wor
     for number in range(3):
         world.now_ms += 1000
         ids.append(fire(world, "nightly", {"event": {"id": f"e{number}"}})["jobId"])
-    world.settle()
+    world.run_until_idle()
     delete(world, "nightly")
-    world.settle()
+    world.run_until_idle()
     first = firings(world, "nightly", maxResults="2")
     second = firings(world, "nightly", maxResults="2", nextToken=first["nextToken"])
     found = [one["jobId"] for page in (first, second) for one in page["firings"]]

@@ -7,9 +7,9 @@ import pytest
 
 from chalicelib.core.job import Job
 from chalicelib.core.triggers.trigger import Trigger
-from chalicelib.triggers.submit import CLAIM_TRIES
-from chalicelib.store.overlap_locks import claim_action
+from chalicelib.store.overlap_locks import overlap_lock_action
 from chalicelib.store.transactions import transact
+from chalicelib.triggers.submit import OVERLAP_LOCK_TRIES
 from tests.support.drivers import run_to_the_end
 from tests.support.firings import come, event, fire, job_of, outcomes, put_trigger, told
 from tests.support.scenes import finish, make_stage
@@ -26,7 +26,7 @@ def fired(world: World, trigger: Trigger, number: int) -> Job:
     """The job of a firing that comes now, as it is when all has settled."""
     world.now_ms += 1
     fire(world, event(f"e{number}"))
-    world.settle()
+    world.run_until_idle()
     return made(world, trigger, number)
 
 
@@ -38,7 +38,7 @@ def made(world: World, trigger: Trigger, number: int) -> Job:
 
 def start(world: World, job: Job) -> None:
     world.ecs.start(world.task_of(job.job_id))
-    world.settle()
+    world.run_until_idle()
 
 
 def stop_all(world: World) -> None:
@@ -46,7 +46,7 @@ def stop_all(world: World) -> None:
     for task in world.ecs.live():
         if task.desired == "STOPPED":
             world.ecs.end_stopping(task)
-    world.settle()
+    world.run_until_idle()
 
 
 def test_allowed_firings_do_not_look_at_one_another(staged: World) -> None:
@@ -101,7 +101,7 @@ def test_however_many_replace_one_another_no_two_run_at_once(staged: World) -> N
     start(staged, fired(staged, trigger, 1))
     staged.now_ms += 1
     fire(staged, *(event(f"e{number}") for number in range(2, 7)))
-    staged.settle()
+    staged.run_until_idle()
     statuses = [made(staged, trigger, number).status for number in range(1, 7)]
     assert statuses == ["RUNNING", *["PENDING"] * 5]
     assert len(staged.ecs.live()) == 1
@@ -156,7 +156,7 @@ def test_of_two_firings_at_once_the_later_knows_of_the_other(
 
     between(staged, "dynamodb.TransactWriteItems", other)
     staged.deliver_triggers(messages[:1])
-    staged.settle()
+    staged.run_until_idle()
     assert {key: outcome for key, outcome, _ in outcomes(staged)} == {
         "e1": expected,
         "e2": "SUBMITTED",
@@ -175,7 +175,7 @@ def test_the_same_event_twice_at_once_makes_one_job(staged: World, overlap: str)
         lambda: _deliver(staged, message),
     )
     staged.deliver_triggers([message])
-    staged.settle()
+    staged.run_until_idle()
     assert outcomes(staged) == [("e1", "SUBMITTED", 1)]
     assert len(staged.ecs.live()) == 1
 
@@ -189,20 +189,20 @@ def test_a_claim_that_is_lost_through_every_try_comes_again(staged: World) -> No
     """Firings whose jobs have ended long ago keep taking it in between."""
     trigger = put_trigger(staged, overlap="SKIP")
     (message,) = come(staged, event())
-    claims, connection = staged.ports.claims, staged.ports.connection
+    overlap_locks, connection = staged.ports.overlap_locks, staged.ports.connection
 
     def on_call(name: str) -> None:
         if name == "dynamodb.TransactWriteItems":
             staged.on_call = None
-            taken = claims.find(trigger.name, trigger.incarnation).taken_by("gone", ())
-            assert not transact(connection, [claim_action(taken, 2**31)], staged.ports.pause)
+            taken = overlap_locks.find(trigger.name, trigger.uid).taken_by("gone", ())
+            assert not transact(connection, [overlap_lock_action(taken, 2**31)], staged.ports.pause)
             staged.on_call = on_call
 
     staged.on_call = on_call
     staged.deliver_triggers([message])
     staged.on_call = None
     assert staged.sqs.triggers.messages == [message]
-    assert claims.find(trigger.name, trigger.incarnation).version == CLAIM_TRIES
+    assert overlap_locks.find(trigger.name, trigger.uid).version == OVERLAP_LOCK_TRIES
     staged.advance(600)
     assert outcomes(staged) == [("e1", "SUBMITTED", 0)]
 

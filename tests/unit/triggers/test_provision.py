@@ -45,7 +45,7 @@ def test_a_schedule_sends_its_trigger_to_the_queue(world: World) -> None:
         "startAt": "2027-01-31T08:00:00+01:00",
         "endAt": "2027-02-28T08:00:00Z",
     }
-    incarnation = made(world, source={"schedule": source})["incarnation"]
+    uid = made(world, source={"schedule": source})["uid"]
     put_schedule = schedule(world)
     assert put_schedule is not None
     assert put_schedule["ScheduleExpression"] == source["expression"]
@@ -60,7 +60,7 @@ def test_a_schedule_sends_its_trigger_to_the_queue(world: World) -> None:
     assert target["DeadLetterConfig"] == {"Arn": DEAD_ARN}
     assert json.loads(target["Input"]) == {
         "trigger": "nightly",
-        "incarnation": incarnation,
+        "uid": uid,
         "firing": {
             "scheduledTime": "<aws.scheduler.scheduled-time>",
             "executionId": "<aws.scheduler.execution-id>",
@@ -69,7 +69,7 @@ def test_a_schedule_sends_its_trigger_to_the_queue(world: World) -> None:
 
 
 def test_a_rule_sends_its_events_whole(world: World) -> None:
-    incarnation = made(world)["incarnation"]
+    uid = made(world)["uid"]
     rule = world.events.rules[RULE]
     assert rule["EventPattern"] == EVENTS["events"]["pattern"]
     assert rule["State"] == "ENABLED"
@@ -79,7 +79,7 @@ def test_a_rule_sends_its_events_whole(world: World) -> None:
     event = {"id": "1", "detail": {'"': "}"}}
     assert message_of(rule, event) == {
         "trigger": "nightly",
-        "incarnation": incarnation,
+        "uid": uid,
         "event": event,
     }
 
@@ -110,7 +110,7 @@ def test_uploads_switch_the_bucket_s_events_on_and_keep_what_else_it_notifies(wo
     made(world, source=UPLOADS, state="DISABLED")
     assert "s3.PutBucketNotificationConfiguration" not in world.calls, "they are on already"
     delete(world, "nightly")
-    world.settle()
+    world.run_until_idle()
     assert world.s3.notifications["inbox"] == others | {"EventBridgeConfiguration": {}}
     assert world.events.rules == {}
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.triggers.request import validate_request
 from chalicelib.core.errors import ClientError
+from chalicelib.triggers.request import validate_request
 
 REQUEST = {"jobName": "job", "jobQueue": "queue", "jobDefinition": "definition"}
 

@@ -38,25 +38,25 @@ def test_every_event_has_one_place_and_no_bundle_too_many(
     head: Head, sizes: list[int], limits: Limits
 ) -> None:
     placing = place(head, sizes, limits, NOW_MS)
-    shares, after = placing.shares, placing.head
+    slices, after = placing.slices, placing.head
     # In order, without a gap, and no bundle twice.
-    assert [share.first for share in shares] == [0, *(share.last for share in shares[:-1])]
-    assert shares[-1].last == len(sizes)
-    bundles = [share.bundle for share in shares]
+    assert [share.first for share in slices] == [0, *(share.last for share in slices[:-1])]
+    assert slices[-1].last == len(sizes)
+    bundles = [share.bundle for share in slices]
     assert bundles == list(range(bundles[0], bundles[0] + len(bundles)))
-    for share in shares:
+    for share in slices:
         goes_on = share.bundle == head.bundle and head.count > 0
         assert share.position == (head.count if goes_on else 0)
         assert share.position + share.last - share.first <= limits.max_events
         before = sum(sizes[share.first : share.last - 1]) + (head.bytes if goes_on else 0)
         assert share.last - share.first == 1 or before < limits.max_bytes
     # What is open holds what was put there, and has room.
-    inside = [share for share in shares if share.bundle == after.bundle]
+    inside = [share for share in slices if share.bundle == after.bundle]
     assert after.count == sum(s.position + s.last - s.first for s in inside)
     assert after.count < limits.max_events
     assert after.bytes < limits.max_bytes
     # A bundle opens with its first event, and is closed once.
-    assert placing.opened == tuple(share.bundle for share in shares if share.position == 0)
+    assert placing.opened == tuple(share.bundle for share in slices if share.position == 0)
     assert placing.closed == tuple(range(head.bundle, after.bundle))
     assert after.closing == head.closing | set(placing.closed)
     assert after.version == head.version + 1
@@ -64,7 +64,7 @@ def test_every_event_has_one_place_and_no_bundle_too_many(
 
 def test_a_bundle_is_closed_at_exactly_its_number_of_events() -> None:
     placing = place(Head(bundle=4, count=3, opened_at_ms=NOW_MS), [1] * 8, LIMITS, NOW_MS)
-    assert [(s.bundle, s.position, s.first, s.last) for s in placing.shares] == [
+    assert [(s.bundle, s.position, s.first, s.last) for s in placing.slices] == [
         (4, 3, 0, 2),
         (5, 0, 2, 7),
         (6, 0, 7, 8),
@@ -76,7 +76,7 @@ def test_a_bundle_is_closed_at_exactly_its_number_of_events() -> None:
 def test_a_bundle_whose_time_is_up_takes_no_event() -> None:
     late = Head(bundle=4, count=3, opened_at_ms=NOW_MS - 60_000)
     placing = place(late, [1], LIMITS, NOW_MS)
-    assert [(s.bundle, s.position) for s in placing.shares] == [(5, 0)]
+    assert [(s.bundle, s.position) for s in placing.slices] == [(5, 0)]
     assert placing.closed == (4,)
     in_time = Head(bundle=4, count=3, opened_at_ms=NOW_MS - 59_999)
     assert place(in_time, [1], LIMITS, NOW_MS).closed == ()

@@ -7,8 +7,8 @@ import pytest
 from chalicelib.core.errors import ClientError
 from chalicelib.core.triggers.expressions import check_expression
 from chalicelib.core.triggers.provision import pattern_of, rule_name
-from chalicelib.core.triggers.validation import check_meaning, check_name
 from chalicelib.core.triggers.trigger import Events, Uploads
+from chalicelib.core.triggers.validation import check_meaning, check_name
 
 REQUEST = {"jobName": "job", "jobQueue": "queue", "jobDefinition": "work"}
 EVENTS = {"events": {"pattern": {"source": ["shop"]}}}

@@ -19,7 +19,7 @@ def test_an_array_runs_as_far_as_there_is_room_and_its_summary_says_so(world: Wo
     job_id = array(world, 5)
     assert summary(world, job_id) == {"RUNNABLE": 5}
     assert world.detail(job_id)["status"] == "PENDING"
-    world.settle()
+    world.run_until_idle()
     assert summary(world, job_id) == {"STARTING": 3, "RUNNABLE": 2}
     step(world, job_id, 1)
     assert summary(world, job_id) == {"STARTING": 2, "RUNNING": 1, "RUNNABLE": 2}
@@ -44,14 +44,14 @@ def test_a_submission_writes_the_same_rows_whatever_the_size(world: World, size:
     }
     assert rows(world, job_id) == []
     world.api("TerminateJob", {"jobId": job_id, "reason": "enough"})
-    world.settle()
+    world.run_until_idle()
     assert summary(world, job_id) == {"FAILED": size}
 
 
 def test_a_child_knows_its_index_and_the_size_and_nothing_else_is_its_own(world: World) -> None:
     make_stage(world)
     job_id = array(world, 3, tags={"team": "blue"}, timeout={"attemptDurationSeconds": 60})
-    world.settle()
+    world.run_until_idle()
     task = world.task_of(f"{job_id}/c2")
     assert task.environment["AWS_BATCH_JOB_ARRAY_INDEX"] == "2"
     assert task.environment["AWS_BATCH_JOB_ARRAY_SIZE"] == "3"
@@ -68,7 +68,7 @@ def test_a_child_knows_its_index_and_the_size_and_nothing_else_is_its_own(world:
 def test_children_without_a_row_are_described_and_listed_all_the_same(world: World) -> None:
     make_stage(world, max_vcpus=2)
     job_id = array(world, 6)
-    world.settle()
+    world.run_until_idle()
     assert rows(world, job_id) == [0, 1]
     assert world.detail(f"{job_id}:5")["status"] == "RUNNABLE"
     assert listed(world, job_id, "RUNNABLE") == [2, 3, 4, 5]
@@ -85,11 +85,11 @@ def test_children_without_a_row_are_described_and_listed_all_the_same(world: Wor
 def test_a_listing_of_children_pages_through_an_array_of_many(world: World) -> None:
     make_stage(world, max_vcpus=1)
     job_id = array(world, 2500)
-    world.settle()
+    world.run_until_idle()
     assert listed(world, job_id, "RUNNABLE") == list(range(1, 2500))
     assert listed(world, job_id, "SUCCEEDED") == []
     world.api("CancelJob", {"jobId": job_id, "reason": "enough"})
-    world.settle()
+    world.run_until_idle()
     assert listed(world, job_id, "FAILED") == list(range(1, 2500))
     run_to_the_end(world, [job_id], lambda fence: 0)
 
@@ -97,7 +97,7 @@ def test_a_listing_of_children_pages_through_an_array_of_many(world: World) -> N
 def test_a_failed_child_is_retried_alone_before_the_others_go_on(world: World) -> None:
     make_stage(world, max_vcpus=1)
     job_id = array(world, 3, retryStrategy={"attempts": 2})
-    world.settle()
+    world.run_until_idle()
     step(world, job_id, 0)
     step(world, job_id, 0, exit_code=3)
     assert summary(world, job_id) == {"STARTING": 1, "RUNNABLE": 2}
@@ -110,7 +110,7 @@ def test_a_failed_child_is_retried_alone_before_the_others_go_on(world: World) -
 def test_an_array_fails_with_a_child_once_all_others_have_ended(world: World) -> None:
     make_stage(world, max_vcpus=2)
     job_id = array(world, 4)
-    world.settle()
+    world.run_until_idle()
     step(world, job_id, 0)
     step(world, job_id, 0, exit_code=1)
     assert world.detail(job_id)["status"] == "PENDING"
@@ -124,7 +124,7 @@ def test_an_array_fails_with_a_child_once_all_others_have_ended(world: World) ->
 def test_a_child_without_a_row_is_stopped_alone(world: World, operation: str) -> None:
     make_stage(world, max_vcpus=1)
     job_id = array(world, 4)
-    world.settle()
+    world.run_until_idle()
     world.api(operation, {"jobId": f"{job_id}:2", "reason": "not this one"})
     child = world.detail(f"{job_id}:2")
     assert (child["status"], child["statusReason"]) == ("FAILED", "not this one")
@@ -138,11 +138,11 @@ def test_a_child_without_a_row_is_stopped_alone(world: World, operation: str) ->
 def test_an_array_all_of_whose_children_are_stopped_alone_ends(world: World) -> None:
     make_stage(world, max_vcpus=1)
     blocker = submit(world)
-    world.settle()
+    world.run_until_idle()
     job_id = array(world, 3)
     for number in range(3):
         world.api("CancelJob", {"jobId": f"{job_id}:{number}", "reason": "none of them"})
-    world.settle()
+    world.run_until_idle()
     assert world.detail(job_id)["status"] == "FAILED"
     run_to_the_end(world, [blocker], lambda fence: 0)
     assert world.ports.lanes.heads("queue", 9) == ()
@@ -154,7 +154,7 @@ def test_more_children_stopped_alone_than_one_dispatch_passes_over(
     monkeypatch.setattr("chalicelib.engine.dispatch.commit_plan.TAKEN_LIMIT", 2)
     make_stage(world, max_vcpus=1)
     blocker = submit(world)
-    world.settle()
+    world.run_until_idle()
     job_id = array(world, 8)
     for number in (0, 1, 2, 3, 5, 7):
         world.api("CancelJob", {"jobId": f"{job_id}:{number}", "reason": "not this one"})
@@ -165,12 +165,12 @@ def test_more_children_stopped_alone_than_one_dispatch_passes_over(
 def test_a_cancelled_array_lets_what_runs_go_on_and_nothing_else(world: World) -> None:
     make_stage(world, max_vcpus=2)
     job_id = array(world, 5)
-    world.settle()
+    world.run_until_idle()
     step(world, job_id, 0)
     world.api("CancelJob", {"jobId": job_id, "reason": "enough"})
     assert summary(world, job_id) == {"RUNNING": 1, "STARTING": 1, "FAILED": 3}
     assert world.detail(job_id)["isCancelled"]
-    world.settle()
+    world.run_until_idle()
     child = world.detail(f"{job_id}:4")
     assert (child["status"], child["statusReason"], child["isCancelled"]) == (
         "FAILED",
@@ -186,14 +186,14 @@ def test_a_cancelled_array_lets_what_runs_go_on_and_nothing_else(world: World) -
 def test_a_terminated_array_leaves_nothing_running(world: World) -> None:
     make_stage(world, max_vcpus=3)
     job_id = array(world, 6, retryStrategy={"attempts": 3})
-    world.settle()
+    world.run_until_idle()
     step(world, job_id, 0)
     step(world, job_id, 1)
     world.api("TerminateJob", {"jobId": job_id, "reason": "enough"})
-    world.settle()
+    world.run_until_idle()
     for task in world.ecs.live():
         world.ecs.start(task)  # one whose launch was under way
-        world.settle()
+        world.run_until_idle()
     assert world.ecs.live() == []
     assert summary(world, job_id) == {"FAILED": 6}
     for number in range(6):
@@ -202,18 +202,18 @@ def test_a_terminated_array_leaves_nothing_running(world: World) -> None:
         assert len(child["attempts"]) <= 1
     assert world.detail(job_id)["statusReason"] == "enough"
     sweep(world)
-    assert world.ports.lanes.batches("queue", limit=9) == ()
+    assert world.ports.lanes.child_ranges("queue", limit=9) == ()
 
 
 def test_a_terminate_after_a_cancel_ends_what_the_cancel_let_go_on(world: World) -> None:
     make_stage(world, max_vcpus=1)
     job_id = array(world, 2)
-    world.settle()
+    world.run_until_idle()
     step(world, job_id, 0)
     world.api("CancelJob", {"jobId": job_id, "reason": "first"})
-    world.settle()
+    world.run_until_idle()
     world.api("TerminateJob", {"jobId": job_id, "reason": "second"})
-    world.settle()
+    world.run_until_idle()
     assert world.ecs.live() == []
     assert world.detail(f"{job_id}:0")["statusReason"] == "second"
     assert world.detail(f"{job_id}:1")["statusReason"] == "first"
@@ -222,10 +222,10 @@ def test_a_terminate_after_a_cancel_ends_what_the_cancel_let_go_on(world: World)
 def test_a_child_that_fails_after_its_array_was_cancelled_is_not_retried(world: World) -> None:
     make_stage(world, max_vcpus=1)
     job_id = array(world, 2, retryStrategy={"attempts": 5})
-    world.settle()
+    world.run_until_idle()
     step(world, job_id, 0)
     world.api("CancelJob", {"jobId": job_id, "reason": "enough"})
-    world.settle()
+    world.run_until_idle()
     step(world, job_id, 0, exit_code=1)
     child = world.detail(f"{job_id}:0")
     assert (child["status"], child["statusReason"]) == ("FAILED", "enough")
@@ -236,14 +236,14 @@ def test_a_child_that_fails_after_its_array_was_cancelled_is_not_retried(world: 
 def test_a_retry_that_waits_is_cancelled_with_its_array(world: World) -> None:
     make_stage(world, max_vcpus=1)
     job_id = array(world, 2, retryStrategy={"attempts": 5})
-    world.settle()
+    world.run_until_idle()
     step(world, job_id, 0)
     world.ecs.finish(world.task_of(f"{job_id}/c0"), 1)
     world.deliver_messages()  # and the dispatcher does not hear of it yet
     assert world.detail(f"{job_id}:0")["status"] == "RUNNABLE"
     world.api("CancelJob", {"jobId": job_id, "reason": "enough"})
     world.deliver_wakes()
-    world.settle()
+    world.run_until_idle()
     assert world.detail(f"{job_id}:0")["status"] == "FAILED"
     assert world.detail(job_id)["status"] == "FAILED"
     assert world.ecs.live() == []
@@ -253,17 +253,17 @@ def test_a_retry_that_waits_is_cancelled_with_its_array(world: World) -> None:
 def test_many_children_that_run_are_stopped_in_stretches(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.engine.arrays.children.BATCHES_PAGE", 1)
+    monkeypatch.setattr("chalicelib.engine.arrays.children.CHILD_RANGES_PAGE", 1)
     make_stage(world, max_vcpus=2)
     job_id = array(world, 6)
-    world.settle()
+    world.run_until_idle()
     for number in (0, 1):
         step(world, job_id, number)
         step(world, job_id, number)
     for number in (2, 3):
         step(world, job_id, number)
     world.api("TerminateJob", {"jobId": job_id, "reason": "enough"})
-    world.settle()
+    world.run_until_idle()
     assert world.ecs.live() == []
     assert summary(world, job_id) == {"SUCCEEDED": 2, "FAILED": 4}
 
@@ -271,7 +271,7 @@ def test_many_children_that_run_are_stopped_in_stretches(
 def test_the_end_of_an_array_is_found_by_the_sweeper_if_its_record_is_lost(world: World) -> None:
     make_stage(world)
     job_id = array(world, 2)
-    world.settle()
+    world.run_until_idle()
     for number in (0, 1, 0):
         step(world, job_id, number)
     world.ecs.finish(world.task_of(f"{job_id}/c1"), 0)
@@ -286,23 +286,23 @@ def test_the_end_of_an_array_is_found_by_the_sweeper_if_its_record_is_lost(world
 def test_a_child_whose_launch_was_lost_is_found_by_the_sweeper(world: World) -> None:
     make_stage(world)
     job_id = array(world, 2)
-    world.settle()
+    world.run_until_idle()
     world.ecs.lose(world.task_of(f"{job_id}/c1"))
     sweep(world, minutes=2)
     assert world.detail(f"{job_id}:1")["status"] == "STARTING"
-    assert world.job(f"{job_id}:1").placement == 2
+    assert world.job(f"{job_id}:1").dispatch_count == 2
     run_to_the_end(world, [job_id], lambda fence: 0)
 
 
 def test_the_head_of_an_array_that_cannot_be_placed_says_why(world: World) -> None:
     make_stage(world, max_vcpus=1)
     world.api("UpdateComputeEnvironment", {"computeEnvironment": "fargate", "state": "DISABLED"})
-    world.settle()
+    world.run_until_idle()
     job_id = array(world, 3)
-    world.settle()
+    world.run_until_idle()
     assert "ENABLED" in world.detail(job_id)["statusReason"]
     world.api("UpdateComputeEnvironment", {"computeEnvironment": "fargate", "state": "ENABLED"})
-    world.settle()
+    world.run_until_idle()
     assert "statusReason" not in world.detail(job_id)
     sweep(world)
     assert "free below maxvCpus" in world.detail(job_id)["statusReason"]
@@ -317,7 +317,7 @@ def test_an_array_is_split_over_the_environments_of_its_queue(world: World) -> N
     make_queue(world, environments=("first", "second"))
     make_definition(world)
     job_id = array(world, 5)
-    world.settle()
+    world.run_until_idle()
     assert (world.capacity("first").tasks, world.capacity("second").tasks) == (2, 1)
     run_to_the_end(world, [job_id], lambda fence: 0)
 
@@ -325,14 +325,14 @@ def test_an_array_is_split_over_the_environments_of_its_queue(world: World) -> N
 def test_a_queue_that_is_deleted_takes_its_arrays_along(world: World) -> None:
     make_stage(world, max_vcpus=1)
     job_id = array(world, 50)
-    world.settle()
+    world.run_until_idle()
     step(world, job_id, 0)
     world.api("UpdateJobQueue", {"jobQueue": "queue", "state": "DISABLED"})
     world.api("DeleteJobQueue", {"jobQueue": "queue"})
     for _ in range(5):
         world.advance(30)
         work(world, lambda fence: 0)
-    world.settle()
+    world.run_until_idle()
     assert summary(world, job_id) == {"FAILED": 50}
     assert world.api("DescribeJobQueues", {"jobQueues": ["queue"]})["jobQueues"] == []
 
@@ -344,11 +344,11 @@ def test_the_largest_size_is_a_setting_of_the_stack() -> None:
         make_stage(world, max_vcpus=1)
         job_id = array(world, 1_000_000)
         assert summary(world, job_id) == {"RUNNABLE": 1_000_000}
-        world.settle()
+        world.run_until_idle()
         step(world, job_id, 0)
         step(world, job_id, 0)
         world.api("TerminateJob", {"jobId": job_id, "reason": "enough"})
-        world.settle()
+        world.run_until_idle()
         assert summary(world, job_id) == {"SUCCEEDED": 1, "FAILED": 999_999}
         assert len(rows(world, job_id)) == 2
 
@@ -367,4 +367,4 @@ def test_an_expired_child_is_not_taken_for_one_that_has_yet_to_run(world: World)
     world.expire(f"{job_id}:0")
     assert world.api("DescribeJobs", {"jobs": [f"{job_id}:0"]})["jobs"] == []
     assert listed(world, job_id, "SUCCEEDED") == [1]
-    world.settle()
+    world.run_until_idle()

@@ -34,7 +34,7 @@ def test_n_to_n_lets_each_child_go_with_its_own(world: World) -> None:
     make_stage(world)
     first = array(world, 3)
     second = array(world, 3, dependsOn=after(first, type="N_TO_N"))
-    world.settle()
+    world.run_until_idle()
     assert summary(world, second) == {"PENDING": 3}
     step(world, first, 1)
     step(world, first, 1)
@@ -52,13 +52,13 @@ def test_n_to_n_lets_each_child_go_with_its_own(world: World) -> None:
 def test_n_to_n_on_an_array_that_is_half_way(world: World) -> None:
     make_stage(world)
     first = array(world, 3)
-    world.settle()
+    world.run_until_idle()
     step(world, first, 0)
     step(world, first, 0)
     step(world, first, 1)
     step(world, first, 1, exit_code=1)
     second = array(world, 3, dependsOn=after(first, type="N_TO_N"))
-    world.settle()
+    world.run_until_idle()
     assert summary(world, second) == {"STARTING": 1, "FAILED": 1, "PENDING": 1}
     run_to_the_end(world, [first, second], lambda fence: 0)
     assert summary(world, second) == {"SUCCEEDED": 2, "FAILED": 1}
@@ -79,7 +79,7 @@ def test_n_to_n_on_an_array_that_was_terminated_before_most_of_it_ran(world: Wor
     make_stage(world, max_vcpus=1)
     first = array(world, 5000)
     second = array(world, 5000, dependsOn=after(first, type="N_TO_N"))
-    world.settle()
+    world.run_until_idle()
     step(world, first, 0)
     step(world, first, 0)
     world.api("TerminateJob", {"jobId": first, "reason": "enough"})
@@ -92,7 +92,7 @@ def test_n_to_n_on_two_arrays_waits_for_both(world: World) -> None:
     make_stage(world)
     first, other = array(world, 2), array(world, 2)
     second = array(world, 2, dependsOn=[*after(first, type="N_TO_N"), *after(other, type="N_TO_N")])
-    world.settle()
+    world.run_until_idle()
     step(world, first, 1)
     step(world, first, 1)
     assert summary(world, second) == {"PENDING": 2}
@@ -108,7 +108,7 @@ def test_n_to_n_with_a_whole_job_waits_for_the_job_too(world: World) -> None:
     gate = running(world)
     first = array(world, 2)
     second = array(world, 2, dependsOn=[*after(gate), *after(first, type="N_TO_N")])
-    world.settle()
+    world.run_until_idle()
     step(world, first, 0)
     step(world, first, 0)
     step(world, first, 1)
@@ -123,7 +123,7 @@ def test_a_sequential_array_runs_one_after_the_other(world: World) -> None:
     make_stage(world)
     job_id = array(world, 3, dependsOn=[{"type": "SEQUENTIAL"}])
     for number in range(3):
-        world.settle()
+        world.run_until_idle()
         assert [t.started_by.split("/")[1] for t in world.ecs.live()] == [f"c{number}"]
         step(world, job_id, number)
         step(world, job_id, number)
@@ -134,7 +134,7 @@ def test_a_sequential_array_runs_one_after_the_other(world: World) -> None:
 def test_a_failure_ends_a_sequence_by_one_write(world: World) -> None:
     make_stage(world)
     job_id = array(world, 10_000, dependsOn=[{"type": "SEQUENTIAL"}])
-    world.settle()
+    world.run_until_idle()
     step(world, job_id, 0)
     step(world, job_id, 0)
     step(world, job_id, 1)
@@ -155,7 +155,7 @@ def test_a_sequence_goes_on_after_any_end_if_it_may(world: World) -> None:
 def test_a_child_stopped_in_a_sequence_fails_when_its_turn_comes(world: World) -> None:
     make_stage(world)
     job_id = array(world, 4, dependsOn=[{"type": "SEQUENTIAL"}])
-    world.settle()
+    world.run_until_idle()
     world.api("CancelJob", {"jobId": f"{job_id}:2", "reason": "not this one"})
     child = world.detail(f"{job_id}:2")
     assert (child["status"], child["isCancelled"]) == ("PENDING", True)
@@ -169,7 +169,7 @@ def test_sequential_and_n_to_n_together(world: World) -> None:
     make_stage(world)
     first = array(world, 3)
     second = array(world, 3, dependsOn=[*after(first, type="N_TO_N"), {"type": "SEQUENTIAL"}])
-    world.settle()
+    world.run_until_idle()
     for number in (2, 1):
         step(world, first, number)
         step(world, first, number)
@@ -185,7 +185,7 @@ def test_n_to_n_after_any(world: World) -> None:
     make_stage(world)
     first = array(world, 3)
     second = array(world, 3, dependsOn=after(first, type="N_TO_N_AFTER_ANY"))
-    world.settle()
+    world.run_until_idle()
     step(world, first, 2)
     step(world, first, 2, exit_code=1)
     assert listed(world, second, "STARTING") == [2]
@@ -199,7 +199,7 @@ def test_n_to_n_after_any_on_an_array_that_was_stopped_before_it_ran(world: Worl
     gate = running(world)
     first = array(world, 20, dependsOn=after(gate))
     second = array(world, 20, dependsOn=after(first, type="N_TO_N_AFTER_ANY"))
-    world.settle()
+    world.run_until_idle()
     finish(world, gate, 1)
     assert summary(world, first) == {"FAILED": 20}
     run_to_the_end(world, [second], lambda fence: 0)
@@ -210,12 +210,12 @@ def test_a_terminated_array_takes_children_along_that_wait_alone(world: World) -
     make_stage(world)
     first = array(world, 3)
     second = array(world, 3, dependsOn=[{"type": "SEQUENTIAL"}, *after(first, type="N_TO_N")])
-    world.settle()
+    world.run_until_idle()
     step(world, first, 2)
     step(world, first, 2)
     assert rows(world, second) == [2]
     world.api("TerminateJob", {"jobId": second, "reason": "enough"})
-    world.settle()
+    world.run_until_idle()
     assert summary(world, second) == {"FAILED": 3}
     assert state(world, f"{second}:2") == ("FAILED", "enough")
     assert world.detail(second)["status"] == "FAILED"

@@ -24,7 +24,7 @@ def test_a_job_waits_for_another_and_runs_when_it_has_succeeded(world: World) ->
     make_stage(world)
     first = running(world)
     second = submit(world, dependsOn=after(first))
-    world.settle()
+    world.run_until_idle()
     assert state(world, second) == ("PENDING", None)
     assert world.detail(second)["dependsOn"] == [{"jobId": first}]
     finish(world, first)
@@ -36,7 +36,7 @@ def test_a_failure_fails_the_dependent_without_an_attempt(world: World) -> None:
     make_stage(world)
     first = running(world)
     second = submit(world, dependsOn=after(first))
-    world.settle()
+    world.run_until_idle()
     finish(world, first, 1)
     assert state(world, second) == ("FAILED", FAILED)
     detail = world.detail(second)
@@ -49,7 +49,7 @@ def test_a_retry_of_the_first_keeps_the_second_waiting(world: World) -> None:
     make_stage(world)
     first = running(world, retryStrategy={"attempts": 2})
     second = submit(world, dependsOn=after(first))
-    world.settle()
+    world.run_until_idle()
     finish(world, first, 1)
     assert world.detail(second)["status"] == "PENDING"
     started(world, first)
@@ -62,7 +62,7 @@ def test_a_diamond_runs_in_its_order(world: World) -> None:
     top = running(world, "top")
     sides = [submit(world, f"side-{n}", dependsOn=after(top)) for n in range(2)]
     bottom = submit(world, "bottom", dependsOn=after(*sides))
-    world.settle()
+    world.run_until_idle()
     finish(world, top)
     started(world, sides[0])
     finish(world, sides[0])
@@ -80,7 +80,7 @@ def test_a_failure_runs_through_a_chain_of_any_length_one_write_after_the_other(
     jobs = [running(world)]
     for _ in range(30):
         jobs.append(submit(world, dependsOn=after(jobs[-1])))
-    world.settle()
+    world.run_until_idle()
     finish(world, jobs[0], 1)
     assert {state(world, job_id) for job_id in jobs[1:]} == {("FAILED", FAILED)}
 
@@ -93,7 +93,7 @@ def test_what_has_ended_before_is_not_waited_for(world: World, exit_code: int) -
     second = submit(world, dependsOn=after(first))
     if exit_code:
         assert state(world, second) == ("FAILED", FAILED)
-        world.settle()
+        world.run_until_idle()
         assert world.events.statuses_of(second) == ["FAILED"]
         return
     assert state(world, second) == ("RUNNABLE", None)
@@ -112,7 +112,7 @@ def test_an_end_between_the_look_and_the_write_is_found(world: World) -> None:
     world.on_call = meanwhile
     second = submit(world, dependsOn=after(first))
     assert world.detail(second)["status"] == "PENDING"
-    world.settle()
+    world.run_until_idle()
     assert world.detail(second)["status"] == "STARTING"
     run_to_the_end(world, [second], lambda fence: 0)
 
@@ -167,7 +167,7 @@ def test_a_dependency_on_an_array_is_on_all_of_it(world: World) -> None:
     make_stage(world)
     first = array(world, 2)
     second = submit(world, dependsOn=after(first))
-    world.settle()
+    world.run_until_idle()
     step(world, first, 0)
     step(world, first, 0)
     assert world.detail(second)["status"] == "PENDING"
@@ -182,7 +182,7 @@ def test_a_dependency_on_one_child_waits_for_that_child_alone(world: World) -> N
     first = array(world, 4)
     second = submit(world, dependsOn=after(f"{first}:3"))
     third = submit(world, dependsOn=after(f"{first}:2"))
-    world.settle()
+    world.run_until_idle()
     step(world, first, 3)
     step(world, first, 3)
     assert world.detail(second)["status"] == "STARTING"
@@ -196,20 +196,20 @@ def test_a_dependency_on_a_child_that_never_got_a_row_ends_with_its_array(world:
     make_stage(world, max_vcpus=1)
     first = array(world, 3)
     second = submit(world, dependsOn=after(f"{first}:2"))
-    world.settle()
+    world.run_until_idle()
     world.api("TerminateJob", {"jobId": first, "reason": "enough"})
     run_to_the_end(world, [first, second], lambda fence: 0)
     assert state(world, second) == ("FAILED", FAILED)
     third = submit(world, dependsOn=after(f"{first}:2"))
     assert state(world, third) == ("FAILED", FAILED)
-    world.settle()
+    world.run_until_idle()
 
 
 def test_an_array_that_waits_is_pending_with_all_its_children(world: World) -> None:
     make_stage(world)
     first = running(world)
     second = array(world, 3, dependsOn=after(first))
-    world.settle()
+    world.run_until_idle()
     assert summary(world, second) == {"PENDING": 3}
     assert world.detail(f"{second}:1")["status"] == "PENDING"
     finish(world, first)
@@ -222,7 +222,7 @@ def test_an_array_fails_with_what_it_waits_for_and_makes_no_child(world: World) 
     first = running(world)
     second = array(world, 10_000, dependsOn=after(first))
     third = submit(world, dependsOn=after(second))
-    world.settle()
+    world.run_until_idle()
     finish(world, first, 1)
     assert summary(world, second) == {"FAILED": 10_000}
     assert state(world, second) == ("FAILED", FAILED)
@@ -236,7 +236,7 @@ def test_after_any_runs_however_the_other_ended(world: World, exit_code: int) ->
     make_stage(world)
     first = running(world)
     second = submit(world, dependsOn=after(first, type="AFTER_ANY"))
-    world.settle()
+    world.run_until_idle()
     finish(world, first, exit_code)
     assert world.detail(second)["status"] == "STARTING"
     third = submit(world, dependsOn=after(first, type="AFTER_ANY"))
@@ -248,7 +248,7 @@ def test_after_failure_runs_only_then_and_is_cancelled_otherwise(world: World) -
     good, bad = running(world), running(world)
     waits = [submit(world, dependsOn=after(one, type="AFTER_FAILURE")) for one in (good, bad)]
     then = submit(world, dependsOn=after(waits[0]))
-    world.settle()
+    world.run_until_idle()
     finish(world, good)
     finish(world, bad, 1)
     assert state(world, waits[0]) == ("FAILED", UNNEEDED_REASON)
@@ -264,7 +264,7 @@ def test_an_array_after_failure_is_cancelled_whole(world: World) -> None:
     make_stage(world)
     good = running(world)
     job_id = array(world, 5, dependsOn=after(good, type="AFTER_FAILURE"))
-    world.settle()
+    world.run_until_idle()
     finish(world, good)
     assert summary(world, job_id) == {"FAILED": 5}
     assert state(world, job_id) == ("FAILED", UNNEEDED_REASON)
@@ -275,11 +275,11 @@ def test_a_cancel_of_a_pending_job_waits_for_its_dependencies(world: World) -> N
     first = running(world)
     second = submit(world, dependsOn=after(first))
     third = array(world, 3, dependsOn=after(first))
-    world.settle()
+    world.run_until_idle()
     for job_id in (second, third, f"{third}:1"):
         world.api("CancelJob", {"jobId": job_id, "reason": "enough"})
         world.api("TerminateJob", {"jobId": job_id, "reason": "again"})
-    world.settle()
+    world.run_until_idle()
     assert world.detail(second)["status"] == "PENDING"
     assert summary(world, third) == {"PENDING": 3}
     assert world.detail(second)["isCancelled"]
@@ -297,7 +297,7 @@ def test_a_pending_child_that_is_cancelled_alone_fails_when_the_others_may_run(
     make_stage(world)
     first = running(world)
     second = array(world, 3, dependsOn=after(first))
-    world.settle()
+    world.run_until_idle()
     world.api("CancelJob", {"jobId": f"{second}:1", "reason": "not this one"})
     finish(world, first)
     run_to_the_end(world, [second], lambda fence: 0)
@@ -313,7 +313,7 @@ def test_many_that_wait_for_one_are_let_go_in_stretches(
     make_stage(world, max_vcpus=4)
     first = running(world)
     waiting = [submit(world, dependsOn=after(first)) for _ in range(14)]
-    world.settle()
+    world.run_until_idle()
     finish(world, first)
     assert "PENDING" not in {world.detail(job_id)["status"] for job_id in waiting}
     run_to_the_end(world, waiting, lambda fence: 0)
@@ -323,11 +323,11 @@ def test_what_waited_for_a_job_is_forgotten_with_it(world: World) -> None:
     make_stage(world)
     first = running(world)
     second = submit(world, dependsOn=after(first))
-    world.settle()
+    world.run_until_idle()
     assert len(world.ports.lanes.edges(first, limit=9)) == 1
     finish(world, first)
     world.expire(first)
-    world.settle()
+    world.run_until_idle()
     assert world.ports.lanes.edges(first, limit=9) == ()
     run_to_the_end(world, [second], lambda fence: 0)
 
@@ -349,7 +349,7 @@ def test_a_second_delivery_of_an_end_changes_nothing(world: World) -> None:
     make_stage(world)
     first = running(world)
     second = submit(world, dependsOn=after(first))
-    world.settle()
+    world.run_until_idle()
     world.ecs.finish(world.task_of(first), 0)
     world.deliver_messages()
     while world.deliver_stream(again=True) and world.job(second).status == "PENDING":

@@ -28,7 +28,7 @@ def test_so_many_jobs_may_wait_for_one(count: int, exit_code: int) -> None:
         make_stage(scene, max_vcpus=1)
         first = running(scene)
         waiting = [submit(scene, dependsOn=after(first)) for _ in range(count)]
-        scene.settle()
+        scene.run_until_idle()
         scene.ecs.finish(scene.task_of(first), exit_code)
         assert longest_visit(scene) < CALLS_LIMIT
         statuses = [scene.detail(job_id)["status"] for job_id in waiting]
@@ -43,7 +43,7 @@ def test_a_failure_goes_through_a_chain_of_such_length(count: int) -> None:
         chain = [running(scene)]
         for _ in range(count):
             chain.append(submit(scene, dependsOn=after(chain[-1])))
-        scene.settle()
+        scene.run_until_idle()
         scene.ecs.finish(scene.task_of(chain[0]), 1)
         assert longest_visit(scene) < CALLS_LIMIT
         assert {scene.detail(job_id)["status"] for job_id in chain} == {"FAILED"}

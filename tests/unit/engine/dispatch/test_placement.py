@@ -29,7 +29,7 @@ def statuses(world: World, *job_ids: str) -> list[str]:
 def test_a_queue_is_served_in_the_order_of_submission(world: World) -> None:
     make_stage(world, max_vcpus=2)
     jobs = [submit(world, f"job-{number}") for number in range(4)]
-    world.settle()
+    world.run_until_idle()
     assert statuses(world, *jobs) == ["STARTING", "STARTING", "RUNNABLE", "RUNNABLE"]
 
     start_and_finish(world, jobs[1])
@@ -42,7 +42,7 @@ def test_a_head_that_waits_for_room_holds_up_those_behind_it(world: World) -> No
     first = submit(world, "first", containerOverrides=needing(2))
     head = submit(world, "head", containerOverrides=needing(2))
     small = submit(world, "small")
-    world.settle()
+    world.run_until_idle()
     assert statuses(world, first, head, small) == ["STARTING", "RUNNABLE", "RUNNABLE"]
 
     start_and_finish(world, first)
@@ -58,7 +58,7 @@ def test_the_queue_of_higher_priority_is_served_first_on_a_shared_environment(
     holder = running(world, "holder")
     plain = submit(world, "plain")
     urgent = submit(world, "urgent", queue="urgent")
-    world.settle()
+    world.run_until_idle()
 
     finish(world, holder)
 
@@ -72,7 +72,7 @@ def test_among_queues_of_one_priority_the_oldest_job_is_served_first(world: Worl
     holder = running(world, "holder")
     older = submit(world, "older", queue="queue")
     younger = submit(world, "younger", queue="another")
-    world.settle()
+    world.run_until_idle()
     finish(world, holder)
     assert statuses(world, older, younger) == ["STARTING", "RUNNABLE"]
     start_and_finish(world, older, younger)
@@ -84,7 +84,7 @@ def test_a_job_overflows_into_the_next_environment_of_its_queue(world: World) ->
     make_queue(world, environments=("spot", "fargate"))
     make_definition(world)
     first, second, third = (submit(world) for _ in range(3))
-    world.settle()
+    world.run_until_idle()
 
     clusters = [world.task_of(job_id).cluster for job_id in (first, second)]
     assert clusters == [cluster_of(world, "spot"), cluster_of(world, "fargate")]
@@ -101,7 +101,7 @@ def test_a_retry_may_be_placed_on_another_environment(world: World) -> None:
     make_definition(world)
     job_id = running(world, retryStrategy={"attempts": 2})
     world.api("UpdateComputeEnvironment", {"computeEnvironment": "spot", "state": "DISABLED"})
-    world.settle()
+    world.run_until_idle()
 
     finish(world, job_id, 1)
 
@@ -115,7 +115,7 @@ def test_a_disabled_environment_takes_no_new_job_and_lets_its_own_end(world: Wor
     old = running(world)
     change = {"computeEnvironment": "fargate"}
     world.api("UpdateComputeEnvironment", change | {"state": "DISABLED"})
-    world.settle()
+    world.run_until_idle()
     new = submit(world)
     sweep(world)
     assert statuses(world, old, new) == ["RUNNING", "RUNNABLE"]
@@ -125,7 +125,7 @@ def test_a_disabled_environment_takes_no_new_job_and_lets_its_own_end(world: Wor
     assert statuses(world, old, new) == ["SUCCEEDED", "RUNNABLE"]
 
     world.api("UpdateComputeEnvironment", change | {"state": "ENABLED"})
-    world.settle()
+    world.run_until_idle()
     assert statuses(world, new) == ["STARTING"]
     start_and_finish(world, new)
 
@@ -134,9 +134,9 @@ def test_a_disabled_queue_still_lets_its_queued_jobs_run(world: World) -> None:
     make_stage(world, max_vcpus=1)
     first = running(world)
     queued = submit(world)
-    world.settle()
+    world.run_until_idle()
     world.api("UpdateJobQueue", {"jobQueue": "queue", "state": "DISABLED"})
-    world.settle()
+    world.run_until_idle()
     finish(world, first)
     assert statuses(world, queued) == ["STARTING"]
     start_and_finish(world, queued)
@@ -145,12 +145,12 @@ def test_a_disabled_queue_still_lets_its_queued_jobs_run(world: World) -> None:
 def test_more_room_lets_those_that_wait_go_at_once(world: World) -> None:
     make_stage(world, max_vcpus=1)
     first, second = running(world), submit(world)
-    world.settle()
+    world.run_until_idle()
     world.api(
         "UpdateComputeEnvironment",
         {"computeEnvironment": "fargate", "computeResources": {"maxvCpus": 2}},
     )
-    world.settle()
+    world.run_until_idle()
     assert statuses(world, second) == ["STARTING"]
     finish(world, first)
     start_and_finish(world, second)
@@ -161,7 +161,7 @@ def test_freed_capacity_reaches_the_queues_that_share_the_environment(world: Wor
     make_queue(world, "other")
     holder = running(world)
     waiting = submit(world, queue="other")
-    world.settle()
+    world.run_until_idle()
     assert statuses(world, waiting) == ["RUNNABLE"]
     finish(world, holder)
     assert statuses(world, waiting) == ["STARTING"]
@@ -178,7 +178,7 @@ def test_freed_capacity_reaches_other_queues_though_the_jobs_own_serves_it_no_mo
     waiting = submit(world, queue="other")
     order = [{"order": 1, "computeEnvironment": "elsewhere"}]
     world.api("UpdateJobQueue", {"jobQueue": "queue", "computeEnvironmentOrder": order})
-    world.settle()
+    world.run_until_idle()
 
     finish(world, holder)
 
@@ -194,7 +194,7 @@ def test_a_retry_that_leaves_its_environment_frees_it_for_other_queues(world: Wo
     waiting = submit(world, queue="other")
     order = [{"order": 1, "computeEnvironment": "elsewhere"}]
     world.api("UpdateJobQueue", {"jobQueue": "queue", "computeEnvironmentOrder": order})
-    world.settle()
+    world.run_until_idle()
 
     finish(world, holder, 1)
 
@@ -210,7 +210,7 @@ def test_windows_that_are_full_in_two_neighbourhoods_do_not_hold_each_other_up()
         make_queue(world, "other", environments=("other",))
         first, second = submit(world), submit(world)
         third, fourth = submit(world, queue="other"), submit(world, queue="other")
-        world.settle()
+        world.run_until_idle()
         assert statuses(world, first, third) == ["STARTING", "STARTING"]
         assert statuses(world, second, fourth) == ["RUNNABLE", "RUNNABLE"]
 
@@ -235,7 +235,7 @@ def test_the_dispatcher_wakes_itself_for_what_it_has_no_time_for(world: World) -
     assert statuses(world, job_id) == ["RUNNABLE"]
 
     world.left_ms = 10_000
-    world.settle()
+    world.run_until_idle()
     assert statuses(world, job_id) == ["STARTING"]
     start_and_finish(world, job_id)
 
@@ -255,7 +255,7 @@ def test_a_dispatcher_run_twice_at_once_places_each_job_once(world: World) -> No
     world.on_call = meanwhile
     world.deliver_wakes()
     world.on_call = None
-    world.settle()
+    world.run_until_idle()
 
     assert sorted(statuses(world, *jobs)) == ["RUNNABLE", "STARTING", "STARTING"]
     assert world.capacity("fargate").cpu_units == 2048
@@ -268,7 +268,7 @@ def test_a_ready_row_without_a_runnable_job_does_not_block_its_lane(world: World
     gone = submit(world)
     behind = submit(world)
     world.expire(gone)
-    world.settle()
+    world.run_until_idle()
     assert statuses(world, behind) == ["STARTING"]
     assert not world.ports.lanes.has_work("queue")
     start_and_finish(world, behind)

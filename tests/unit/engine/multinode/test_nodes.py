@@ -9,13 +9,13 @@ from tests.support.multinode import (
     MAIN_ADDRESS,
     REFUSAL,
     end_main,
-    make_gang_stage,
+    make_multinode_stage,
     node_properties,
     node_statuses,
-    running_gang,
+    running_multinode_job,
     start_main,
     start_others,
-    submit_gang,
+    submit_multinode_job,
     tasks_of,
 )
 from tests.support.scenes import sweep
@@ -29,8 +29,8 @@ def entered(world: World) -> list[str]:
 
 
 def test_the_main_node_goes_first_and_its_address_is_given_to_the_others(world: World) -> None:
-    make_gang_stage(world)
-    job_id = submit_gang(world)
+    make_multinode_stage(world)
+    job_id = submit_multinode_job(world)
     world.advance(5)
     assert tasks_of(world, job_id).keys() == {"job"}
     assert node_statuses(world, job_id) == ["STARTING"] * 3
@@ -53,8 +53,8 @@ def test_the_main_node_goes_first_and_its_address_is_given_to_the_others(world: 
 
 
 def test_each_node_runs_what_its_range_says(world: World) -> None:
-    make_gang_stage(world)
-    job_id = running_gang(world)
+    make_multinode_stage(world)
+    job_id = running_multinode_job(world)
     found = {}
     for part, task in tasks_of(world, job_id).items():
         (override,) = task.request["overrides"]["containerOverrides"]
@@ -65,8 +65,8 @@ def test_each_node_runs_what_its_range_says(world: World) -> None:
 
 
 def test_all_nodes_take_their_room_together_and_once(world: World) -> None:
-    make_gang_stage(world)
-    job_id = running_gang(world)
+    make_multinode_stage(world)
+    job_id = running_multinode_job(world)
     assert world.capacity("metal").cpu_units == 4 * 1024
     end_main(world, job_id)
     assert world.capacity("metal").cpu_units == 0
@@ -76,8 +76,8 @@ def test_all_nodes_take_their_room_together_and_once(world: World) -> None:
 def test_the_main_node_s_exit_decides_and_the_others_are_stopped(
     world: World, exit_code: int, status: str
 ) -> None:
-    make_gang_stage(world)
-    job_id = running_gang(world)
+    make_multinode_stage(world)
+    job_id = running_multinode_job(world)
     end_main(world, job_id, exit_code)
 
     detail = world.detail(job_id)
@@ -89,11 +89,11 @@ def test_the_main_node_s_exit_decides_and_the_others_are_stopped(
 
 
 def test_a_node_s_end_does_nothing_to_its_job(world: World) -> None:
-    make_gang_stage(world)
-    job_id = running_gang(world, retryStrategy={"attempts": 3})
+    make_multinode_stage(world)
+    job_id = running_multinode_job(world, retryStrategy={"attempts": 3})
     world.ecs.finish(tasks_of(world, job_id)["n1"], 9)
     world.ecs.finish(tasks_of(world, job_id)["n2"], 0)
-    world.settle()
+    world.run_until_idle()
     assert node_statuses(world, job_id) == ["RUNNING", "FAILED", "SUCCEEDED"]
     assert world.detail(job_id)["status"] == "RUNNING"
     assert world.detail(f"{job_id}#1")["container"]["exitCode"] == 9
@@ -104,8 +104,8 @@ def test_a_node_s_end_does_nothing_to_its_job(world: World) -> None:
 
 
 def test_a_retry_runs_every_node_again(world: World) -> None:
-    make_gang_stage(world)
-    job_id = running_gang(world, retryStrategy={"attempts": 2})
+    make_multinode_stage(world)
+    job_id = running_multinode_job(world, retryStrategy={"attempts": 2})
     first = tasks_of(world, job_id)
     end_main(world, job_id, 1)
     assert not {t.arn for t in first.values()} & {t.arn for t in world.ecs.live()}
@@ -126,18 +126,18 @@ def test_a_retry_runs_every_node_again(world: World) -> None:
 
 
 def test_terminating_the_job_stops_every_node(world: World) -> None:
-    make_gang_stage(world)
-    job_id = running_gang(world)
+    make_multinode_stage(world)
+    job_id = running_multinode_job(world)
     world.api("TerminateJob", {"jobId": job_id, "reason": "enough"})
-    world.settle()
+    world.run_until_idle()
     assert world.detail(job_id)["statusReason"] == "enough"
     assert world.ecs.live() == []
     assert world.detail(f"{job_id}#2")["statusReason"] == "enough"
 
 
 def test_a_timeout_is_of_the_whole_job(world: World) -> None:
-    make_gang_stage(world, timeout={"attemptDurationSeconds": 60})
-    job_id = running_gang(world)
+    make_multinode_stage(world, timeout={"attemptDurationSeconds": 60})
+    job_id = running_multinode_job(world)
     world.advance(61)
     assert world.detail(job_id)["statusReason"] == "Job attempt duration exceeded timeout"
     assert world.ecs.live() == []
@@ -145,19 +145,19 @@ def test_a_timeout_is_of_the_whole_job(world: World) -> None:
 
 @pytest.mark.parametrize("operation", ["CancelJob", "TerminateJob"])
 def test_a_node_alone_cannot_be_stopped(world: World, operation: str) -> None:
-    make_gang_stage(world)
-    job_id = running_gang(world)
+    make_multinode_stage(world)
+    job_id = running_multinode_job(world)
     for index in range(3):
         world.api(operation, {"jobId": f"{job_id}#{index}", "reason": "enough"})
-    world.settle()
+    world.run_until_idle()
     assert node_statuses(world, job_id) == ["RUNNING"] * 3
     end_main(world, job_id)
 
 
 def test_a_job_terminated_before_its_main_node_runs_starts_no_other(world: World) -> None:
-    make_gang_stage(world)
-    job_id = submit_gang(world)
-    world.settle()
+    make_multinode_stage(world)
+    job_id = submit_multinode_job(world)
+    world.run_until_idle()
     world.api("TerminateJob", {"jobId": job_id, "reason": "enough"})
     world.advance(10)
     assert world.detail(job_id)["status"] == "FAILED"
@@ -166,9 +166,9 @@ def test_a_job_terminated_before_its_main_node_runs_starts_no_other(world: World
 
 
 def test_a_node_that_runs_after_the_main_one_s_end_is_stopped(world: World) -> None:
-    make_gang_stage(world)
-    job_id = submit_gang(world)
-    world.settle()
+    make_multinode_stage(world)
+    job_id = submit_multinode_job(world)
+    world.run_until_idle()
     start_main(world, job_id)
     late = tasks_of(world, job_id)["n1"]
     world.ecs.obeys_stops = False
@@ -176,18 +176,18 @@ def test_a_node_that_runs_after_the_main_one_s_end_is_stopped(world: World) -> N
     assert late.status == "PROVISIONING"
     late.desired = "RUNNING"  # as if it had been launched only now
     world.ecs.start(late)
-    world.settle()
+    world.run_until_idle()
     assert late.desired == "STOPPED"
     for task in world.ecs.live():
         world.ecs.end_stopping(task)
-    world.settle()
+    world.run_until_idle()
     assert node_statuses(world, job_id) == ["SUCCEEDED", "FAILED", "FAILED"]
 
 
 def test_nodes_whose_start_nobody_has_heard_of_are_stopped_with_the_main_one(world: World) -> None:
-    make_gang_stage(world)
-    job_id = submit_gang(world)
-    world.settle()
+    make_multinode_stage(world)
+    job_id = submit_multinode_job(world)
+    world.run_until_idle()
     start_main(world, job_id)
     world.ecs.start(tasks_of(world, job_id)["n1"])
     world.sqs.task_events.messages.clear()
@@ -197,9 +197,9 @@ def test_nodes_whose_start_nobody_has_heard_of_are_stopped_with_the_main_one(wor
 
 
 def test_a_node_of_an_earlier_attempt_is_a_stray(world: World) -> None:
-    make_gang_stage(world)
-    job_id = submit_gang(world, retryStrategy={"attempts": 2})
-    world.settle()
+    make_multinode_stage(world)
+    job_id = submit_multinode_job(world, retryStrategy={"attempts": 2})
+    world.run_until_idle()
     start_main(world, job_id)
     late = [task for part, task in tasks_of(world, job_id).items() if part != "job"]
     end_main(world, job_id, 1)
@@ -207,7 +207,7 @@ def test_a_node_of_an_earlier_attempt_is_a_stray(world: World) -> None:
     start_others(world, job_id)
     for task in late:
         world.ecs.start(task)
-    world.settle()
+    world.run_until_idle()
     assert {task.status for task in late} == {"STOPPED"}
     assert node_statuses(world, job_id) == ["RUNNING"] * 3
     assert len(world.ecs.live()) == 3
@@ -218,10 +218,12 @@ def test_a_job_that_ends_while_a_node_s_report_is_written_stops_that_node(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The report's reader has seen the job run; the reactor has looked before the node's row."""
-    monkeypatch.setattr("chalicelib.engine.multinode.nodes.LOOKED_FOR_LIMIT", 0)  # as of a large job
-    make_gang_stage(world)
-    job_id = submit_gang(world)
-    world.settle()
+    monkeypatch.setattr(
+        "chalicelib.engine.multinode.nodes.LOOKED_FOR_LIMIT", 0
+    )  # as of a large job
+    make_multinode_stage(world)
+    job_id = submit_multinode_job(world)
+    world.run_until_idle()
     start_main(world, job_id)
     world.ecs.start(tasks_of(world, job_id)["n1"])
     (report,) = world.sqs.task_events.deliverable(world.now_ms)
@@ -235,18 +237,18 @@ def test_a_job_that_ends_while_a_node_s_report_is_written_stops_that_node(
 
     world.on_call = end_meanwhile
     world.deliver_messages([report])
-    world.settle()
+    world.run_until_idle()
     assert world.detail(job_id)["status"] == "SUCCEEDED"
     assert tasks_of(world, job_id).keys() == {"n2"}
     world.ecs.start(tasks_of(world, job_id)["n2"])
-    world.settle()
+    world.run_until_idle()
     assert world.ecs.live() == []
 
 
 def test_reports_that_come_twice_or_together_change_nothing_more(world: World) -> None:
-    make_gang_stage(world)
-    job_id = submit_gang(world)
-    world.settle()
+    make_multinode_stage(world)
+    job_id = submit_multinode_job(world)
+    world.run_until_idle()
     start_main(world, job_id)
     task = tasks_of(world, job_id)["n1"]
     world.ecs.start(task)
@@ -256,31 +258,31 @@ def test_reports_that_come_twice_or_together_change_nothing_more(world: World) -
     assert world.job(f"{job_id}#1").version == version
 
     world.ecs.finish(task, 4)
-    world.settle()
+    world.run_until_idle()
     node = world.job(f"{job_id}#1")
     assert (node.status, node.exit_code, node.version) == ("FAILED", 4, version + 1)
     end_main(world, job_id)
 
 
 def test_start_and_end_of_a_node_in_one_batch_are_one_write(world: World) -> None:
-    make_gang_stage(world)
-    job_id = submit_gang(world)
-    world.settle()
+    make_multinode_stage(world)
+    job_id = submit_multinode_job(world)
+    world.run_until_idle()
     start_main(world, job_id)
     task = tasks_of(world, job_id)["n2"]
     world.ecs.start(task)
     world.ecs.finish(task, 0)
-    world.settle()
+    world.run_until_idle()
     node = world.job(f"{job_id}#2")
     assert (node.status, node.version) == ("SUCCEEDED", 1)
     end_main(world, job_id)
 
 
 def test_the_main_node_s_launch_is_given_back_like_any_job_s(world: World) -> None:
-    make_gang_stage(world)
+    make_multinode_stage(world)
     world.ecs.refusals = [REFUSAL]
-    job_id = submit_gang(world)
-    world.settle()
+    job_id = submit_multinode_job(world)
+    world.run_until_idle()
     assert world.detail(job_id)["status"] == "RUNNABLE"
     assert world.capacity("metal").cpu_units == 0
     world.advance(12)
@@ -294,9 +296,9 @@ def test_the_main_node_s_launch_is_given_back_like_any_job_s(world: World) -> No
 
 
 def test_a_node_whose_launch_can_never_succeed_has_failed(world: World) -> None:
-    make_gang_stage(world)
-    job_id = submit_gang(world)
-    world.settle()
+    make_multinode_stage(world)
+    job_id = submit_multinode_job(world)
+    world.run_until_idle()
     world.ecs.refusals = [client_error("InvalidParameterException", "no such role", "RunTask")]
     start_main(world, job_id)
     start_others(world, job_id)
@@ -309,9 +311,9 @@ def test_a_node_whose_launch_can_never_succeed_has_failed(world: World) -> None:
 
 
 def test_the_address_of_a_main_node_in_its_host_s_network_is_the_host_s(world: World) -> None:
-    make_gang_stage(world)
-    job_id = submit_gang(world)
-    world.settle()
+    make_multinode_stage(world)
+    job_id = submit_multinode_job(world)
+    world.run_until_idle()
     start_main(world, job_id, address=None)
     assert tasks_of(world, job_id)["n1"].environment[MAIN_ADDRESS] == HOST_ADDRESS
     assert world.job(job_id).nodes_at(None) != world.job(job_id).nodes, "it is kept"
@@ -320,10 +322,10 @@ def test_the_address_of_a_main_node_in_its_host_s_network_is_the_host_s(world: W
 
 
 def test_a_main_node_that_has_no_address_at_all_fails_the_machine(world: World) -> None:
-    make_gang_stage(world)
+    make_multinode_stage(world)
     world.ecs.has_instances = False
-    job_id = submit_gang(world)
-    world.settle()
+    job_id = submit_multinode_job(world)
+    world.run_until_idle()
     start_main(world, job_id, address=None)
     world.advance(600)
     (run,) = [r for r in world.machines.ended if r.failure]
@@ -337,9 +339,9 @@ def test_a_main_node_that_has_no_address_at_all_fails_the_machine(world: World) 
 
 @pytest.mark.parametrize("call", [1, 2, 3, 4, 5])
 def test_a_function_that_dies_under_the_machine_is_asked_again(world: World, call: int) -> None:
-    make_gang_stage(world)
-    job_id = submit_gang(world)
-    world.settle()
+    make_multinode_stage(world)
+    job_id = submit_multinode_job(world)
+    world.run_until_idle()
     world.ecs.start(tasks_of(world, job_id)["job"], address=ADDRESS)
     world.deliver_messages()
     world.deliver_stream()
@@ -356,12 +358,12 @@ def test_a_function_that_dies_under_the_machine_is_asked_again(world: World, cal
 
 
 def test_the_machine_is_started_once_however_often_the_row_is_seen(world: World) -> None:
-    make_gang_stage(world)
-    job_id = submit_gang(world)
+    make_multinode_stage(world)
+    job_id = submit_multinode_job(world)
     world.deliver_stream()
     world.deliver_wakes()
     world.deliver_stream(again=True)
-    world.settle()
+    world.run_until_idle()
     start_main(world, job_id)
     assert entered(world)[-1] == "Done"
     start_others(world, job_id)
@@ -369,9 +371,9 @@ def test_the_machine_is_started_once_however_often_the_row_is_seen(world: World)
 
 
 def test_a_hundred_nodes_are_started_in_chunks(world: World) -> None:
-    make_gang_stage(world, properties=node_properties(nodes=100, main=50))
-    job_id = submit_gang(world)
-    world.settle()
+    make_multinode_stage(world, properties=node_properties(nodes=100, main=50))
+    job_id = submit_multinode_job(world)
+    world.run_until_idle()
     world.ecs.start(tasks_of(world, job_id)["job"], address=ADDRESS)
     seen: list[int] = []
     for _ in range(8):

@@ -5,12 +5,12 @@ from tests.support.multinode import (
     MAIN_ADDRESS,
     REFUSAL,
     end_main,
-    make_gang_stage,
+    make_multinode_stage,
     node_statuses,
-    running_gang,
+    running_multinode_job,
     start_main,
     start_others,
-    submit_gang,
+    submit_multinode_job,
     tasks_of,
 )
 from tests.support.scenes import sweep
@@ -18,9 +18,9 @@ from tests.support.world import World
 
 
 def test_a_node_whose_launch_was_refused_is_launched_again_by_the_sweeper(world: World) -> None:
-    make_gang_stage(world)
-    job_id = submit_gang(world)
-    world.settle()
+    make_multinode_stage(world)
+    job_id = submit_multinode_job(world)
+    world.run_until_idle()
     world.ecs.refusals = [REFUSAL]
     start_main(world, job_id)
     assert tasks_of(world, job_id).keys() == {"job", "n2"}
@@ -38,9 +38,9 @@ def test_a_node_whose_launch_was_refused_is_launched_again_by_the_sweeper(world:
 
 
 def test_nodes_that_were_never_launched_are_launched_by_the_sweeper(world: World) -> None:
-    make_gang_stage(world)
-    job_id = submit_gang(world)
-    world.settle()
+    make_multinode_stage(world)
+    job_id = submit_multinode_job(world)
+    world.run_until_idle()
     world.machines.running = [r for r in world.machines.running if "-multinode" not in r.machine]
     start_main(world, job_id)
     assert tasks_of(world, job_id).keys() == {"job"}
@@ -52,9 +52,9 @@ def test_nodes_that_were_never_launched_are_launched_by_the_sweeper(world: World
 
 
 def test_a_node_s_start_and_end_that_nobody_heard_of_are_found(world: World) -> None:
-    make_gang_stage(world)
-    job_id = submit_gang(world)
-    world.settle()
+    make_multinode_stage(world)
+    job_id = submit_multinode_job(world)
+    world.run_until_idle()
     start_main(world, job_id)
     tasks = tasks_of(world, job_id)
     world.ecs.start(tasks["n1"])
@@ -63,7 +63,7 @@ def test_a_node_s_start_and_end_that_nobody_heard_of_are_found(world: World) -> 
     assert node_statuses(world, job_id)[:2] == ["RUNNING", "RUNNING"]
 
     world.ecs.start(tasks["n2"])
-    world.settle()
+    world.run_until_idle()
     world.ecs.finish(tasks["n1"], 5)
     world.sqs.task_events.messages.clear()
     world.ecs.lose(tasks["n2"])
@@ -75,8 +75,8 @@ def test_a_node_s_start_and_end_that_nobody_heard_of_are_found(world: World) -> 
 
 
 def test_a_stop_of_the_nodes_that_was_lost_is_made_by_the_sweeper(world: World) -> None:
-    make_gang_stage(world)
-    job_id = running_gang(world)
+    make_multinode_stage(world)
+    job_id = running_multinode_job(world)
     world.ecs.obeys_stops = False
     world.api("TerminateJob", {"jobId": job_id, "reason": "enough"})
     world.jobs_stream.draw()
@@ -85,5 +85,5 @@ def test_a_stop_of_the_nodes_that_was_lost_is_made_by_the_sweeper(world: World) 
     assert {task.desired for task in world.ecs.live()} == {"STOPPED"}
     for task in world.ecs.live():
         world.ecs.end_stopping(task)
-    world.settle()
+    world.run_until_idle()
     assert world.detail(job_id)["status"] == "FAILED"

@@ -37,7 +37,7 @@ def running_job(world: World) -> str:
     start(world, REQUEST)
     (job_id,) = jobs_of(world)
     world.ecs.start(world.task_of(job_id))
-    world.settle()
+    world.run_until_idle()
     return job_id
 
 
@@ -83,14 +83,14 @@ def test_a_stop_told_twice_and_late_changes_nothing(quick: World) -> None:
     run_to_the_end(quick, [job_id], lambda fence: 0)
     for _ in range(2):
         tell_stop(quick)
-    quick.settle()
+    quick.run_until_idle()
     assert quick.detail(job_id)["status"] == "SUCCEEDED"
 
 
 def test_a_stop_that_overtakes_the_submission_is_remembered(any_world: World) -> None:
     make_stage(any_world)
     tell_stop(any_world)
-    any_world.settle()
+    any_world.run_until_idle()
     run = start(any_world, REQUEST)
     (job_id,) = jobs_of(any_world)
     assert run in any_world.machines.running
@@ -101,7 +101,7 @@ def test_a_stop_that_overtakes_the_submission_is_remembered(any_world: World) ->
 
 def test_a_stop_without_a_job_is_forgotten_after_a_minute(quick: World) -> None:
     tell_stop(quick)
-    quick.settle()
+    quick.run_until_idle()
     sent = []
     for _ in range(5):
         sent.append(len(quick.sqs.task_events.messages))
@@ -123,7 +123,7 @@ def test_other_ends_and_other_machines_do_not_concern_us(
 ) -> None:
     job_id = running_job(quick)
     tell_stop(quick, arn, status)
-    quick.settle()
+    quick.run_until_idle()
     assert quick.detail(job_id)["status"] == "RUNNING"
     assert quick.sqs.task_events.messages == []
     run_to_the_end(quick, [job_id], lambda fence: 0)
@@ -146,4 +146,4 @@ def test_jobs_that_name_an_execution_of_the_user_s_own_are_told_apart(quick: Wor
         for name in ("one", "two")
     }
     assert len(ids) == 2
-    quick.settle()
+    quick.run_until_idle()

@@ -4,7 +4,7 @@ from unittest import mock
 
 import pytest
 
-from chalicelib.handlers import job_stream
+from chalicelib.engine import reactor
 from chalicelib.jobs.specs import specs_of
 from tests.support.arrays import after, array, step
 from tests.support.drivers import run_to_the_end
@@ -44,7 +44,7 @@ def test_what_waits_and_what_fails_with_it_is_published(world: World) -> None:
     second = submit(world, dependsOn=after(first))
     third = submit(world, dependsOn=after(first, type="AFTER_FAILURE"))
     fourth = array(world, 2, dependsOn=after(second))
-    world.settle()
+    world.run_until_idle()
     finish(world, first, exit_code=1)
     statuses = world.events.statuses_of
     assert statuses(second) == ["PENDING", "FAILED"]
@@ -59,10 +59,10 @@ def test_parents_only_if_the_stack_says_so(in_memory: bool) -> None:
     with make_world(in_memory=in_memory, publish_child_events=False) as world:
         make_stage(world)
         job_id, alone = array(world, 2), submit(world)
-        world.settle()
+        world.run_until_idle()
         step(world, job_id, 0)
         world.restart()  # nothing is left of the specs that the launch has read
-        with mock.patch.object(job_stream, "specs_of", side_effect=specs_of) as read:
+        with mock.patch.object(reactor, "specs_of", side_effect=specs_of) as read:
             step(world, job_id, 1)
             step(world, job_id, 0)
         assert world.ports.known_specs == {}
@@ -76,7 +76,7 @@ def test_parents_only_if_the_stack_says_so(in_memory: bool) -> None:
 def test_a_head_that_can_never_be_placed_is_published_at_once_and_once(world: World) -> None:
     make_stage(world, max_vcpus=1)
     head = submit(world, containerOverrides=needing(2))
-    world.settle()
+    world.run_until_idle()
     sweep(world, minutes=2)
     (entry,) = world.events.blocks_of(head)
     detail = world.detail(head)
@@ -91,7 +91,7 @@ def test_a_head_that_can_never_be_placed_is_published_at_once_and_once(world: Wo
 def test_each_cause_of_a_block_is_published(world: World) -> None:
     make_stage(world, max_vcpus=1)
     first, head = running(world), submit(world)
-    world.settle()
+    world.run_until_idle()
     assert world.events.blocks_of(head) == [], "what passes by itself is the sweeper's to tell"
     sweep(world, minutes=2)
     world.api("UpdateComputeEnvironment", {"computeEnvironment": "fargate", "state": "DISABLED"})
@@ -100,7 +100,7 @@ def test_each_cause_of_a_block_is_published(world: World) -> None:
     assert len(told) == len(set(told)) == 2
     assert world.detail(head)["statusReason"] == told[-1]
     world.api("UpdateComputeEnvironment", {"computeEnvironment": "fargate", "state": "ENABLED"})
-    world.settle()
+    world.run_until_idle()
     finish(world, first)
     sweep(world)
     assert world.job(head).status == "STARTING"
@@ -111,7 +111,7 @@ def test_each_cause_of_a_block_is_published(world: World) -> None:
 def test_an_array_that_waits_for_room_is_published_as_runnable(world: World) -> None:
     make_stage(world, max_vcpus=1)
     job_id = array(world, 2)
-    world.settle()
+    world.run_until_idle()
     step(world, job_id, 0)
     sweep(world, minutes=2)
     (entry,) = world.events.blocks_of(job_id)
@@ -127,7 +127,7 @@ def test_a_child_that_blocks_its_queue_is_published_whatever_the_stack_says() ->
         make_stage(world, max_vcpus=1)
         first = array(world, 2)
         second = array(world, 2, dependsOn=after(first, type="N_TO_N"))
-        world.settle()
+        world.run_until_idle()
         step(world, first, 0)
         step(world, first, 0)
         step(world, first, 1)

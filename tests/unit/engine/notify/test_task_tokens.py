@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from chalicelib.aws.workflows import CAUSE_LIMIT
 from chalicelib.engine.notify import task_tokens as answering
+from chalicelib.ports import CAUSE_LIMIT
 from tests.support.clients import client_error
 from tests.support.drivers import run_to_the_end
 from tests.support.scenes import make_stage
@@ -74,12 +74,12 @@ def test_a_stream_that_delivers_again_answers_once(quick: World) -> None:
     start(quick, REQUEST)
     (job_id,) = jobs_of(quick)
     quick.ecs.start(quick.task_of(job_id))
-    quick.settle()
+    quick.run_until_idle()
     quick.ecs.finish(quick.task_of(job_id), 0)
     quick.deliver_messages()
     for _ in range(3):
         quick.deliver_stream(again=True)
-    quick.settle()
+    quick.run_until_idle()
     assert quick.calls.count("stepfunctions.SendTaskSuccess") == 4
     assert len(told(quick)) == 1
 
@@ -110,7 +110,7 @@ def test_any_other_failure_brings_the_record_again(quick: World) -> None:
     start(quick, REQUEST)
     (job_id,) = jobs_of(quick)
     quick.ecs.start(quick.task_of(job_id))
-    quick.settle()
+    quick.run_until_idle()
     quick.ecs.finish(quick.task_of(job_id), 0)
     quick.deliver_messages()
     answer = quick.machines.do_send_task_success
@@ -119,7 +119,7 @@ def test_any_other_failure_brings_the_record_again(quick: World) -> None:
     assert [type(failure) for failure in quick.failures] == [ClientError]
     quick.failures.clear()
     quick.machines.do_send_task_success = answer  # type: ignore[method-assign]
-    quick.settle()
+    quick.run_until_idle()
     assert [call for call, _ in told(quick)] == ["SendTaskSuccess"]
 
 
@@ -145,7 +145,7 @@ def test_a_token_that_comes_after_the_end_is_answered_at_once(any_world: World) 
     machine = any_world.machines.add_machine("late", late_machine())
     run = start(any_world, request, machine=machine)
     assert run.output["status"] == "SUCCEEDED"
-    any_world.settle()
+    any_world.run_until_idle()
 
 
 def late_machine() -> Json:
@@ -164,7 +164,7 @@ def test_a_token_for_a_job_that_has_expired_changes_nothing(any_world: World) ->
     job_id = any_world.submit(REQUEST)["jobId"]
     end(any_world)
     any_world.expire(job_id)
-    any_world.settle()
+    any_world.run_until_idle()
     assert not any_world.ports.jobs.add_task_token(job_id, "late")
     answering.wait_for(job_id, "late", any_world.ports)
     assert any_world.ports.jobs.find_specs([job_id]) == {}
@@ -209,7 +209,7 @@ def test_tags_may_change_under_a_token(any_world: World) -> None:
     spec = any_world.ports.jobs.find_specs([answered["jobId"]])[answered["jobId"]]
     assert spec.task_tokens == {"one", "two"}
     assert spec.tags == {"colour": "green"}
-    any_world.settle()
+    any_world.run_until_idle()
 
 
 @pytest.mark.parametrize("exit_code", [0, 3])

@@ -33,7 +33,7 @@ def disable(world: World, *, of: str) -> None:
         world.api("UpdateJobQueue", {"jobQueue": "queue", "state": "DISABLED"})
     else:
         world.api("UpdateComputeEnvironment", {"computeEnvironment": of, "state": "DISABLED"})
-    world.settle()
+    world.run_until_idle()
 
 
 def test_an_environment_is_valid_once_its_cluster_stands(world: World) -> None:
@@ -57,7 +57,7 @@ def test_a_record_delivered_again_starts_no_second_execution(world: World) -> No
     }
     world.api("CreateComputeEnvironment", request)
     world.deliver_catalog(again=True)
-    world.settle()
+    world.run_until_idle()
     assert len([run for run in world.machines.ended if run.name.startswith("make-")]) == 1
 
 
@@ -102,7 +102,7 @@ def test_an_environment_that_is_gone_takes_its_cluster_along(world: World) -> No
     make_environment(world)
     disable(world, of="fargate")
     world.api("DeleteComputeEnvironment", {"computeEnvironment": "fargate"})
-    world.settle()
+    world.run_until_idle()
     assert environment(world) is None
     assert world.ecs.clusters == {}
 
@@ -115,16 +115,16 @@ def test_an_environment_whose_tasks_are_still_ending_is_deleted_when_they_have(
     task = world.task_of(job_id)
     world.ecs.obeys_stops = False
     world.api("TerminateJob", {"jobId": job_id, "reason": "over"})
-    world.settle()
+    world.run_until_idle()
     # ECS tells of the end before its cluster is free of the task.
     world.sqs.put(world.sqs.task_events, {"MessageBody": ended(world, task)})
-    world.settle()
+    world.run_until_idle()
     disable(world, of="queue")
     world.api("DeleteJobQueue", {"jobQueue": "queue"})
     world.advance(5)
     disable(world, of="fargate")
     world.api("DeleteComputeEnvironment", {"computeEnvironment": "fargate"})
-    world.settle()
+    world.run_until_idle()
     going = environment(world)
     assert going is not None
     assert going["status"] == "DELETING"
@@ -147,7 +147,7 @@ def test_an_environment_that_cannot_be_removed_is_invalid_and_says_why(world: Wo
     world.expire(job_id)  # its task outlives it
     disable(world, of="queue")
     world.api("DeleteJobQueue", {"jobQueue": "queue"})
-    world.settle()
+    world.run_until_idle()
     disable(world, of="fargate")
     world.api("DeleteComputeEnvironment", {"computeEnvironment": "fargate"})
     world.advance(1200)
@@ -159,7 +159,7 @@ def test_an_environment_that_cannot_be_removed_is_invalid_and_says_why(world: Wo
 
     world.ecs.finish(world.task_of(job_id))
     world.api("DeleteComputeEnvironment", {"computeEnvironment": "fargate"})
-    world.settle()
+    world.run_until_idle()
     assert environment(world) is None
 
 
@@ -174,7 +174,7 @@ def test_a_deleted_queue_ends_its_jobs_first(world: World) -> None:
     make_stage(world, max_vcpus=2)
     world.ecs.obeys_stops = False
     alive, starting, waiting = running(world), submit(world), submit(world)
-    world.settle()
+    world.run_until_idle()
     disable(world, of="queue")
 
     world.api("DeleteJobQueue", {"jobQueue": "queue"})
@@ -201,14 +201,14 @@ def test_a_job_that_the_index_does_not_show_yet_is_ended_with_its_queue(
 ) -> None:
     make_stage(world, max_vcpus=1)
     first = submit(world)
-    world.settle()
+    world.run_until_idle()
     # A job of a moment ago: its ready row is there, its entry in the index is not.
     late = submit(world)
-    world.settle()
+    world.run_until_idle()
     monkeypatch.setattr(world.ports.jobs, "list_oldest", lambda *_, **__: ())
     world.api("UpdateJobQueue", {"jobQueue": "queue", "state": "DISABLED"})
     world.api("DeleteJobQueue", {"jobQueue": "queue"})
-    world.settle()
+    world.run_until_idle()
     assert world.job(late).status == "FAILED"
     assert world.job(late).status_reason == "JobQueue deleted"
     monkeypatch.undo()
@@ -223,18 +223,18 @@ def test_capacity_freed_by_a_deleted_queues_jobs_reaches_the_other_queues(world:
     make_queue(world, "other")
     running(world)
     waiting = submit(world, queue="other")
-    world.settle()
+    world.run_until_idle()
     disable(world, of="queue")
     world.ecs.obeys_stops = False
     world.api("DeleteJobQueue", {"jobQueue": "queue"})
-    world.settle()
+    world.run_until_idle()
     (task,) = world.ecs.live()
     world.ecs.end_stopping(task)
     world.deliver_messages()
     world.advance(3)
     assert queue(world) is None
 
-    world.settle()
+    world.run_until_idle()
 
     assert world.job(waiting).status == "STARTING"
     world.ecs.start(world.task_of(waiting))
@@ -245,7 +245,7 @@ def test_a_queue_that_is_gone_frees_its_name_and_its_environment(world: World) -
     make_stage(world)
     disable(world, of="queue")
     world.api("DeleteJobQueue", {"jobQueue": "queue"})
-    world.settle()
+    world.run_until_idle()
     make_queue(world)
     job_id = running(world)
     finish(world, job_id)

@@ -3,19 +3,19 @@
 from dataclasses import replace
 from unittest.mock import Mock, call
 
+from chalicelib.core.child_range import ChildRange
 from chalicelib.core.ids import child_part
 from chalicelib.core.job import Job
 from chalicelib.core.states import JobStatus
 from chalicelib.engine.arrays.children import RUN_LIMIT, placed_children
-from chalicelib.store.lanes import Batch
 from tests.support.values import a_job
 
 
-def a_batch(job_id: str, *numbers: int) -> Batch:
-    return Batch(queue="queue", job_id=job_id, first=numbers[0], numbers=numbers)
+def a_batch(job_id: str, *numbers: int) -> ChildRange:
+    return ChildRange(queue="queue", job_id=job_id, first=numbers[0], numbers=numbers)
 
 
-def ports(batches: list[Batch], running: dict[str, set[int]]) -> Mock:
+def ports(child_ranges: list[ChildRange], running: dict[str, set[int]]) -> Mock:
     """All children have a row and have ended, but for those that run."""
 
     def list_children(job_id: str, first: int, last: int) -> tuple[Job, ...]:
@@ -27,15 +27,15 @@ def ports(batches: list[Batch], running: dict[str, set[int]]) -> Mock:
         return tuple(map(child, range(first, last + 1)))
 
     made = Mock()
-    made.lanes.batches.return_value = tuple(batches)
+    made.lanes.child_ranges.return_value = tuple(child_ranges)
     made.jobs.list_children.side_effect = list_children
     made.jobs.find_jobs.return_value = {}
     return made
 
 
 def test_batches_that_lie_close_together_are_read_by_one_query() -> None:
-    batches = [a_batch("a", 0, 1, 2), a_batch("a", 3, 5), a_batch("a", 4, 6), a_batch("b", 7)]
-    around = ports(batches, {"a": {1, 5, 6}, "b": {7}})
+    child_ranges = [a_batch("a", 0, 1, 2), a_batch("a", 3, 5), a_batch("a", 4, 6), a_batch("b", 7)]
+    around = ports(child_ranges, {"a": {1, 5, 6}, "b": {7}})
     placed = placed_children("queue", around)
     assert [(job.job_id, job.key.number) for job in placed] == [
         ("a", 1),
@@ -44,20 +44,20 @@ def test_batches_that_lie_close_together_are_read_by_one_query() -> None:
         ("b", 7),
     ]
     assert around.jobs.list_children.mock_calls == [call("a", 0, 6), call("b", 7, 7)]
-    around.lanes.drop_batch.assert_not_called()
+    around.lanes.drop_child_range.assert_not_called()
 
 
 def test_batches_far_apart_are_read_by_themselves() -> None:
-    batches = [a_batch("a", 0, 1), a_batch("a", 900)]
-    around = ports(batches, {})
+    child_ranges = [a_batch("a", 0, 1), a_batch("a", 900)]
+    around = ports(child_ranges, {})
     assert placed_children("queue", around) == []
     assert around.jobs.list_children.mock_calls == [call("a", 0, 1), call("a", 900, 900)]
-    assert around.lanes.drop_batch.mock_calls == [call(batch) for batch in batches]
+    assert around.lanes.drop_child_range.mock_calls == [call(batch) for batch in child_ranges]
 
 
 def test_one_query_reads_only_so_many() -> None:
-    batches = [a_batch("a", *range(first, first + 90)) for first in range(0, 1800, 90)]
-    around = ports(batches, {"a": {95}})
+    child_ranges = [a_batch("a", *range(first, first + 90)) for first in range(0, 1800, 90)]
+    around = ports(child_ranges, {"a": {95}})
     [running] = placed_children("queue", around)
     assert running.key.number == 95
     spans = [
@@ -65,4 +65,6 @@ def test_one_query_reads_only_so_many() -> None:
     ]
     assert spans == [(0, 989), (990, 1799)]
     assert all(last - first < RUN_LIMIT for first, last in spans)
-    assert around.lanes.drop_batch.mock_calls == [call(b) for b in batches if b.first != 90]
+    assert around.lanes.drop_child_range.mock_calls == [
+        call(b) for b in child_ranges if b.first != 90
+    ]

@@ -38,7 +38,7 @@ def test_a_lane_with_work_whose_wake_was_lost_is_woken(world: World) -> None:
     job_id = submit(world)
     world.deliver_stream()
     world.sqs.wakes.messages.clear()
-    world.settle()
+    world.run_until_idle()
     assert world.job(job_id).status == "RUNNABLE"
 
     sweep(world)
@@ -85,7 +85,7 @@ def test_a_head_that_waits_too_long_is_cancelled_by_its_queues_rule(world: World
     head = submit(world, "too-big", containerOverrides=needing(2))
     behind = submit(world, "fits")
 
-    world.settle()
+    world.run_until_idle()
     # The dispatcher has said at once what will not pass by itself; the time counts from then.
     assert world.detail(head)["statusReason"].startswith(WHY_TOO_BIG)
     sweep(world, minutes=9)
@@ -121,7 +121,7 @@ def test_capacity_that_drifted_is_mended(world: World, cpu_units: int) -> None:
     make_stage(world, max_vcpus=4)
     job_id = running(world)
     wrong = Capacity(environment="fargate", cpu_units=cpu_units, tasks=7, starting=9)
-    assert world.ports.lanes.mend_capacity(world.capacity("fargate"), wrong)
+    assert world.ports.lanes.correct_capacity(world.capacity("fargate"), wrong)
 
     sweep(world)
 
@@ -134,7 +134,7 @@ def test_capacity_that_moves_while_it_is_counted_is_left_alone(world: World) -> 
     make_stage(world, max_vcpus=4)
     job_id = running(world)
     wrong = Capacity(environment="fargate", cpu_units=2048, tasks=2, starting=0)
-    assert world.ports.lanes.mend_capacity(world.capacity("fargate"), wrong)
+    assert world.ports.lanes.correct_capacity(world.capacity("fargate"), wrong)
     world.ecs.finish(world.task_of(job_id))
 
     def end_meanwhile() -> None:
@@ -152,7 +152,7 @@ def test_capacity_that_moves_while_it_is_counted_is_left_alone(world: World) -> 
 def test_a_window_that_was_not_freed_by_a_crash_is_counted_anew(world: World) -> None:
     make_stage(world)
     job_id = submit(world)
-    world.settle()
+    world.run_until_idle()
     world.ecs.start(world.task_of(job_id))
     world.calls.clear()
     world.crash_at = 3  # the job is read and written; then the window would be freed
@@ -186,7 +186,7 @@ def test_a_queue_that_cannot_be_swept_keeps_no_other_from_its_round(world: World
     with pytest.raises(Exception, match="a bad moment"):
         world.sweep()
     world.on_call = None
-    world.settle()
+    world.run_until_idle()
 
     assert world.job(lost).status == "STARTING"
     world.ecs.start(world.task_of(lost))
@@ -197,7 +197,7 @@ def test_a_queue_that_cannot_be_swept_keeps_no_other_from_its_round(world: World
 def test_a_vanished_cluster_stops_no_sweep_and_its_jobs_end(world: World) -> None:
     make_stage(world)
     job_id, starting = running(world), submit(world)
-    world.settle()
+    world.run_until_idle()
     world.ecs.clusters.clear()
     for task in world.ecs.live():
         world.ecs.lose(task)

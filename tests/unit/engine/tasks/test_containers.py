@@ -77,7 +77,7 @@ def test_a_job_that_was_terminated_has_failed_whatever_its_containers_say(world:
     task = world.task_of(job_id)
     world.ecs.exit(task, "first", 0)
     world.api("TerminateJob", {"jobId": job_id, "reason": "enough"})
-    world.settle()
+    world.run_until_idle()
     job = world.job(job_id)
     assert (job.status, job.status_reason, job.exit_code) == ("FAILED", "enough", 143)
 
@@ -95,18 +95,18 @@ def test_the_report_of_an_end_that_comes_twice_changes_nothing(world: World) -> 
     world.ecs.finish(world.task_of(job_id), container="first")
     world.deliver_messages(again=True)
     once = world.job(job_id)
-    world.settle()
+    world.run_until_idle()
     assert world.job(job_id) == once
 
 
 def test_whose_exit_counts_is_known_without_another_read(world: World) -> None:
     """It is in the job's row: the end of an attempt reads the row, and no spec."""
     job_id = submit(world)
-    world.settle()
+    world.run_until_idle()
     world.ecs.start(world.task_of(job_id))
-    world.settle()
+    world.run_until_idle()
     world.ecs.finish(world.task_of(job_id), 7, container="second")
     world.calls.clear()
     world.deliver_messages()
     assert [call for call in world.calls if "Get" in call] == ["dynamodb.BatchGetItem"]
-    world.settle()
+    world.run_until_idle()

@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
+from chalicelib.core.events import ContainerEnd, Event, EventKind
+from chalicelib.core.ids import Fence
 from chalicelib.engine.tasks.ecs_events import (
     cluster_of_message,
     event_of_description,
     event_of_message,
     wake_of_message,
 )
-from chalicelib.core.events import ContainerEnd, Event, EventKind
-from chalicelib.core.ids import Fence
 from tests.support import stack
 from tests.support.values import JOB_ID, NOW_MS
 
-FENCE = Fence(job_id=JOB_ID, part="job", attempt=1, placement=1)
+FENCE = Fence(job_id=JOB_ID, part="job", attempt=1, dispatch_count=1)
 TASK = "arn:aws:ecs:us-east-1:123456789012:task/yard_fargate/b99d40b39b5b4c2b8d5c7a0f6e1d2c3b"
 STARTED_MS = 1_795_105_427_712
 RECORDED = sorted((stack.ROOT / "tests" / "events").glob("*.json"))

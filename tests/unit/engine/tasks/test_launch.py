@@ -10,7 +10,7 @@ def test_a_launch_that_ecs_has_no_room_for_is_given_back_and_placed_again(world:
     make_stage(world)
     world.ecs.refusals = [{"arn": "x", "reason": "Capacity is unavailable at this time."}]
     job_id = submit(world)
-    world.settle()
+    world.run_until_idle()
 
     detail = world.detail(job_id)
     assert detail["status"] == "RUNNABLE"
@@ -31,7 +31,7 @@ def test_a_throttled_launch_is_tried_again_by_the_machine(world: World) -> None:
     make_stage(world)
     world.ecs.refusals = [client_error("EcsException", "Rate exceeded", "RunTask")] * 2
     job_id = submit(world)
-    world.settle()
+    world.run_until_idle()
     assert world.ecs.tasks == {}
 
     world.advance(5)
@@ -60,7 +60,7 @@ def test_a_launch_that_can_never_be_made_fails_the_attempt(world: World) -> None
     make_stage(world)
     world.ecs.refusals = [client_error("InvalidParameterException", "no such role", "RunTask")]
     job_id = submit(world)
-    world.settle()
+    world.run_until_idle()
 
     detail = world.detail(job_id)
     assert (detail["status"], detail["statusReason"]) == ("FAILED", "Task failed to start")
@@ -73,7 +73,7 @@ def test_a_failed_launch_is_retried_like_any_attempt(world: World) -> None:
     make_stage(world)
     world.ecs.refusals = [client_error("InvalidParameterException", "no such role", "RunTask")]
     job_id = submit(world, retryStrategy={"attempts": 2})
-    world.settle()
+    world.run_until_idle()
     assert world.task_of(job_id).started_by == f"{job_id}/job/2"
     world.ecs.start(world.task_of(job_id))
     finish(world, job_id)
@@ -87,7 +87,7 @@ def test_a_job_that_no_request_can_be_made_for_holds_up_no_other(world: World) -
     world.deliver_wakes()
     world.ports.jobs.forget(odd)
 
-    world.settle()
+    world.run_until_idle()
 
     assert world.job(odd).status == "FAILED"
     assert world.job(odd).container_reason is not None
@@ -103,7 +103,7 @@ def test_the_same_batch_delivered_twice_launches_each_task_once(world: World) ->
     world.deliver_wakes()
     world.deliver_stream(again=True)
     world.deliver_stream(again=True)
-    world.settle()
+    world.run_until_idle()
 
     assert len(world.machines.ended) == 3 + 1, "three launches, and the environment's making"
     assert [task.started_by for task in world.ecs.tasks.values()] == [f"{job_id}/job/1"]
@@ -141,13 +141,13 @@ def test_a_launch_that_comes_after_it_was_given_up_is_stopped_when_it_runs(world
     world.advance(10)
     present = world.task_of(job_id)
     world.ecs.start(present)
-    world.settle()
+    world.run_until_idle()
 
     world.machines.running.append(late)
-    world.settle()
-    (stray,) = [task for task in world.ecs.live() if task is not present]
-    world.ecs.start(stray)
-    world.settle()
+    world.run_until_idle()
+    (orphan,) = [task for task in world.ecs.live() if task is not present]
+    world.ecs.start(orphan)
+    world.run_until_idle()
 
     assert world.ecs.live() == [present]
     assert world.detail(job_id)["status"] == "RUNNING"
@@ -160,7 +160,7 @@ def test_a_cluster_that_vanished_is_no_fault_of_the_job(world: World) -> None:
     make_stage(world)
     cluster = world.ecs.clusters.pop(cluster_of(world, "fargate"))
     job_id = submit(world)
-    world.settle()
+    world.run_until_idle()
     assert world.detail(job_id)["status"] == "RUNNABLE"
     assert "Cluster not found" in world.detail(job_id)["statusReason"]
 
@@ -175,11 +175,11 @@ def test_a_full_starting_window_holds_jobs_back_until_tasks_run() -> None:
     with make_world(starting_window=2) as world:
         make_stage(world)
         jobs = [submit(world) for _ in range(3)]
-        world.settle()
+        world.run_until_idle()
         assert [world.detail(job)["status"] for job in jobs] == ["STARTING"] * 2 + ["RUNNABLE"]
 
         world.ecs.start(world.task_of(jobs[0]))
-        world.settle()
+        world.run_until_idle()
         world.advance(2)
 
         assert world.detail(jobs[2])["status"] == "STARTING"
@@ -195,7 +195,7 @@ def test_overrides_too_large_for_run_task_go_into_a_task_definition(world: World
     make_stage(world)
     large = [{"name": f"NAME{n}", "value": "v" * 900} for n in range(10)]
     job_id = submit(world, containerOverrides={"environment": large})
-    world.settle()
+    world.run_until_idle()
 
     request = world.task_of(job_id).request
     container = world.ecs.definitions[request["taskDefinition"]]["containerDefinitions"][0]
@@ -210,7 +210,7 @@ def test_another_revision_has_a_task_definition_of_its_own(world: World) -> None
     make_stage(world)
     make_definition(world, container={"image": "alpine"})
     old, new = submit(world, jobDefinition="work:1"), submit(world, jobDefinition="work:2")
-    world.settle()
+    world.run_until_idle()
     images = {one["containerDefinitions"][0]["image"] for one in world.ecs.definitions.values()}
     assert images == {"busybox", "alpine"}
     for job_id in (old, new):

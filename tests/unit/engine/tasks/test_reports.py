@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core.ids import JobKey
-from chalicelib.store.transactions import ContentionError
+from chalicelib.ports import ContentionError
 from tests.support.fake_sqs import Message
 from tests.support.scenes import finish, make_stage, running, submit, sweep
 from tests.support.world import World
@@ -19,7 +19,7 @@ def reports(world: World) -> list[Message]:
 def test_reports_delivered_twice_change_nothing_the_second_time(world: World) -> None:
     make_stage(world)
     job_id = submit(world)
-    world.settle()
+    world.run_until_idle()
     task = world.task_of(job_id)
     world.ecs.start(task)
     world.deliver_messages(again=True)
@@ -30,7 +30,7 @@ def test_reports_delivered_twice_change_nothing_the_second_time(world: World) ->
     world.ecs.finish(task)
     world.deliver_messages(again=True)
     once = world.job(job_id)
-    world.settle()
+    world.run_until_idle()
     assert world.job(job_id) == once
     assert world.capacity("fargate").tasks == 0
 
@@ -38,14 +38,14 @@ def test_reports_delivered_twice_change_nothing_the_second_time(world: World) ->
 def test_the_end_may_be_told_before_the_start(world: World) -> None:
     make_stage(world)
     job_id = submit(world)
-    world.settle()
+    world.run_until_idle()
     task = world.task_of(job_id)
     world.ecs.start(task)
     world.advance(0)
     world.ecs.finish(task)
     world.sqs.task_events.messages.reverse()
     world.deliver_messages(reports(world)[:1])
-    world.settle()
+    world.run_until_idle()
 
     detail = world.detail(job_id)
     assert detail["status"] == "SUCCEEDED"
@@ -55,13 +55,13 @@ def test_the_end_may_be_told_before_the_start(world: World) -> None:
 def test_reports_in_the_wrong_order_in_one_batch_end_the_job_once(world: World) -> None:
     make_stage(world)
     job_id = submit(world)
-    world.settle()
+    world.run_until_idle()
     task = world.task_of(job_id)
     world.ecs.start(task)
     world.ecs.finish(task)
 
     world.deliver_messages(reports(world)[::-1])
-    world.settle()
+    world.run_until_idle()
 
     assert world.detail(job_id)["status"] == "SUCCEEDED"
     assert world.events.statuses_of(job_id) == ["RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED"]
@@ -74,15 +74,15 @@ def test_a_late_report_of_an_earlier_attempt_is_not_applied(world: World) -> Non
     world.ecs.finish(first, 1)
     (end,) = reports(world)
     world.deliver_messages([end], again=True)
-    world.settle()
+    world.run_until_idle()
     second = world.task_of(job_id)
     world.ecs.start(second)
-    world.settle()
+    world.run_until_idle()
     before = world.job(job_id)
 
     for late in (world.ecs.event_of(first), json.loads(end.body)):
         world.sqs.put(world.sqs.task_events, {"MessageBody": json.dumps(late)})
-    world.settle()
+    world.run_until_idle()
 
     assert world.job(job_id) == before
     assert world.ecs.live() == [second]
@@ -92,17 +92,17 @@ def test_a_late_report_of_an_earlier_attempt_is_not_applied(world: World) -> Non
 def test_a_late_start_of_an_ended_job_leaves_its_own_task_alone(world: World) -> None:
     make_stage(world)
     job_id = submit(world)
-    world.settle()
+    world.run_until_idle()
     task = world.task_of(job_id)
     world.ecs.start(task)
     (start,) = reports(world)
     world.sqs.task_events.remove(start)
     world.ecs.finish(task)
-    world.settle()
+    world.run_until_idle()
     world.calls.clear()
 
     world.sqs.task_events.messages.append(start)
-    world.settle()
+    world.run_until_idle()
 
     assert world.detail(job_id)["status"] == "SUCCEEDED"
     assert "ecs.StopTask" not in world.calls
@@ -114,7 +114,7 @@ def test_a_task_of_a_job_that_is_not_there_is_nobodys(world: World) -> None:
     task = world.task_of(job_id)
     world.expire(job_id)
     world.ecs.finish(task)
-    world.settle()
+    world.run_until_idle()
     assert world.ports.jobs.find_job(JobKey(job_id)) is None
 
 
@@ -126,7 +126,7 @@ def test_a_task_that_somebody_else_started_is_not_ours(world: World) -> None:
         foreign = {**event, "detail": {**event["detail"], "startedBy": started_by}}
         world.sqs.put(world.sqs.task_events, {"MessageBody": json.dumps(foreign)})
     before = world.job(job_id)
-    world.settle()
+    world.run_until_idle()
     assert world.job(job_id) == before
     finish(world, job_id)
 
@@ -134,7 +134,7 @@ def test_a_task_that_somebody_else_started_is_not_ours(world: World) -> None:
 def test_the_sweeper_finds_a_task_whose_start_was_not_told(world: World) -> None:
     make_stage(world)
     job_id = submit(world)
-    world.settle()
+    world.run_until_idle()
     world.ecs.start(world.task_of(job_id))
     world.sqs.task_events.messages.clear()
 
@@ -166,7 +166,7 @@ def test_the_sweeper_finds_a_task_whose_end_was_not_told(world: World) -> None:
 def test_the_sweeper_finds_a_starting_task_that_stopped_untold(world: World) -> None:
     make_stage(world)
     job_id = submit(world)
-    world.settle()
+    world.run_until_idle()
     world.ecs.fail_to_start(world.task_of(job_id), "CannotPullContainerError")
     world.sqs.task_events.messages.clear()
 
@@ -196,7 +196,7 @@ def test_a_message_that_cannot_be_read_fails_alone(world: World) -> None:
     job_id = running(world)
     world.sqs.put(world.sqs.task_events, {"MessageBody": "{not json"})
     world.ecs.finish(world.task_of(job_id))
-    world.settle()
+    world.run_until_idle()
     assert world.detail(job_id)["status"] == "SUCCEEDED"
 
     world.advance(24 * 3600)
@@ -211,7 +211,7 @@ def test_a_wake_that_cannot_be_read_fails_alone(world: World) -> None:
     odd = {"MessageBody": "[]", "MessageGroupId": "odd", "MessageDeduplicationId": "1"}
     world.sqs.put(world.sqs.wakes, odd)
     job_id = submit(world)
-    world.settle()
+    world.run_until_idle()
     assert world.detail(job_id)["status"] == "STARTING"
     world.ecs.start(world.task_of(job_id))
     finish(world, job_id)
@@ -231,7 +231,7 @@ def test_a_stream_record_that_cannot_be_read_is_reported_and_passed_by(world: Wo
     record = world.jobs_stream.records[number.index(poisoned)]
     record["dynamodb"]["NewImage"]["status"] = {"S": "NO_STATUS"}
 
-    world.settle()
+    world.run_until_idle()
 
     assert world.jobs_stream.dead == [record]
     world.jobs_stream.dead.clear()
@@ -252,7 +252,7 @@ def test_a_catalog_record_that_cannot_be_read_is_reported_and_passed_by(world: W
     record = world.catalog_stream.records[0]
     record["dynamodb"]["NewImage"]["document"] = {"S": "{"}
 
-    world.settle()
+    world.run_until_idle()
 
     assert world.catalog_stream.dead == [record]
     world.catalog_stream.dead.clear()

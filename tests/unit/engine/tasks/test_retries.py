@@ -12,14 +12,14 @@ def test_a_failed_attempt_is_followed_by_another_at_the_front_of_the_queue(world
     make_stage(world, max_vcpus=1)
     first = running(world, "first", retryStrategy={"attempts": 2})
     second = submit(world, "second")
-    world.settle()
+    world.run_until_idle()
 
     finish(world, first, 3)
 
     assert world.detail(first)["status"] == "STARTING"
     assert world.detail(second)["status"] == "RUNNABLE"
     world.ecs.start(world.task_of(first))
-    world.settle()
+    world.run_until_idle()
     assert world.task_of(first).environment["AWS_BATCH_JOB_ATTEMPT"] == "2"
     finish(world, first)
 
@@ -35,7 +35,7 @@ def test_a_failed_attempt_is_followed_by_another_at_the_front_of_the_queue(world
 def test_a_job_fails_when_its_attempts_are_used_up(world: World) -> None:
     make_stage(world)
     job_id = submit(world, retryStrategy={"attempts": 3})
-    world.settle()
+    world.run_until_idle()
     for exit_code in (1, 2, 3):
         world.ecs.start(world.task_of(job_id))
         finish(world, job_id, exit_code)
@@ -68,7 +68,7 @@ def test_evaluate_on_exit_decides_what_follows_a_failure(
 ) -> None:
     make_stage(world)
     job_id = submit(world, retryStrategy={"attempts": 3, "evaluateOnExit": rules})
-    world.settle()
+    world.run_until_idle()
     while world.detail(job_id)["status"] != "FAILED":
         world.ecs.start(world.task_of(job_id))
         finish(world, job_id, exit_code)
@@ -79,9 +79,9 @@ def test_evaluate_on_exit_decides_what_follows_a_failure(
 def test_a_retry_that_failed_to_start_counts_as_an_attempt(world: World) -> None:
     make_stage(world)
     job_id = submit(world, retryStrategy={"attempts": 2})
-    world.settle()
+    world.run_until_idle()
     world.ecs.fail_to_start(world.task_of(job_id), "CannotPullContainerError")
-    world.settle()
+    world.run_until_idle()
     world.ecs.start(world.task_of(job_id))
     finish(world, job_id)
 

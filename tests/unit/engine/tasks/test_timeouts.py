@@ -35,7 +35,7 @@ def test_the_timeout_of_a_second_attempt_counts_from_its_own_start(world: World)
     world.advance(50)
     finish(world, job_id, 1)
     world.ecs.start(world.task_of(job_id))
-    world.settle()
+    world.run_until_idle()
 
     world.advance(59)
     assert world.detail(job_id)["status"] == "RUNNING"
@@ -56,7 +56,7 @@ def test_a_container_that_ended_before_its_deadline_beat_it(world: World) -> Non
     world.deliver_messages(deadline)
     assert world.detail(job_id)["status"] == "RUNNING"
     world.deliver_messages([end])
-    world.settle()
+    world.run_until_idle()
 
     assert world.detail(job_id)["status"] == "SUCCEEDED"
 
@@ -81,7 +81,7 @@ def test_a_stale_deadline_message_does_not_multiply(world: World) -> None:
     job_id = running(world, timeout={"attemptDurationSeconds": 600}, retryStrategy={"attempts": 2})
     finish(world, job_id, 1)
     world.ecs.start(world.task_of(job_id))
-    world.settle()
+    world.run_until_idle()
     stale, present = world.sqs.task_events.messages
 
     world.deliver_messages([stale], again=True)
@@ -120,7 +120,7 @@ def test_the_sweeper_finds_an_overdue_attempt_whose_message_was_lost(world: Worl
 def test_no_timeout_counts_while_a_job_is_starting(world: World) -> None:
     make_stage(world)
     job_id = submit(world, timeout={"attemptDurationSeconds": 60})
-    world.settle()
+    world.run_until_idle()
     sweep(world, minutes=2)
     assert world.detail(job_id)["status"] == "STARTING"
     world.ecs.start(world.task_of(job_id))

@@ -23,9 +23,11 @@ def test_every_verb_says_what_it_does() -> None:
 
 
 def test_help_costs_no_aws_library() -> None:
-    program = "import sys, batchyard.cli.main; print('boto3' in sys.modules, 'chalice' in sys.modules)"
+    program = (
+        "import sys, batchyard.cli.main; print('boto3' in sys.modules, 'chalice' in sys.modules)"
+    )
     command = [sys.executable, "-c", program]
-    folder = Path(__file__).resolve().parents[3] / "infra"
+    folder = Path(__file__).resolve().parents[4] / "infra"
     assert subprocess.check_output(command, text=True, cwd=folder) == "False False\n"
 
 

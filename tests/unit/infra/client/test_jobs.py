@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from batchyard.client.jobs import Stream, streams_of
 from batchyard.cli.jobs_view import exit_codes
+from batchyard.client.jobs import Stream, streams_of
 
 Json = dict[str, Any]
 

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from chalicelib.core.errors import ClientError
+from chalicelib.core.resources.resource import TRIGGER, Resource
 from chalicelib.core.triggers.arrivals import (
     Arrival,
     Closing,
@@ -20,21 +21,20 @@ from chalicelib.core.triggers.arrivals import (
     read_message,
     scheduled_event,
 )
-from chalicelib.core.triggers.firing import Fired, Firing, Outcome, reason_of
+from chalicelib.core.triggers.firing import Fired, Firing, FiringOutcome, reason_of
 from chalicelib.core.triggers.keys import event_key_of
 from chalicelib.core.triggers.templates import parse_template, render
 from chalicelib.core.triggers.trigger import Overlap, Schedule, Trigger, trigger_of
 from chalicelib.observe import count_failed_firings, logger
 from chalicelib.parallel import in_order
-from chalicelib.triggers.submit import Effect, SharedDefinitions, make_job
-from chalicelib.store.catalog import TRIGGER, Resource
+from chalicelib.triggers.submit import FiringResult, SharedDefinitions, make_job
 from chalicelib.wiring import Ports
 
 BatchAnswer = dict[str, list[dict[str, str]]]
 
-_DISABLED = Effect(outcome=Outcome.SKIPPED, reason="The trigger is DISABLED.")
-_DELETED = Effect(outcome=Outcome.DISCARDED, reason="The trigger has been deleted.")
-_COPY = Effect(outcome=Outcome.DUPLICATE, reason="The same event came beside it.")
+_DISABLED = FiringResult(outcome=FiringOutcome.SKIPPED, reason="The trigger is DISABLED.")
+_DELETED = FiringResult(outcome=FiringOutcome.DISCARDED, reason="The trigger has been deleted.")
+_COPY = FiringResult(outcome=FiringOutcome.DUPLICATE, reason="The same event came beside it.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +52,14 @@ def on_trigger_messages(records: Sequence[Mapping[str, Any]], ports: Ports) -> B
     messages, failed = _read(records, ports)
     groups: dict[tuple[str, str], list[_Message]] = {}
     for message in messages:
-        owner = (message.content.trigger, message.content.incarnation)
+        owner = (message.content.trigger, message.content.uid)
         groups.setdefault(owner, []).append(message)
     names = {name for name, _ in groups}
     rows = ports.catalog.find_many(TRIGGER, sorted(names)) if names else {}
     definitions = SharedDefinitions(ports)
-    for (name, incarnation), group in groups.items():
-        trigger = _trigger_of(rows.get(name), incarnation)
-        failed |= _Visit(name, incarnation, trigger, definitions, ports).handle(group)
+    for (name, uid), group in groups.items():
+        trigger = _trigger_of(rows.get(name), uid)
+        failed |= _Visit(name, uid, trigger, definitions, ports).handle(group)
     return {"batchItemFailures": [{"itemIdentifier": one} for one in sorted(failed)]}
 
 
@@ -70,7 +70,7 @@ def fire_now(name: str, event: Mapping[str, Any] | None, ports: Ports) -> Firing
     nothing; an event without an id gets one. Raises ClientError when there is no such trigger.
     """
     row = ports.catalog.find(TRIGGER, name)
-    trigger = _trigger_of(row, str(row.document["incarnation"])) if row else None
+    trigger = _trigger_of(row, str(row.document["uid"])) if row else None
     if trigger is None:
         raise ClientError(f"Trigger {name} not found.")
     message_id, now_ms = ports.new_id(), ports.now_ms()
@@ -85,18 +85,18 @@ def fire_now(name: str, event: Mapping[str, Any] | None, ports: Ports) -> Firing
 
 
 class _Visit:
-    """What came together for one incarnation of a trigger; `trigger` is None when it is gone."""
+    """What came together for one uid of a trigger; `trigger` is None when it is gone."""
 
     def __init__(
         self,
         name: str,
-        incarnation: str,
+        uid: str,
         trigger: Trigger | None,
         definitions: SharedDefinitions,
         ports: Ports,
     ) -> None:
         self._name = name
-        self._incarnation = incarnation
+        self._uid = uid
         self._trigger = trigger
         self._definitions = definitions
         self._ports = ports
@@ -140,7 +140,7 @@ class _Visit:
             firings.append(firing)
             copy = replace(_COPY, job_id=firing.job_id)
             firings.extend(_firing(fired, self._owner, copy) for fired in same[1:])
-            if firing.outcome is Outcome.FAILED:
+            if firing.outcome is FiringOutcome.FAILED:
                 refused.append((by_id[same[0].message_id], firing))
         if firings:
             self._ports.firings.record(self._name, firings, messages[0].message_id)
@@ -148,7 +148,7 @@ class _Visit:
 
     @property
     def _owner(self) -> tuple[str, str]:
-        return self._name, self._incarnation
+        return self._name, self._uid
 
     def _firings(self, copies: Mapping[str, Sequence[Fired]]) -> list[Firing | None]:
         """What became of each event, None of one that must come again."""
@@ -187,13 +187,13 @@ class _Visit:
     def _close(self, message: _Message, bundle: int, failed: set[str]) -> None:
         """Close a bundle of gathered events, recorded before it is done with."""
         gathering = _gathering()
-        origin = gathering.Origin(trigger=self._name, incarnation=self._incarnation)
+        origin = gathering.Origin(trigger=self._name, uid=self._uid)
 
         def record(firings: Sequence[Firing]) -> None:
             self._ports.firings.record(self._name, firings, message.message_id)
 
         firings = gathering.close_bundle(origin, bundle, self._trigger, record, self._ports)
-        refused = [(message, one) for one in firings if one.outcome is Outcome.FAILED]
+        refused = [(message, one) for one in firings if one.outcome is FiringOutcome.FAILED]
         failed |= self._put_aside(refused[:1])
 
     def _put_aside(self, refused: Sequence[tuple[_Message, Firing]]) -> set[str]:
@@ -217,7 +217,7 @@ class _Visit:
 
 def _fire(trigger: Trigger, fired: Fired, definitions: SharedDefinitions, ports: Ports) -> Firing:
     """What becomes of one event. Raises whatever may be otherwise when the event comes again."""
-    owner = (trigger.name, trigger.incarnation)
+    owner = (trigger.name, trigger.uid)
     if not trigger.enabled:
         return _firing(fired, owner, _DISABLED)
     if trigger.gather is not None:
@@ -225,22 +225,22 @@ def _fire(trigger: Trigger, fired: Fired, definitions: SharedDefinitions, ports:
         return gathered
     try:
         request = render(parse_template(trigger.request), fired.event)
-        effect = make_job(trigger, fired.event_key, request, ports, definitions)
+        result = make_job(trigger, fired.event_key, request, ports, definitions)
     except ClientError as error:
-        effect = Effect(outcome=Outcome.FAILED, reason=reason_of(error.message))
-    return _firing(fired, owner, effect)
+        result = FiringResult(outcome=FiringOutcome.FAILED, reason=reason_of(error.message))
+    return _firing(fired, owner, result)
 
 
-def _firing(fired: Fired, owner: tuple[str, str], effect: Effect) -> Firing:
-    name, incarnation = owner
+def _firing(fired: Fired, owner: tuple[str, str], result: FiringResult) -> Firing:
+    name, uid = owner
     return Firing(
         trigger=name,
-        incarnation=incarnation,
+        uid=uid,
         event_key=fired.event_key,
         at_ms=fired.at_ms,
-        outcome=effect.outcome,
-        reason=effect.reason,
-        job_id=effect.job_id,
+        outcome=result.outcome,
+        reason=result.reason,
+        job_id=result.job_id,
     )
 
 
@@ -287,8 +287,8 @@ def _read(records: Sequence[Mapping[str, Any]], ports: Ports) -> tuple[list[_Mes
     return messages, unreadable
 
 
-def _trigger_of(row: Resource | None, incarnation: str) -> Trigger | None:
-    """The trigger of that incarnation, None when it is gone or going."""
-    if row is None or row.status == "DELETING" or row.document["incarnation"] != incarnation:
+def _trigger_of(row: Resource | None, uid: str) -> Trigger | None:
+    """The trigger of that uid, None when it is gone or going."""
+    if row is None or row.status == "DELETING" or row.document["uid"] != uid:
         return None
-    return trigger_of(row.name, incarnation, row.document)
+    return trigger_of(row.name, uid, row.document)

@@ -9,36 +9,36 @@ bundles of events that triggers gather, when they were left open.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from chalicelib.engine.tasks.ecs_events import event_of_description
 from chalicelib.core.capacity import CapacityChange, capacity_change_of
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Job
 from chalicelib.core.lifecycle import decide
+from chalicelib.core.resources.resource import JOB_QUEUE
 from chalicelib.core.scheduling.plan import Blocked, make_plan
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.core.states import PLACED, JobStatus
-from chalicelib.observe import logger
-from chalicelib.engine.dispatch.blocked import block_event, commit_decision
 from chalicelib.engine.arrays.children import placed_children
-from chalicelib.handlers.dispatch import read_snapshot
-from chalicelib.triggers.bundles import close_left
+from chalicelib.engine.dispatch.blocked import block_event, commit_decision
+from chalicelib.engine.dispatch.read_snapshot import read_snapshot
 from chalicelib.engine.dispatch.scheduling_domain import all_queues
 from chalicelib.engine.multinode.sweep import sweep_nodes
+from chalicelib.engine.tasks.ecs_events import event_of_description
 from chalicelib.engine.tasks.grace_periods import (
     GONE_REASON,
     LAUNCH_GRACE_MS,
     RUNNING_GRACE_MS,
     is_overdue_end,
 )
+from chalicelib.engine.tasks.reports import Report, apply_reports
 from chalicelib.engine.tasks.stop import stop
-from chalicelib.handlers.task_events import Report, apply_reports
-from chalicelib.store.catalog import JOB_QUEUE
+from chalicelib.observe import logger
+from chalicelib.triggers.bundles import close_left
 from chalicelib.wiring import Ports
 
 # Deadlines this near get a message of their own; a sweep later they might have passed.
 DEADLINE_HORIZON_MS = 120_000
 PLACED_LIMIT = 10_000  # placed jobs of one status and queue that a sweep looks at
-SETTLE_SECONDS = 3.0  # long enough for the index to show what was written before
+RECOUNT_DELAY_SECONDS = 3.0  # long enough for the index to show what was written before
 
 TIME_LIMIT_REASON = "Canceled by JobStateTimeLimit action due to reason: {why}"
 
@@ -57,7 +57,7 @@ def sweep(ports: Ports) -> None:
             logger.exception("a queue could not be swept", action="sweep.failed", queue=queue.name)
             failures.append(error)
     if not failures:
-        _mend_capacities(placed, ports)
+        _correct_capacities(placed, ports)
     try:
         close_left(ports)
     except Exception as error:
@@ -204,7 +204,7 @@ def _limit_exceeded(queue: str, job: Job, blocked: Blocked, now_ms: int, ports: 
     )
 
 
-def _mend_capacities(placed: Sequence[Job], ports: Ports) -> None:
+def _correct_capacities(placed: Sequence[Job], ports: Ports) -> None:
     """Set figures right that differ from the rows they count, if nothing moves meanwhile.
 
     The count comes from the index, which lags: a difference counts only if both figures stand
@@ -216,7 +216,7 @@ def _mend_capacities(placed: Sequence[Job], ports: Ports) -> None:
     drifted = [name for name in names if _figures(seen.get(name), name) != _count(placed, name)]
     if not drifted:
         return
-    ports.rest(SETTLE_SECONDS)
+    ports.rest(RECOUNT_DELAY_SECONDS)
     again = [job for queue in queues for job in _placed_jobs(queue.name, ports)]
     now = ports.lanes.capacities(drifted)
     for name in drifted:
@@ -224,7 +224,7 @@ def _mend_capacities(placed: Sequence[Job], ports: Ports) -> None:
         if counted != _count(placed, name) or now.get(name) != seen.get(name):
             continue
         logger.warning("capacity drifted", action="sweep.drift", environment=name)
-        ports.lanes.mend_capacity(seen.get(name), counted)
+        ports.lanes.correct_capacity(seen.get(name), counted)
 
 
 def _figures(capacity: Capacity | None, environment: str) -> Capacity:

@@ -1,0 +1,1 @@
+"""What happens by itself after a row has changed, ECS has reported or a minute has passed."""

@@ -1,0 +1,1 @@
+"""Children of array jobs that have a row."""

@@ -1,0 +1,1 @@
+"""The dispatcher: read a snapshot, make a plan, commit it."""

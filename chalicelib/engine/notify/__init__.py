@@ -1,0 +1,1 @@
+"""What others are notified of: events of jobs, task tokens, executions."""

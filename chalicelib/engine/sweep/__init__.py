@@ -1,0 +1,1 @@
+"""The sweeper: once a minute, whatever no event will bring."""

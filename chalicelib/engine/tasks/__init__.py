@@ -1,0 +1,1 @@
+"""ECS tasks: launching, stopping, and what ECS reports about them."""

@@ -1,0 +1,1 @@
+"""What wakes us: one module for each Lambda function. Decode, call, encode."""

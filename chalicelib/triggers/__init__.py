@@ -1,0 +1,1 @@
+"""What submits jobs when something happens: schedules, events, uploads."""

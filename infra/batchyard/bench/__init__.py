@@ -1,0 +1,1 @@
+"""The benchmark: latency, throughput and price of a job on the local cloud."""

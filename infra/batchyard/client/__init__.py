@@ -1,0 +1,1 @@
+"""Reaching a Batchyard stack: endpoints, clients, and what is asked of them."""

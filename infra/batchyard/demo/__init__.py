@@ -1,0 +1,1 @@
+"""The demo: real jobs on a local cloud of its own."""

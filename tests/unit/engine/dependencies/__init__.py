@@ -1,0 +1,1 @@
+"""Tests of dependencies between jobs."""

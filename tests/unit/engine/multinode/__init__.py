@@ -1,0 +1,1 @@
+"""Tests of multi-node parallel jobs."""

@@ -1,0 +1,1 @@
+"""Tests of events, task tokens and executions."""

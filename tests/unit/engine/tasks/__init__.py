@@ -1,0 +1,1 @@
+"""Tests of ECS tasks: launch, stop, reports."""

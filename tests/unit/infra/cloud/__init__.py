@@ -1,0 +1,1 @@
+"""Tests of packaging, deployment and the local cloud."""

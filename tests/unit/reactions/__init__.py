@@ -1,1 +1,0 @@
-"""Tests of the reactions: lives of jobs and of what they run on, seen from outside."""
