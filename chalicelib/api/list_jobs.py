@@ -12,7 +12,7 @@ from typing import Any
 from chalicelib.api.list_children import list_children
 from chalicelib.api.list_nodes import list_nodes
 from chalicelib.api.paging import name_in, results_limit, token_of
-from chalicelib.core.errors import ClientError, NotSupportedError
+from chalicelib.core.errors import ClientError
 from chalicelib.core.ids import Scope
 from chalicelib.core.job import Job, created_key_of
 from chalicelib.core.resources.resource import JOB_DEFINITION
@@ -37,7 +37,7 @@ def list_jobs(request: dict[str, Any], call: Call) -> dict[str, Any]:
     if request.get("arrayJobId"):
         # A filter is for jobs of a queue; it passes over children (API reference, ListJobs).
         return {"jobSummaryList": []} if filters else list_children(request, call)
-    queue = _queue_of(request, call)
+    queue = find_queue(request["jobQueue"], call).name
     if not filters:
         return _by_status(queue, request, call)
     return _filtered(queue, filters, request, call)
@@ -47,12 +47,6 @@ def _refuse_ambiguous(request: dict[str, Any]) -> None:
     named = [n for n in ("jobQueue", "arrayJobId", "multiNodeJobId") if request.get(n)]
     if len(named) != 1:
         raise ClientError("Exactly one of jobQueue, arrayJobId, multiNodeJobId must be provided.")
-
-
-def _queue_of(request: dict[str, Any], call: Call) -> str:
-    if request.get("arrayJobId"):
-        raise NotSupportedError("ListJobs by arrayJobId")
-    return find_queue(request["jobQueue"], call).name
 
 
 def _by_status(queue: str, request: dict[str, Any], call: Call) -> dict[str, Any]:

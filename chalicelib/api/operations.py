@@ -27,7 +27,6 @@ from chalicelib.core.errors import (
 )
 from chalicelib.jobs.caller import Call
 from chalicelib.observe import logger
-from chalicelib.store.transactions import is_overload
 
 Request = Mapping[str, Any]
 Operation = Callable[[dict[str, Any], Call], dict[str, Any]]
@@ -65,6 +64,7 @@ def answer(operation_name: str, call: Call, request_id: str) -> Answer:
         lambda: _carry_out(
             model := operation_named(operation_name), parse_request(model, call.body), call
         ),
+        call,
         request_id,
     )
 
@@ -79,7 +79,7 @@ def answer_tags(method: str, arn: str, tag_keys: list[str], call: Call, request_
             located["tagKeys"] = tag_keys
         return _carry_out(model, parse_request(model, call.body, located), call)
 
-    return answered(carry_out, request_id)
+    return answered(carry_out, call, request_id)
 
 
 def _carry_out(model: OperationModel, request: dict[str, Any], call: Call) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def _carry_out(model: OperationModel, request: dict[str, Any], call: Call) -> di
     return shape_response(model, operation(request, call))
 
 
-def answered(carry_out: Callable[[], dict[str, Any]], request_id: str) -> Answer:
+def answered(carry_out: Callable[[], dict[str, Any]], call: Call, request_id: str) -> Answer:
     """What `carry_out` answers, or the answer that its failure is. No exception leads out."""
     try:
         return 200, {"Content-Type": "application/json"}, json.dumps(carry_out())
@@ -103,6 +103,6 @@ def answered(carry_out: Callable[[], dict[str, Any]], request_id: str) -> Answer
     except Exception as error:
         logger.exception("an operation failed", action="api.failed")
         # Asked for too much at once is not a failure of ours: SDKs wait and come back.
-        known = TooManyRequestsError() if is_overload(error) else error
+        known = TooManyRequestsError() if call.ports.is_overload(error) else error
         status, headers, body = error_response(known, request_id)
     return status, headers, json.dumps(body)

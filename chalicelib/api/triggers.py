@@ -33,12 +33,12 @@ Fire = Callable[[str, Mapping[str, Any] | None, Ports], Firing]
 def answer_trigger(method: str, name: str, call: Call, request_id: str) -> Answer:
     """Carry out `<method> /triggers/<name>`."""
     verbs = {"PUT": _put, "GET": _get, "DELETE": _delete}
-    return answered(lambda: verbs[method](name, call), request_id)
+    return answered(lambda: verbs[method](name, call), call, request_id)
 
 
 def answer_triggers(query: Mapping[str, str], call: Call, request_id: str) -> Answer:
     """Carry out `GET /triggers`."""
-    return answered(lambda: _list(query, call), request_id)
+    return answered(lambda: _list(query, call), call, request_id)
 
 
 def answer_firings(name: str, query: Mapping[str, str], call: Call, request_id: str) -> Answer:
@@ -54,7 +54,7 @@ def answer_firings(name: str, query: Mapping[str, str], call: Call, request_id: 
         token = token_of(page.before)
         return answer if token is None else answer | {"nextToken": token}
 
-    return answered(carry_out, request_id)
+    return answered(carry_out, call, request_id)
 
 
 def answer_fire(name: str, call: Call, fire: Fire, request_id: str) -> Answer:
@@ -65,7 +65,7 @@ def answer_fire(name: str, call: Call, fire: Fire, request_id: str) -> Answer:
         _find(name, call)
         return described_firing(fire(name, event, call.ports))
 
-    return answered(carry_out, request_id)
+    return answered(carry_out, call, request_id)
 
 
 def described_firing(firing: Firing) -> dict[str, Any]:

@@ -14,7 +14,7 @@ _REFUSALS = {
 _OLD_NAMES = {None: "us-east-1", "EU": "eu-west-1"}
 
 
-class Buckets:
+class BotoBuckets:
     def __init__(self, client: Any, *, account: str, region: str) -> None:
         self._client = client
         self._account = account

@@ -5,7 +5,7 @@ from typing import Any
 from chalicelib.aws.messages import SendError
 
 
-class DeadLetters:
+class BotoDeadLetters:
     def __init__(self, client: Any, *, url: str) -> None:
         self._client = client
         self._url = url

@@ -3,7 +3,7 @@
 from typing import Any
 
 
-class Ec2:
+class BotoEc2:
     def __init__(self, client: Any) -> None:
         self._client = client
 

@@ -10,16 +10,7 @@ from chalicelib.ports import ClusterInUseError
 STOPPED = "STOPPED"
 
 
-def error_name(error: Exception) -> str:
-    """The name under which Step Functions would report this error of an ECS call."""
-    if isinstance(error, ClientError):
-        return f"Ecs.{error.response['Error']['Code']}"
-    if isinstance(error, BotoCoreError):
-        return "Ecs.SdkClientException"  # the call did not get through
-    return type(error).__name__
-
-
-class Ecs:
+class BotoEcs:
     def __init__(self, client: Any) -> None:
         self._client = client
 
@@ -111,3 +102,10 @@ class Ecs:
             if code.startswith("ClusterContains") or code == "UpdateInProgressException":
                 raise ClusterInUseError(str(error)) from error
             raise
+
+    def error_name(self, error: Exception) -> str:
+        if isinstance(error, ClientError):
+            return f"Ecs.{error.response['Error']['Code']}"
+        if isinstance(error, BotoCoreError):
+            return "Ecs.SdkClientException"  # the call did not get through
+        return type(error).__name__

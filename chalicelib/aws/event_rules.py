@@ -15,7 +15,7 @@ EVENT_AGE_SECONDS, RETRIES = 86_400, 185
 _REFUSALS = {"InvalidEventPatternException", "ValidationException", "ResourceNotFoundException"}
 
 
-class EventRules:
+class BotoEventRules:
     def __init__(self, client: Any, *, queue_arn: str, dead_letters_arn: str) -> None:
         self._client = client
         self._queue_arn = queue_arn

@@ -18,7 +18,7 @@ class PublishError(Exception):
     """EventBridge took only part of a batch; the caller's own delivery is tried again."""
 
 
-class Events:
+class BotoEventBus:
     def __init__(self, client: Any, *, bus: str, run_all: RunAll = in_order) -> None:
         self._client = client
         self._run_all = run_all

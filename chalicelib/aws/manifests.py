@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 
-class Manifests:
+class BotoManifests:
     def __init__(self, client: Any, *, bucket: str) -> None:
         self._client = client
         self.bucket = bucket

@@ -21,7 +21,7 @@ class SendError(Exception):
     """SQS took only part of a batch; the caller's own delivery is tried again."""
 
 
-class Messages:
+class BotoMessages:
     def __init__(
         self,
         client: Any,

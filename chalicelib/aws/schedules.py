@@ -12,7 +12,7 @@ from chalicelib.ports import RefusedError
 _REFUSALS = {"ValidationException"}
 
 
-class Schedules:
+class BotoSchedules:
     def __init__(
         self, client: Any, *, group: str, role_arn: str, queue_arn: str, dead_letters_arn: str
     ) -> None:

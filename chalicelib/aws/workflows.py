@@ -16,7 +16,7 @@ _NOBODY_WAITS = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
 INPUT_LIMIT_BYTES = 240_000  # of 256 KiB, leaving room for what the service counts beside
 
 
-class Workflows:
+class BotoWorkflows:
     def __init__(
         self,
         client: Any,

@@ -37,9 +37,6 @@ _ENUM_SENTENCES: Mapping[str, str] = {
     "JobStateTimeLimitActionsAction": "Invalid job action. Valid job actions: [CANCEL]",
 }
 
-# Members of ours that ride beside the modelled ones in a response, by the name of the shape.
-_EXTENSIONS: Mapping[str, tuple[str, ...]] = {}
-
 
 def members_of(shape: Shape) -> list[tuple[str, Shape]]:
     """The members of a structure with their shapes."""
@@ -198,15 +195,11 @@ def shown(value: str) -> str:
 
 def shaped_structure(shape: Shape, value: Mapping[str, Any]) -> JsonObject:
     """The modelled members that are not None, recursively. TypeError for a value of wrong kind."""
-    shaped = {
+    return {
         name: _shaped(member, value[name])
         for name, member in members_of(shape)
         if value.get(name) is not None
     }
-    for name in _EXTENSIONS.get(shape.name, ()):
-        if value.get(name) is not None:
-            shaped[name] = value[name]
-    return shaped
 
 
 def _shaped(shape: Any, value: Any) -> Any:

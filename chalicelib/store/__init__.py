@@ -26,12 +26,12 @@
 | whose job was a trigger's last | OverlapLockStore.find | lanes (/overlap-locks, trigger#uid) | strong | 1 row |
 | what became of events | FiringStore.record | lanes (/firings/trigger, time#message) | - | 1 row |
 | a trigger's last firings | FiringStore.page | lanes (/firings/trigger) | eventual | a page |
-| one resource | Catalog.find | catalog (kind, name) | strong | 1 row |
-| a few resources by name | Catalog.find_many | catalog (kind, name), batch | strong | 100 keys a read |
-| resources of a kind | Catalog.list_kind | catalog (kind) | strong | a page |
-| a definition's newest revisions | Catalog.newest | catalog (job-definition, name#) | strong | a page |
-| make or change a resource | Catalog.put, Catalog.put_linked | catalog | conditional | 1 row, or 8 in one transaction |
-| drop a resource | Catalog.remove, Catalog.remove_linked | catalog | conditional | 1 row, or 4 in one transaction |
+| one resource | CatalogStore.find | catalog (kind, name) | strong | 1 row |
+| a few resources by name | CatalogStore.find_many | catalog (kind, name), batch | strong | 100 keys a read |
+| resources of a kind | CatalogStore.list_kind | catalog (kind) | strong | a page |
+| a definition's newest revisions | CatalogStore.newest | catalog (job-definition, name#) | strong | a page |
+| make or change a resource | CatalogStore.put, CatalogStore.put_linked | catalog | conditional | 1 row, or 8 in one transaction |
+| drop a resource | CatalogStore.remove, CatalogStore.remove_linked | catalog | conditional | 1 row, or 4 in one transaction |
 | gather events into bundles | BundleStore.add, BundleStore.move_on | lanes (/events/trigger, digest), (/gather/trigger, bundle#place), (/gather/trigger, head) | transaction | 100 actions |
 | the open bundle of triggers | BundleStore.head, BundleStore.heads | lanes (/gather/trigger, head), batch | strong | 100 keys a read |
 | the events of a bundle | BundleStore.ranks, BundleStore.items | lanes (/gather/trigger, bundle#), then (/events/trigger, digest) in batches | strong | 10,000 events |

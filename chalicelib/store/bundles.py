@@ -24,7 +24,7 @@ HEAD_RANK = "head"
 KEYS_LIMIT = 100  # of one BatchGetItem
 
 
-class BundleStore:
+class DynamoBundleStore:
     """Reads and writes of what triggers gather; strongly consistent."""
 
     def __init__(self, connection: Connection, *, pause: Pause, run_all: RunAll = in_order) -> None:

@@ -17,7 +17,7 @@ from chalicelib.store.tables import CatalogRow
 from chalicelib.store.transactions import Action, Pause, transact, write_alone
 
 
-class Catalog:
+class DynamoCatalogStore:
     """Reads and conditional writes of resources."""
 
     def __init__(self, connection: Connection, *, pause: Pause) -> None:

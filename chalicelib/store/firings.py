@@ -16,7 +16,7 @@ _ROWS_OF_A_READ = 100
 _FIRINGS_OF_A_ROW = 100  # with keys and reasons of any length, half of what an item holds
 
 
-class FiringStore:
+class DynamoFiringStore:
     """Takes the connection because the models must be bound to their tables before any use."""
 
     def __init__(self, connection: Connection, *, retention_seconds: int) -> None:

@@ -40,7 +40,7 @@ from chalicelib.store.transactions import Action, Pause, transact, write_alone
 SPEC_PART = "spec"
 
 
-class JobStore:
+class DynamoJobStore:
     """The jobs table. `retention_seconds` is how long a terminal row is kept."""
 
     def __init__(

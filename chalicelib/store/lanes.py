@@ -30,7 +30,7 @@ from chalicelib.store.transactions import Action, Pause, write_alone
 CAPACITY_LANE = "capacity"
 
 
-class LaneStore:
+class DynamoLaneStore:
     """Reads of the lanes table, and the two repairs that the sweeper makes in it.
 
     Takes the connection because the models must be bound to their tables before any use.

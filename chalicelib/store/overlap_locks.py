@@ -18,7 +18,7 @@ OVERLAP_LOCKS_LANE = "/overlap-locks"
 OVERLAP_LOCK_SECONDS = 366 * 24 * 3600  # longer than a job goes on
 
 
-class OverlapLockStore:
+class DynamoOverlapLockStore:
     """Takes the connection because the models must be bound to their tables before any use."""
 
     def __init__(self, connection: Connection) -> None:

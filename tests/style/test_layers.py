@@ -29,6 +29,7 @@ PURE = {
 LAYERS: dict[str, set[str]] = {
     "core": {"core"},
     "contract": {"core", "contract"},
+    "ports": {"core", "ports"},
     "store": {"core", "store", "parallel", "ports"},
     "aws": {"core", "aws", "parallel", "ports"},
     "jobs": {"core", "jobs", "observe", "ports", "store", "wiring"},

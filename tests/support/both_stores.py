@@ -4,20 +4,22 @@ After each call its answers are compared, and the round trips that it took; afte
 write, all that both hold and what their streams tell.
 """
 
+from __future__ import annotations
+
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.child_range import numbers_in
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job
 from chalicelib.ports import OverlapLockLostError
-from chalicelib.store.catalog import Catalog, resource_of_image
+from chalicelib.store.catalog import resource_of_image
 from chalicelib.store.codec import edge_of_row, job_of_image, ready_of_row
-from chalicelib.store.jobs import SPEC_PART, JobStore
-from chalicelib.store.lanes import CAPACITY_LANE, LaneStore
+from chalicelib.store.jobs import SPEC_PART
+from chalicelib.store.lanes import CAPACITY_LANE
 from chalicelib.store.overlap_locks import OVERLAP_LOCKS_LANE, overlap_lock_from_row
 from chalicelib.store.tables import (
     CapacityRow,
@@ -31,6 +33,9 @@ from tests.support import tables
 from tests.support.memory import Memory
 from tests.support.world import World
 
+if TYPE_CHECKING:
+    from chalicelib.ports import CatalogStore, JobStore, LaneStore
+
 READS = ("find", "list", "heads", "has_work", "capacities", "edges", "child_ranges", "newest")
 
 Contents = dict[str, dict[Any, Any]]
@@ -41,9 +46,9 @@ class Both:
 
     def __init__(self) -> None:
         self.worlds = (World(in_memory=True), World())
-        self.jobs = cast(JobStore, _Twin(self, "jobs"))
-        self.lanes = cast(LaneStore, _Twin(self, "lanes"))
-        self.catalog = cast(Catalog, _Twin(self, "catalog"))
+        self.jobs: JobStore = _twin(self, "jobs")
+        self.lanes: LaneStore = _twin(self, "lanes")
+        self.catalog: CatalogStore = _twin(self, "catalog")
 
     @property
     def memory(self) -> Memory:
@@ -83,6 +88,11 @@ class Both:
             assert rows == in_dynamodb[kind], f"{asked}: other {kind} are held"
         told, in_fact = (_told(world) for world in self.worlds)
         assert told == in_fact, f"{asked}: the streams tell other things"
+
+
+def _twin(both: Both, store: str) -> Any:
+    """Return a store that has every method, and makes each call in both worlds."""
+    return _Twin(both, store)
 
 
 class _Twin:

@@ -9,7 +9,7 @@ from chalicelib.core.triggers.gathered import Item, Origin, Refused
 OnCall = Callable[[str], None]
 
 
-class MemoryBundles:
+class MemoryBundleStore:
     """What `BundleStore` has; `on_call` is told of each call before it has an effect."""
 
     def __init__(self, on_call: OnCall) -> None:

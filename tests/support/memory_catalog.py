@@ -8,7 +8,7 @@ from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, JOB_DEFINITI
 from tests.support.memory import Memory
 
 
-class MemoryCatalog:
+class MemoryCatalogStore:
     """What `chalicelib.store.catalog.Catalog` is, over `Memory`."""
 
     def __init__(self, memory: Memory) -> None:

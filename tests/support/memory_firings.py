@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from chalicelib.core.triggers.firing import Firing, FiringPage, told
 
 
-class MemoryFirings:
+class MemoryFiringStore:
     """What `FiringStore` has; all that is recorded is one page."""
 
     def __init__(self, on_call: Callable[[str], None]) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from chalicelib.aws.ecs import error_name
 from chalicelib.core.ecs_requests import (
     LaunchSettings,
     container_overrides,
@@ -67,7 +66,7 @@ def make_launch(
         request = _request_of(job, specs[job.job_id], environment, shared, ports)
     except Exception as error:
         logger.exception("a launch cannot be made", action="launch.unmade", job=str(job.fence))
-        ports.messages.send_launch_failure(job.fence, error_name(error), str(error))
+        ports.messages.send_launch_failure(job.fence, ports.ecs.error_name(error), str(error))
         return None
     return {"startedBy": str(job.fence), "runTask": request}
 

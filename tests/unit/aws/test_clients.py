@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from chalicelib.aws.ec2 import Ec2
-from chalicelib.aws.ecs import Ecs
-from chalicelib.aws.events import Events, PublishError
-from chalicelib.aws.messages import Messages, SendError
-from chalicelib.aws.workflows import INPUT_LIMIT_BYTES, Workflows
+from chalicelib.aws.ec2 import BotoEc2
+from chalicelib.aws.ecs import BotoEcs
+from chalicelib.aws.events import BotoEventBus, PublishError
+from chalicelib.aws.messages import BotoMessages, SendError
+from chalicelib.aws.workflows import INPUT_LIMIT_BYTES, BotoWorkflows
 from chalicelib.core.ids import Fence
 from chalicelib.core.job_event import JOB_QUEUE_BLOCKED, JOB_STATE_CHANGE, JobEvent
 from chalicelib.ports import ClusterInUseError
@@ -45,8 +45,8 @@ def refusal(code: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": code}}, "Call")
 
 
-def messages(client: Recorder) -> Messages:
-    return Messages(
+def messages(client: Recorder) -> BotoMessages:
+    return BotoMessages(
         client,
         wake_queue_url="wake",
         task_events_queue_url="events",
@@ -60,29 +60,29 @@ def sent(client: Recorder) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("code", ["InvalidParameterException", "ClusterNotFoundException"])
 def test_stopping_what_is_gone_is_done(code: str) -> None:
-    Ecs(Recorder(stop_task=refusal(code))).stop_task("cluster", "task", "enough")
+    BotoEcs(Recorder(stop_task=refusal(code))).stop_task("cluster", "task", "enough")
 
 
 def test_any_other_trouble_with_a_stop_is_the_callers() -> None:
     with pytest.raises(ClientError):
-        Ecs(Recorder(stop_task=refusal("ThrottlingException"))).stop_task("c", "t", "enough")
+        BotoEcs(Recorder(stop_task=refusal("ThrottlingException"))).stop_task("c", "t", "enough")
 
 
 def test_a_reason_is_no_longer_than_ecs_takes() -> None:
     client = Recorder()
-    Ecs(client).stop_task("cluster", "task", "x" * 1024)
+    BotoEcs(client).stop_task("cluster", "task", "x" * 1024)
     assert len(client.given("stop_task")[0]["reason"]) == 255
 
 
 def test_tasks_of_a_fence_are_looked_for_among_the_running_and_the_stopped() -> None:
     client = Recorder(list_tasks=lambda params: {"taskArns": [params["desiredStatus"]]})
-    assert Ecs(client).find_tasks("cluster", "fence") == ["RUNNING", "STOPPED"]
+    assert BotoEcs(client).find_tasks("cluster", "fence") == ["RUNNING", "STOPPED"]
     assert {call["startedBy"] for call in client.given("list_tasks")} == {"fence"}
 
 
 def test_a_cluster_that_is_gone_has_no_tasks() -> None:
     gone = refusal("ClusterNotFoundException")
-    ecs = Ecs(Recorder(list_tasks=gone, describe_tasks=gone, delete_cluster=gone))
+    ecs = BotoEcs(Recorder(list_tasks=gone, describe_tasks=gone, delete_cluster=gone))
     assert ecs.find_tasks("cluster", "fence") == []
     assert ecs.describe_tasks("cluster", ["task"]) == {}
     ecs.delete_cluster("cluster")
@@ -94,9 +94,9 @@ def test_no_more_tasks_are_described_at_once_than_ecs_takes() -> None:
 
     client = Recorder(describe_tasks=described)
     arns = [f"task-{number}" for number in range(201)]
-    assert list(Ecs(client).describe_tasks("cluster", arns)) == arns
+    assert list(BotoEcs(client).describe_tasks("cluster", arns)) == arns
     assert [len(call["tasks"]) for call in client.given("describe_tasks")] == [100, 100, 1]
-    assert Ecs(Recorder()).describe_tasks("cluster", []) == {}
+    assert BotoEcs(Recorder()).describe_tasks("cluster", []) == {}
 
 
 @pytest.mark.parametrize(
@@ -109,17 +109,17 @@ def test_no_more_tasks_are_described_at_once_than_ecs_takes() -> None:
 )
 def test_a_cluster_in_use_may_be_deleted_later(code: str) -> None:
     with pytest.raises(ClusterInUseError):
-        Ecs(Recorder(delete_cluster=refusal(code))).delete_cluster("cluster")
+        BotoEcs(Recorder(delete_cluster=refusal(code))).delete_cluster("cluster")
 
 
 def test_a_refused_deletion_is_the_callers() -> None:
     with pytest.raises(ClientError):
-        Ecs(Recorder(delete_cluster=refusal("AccessDeniedException"))).delete_cluster("cluster")
+        BotoEcs(Recorder(delete_cluster=refusal("AccessDeniedException"))).delete_cluster("cluster")
 
 
 def test_a_cluster_is_made_and_brought_to_its_settings() -> None:
     client = Recorder()
-    Ecs(client).make_cluster(
+    BotoEcs(client).make_cluster(
         "cluster", capacity_providers=["FARGATE"], container_insights="enabled", tags={"a": "b"}
     )
     names = [name for name, _ in client.calls]
@@ -208,7 +208,7 @@ def event(number: int, size: int = 10, **members: Any) -> JobEvent:
 def test_events_of_jobs_are_published_as_batch_publishes_them() -> None:
     client = Recorder(put_events={"FailedEntryCount": 0})
     blocked = event(2, detail_type=JOB_QUEUE_BLOCKED, resources=("arn:2", "arn:queue"))
-    Events(client, bus="bus").publish([event(1), blocked])
+    BotoEventBus(client, bus="bus").publish([event(1), blocked])
     first, second = client.given("put_events")[0]["Entries"]
     assert first["DetailType"] == "Batch Job State Change"
     assert (first["Source"], first["EventBusName"]) == ("batchyard", "bus")
@@ -221,7 +221,7 @@ def test_events_of_jobs_are_published_as_batch_publishes_them() -> None:
 
 def test_events_are_sent_in_groups_that_eventbridge_takes() -> None:
     client = Recorder(put_events={"FailedEntryCount": 0})
-    events = Events(client, bus="bus")
+    events = BotoEventBus(client, bus="bus")
     events.publish([event(number) for number in range(21)])
     assert [len(call["Entries"]) for call in client.given("put_events")] == [10, 10, 1]
     client.calls.clear()
@@ -237,11 +237,11 @@ def test_a_batch_that_eventbridge_took_in_part_fails() -> None:
     entries = [{"EventId": "1"}, {"ErrorCode": "InternalFailure", "ErrorMessage": "busy"}]
     client = Recorder(put_events={"FailedEntryCount": 1, "Entries": entries})
     with pytest.raises(PublishError, match="InternalFailure: busy"):
-        Events(client, bus="bus").publish([event(1), event(2)])
+        BotoEventBus(client, bus="bus").publish([event(1), event(2)])
 
 
-def workflows(client: Recorder) -> Workflows:
-    return Workflows(
+def workflows(client: Recorder) -> BotoWorkflows:
+    return BotoWorkflows(
         client,
         launch_machine_arn="launch",
         multinode_machine_arn="multinode",
@@ -333,7 +333,7 @@ def test_the_instance_behind_a_task_is_found() -> None:
     ]
     for answer, instance in told:
         client = Recorder(describe_container_instances=answer)
-        assert Ecs(client).find_instance("yard_metal", "arn") == instance
+        assert BotoEcs(client).find_instance("yard_metal", "arn") == instance
         assert client.given("describe_container_instances") == [
             {"cluster": "yard_metal", "containerInstances": ["arn"]}
         ]
@@ -341,6 +341,6 @@ def test_the_instance_behind_a_task_is_found() -> None:
 
 def test_the_address_of_an_instance_is_its_private_one() -> None:
     running = {"Reservations": [{"Instances": [{"PrivateIpAddress": "10.0.0.1"}]}]}
-    assert Ec2(Recorder(describe_instances=running)).find_private_address("i-1") == "10.0.0.1"
+    assert BotoEc2(Recorder(describe_instances=running)).find_private_address("i-1") == "10.0.0.1"
     gone = {"Reservations": [{"Instances": [{"State": {"Name": "terminated"}}]}]}
-    assert Ec2(Recorder(describe_instances=gone)).find_private_address("i-1") is None
+    assert BotoEc2(Recorder(describe_instances=gone)).find_private_address("i-1") is None

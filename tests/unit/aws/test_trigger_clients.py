@@ -6,27 +6,27 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from chalicelib.aws.buckets import Buckets
-from chalicelib.aws.event_rules import EventRules
-from chalicelib.aws.schedules import Schedules
+from chalicelib.aws.buckets import BotoBuckets
+from chalicelib.aws.event_rules import BotoEventRules
+from chalicelib.aws.schedules import BotoSchedules
 from chalicelib.ports import RefusedError
 from tests.unit.aws.test_clients import Recorder, refusal
 
 
 def put_rule(client: Recorder) -> None:
-    rules = EventRules(client, queue_arn="queue", dead_letters_arn="dead")
+    rules = BotoEventRules(client, queue_arn="queue", dead_letters_arn="dead")
     rules.put("rule", "default", {"a": [1]}, "{}", enabled=True, description="")
 
 
 def put_schedule(client: Recorder) -> None:
-    schedules = Schedules(
+    schedules = BotoSchedules(
         client, group="yard", role_arn="role", queue_arn="queue", dead_letters_arn="dead"
     )
     schedules.put("nightly", {"ScheduleExpression": "rate(1 day)"}, {}, enabled=True)
 
 
 def send_events(client: Recorder) -> None:
-    Buckets(client, account="123456789012", region="us-east-1").send_events("inbox")
+    BotoBuckets(client, account="123456789012", region="us-east-1").send_events("inbox")
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_schedule_that_is_there_is_updated_to_the_same() -> None:
 )
 def test_a_bucket_s_region_goes_by_old_and_new_names(region: str, constraint: str | None) -> None:
     client = Recorder(get_bucket_location={"LocationConstraint": constraint})
-    Buckets(client, account="123456789012", region=region).send_events("inbox")
+    BotoBuckets(client, account="123456789012", region=region).send_events("inbox")
     (put,) = client.given("put_bucket_notification_configuration")
     assert put["NotificationConfiguration"] == {"EventBridgeConfiguration": {}}
 
@@ -91,8 +91,8 @@ def test_deleting_what_is_gone_is_done_and_any_other_trouble_is_the_callers() ->
     def delete_both(error: Exception) -> list[Any]:
         client = Recorder(remove_targets=error, delete_rule=error, delete_schedule=error)
         arns = {"queue_arn": "queue", "dead_letters_arn": "dead"}
-        Schedules(client, group="yard", role_arn="role", **arns).delete("nightly")
-        EventRules(client, **arns).delete("rule", "default")
+        BotoSchedules(client, group="yard", role_arn="role", **arns).delete("nightly")
+        BotoEventRules(client, **arns).delete("rule", "default")
         return client.calls
 
     assert len(delete_both(refusal("ResourceNotFoundException"))) == 2

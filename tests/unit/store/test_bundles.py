@@ -8,7 +8,7 @@ import pytest
 from chalicelib.core.triggers.bundles import BundleSlice, Head
 from chalicelib.core.triggers.gathered import Item, Origin, Refused
 from chalicelib.wiring import Ports
-from tests.support.memory_bundles import MemoryBundles
+from tests.support.memory_bundles import MemoryBundleStore
 from tests.support.values import NOW_MS
 
 ORIGIN = Origin(trigger="t", uid="i")
@@ -19,7 +19,7 @@ WHOLE = BundleSlice(bundle=0, position=0, first=0, last=2)
 
 @pytest.fixture(params=["memory", "dynamodb"])
 def store(request: pytest.FixtureRequest, ports: Ports) -> Any:
-    memory = MemoryBundles(lambda call: None)
+    memory = MemoryBundleStore(lambda call: None)
     return memory if request.param == "memory" else ports.bundles
 
 

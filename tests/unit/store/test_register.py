@@ -5,19 +5,23 @@ import re
 import pytest
 
 import chalicelib.store
-from chalicelib.store.bundles import BundleStore
-from chalicelib.store.catalog import Catalog
-from chalicelib.store.jobs import JobStore
-from chalicelib.store.lanes import LaneStore
+from chalicelib.store.bundles import DynamoBundleStore
+from chalicelib.store.catalog import DynamoCatalogStore
+from chalicelib.store.firings import DynamoFiringStore
+from chalicelib.store.jobs import DynamoJobStore
+from chalicelib.store.lanes import DynamoLaneStore
+from chalicelib.store.overlap_locks import DynamoOverlapLockStore
 from chalicelib.store.tables import JobRow
 from tests.support import stack
 
 REGISTER = chalicelib.store.__doc__ or ""
 STORES: dict[str, type] = {
-    "JobStore": JobStore,
-    "LaneStore": LaneStore,
-    "Catalog": Catalog,
-    "BundleStore": BundleStore,
+    "JobStore": DynamoJobStore,
+    "LaneStore": DynamoLaneStore,
+    "CatalogStore": DynamoCatalogStore,
+    "OverlapLockStore": DynamoOverlapLockStore,
+    "FiringStore": DynamoFiringStore,
+    "BundleStore": DynamoBundleStore,
 }
 
 
