@@ -118,14 +118,19 @@ class SpecRow(Model):
     task_tokens = UnicodeSetAttribute(null=True)
 
 
-class ReadyRow(Model):
-    """The right of a job, or of an array's next children, to be dispatched, in its queue's lane."""
+class LaneItem(Model):
+    """The key of every row of the lanes table; each kind of row is a subclass."""
 
     class Meta:
         table_name = "lanes"
 
     lane = UnicodeAttribute(hash_key=True)
     rank = UnicodeAttribute(range_key=True)
+
+
+class ReadyRow(LaneItem):
+    """The right of a job, or of an array's next children, to be dispatched, in its queue's lane."""
+
     job_id = UnicodeAttribute()
     part = UnicodeAttribute(null=True)  # of a child that waits alone
     is_array = BooleanAttribute(null=True)
@@ -134,79 +139,52 @@ class ReadyRow(Model):
     created_at_ms = WholeNumberAttribute()
 
 
-class EdgeRow(Model):
+class EdgeRow(LaneItem):
     """Who waits for a job (lane `/after/<job id>`); see `core.dependencies.Edge`."""
 
-    class Meta:
-        table_name = "lanes"
-
-    lane = UnicodeAttribute(hash_key=True)
-    rank = UnicodeAttribute(range_key=True)
     kind = UnicodeAttribute()
 
 
-class ChildRangeRow(Model):
+class ChildRangeRow(LaneItem):
     """The children of an array that got their rows together (lane `/child-ranges/<queue>`).
 
     By it those that have not ended are found among all that have, at the cost of those alone.
     """
 
-    class Meta:
-        table_name = "lanes"
-
-    lane = UnicodeAttribute(hash_key=True)
-    rank = UnicodeAttribute(range_key=True)
     numbers = UnicodeAttribute()  # such as 0-89,93
 
 
-class CapacityRow(Model):
+class CapacityRow(LaneItem):
     """What is in use in one compute environment (lane `capacity`, rank its name)."""
 
-    class Meta:
-        table_name = "lanes"
-
-    lane = UnicodeAttribute(hash_key=True)
-    rank = UnicodeAttribute(range_key=True)
     cpu_units = WholeNumberAttribute(default=0)
     tasks = WholeNumberAttribute(default=0)
     starting = WholeNumberAttribute(default=0)
 
 
-class EventRow(Model):
-    """An event that a trigger has gathered (lane `/events/<trigger>#<uid>`), deflated."""
+class EventRow(LaneItem):
+    """An event that a trigger has gathered, compressed (lane `/events/<trigger>#<uid>`).
 
-    class Meta:
-        table_name = "lanes"
+    Its rank is a digest of the event's key.
+    """
 
-    lane = UnicodeAttribute(hash_key=True)
-    rank = UnicodeAttribute(range_key=True)  # a digest of the event's key
     event = BinaryAttribute(legacy_encoding=False)
     expires_at = WholeNumberAttribute()
 
 
-class PlacesRow(Model):
+class PlacesRow(LaneItem):
     """Events of one batch in their bundle (lane `/gather/<trigger>#<uid>`).
 
     Its rank is the bundle and the position of the first of them.
     """
 
-    class Meta:
-        table_name = "lanes"
-
-    lane = UnicodeAttribute(hash_key=True)
-    rank = UnicodeAttribute(range_key=True)
     ranks = UnicodeAttribute()  # those of the events, in order
     expires_at = WholeNumberAttribute()
 
 
-class HeadRow(Model):
+class HeadRow(LaneItem):
     """The open bundle of a trigger (the lane of its places, rank `head`)."""
 
-    class Meta:
-        table_name = "lanes"
-
-    lane = UnicodeAttribute(hash_key=True)
-    rank = UnicodeAttribute(range_key=True)
     bundle = WholeNumberAttribute()
     n_events = WholeNumberAttribute()
     n_bytes = WholeNumberAttribute()
@@ -216,28 +194,18 @@ class HeadRow(Model):
     expires_at = WholeNumberAttribute(null=True)
 
 
-class OverlapLockRow(Model):
+class OverlapLockRow(LaneItem):
     """Whose job was a trigger's last (lane `/overlap-locks`, rank trigger#uid)."""
 
-    class Meta:
-        table_name = "lanes"
-
-    lane = UnicodeAttribute(hash_key=True)
-    rank = UnicodeAttribute(range_key=True)
     version = WholeNumberAttribute()
     last = UnicodeAttribute()
     earlier = UnicodeAttribute()  # JSON
     expires_at = WholeNumberAttribute()
 
 
-class FiringRow(Model):
+class FiringRow(LaneItem):
     """What became of the events that came together for a trigger (lane `/firings/<trigger>`)."""
 
-    class Meta:
-        table_name = "lanes"
-
-    lane = UnicodeAttribute(hash_key=True)
-    rank = UnicodeAttribute(range_key=True)
     firings = UnicodeAttribute()  # JSON
     expires_at = WholeNumberAttribute()
 
