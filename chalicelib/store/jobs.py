@@ -7,12 +7,17 @@ written together, and under which conditions, is in `commits.py`.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from pynamodb.connection import Connection
-from pynamodb.transactions import TransactWrite
 
 from chalicelib.core.arrays import child_at
+from chalicelib.core.commit_units import (
+    CommitUnit,
+    capacity_changes,
+    changes_one_row,
+    grouped,
+    units_of,
+)
 from chalicelib.core.dependencies import Edge
 from chalicelib.core.ids import JobKey, child_part
 from chalicelib.core.job import Job, ready_of
@@ -23,19 +28,18 @@ from chalicelib.core.triggers.overlap_lock import OverlapLock
 from chalicelib.parallel import RunAll, in_order
 from chalicelib.ports import OverlapLockLostError
 from chalicelib.store.codec import edge_row_of, job_of_row, ready_row_of, row_of_job
-from chalicelib.store.commits import (
-    Unit,
-    build,
-    capacity_changes,
-    is_plain,
-    packed,
-    parent_update,
-    unchanged,
-)
+from chalicelib.store.commits import build, parent_update, unchanged
 from chalicelib.store.lanes import record_started
 from chalicelib.store.overlap_locks import OVERLAP_LOCK_SECONDS, overlap_lock_action
 from chalicelib.store.tables import JobRow, SpecRow
-from chalicelib.store.transactions import Action, Pause, transact, write_alone
+from chalicelib.store.transactions import (
+    ACTIONS_LIMIT,
+    Action,
+    Pause,
+    put_action,
+    transact,
+    write_alone,
+)
 
 SPEC_PART = "spec"
 
@@ -105,13 +109,13 @@ class DynamoJobStore:
         )
         actions: list[Action] = [
             # Closes the race between two tries of one submission: only the first may write.
-            _put(row_of_job(job, self._retention_seconds), JobRow.root.does_not_exist()),
-            _put(spec_row, SpecRow.root.does_not_exist()),
+            put_action(row_of_job(job, self._retention_seconds), JobRow.root.does_not_exist()),
+            put_action(spec_row, SpecRow.root.does_not_exist()),
         ]
         ready = ready_of(job)
         if ready is not None:
-            actions.append(_put(ready_row_of(ready)))  # fenced by the job's own condition
-        actions.extend(_put(edge_row_of(edge)) for edge in edges)  # likewise
+            actions.append(put_action(ready_row_of(ready)))  # fenced by the job's own condition
+        actions.extend(put_action(edge_row_of(edge)) for edge in edges)  # likewise
         if overlap_lock is not None:
             actions.append(
                 overlap_lock_action(overlap_lock, job.created_at_ms // 1000 + OVERLAP_LOCK_SECONDS)
@@ -133,13 +137,11 @@ class DynamoJobStore:
         less left than all of a transaction's moves need: then all of them are handed back.
         """
         lost: list[Move] = []
-        alone = [move for move in moves if is_plain(move)]
+        alone = [move for move in moves if changes_one_row(move)]
         written = self._put_each(alone)
         lost.extend(move for move, done in zip(alone, written, strict=True) if not done)
         self._record_started(move for move, done in zip(alone, written, strict=True) if done)
-        units = [Unit((move,)) for move in moves if not is_plain(move)]
-        units.extend(Unit(advance.moves, advance) for advance in advances)
-        for group in packed(units):
+        for group in grouped(units_of(moves, advances), ACTIONS_LIMIT):
             lost.extend(self._commit_group(group, capacity_limits or {}))
         return tuple(lost)
 
@@ -168,7 +170,7 @@ class DynamoJobStore:
             record_started(change, self._pause)
 
     def _commit_group(
-        self, group: Sequence[Unit], capacity_limits: Mapping[str, CapacityLimit]
+        self, group: Sequence[CommitUnit], capacity_limits: Mapping[str, CapacityLimit]
     ) -> list[Move]:
         """The moves of the group that are not written."""
         remaining, lost = list(group), list[Move]()
@@ -244,10 +246,3 @@ def _spec_of_row(row: SpecRow) -> Spec:
         tags=row.tags or {},
         task_tokens=frozenset(row.task_tokens or ()),
     )
-
-
-def _put(row: Any, condition: Any = None) -> Action:
-    def action(transaction: TransactWrite) -> None:
-        transaction.save(row, condition=condition)
-
-    return action

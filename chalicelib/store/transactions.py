@@ -9,6 +9,7 @@ from typing import Any
 
 from pynamodb.connection import Connection
 from pynamodb.exceptions import PynamoDBException, TransactWriteError
+from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.ports import ContentionError
@@ -64,6 +65,15 @@ def transact(connection: Connection, actions: Sequence[Action], pause: Pause) ->
             return refused
         pause(number)
     raise ContentionError(f"{len(actions)} actions, {CONTENTION_TRIES} tries")
+
+
+def put_action(row: Model, condition: Any = None) -> Action:
+    """Return the action that puts a row. Without a condition its caller says what fences it."""
+
+    def action(transaction: TransactWrite) -> None:
+        transaction.save(row, condition=condition)
+
+    return action
 
 
 class _Transaction(TransactWrite):

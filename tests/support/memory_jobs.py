@@ -7,12 +7,20 @@ spelled out here. `tests/unit/store/test_contract*.py` hold both stores to the s
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
 from chalicelib.core.arrays import array_of, child_at, count_changes
 from chalicelib.core.child_range import ChildRange
+from chalicelib.core.commit_units import (
+    CommitUnit,
+    by_root,
+    capacity_changes,
+    changes_one_row,
+    grouped,
+    units_of,
+)
 from chalicelib.core.dependencies import Edge
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import ArrayState, Job, Ready, created_key_of, ready_of
@@ -21,13 +29,21 @@ from chalicelib.core.spec import Spec
 from chalicelib.core.states import JobStatus
 from chalicelib.core.triggers.overlap_lock import OverlapLock
 from chalicelib.ports import OverlapLockLostError
-from chalicelib.store.codec import COUNTERS, child_range_rank, lane_of
-from chalicelib.store.commits import Unit, capacity_changes, is_plain, packed
-from tests.support.memory import Memory
+from tests.support.memory import Memory, child_range_rank, lane_of
 
+ACTIONS_LIMIT = 100  # DynamoDB's limit on the actions of one transaction
 GOING_ON = frozenset({JobStatus.RUNNABLE, JobStatus.STARTING})
 # What changes with the children's own writes, and is no decision about the parent.
 COUNTED = frozenset({"cursor", "singled", "counts"})
+# In the order in which a parent's row has them.
+COUNTED_STATUSES = (
+    JobStatus.PENDING,
+    JobStatus.RUNNABLE,
+    JobStatus.STARTING,
+    JobStatus.RUNNING,
+    JobStatus.SUCCEEDED,
+    JobStatus.FAILED,
+)
 REASONS_TO_WAIT = ("status_reason", "blocked_why", "blocked_since_ms")
 
 
@@ -151,13 +167,11 @@ class MemoryJobStore:
         capacity_limits: Mapping[str, CapacityLimit] | None = None,
         advances: Sequence[Advance] = (),
     ) -> tuple[Move, ...]:
-        written, lost = self._commit_alone([move for move in moves if is_plain(move)])
+        written, lost = self._commit_alone([move for move in moves if changes_one_row(move)])
         for change in capacity_changes(written).values():
             self._memory.call("UpdateItem")
             self._memory.add_capacity(change)
-        units = [Unit((move,)) for move in moves if not is_plain(move)]
-        units.extend(Unit(advance.moves, advance) for advance in advances)
-        for group in packed(units):
+        for group in grouped(units_of(moves, advances), ACTIONS_LIMIT):
             lost.extend(self._commit_group(group, capacity_limits or {}))
         return tuple(lost)
 
@@ -175,7 +189,7 @@ class MemoryJobStore:
         return written, lost
 
     def _commit_group(
-        self, group: Sequence[Unit], capacity_limits: Mapping[str, CapacityLimit]
+        self, group: Sequence[CommitUnit], capacity_limits: Mapping[str, CapacityLimit]
     ) -> list[Move]:
         """One transaction: all or nothing, tried again without those whose conditions failed."""
         remaining, lost = list(group), list[Move]()
@@ -193,16 +207,16 @@ class MemoryJobStore:
     # Conditions
 
     def _refused(
-        self, units: Sequence[Unit], capacity_limits: Mapping[str, CapacityLimit]
-    ) -> set[Unit]:
+        self, units: Sequence[CommitUnit], capacity_limits: Mapping[str, CapacityLimit]
+    ) -> set[CommitUnit]:
         """The units that a condition speaks against; an environment that is full, against all."""
         refused = {unit for unit in units if not self._holds(unit)}
-        for job_id, members in _by_root(units):
+        for job_id, members in by_root(units):
             if not self._parent_allows(job_id, members):
                 refused.update(members)
         return refused if self._have_room(units, capacity_limits) else set(units)
 
-    def _holds(self, unit: Unit) -> bool:
+    def _holds(self, unit: CommitUnit) -> bool:
         """Every row is as it was when it was decided about; every right that is used up is there.
 
         The last children of an array use up its parent's right to be dispatched.
@@ -222,7 +236,7 @@ class MemoryJobStore:
         row = self._memory.ready.get(_lane_and_rank(ready))
         return row is not None and row.job_id == ready.job_id
 
-    def _parent_allows(self, job_id: str, units: Sequence[Unit]) -> bool:
+    def _parent_allows(self, job_id: str, units: Sequence[CommitUnit]) -> bool:
         """Children are born only of the parent that they were computed from.
 
         A singled child must not have been passed by the cursor; one that goes on by itself needs
@@ -242,7 +256,7 @@ class MemoryJobStore:
         return not goes_on or row is None or row.stop_cause is None
 
     def _have_room(
-        self, units: Sequence[Unit], capacity_limits: Mapping[str, CapacityLimit]
+        self, units: Sequence[CommitUnit], capacity_limits: Mapping[str, CapacityLimit]
     ) -> bool:
         """Whether what all of them take is there; an environment never used takes the first."""
         moves = [move for unit in units for move in unit.moves]
@@ -262,7 +276,7 @@ class MemoryJobStore:
 
     # Effects
 
-    def _write(self, units: Sequence[Unit]) -> None:
+    def _write(self, units: Sequence[CommitUnit]) -> None:
         moves = [move for unit in units for move in unit.moves]
         # DynamoDB is sent what replaces a row before what changes one.
         for move in sorted(moves, key=lambda one: one.new.array is not None):
@@ -274,7 +288,7 @@ class MemoryJobStore:
         for unit in units:
             if unit.advance is not None and _is_last(unit.advance):
                 self._drop_ready(ready_of(unit.advance.parent))
-        for job_id, members in _by_root(units):
+        for job_id, members in by_root(units):
             self._count(job_id, members)
         for change in capacity_changes(moves).values():
             if change.moves_anything:
@@ -288,7 +302,7 @@ class MemoryJobStore:
         array = replace(row.array, **_decided(array_of(move.old), array_of(move.new), but=COUNTED))
         return replace(row, **_decided(move.old, move.new, but={"array"}), array=array)
 
-    def _count(self, job_id: str, units: Sequence[Unit]) -> None:
+    def _count(self, job_id: str, units: Sequence[CommitUnit]) -> None:
         """What the moves of an array's children change in their parent, and their batch."""
         moves, advance = _of_root(job_id, units)
         row = self._memory.jobs[JobKey(job_id)]
@@ -303,7 +317,7 @@ class MemoryJobStore:
                 placed = dict.fromkeys(REASONS_TO_WAIT)  # nothing is in the way any more
         else:
             array = replace(array, singled=array.singled + len(born))
-        ordered = tuple((status, counts[status]) for status in COUNTERS if counts[status])
+        ordered = tuple((status, counts[status]) for status in COUNTED_STATUSES if counts[status])
         self._memory.put_job(replace(row, array=replace(array, counts=ordered), **placed))
         alive = sorted(_number(move) for move in born if not move.new.is_terminal)
         if alive:
@@ -338,13 +352,7 @@ def _is_last(advance: Advance) -> bool:
     return advance.cursor == array_of(advance.parent).size
 
 
-def _by_root(units: Sequence[Unit]) -> Iterator[tuple[str, list[Unit]]]:
-    """The arrays whose parents change with the units, and which of them change each."""
-    for job_id in dict.fromkeys(job_id for unit in units for job_id in sorted(unit.roots)):
-        yield job_id, [unit for unit in units if job_id in unit.roots]
-
-
-def _of_root(job_id: str, units: Sequence[Unit]) -> tuple[list[Move], Advance | None]:
+def _of_root(job_id: str, units: Sequence[CommitUnit]) -> tuple[list[Move], Advance | None]:
     """(the moves of the array's children, the dispatch of its next ones if there is any)."""
     moves = [m for u in units for m in u.moves if m.new.job_id == job_id and m.new.key.is_child]
     advances = [u.advance for u in units if u.advance and u.advance.parent.job_id == job_id]
@@ -360,8 +368,8 @@ def _decided(
     return {name: getattr(new, name) for name in names if getattr(new, name) != getattr(old, name)}
 
 
-def _refuse_a_row_twice(units: Sequence[Unit]) -> None:
+def _refuse_a_row_twice(units: Sequence[CommitUnit]) -> None:
     """DynamoDB refuses a transaction that has two actions on one row."""
     rows = [move.new.key for unit in units for move in unit.moves]
-    rows += [JobKey(job_id) for job_id, _ in _by_root(units)]
+    rows += [JobKey(job_id) for job_id, _ in by_root(units)]
     assert len(set(rows)) == len(rows), f"a row twice in one transaction: {sorted(rows)}"

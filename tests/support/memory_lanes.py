@@ -6,8 +6,7 @@ from chalicelib.core.child_range import ChildRange
 from chalicelib.core.dependencies import Edge
 from chalicelib.core.job import FIFO_SHARE, Ready
 from chalicelib.core.scheduling.snapshot import Capacity
-from chalicelib.store.codec import child_range_rank, lane_of
-from tests.support.memory import Memory
+from tests.support.memory import Memory, child_range_rank, lane_of
 
 
 class MemoryLaneStore:

@@ -17,7 +17,6 @@ from chalicelib.core.moves import CapacityLimit, Move
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.core.spec import Spec
 from chalicelib.core.states import TERMINAL, JobStatus
-from chalicelib.store import commits as store_commits
 from chalicelib.store import jobs as store_jobs
 from chalicelib.store.tables import JobRow
 from chalicelib.store.transactions import transact
@@ -170,7 +169,7 @@ def test_what_is_given_back_is_not_bounded(ports: Ports) -> None:
 def test_more_moves_than_one_transaction_holds_are_written_all_the_same(
     ports: Ports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_commits, "ACTIONS_LIMIT", 5)
+    monkeypatch.setattr(store_jobs, "ACTIONS_LIMIT", 5)
     jobs = [submitted(ports, a_job(job_id=f"job-{n}", cpu_units=256)) for n in range(5)]
     transactions = mock.Mock(side_effect=transact)
     monkeypatch.setattr(store_jobs, "transact", transactions)
