@@ -212,8 +212,8 @@ class Ports:
         return BotoManifests(self._client("s3"), bucket=self.settings.manifests_bucket)
 
     def _client(self, service: str) -> Any:
-        # botocore, not boto3: the functions use none of what boto3 adds, and it costs a cold start.
-        with self._making:  # a session makes one client at a time
+        # botocore, not boto3: the functions need nothing that boto3 adds, and its import is slow.
+        with self._making:  # a session cannot make two clients at once
             return self._session.create_client(service, region_name=self.settings.scope.region)
 
     @cached_property

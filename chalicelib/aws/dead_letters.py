@@ -1,4 +1,4 @@
-"""The queue of events that no job could be made of."""
+"""The client of the dead-letter queue: trigger messages that no job could be made from."""
 
 from typing import Any
 
@@ -11,7 +11,6 @@ class BotoDeadLetters:
         self._url = url
 
     def send(self, body: str, reason: str) -> None:
-        """Put a message aside as it came, so that redriving the queue brings the very same back."""
         attributes = {"Reason": {"DataType": "String", "StringValue": reason}}
         entry = {"Id": "0", "MessageBody": body, "MessageAttributes": attributes}
         answer = self._client.send_message_batch(QueueUrl=self._url, Entries=[entry])

@@ -1,4 +1,4 @@
-"""Verbs on S3: writing the manifest of gathered events, which its array job's children read."""
+"""The client of the manifests bucket."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,7 +10,6 @@ class BotoManifests:
         self.bucket = bucket
 
     def put(self, key: str, lines: Iterable[str]) -> None:
-        """Write a document of JSON Lines; writing the same again changes nothing."""
         body = "".join(f"{line}\n" for line in lines)
         self._client.put_object(
             Bucket=self.bucket,

@@ -4,7 +4,7 @@ A module declares the ports that its functions use, and mypy refuses any other:
 
     class DispatchPorts(HasCatalog, HasJobs, HasLanes, Clock, Protocol): ...
 
-Whoever calls such a function needs these ports too, so its own declaration includes them.
+A caller of such a function needs these ports too, so its own declaration includes them.
 """
 
 from __future__ import annotations

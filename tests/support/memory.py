@@ -1,7 +1,7 @@
-"""Rows in memory: the three tables as dictionaries of values, and what their streams tell.
+"""Rows in memory: the three tables as dictionaries of values, and their changes.
 
-A row is the value that the stores speak of (a job, a ready row, an edge), found by its own key.
-Each round trip that DynamoDB would need is told as a call before it is made, under the same name.
+A row is the value that the stores read and write (a job, a ready row, an edge), found by its key.
+Every round trip that DynamoDB would need is reported, before it is made, under the same name.
 """
 
 import json
@@ -25,7 +25,7 @@ ResourceChange = tuple[tuple[str, str], Resource | None, Resource | None]
 
 
 class Memory:
-    """The tables. `on_call` is told of each round trip before it is made."""
+    """The tables. `on_call` gets the name of each round trip before it is made."""
 
     def __init__(self, on_call: Callable[[str], None] = lambda call: None) -> None:
         self._on_call = on_call
@@ -41,15 +41,15 @@ class Memory:
         self._resource_changes: list[ResourceChange] = []
 
     def call(self, operation: str) -> None:
-        """One round trip is about to be made."""
+        """Report a round trip that is about to be made."""
         self._on_call(f"dynamodb.{operation}")
 
     def call_batches(self, keys: Sequence[object]) -> None:
-        """A read of many keys takes as many round trips as it has hundreds."""
+        """Report the round trips of a read of many keys: one for each hundred."""
         for _ in range(0, len(keys), KEYS_OF_A_READ):
             self.call("BatchGetItem")
 
-    # Rows whose changes a stream tells: each change once, with both images
+    # Rows whose changes a stream reports: each change once, with both images
 
     def put_job(self, job: Job) -> None:
         old = self.jobs.get(job.key)
@@ -58,7 +58,7 @@ class Memory:
             self._job_changes.append((job.key, job))
 
     def expire(self, key: JobKey) -> None:
-        """The row goes, as DynamoDB removes what has passed its expires_at."""
+        """Remove the row, as DynamoDB does after its expires_at."""
         if key in self.jobs:
             del self.jobs[key]
             self._job_changes.append((key, None))
@@ -66,7 +66,7 @@ class Memory:
     def put_resource(self, resource: Resource) -> None:
         key = (resource.kind, resource.name)
         old = self.resources.get(key)
-        # A document comes back as JSON made it, and what a caller does to its own stays there.
+        # A copy, as JSON makes it: later changes of the caller's document must not reach the row.
         stored = replace(
             resource, document=json.loads(json.dumps(resource.document)), tags=dict(resource.tags)
         )
@@ -81,7 +81,7 @@ class Memory:
     # Figures
 
     def add_capacity(self, change: CapacityChange) -> None:
-        """Additions commute; a row that they make has every figure."""
+        """Add to an environment's figures; a row that this creates has all of them."""
         name = change.environment
         now = self.capacities.get(name) or Capacity(environment=name)
         self.capacities[name] = Capacity(

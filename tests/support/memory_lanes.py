@@ -1,4 +1,4 @@
-"""The contract of the lanes, written down once more without DynamoDB."""
+"""The lane store in memory: the same contract and round trips as the one over DynamoDB."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from tests.support.memory import Memory, child_range_rank, lane_of
 
 
 class MemoryLaneStore:
-    """What `chalicelib.store.lanes.LaneStore` is, over `Memory`."""
+    """A `LaneStore` over `Memory`."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory

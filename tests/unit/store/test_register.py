@@ -1,4 +1,4 @@
-"""The register of access patterns says what the stores have, and nothing else."""
+"""The register of access patterns lists exactly the methods of the stores."""
 
 import re
 
@@ -30,12 +30,12 @@ def registered() -> set[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", STORES)
-def test_the_register_and_the_methods_of_a_store_are_the_same(name: str) -> None:
+def test_the_register_lists_the_methods_of_each_store(name: str) -> None:
     methods = {method for method in vars(STORES[name]) if not method.startswith("_")}
     assert {method for store, method in registered() if store == name} == methods
 
 
-def test_every_pattern_has_its_key_consistency_and_bound() -> None:
+def test_every_pattern_names_its_key_consistency_and_bound() -> None:
     rows = [line.split("|") for line in REGISTER.splitlines() if line.startswith("| ")]
     assert len(rows) > 10
     for row in rows:
