@@ -1,4 +1,4 @@
-"""The lane store in memory: the same contract and round trips as the one over DynamoDB."""
+"""The contract of the lanes, written down once more without DynamoDB."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from tests.support.memory import Memory, child_range_rank, lane_of
 
 
 class MemoryLaneStore:
-    """A `LaneStore` over `Memory`."""
+    """What `chalicelib.store.lanes.LaneStore` is, over `Memory`."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory

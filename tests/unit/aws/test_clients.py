@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from chalicelib.aws.ec2 import BotoEc2
 from chalicelib.aws.ecs import BotoEcs
@@ -115,6 +115,18 @@ def test_a_cluster_in_use_may_be_deleted_later(code: str) -> None:
 def test_any_other_error_of_a_deletion_is_raised() -> None:
     with pytest.raises(ClientError):
         BotoEcs(Recorder(delete_cluster=refusal("AccessDeniedException"))).delete_cluster("cluster")
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (ClientError({"Error": {"Code": "EcsException"}}, "RunTask"), "Ecs.EcsException"),
+        (EndpointConnectionError(endpoint_url="https://ecs"), "Ecs.SdkClientException"),
+        (KeyError("environment"), "KeyError"),
+    ],
+)
+def test_an_error_has_the_name_that_step_functions_gives_it(error: Exception, name: str) -> None:
+    assert BotoEcs(Recorder()).error_name(error) == name
 
 
 def test_a_cluster_is_created_and_updated_to_its_settings() -> None:
