@@ -14,7 +14,7 @@
 | an array's children by number | JobStore.list_children | jobs (root, child#) | strong | a page |
 | an expired job's spec | JobStore.forget | jobs (root, spec) | - | 1 row |
 | heads of a lane | LaneStore.heads | lanes (queue/share) | strong | a page |
-| does a lane hold work | LaneStore.has_work | lanes (queue/share) | strong | 1 row |
+| does a queue have a ready row | LaneStore.has_work | lanes (queue/share) | strong | 1 row |
 | who waits for a job | LaneStore.edges | lanes (/after/job) | strong | a page |
 | forget who waited | LaneStore.forget_edges | lanes (/after/job) | - | all of one job |
 | what of an array may not have ended | LaneStore.child_ranges | lanes (/child-ranges/queue, job#number) | strong | a page |

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from chalicelib.core.job import ready_of
+from chalicelib.core.lane import Lane
 from chalicelib.core.moves import Move
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.core.spec import Spec
@@ -24,7 +25,7 @@ def test_heads_come_in_order_and_as_many_as_asked_for(ports: Ports) -> None:
     for number, age in enumerate((3, 9, 6)):
         submit(ports, f"job-{number}", age=age)
     submit(ports, "elsewhere", queue="queue-2", age=99)
-    heads = ports.lanes.heads("queue", 2)
+    heads = ports.lanes.heads(Lane.fifo("queue"), 2)
     assert [ready.job_id for ready in heads] == ["job-1", "job-2"]
     assert heads[0] == ready_of(a_job(job_id="job-1", created_at_ms=NOW_MS - 9))
     assert ports.lanes.has_work("queue")
@@ -72,7 +73,7 @@ def test_figures_that_an_end_made_can_be_mended(ports: Ports) -> None:
 
 def test_a_ready_row_is_dropped_for_its_own_job_only(ports: Ports) -> None:
     submit(ports, "job-1")
-    (ready,) = ports.lanes.heads("queue", 9)
+    (ready,) = ports.lanes.heads(Lane.fifo("queue"), 9)
     assert not ports.lanes.drop_ready(replace(ready, job_id="job-2"))
     assert ports.lanes.has_work("queue")
     assert ports.lanes.drop_ready(ready)
