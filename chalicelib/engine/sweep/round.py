@@ -171,14 +171,14 @@ def _explain_head(queue: str, ports: Ports) -> None:
     plan = make_plan(
         snapshot, starting_window=ports.settings.starting_window, placements_limit=10_000
     )
+    served = {placement.ready.lane for placement in plan.placements}
     blocked = {lane: head for lane, head in plan.blocked.items() if lane.queue == queue}
-    heads = [snapshot.lanes[lane][0] for lane in blocked]
-    if not blocked or all(head.ready not in heads for head in blocked.values()):
+    if not blocked or any(lane.queue == queue for lane in served):
         # Some of its jobs can be placed, but were not: the wake for them was lost.
         ports.messages.send_wakes([queue], f"sweep.{ports.now_ms() // 60_000}")
-        return
-    for head in blocked.values():
-        _record_block(queue, head, ports)
+    for lane, head in blocked.items():
+        if lane not in served:
+            _record_block(queue, head, ports)
 
 
 def _record_block(queue: str, blocked: Blocked, ports: Ports) -> None:
