@@ -119,7 +119,7 @@ class LaneStore:
         Returns False if the row is gone or belongs to another job.
         """
         row = ready_row_of(ready)
-        # Closes the race with a job that got the same key since the row was read.
+        # Closes the race with the transaction that deletes or replaces the row.
         own = ReadyRow.job_id == ready.job_id
         return write_alone(lambda: row.delete(condition=own), self._pause)
 

@@ -77,7 +77,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
 
 @st.composite
 def snapshots_with_arrays(draw: st.DrawFn) -> Snapshot:
-    """Draw a snapshot in which some ready rows stand for the children of an array."""
+    """Draw a snapshot in which some ready rows are those of arrays."""
     snapshot = draw(snapshots())
     lanes = {
         lane: tuple(replace(ready, is_array=draw(st.booleans())) for ready in heads)
@@ -210,7 +210,7 @@ def test_fifo_queues_get_the_plans_of_the_reference_implementation(
 
 @dataclass(frozen=True, slots=True)
 class LastShareFirst:
-    """An order that is not FIFO: the last share in the alphabet first, each lane on its own."""
+    """An order that is not FIFO: shares in reverse alphabetical order, each lane on its own."""
 
     @property
     def blocks_queue(self) -> bool:

@@ -263,7 +263,7 @@ def test_every_reason_to_wait_can_occur() -> None:
 
 @dataclass(frozen=True, slots=True)
 class ByShare:
-    """A stand-in for fair share: the share first in the alphabet, each lane on its own."""
+    """An order that is not FIFO: shares in alphabetical order, each lane on its own."""
 
     @property
     def blocks_queue(self) -> bool:
