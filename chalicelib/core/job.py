@@ -9,9 +9,8 @@ from enum import StrEnum
 
 from chalicelib.core.events import ContainerEnd
 from chalicelib.core.ids import JOB_PART, Fence, JobKey
+from chalicelib.core.lane import FIFO_SHARE, Lane
 from chalicelib.core.states import PLACED, TERMINAL, JobStatus
-
-FIFO_SHARE = "-"
 
 
 class StopCause(StrEnum):
@@ -222,12 +221,16 @@ class Ready:
     def key(self) -> JobKey:
         return JobKey(self.job_id, self.part)
 
+    @property
+    def lane(self) -> Lane:
+        return Lane(self.queue, self.share)
+
 
 def rank_of(job: Job) -> str:
-    """The place of a job in its lane, smallest first: retries, then priority, age and id.
+    """Return the sort key of a job in its lane: retries first, then by priority, age and id.
 
-    A retry goes to the front of the queue and scheduling priority orders only inside a share, as
-    in AWS Batch's user guide; it is 0 for every job of a FIFO queue.
+    As AWS Batch's user guide says, a retry goes to the front of the queue, and the scheduling
+    priority orders only the jobs of one share. It is 0 for every job of a FIFO queue.
     """
     front = "0" if job.is_retry else "1"
     return f"{front}#{9999 - job.priority:04d}#{job.created_at_ms:013d}#{job.key.public_id}"

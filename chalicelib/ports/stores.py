@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from chalicelib.core.dependencies import Edge
     from chalicelib.core.ids import JobKey
     from chalicelib.core.job import Job, Ready
+    from chalicelib.core.lane import Lane
     from chalicelib.core.moves import Advance, CapacityLimit, Move
     from chalicelib.core.resources.resource import Page, Resource
     from chalicelib.core.scheduling.snapshot import Capacity
@@ -110,8 +111,8 @@ class JobStore(Protocol):
 class LaneStore(Protocol):
     """Ready rows by lane, dependency edges, child ranges, and the capacity in use."""
 
-    def heads(self, queue: str, limit: int) -> tuple[Ready, ...]:
-        """Return the first `limit` ready rows of the queue's lane, in rank order."""
+    def heads(self, lane: Lane, limit: int) -> tuple[Ready, ...]:
+        """Return the first `limit` ready rows of the lane, in rank order."""
 
     def has_work(self, queue: str) -> bool:
         """Return whether the queue's lane holds a ready row."""

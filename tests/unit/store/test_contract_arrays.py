@@ -10,6 +10,7 @@ from chalicelib.core.child_range import ChildRange
 from chalicelib.core.events import EventKind
 from chalicelib.core.ids import JobKey, child_part
 from chalicelib.core.job import ArrayState, Job
+from chalicelib.core.lane import Lane
 from chalicelib.core.lifecycle import decide
 from chalicelib.core.moves import Advance, CapacityLimit, Move
 from chalicelib.core.spec import Spec
@@ -70,11 +71,11 @@ def numbers_in_child_ranges(both: Both) -> list[tuple[int, ...]]:
 def test_an_array_is_dispatched_in_steps_until_its_ready_row_is_deleted(both: Both) -> None:
     submitted(both, an_array(5))
     assert dispatch(both, 0, 1, 2, cursor=3) == ()
-    assert [ready.key for ready in both.lanes.heads("queue", 9)] == [PARENT]
+    assert [ready.key for ready in both.lanes.heads(Lane.fifo("queue"), 9)] == [PARENT]
     assert counts_of(both) == {"STARTING": 3}
     assert both.job(PARENT).version == 1
     assert dispatch(both, 3, 4, cursor=5) == ()
-    assert both.lanes.heads("queue", 9) == ()
+    assert both.lanes.heads(Lane.fifo("queue"), 9) == ()
     assert both.lanes.capacities(["fargate"])["fargate"].tasks == 5
     assert numbers_in_child_ranges(both) == [(0, 1, 2), (3, 4)]
     children = both.jobs.list_children(JOB_ID, 1, 3)
@@ -200,7 +201,7 @@ def test_released_children_have_ready_rows_and_child_ranges_of_their_own(both: B
     assert counts_of(both) == {"PENDING": 3}
     other = {"dependencies": frozenset({1})}
     assert both.jobs.commit([move(both, key_of(2), E.DEPENDENCY_MET, **other)], ROOMY) == ()
-    assert [ready.key for ready in both.lanes.heads("queue", 9)] == [key_of(2)]
+    assert [ready.key for ready in both.lanes.heads(Lane.fifo("queue"), 9)] == [key_of(2)]
     assert counts_of(both) == {"PENDING": 2, "RUNNABLE": 1}
     assert numbers_in_child_ranges(both) == [(1, 2, 4)]
 
@@ -281,12 +282,12 @@ def test_an_array_gets_a_ready_row_when_its_dependencies_are_met_and_not_when_it
     submitted(both, replace(an_array(2, "other"), waiting_on=(0,)))
     for number in (0, 1):
         met = {"dependencies": frozenset({number})}
-        assert both.lanes.heads("queue", 9) == ()
+        assert both.lanes.heads(Lane.fifo("queue"), 9) == ()
         assert both.jobs.commit([move(both, PARENT, E.DEPENDENCY_MET, **met)]) == ()
     failed = move(both, JobKey("other"), E.DEPENDENCY_FAILED)
     assert both.jobs.commit([failed]) == ()
     assert both.jobs.commit([failed]) == (failed,)
-    assert [ready.key for ready in both.lanes.heads("queue", 9)] == [PARENT]
+    assert [ready.key for ready in both.lanes.heads(Lane.fifo("queue"), 9)] == [PARENT]
 
 
 def test_child_ranges_are_listed_by_first_number_and_dropped(both: Both) -> None:

@@ -10,6 +10,7 @@ from chalicelib.core.dependencies import DependencyType, Edge
 from chalicelib.core.events import EventKind
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job, Ready, ready_of
+from chalicelib.core.lane import Lane
 from chalicelib.core.lifecycle import decide
 from chalicelib.core.moves import CapacityLimit, Move
 from chalicelib.core.resources.resource import (
@@ -102,7 +103,7 @@ def test_ready_row_and_capacity_follow_a_job_from_submission_to_end(both: Both) 
     for kind, members in steps:
         assert both.jobs.commit([move(job, kind, **members)], ROOMY) == ()
         job = both.job(job.key)
-        assert both.lanes.heads("queue", 9) == tuple(filter(None, [ready_of(job)]))
+        assert both.lanes.heads(Lane.fifo("queue"), 9) == tuple(filter(None, [ready_of(job)]))
         change = capacity_change_of(None, job)
         used = both.lanes.capacities(["fargate"]).get("fargate")
         assert (used.tasks if used else 0) == (change.tasks if change else 0)
@@ -167,7 +168,7 @@ def test_more_moves_than_one_transaction_holds_are_all_written(both: Both) -> No
     lost = both.jobs.commit([dispatched(job) for job in jobs], capacity_limits)
     assert 0 < len(lost) < 60
     assert both.lanes.capacities(["fargate"])["fargate"].tasks == 60 - len(lost)
-    assert len(both.lanes.heads("queue", 100)) == len(lost)
+    assert len(both.lanes.heads(Lane.fifo("queue"), 100)) == len(lost)
 
 
 def test_jobs_of_a_queue_are_listed_in_pages(both: Both) -> None:
@@ -253,8 +254,8 @@ def test_a_lane_is_read_in_order_of_rank(both: Both) -> None:
     def ids(lane: tuple[Ready, ...]) -> list[str]:
         return [ready.job_id for ready in lane]
 
-    assert ids(both.lanes.heads("queue", 9)) == ["again", "old", "a", "b"]
-    assert ids(both.lanes.heads("queue", 1)) == ["again"]
+    assert ids(both.lanes.heads(Lane.fifo("queue"), 9)) == ["again", "old", "a", "b"]
+    assert ids(both.lanes.heads(Lane.fifo("queue"), 1)) == ["again"]
     assert both.lanes.has_work("other")
     assert not both.lanes.has_work("missing")
 

@@ -12,6 +12,7 @@ import pytest
 from chalicelib.core.events import EventKind
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job, StopCause
+from chalicelib.core.lane import Lane
 from chalicelib.core.lifecycle import decide
 from chalicelib.core.moves import CapacityLimit, Move
 from chalicelib.core.scheduling.snapshot import Capacity
@@ -56,7 +57,7 @@ def capacity(ports: Ports, environment: str = "fargate") -> Capacity | None:
 
 
 def waiting(ports: Ports) -> list[str]:
-    return [ready.job_id for ready in ports.lanes.heads("queue", 100)]
+    return [ready.job_id for ready in ports.lanes.heads(Lane.fifo("queue"), 100)]
 
 
 def test_a_submission_writes_job_spec_and_ready_row(ports: Ports) -> None:
