@@ -314,7 +314,6 @@ Engine.TestCase.settings = settings(
     # Making a failure small takes minutes here; add Phase.shrink to have it done.
     phases=[Phase.generate],
     stateful_step_count=40,
-    derandomize=True,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
