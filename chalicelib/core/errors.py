@@ -10,7 +10,7 @@ from typing import ClassVar
 
 
 class BatchError(Exception):
-    """The root of every error that is an answer. `message` is the sentence that the caller reads."""
+    """The root of every error that is an answer. `message` is the text that the caller reads."""
 
     code: ClassVar[str] = "ServerException"
 
@@ -33,7 +33,7 @@ class ClientError(BatchError):
 
 
 class NotFoundError(BatchError):
-    """The resource in the path does not exist. AWS Batch has no such answer; the triggers API does."""
+    """The resource in the path does not exist. Only the triggers API answers so, not AWS Batch."""
 
     code: ClassVar[str] = "ResourceNotFoundException"
 

@@ -139,7 +139,7 @@ class Job:
 
     @property
     def is_retry(self) -> bool:
-        """Return whether it has been dispatched before: such a job goes to the front of its lane."""
+        """Return whether it was dispatched before; such a job goes to the front of its lane."""
         return self.attempt > 1 or self.dispatch_count > 0
 
     @property
@@ -183,7 +183,7 @@ class Job:
         )
 
     def running_image(self, attempt: Attempt) -> "Job":
-        """Return this STARTING job as it was while `attempt`, which has since ended, was running."""
+        """Return this STARTING job as it was while `attempt`, which has ended by now, ran."""
         return replace(
             self,
             status=JobStatus.RUNNING,
@@ -193,7 +193,7 @@ class Job:
         )
 
     def nodes_at(self, address: str | None) -> NodeState | None:
-        """Return the state of its nodes once the main node runs at `address`; None without nodes."""
+        """Return the node state once the main node runs at `address`; None without nodes."""
         return replace(self.nodes, address=address) if self.nodes else None
 
     def next_version(self, **changes: object) -> "Job":

@@ -71,8 +71,8 @@ def _out_of_date(row: Job | None, event: Event) -> NodeDecision:
     if event.kind is EventKind.TASK_RUNNING:
         return _orphan_task("the job is no longer at this task's placement")
     if event.kind is EventKind.TASK_STOPPED and _awaits(row, event) and row is not None:
-        # The nodes of an attempt are stopped when its main node has ended, so their ends arrive when
-        # the job may be in its next attempt. A row of the earlier one is still completed.
+        # The nodes of an attempt are stopped after its main node has ended, so their ends may come
+        # when the job is in its next attempt. The row of the earlier one is still completed.
         return _ended(row.next_version(**_ending(row, event)), event)
     return _unchanged(Label.STALE, "the job is no longer at this report's placement")
 
@@ -157,7 +157,7 @@ def _ended(node: Job, event: Event) -> NodeDecision:
 
 
 def _fail_launch(job: Job, row: Job | None, known: Job | None, event: Event) -> NodeDecision:
-    """Record that no task was started. If the cause may pass, the sweeper launches the node again."""
+    """Record that no task was started; if the cause may pass, the sweeper launches it again."""
     if not job.holds_capacity:
         return _unchanged(Label.IGNORED, "the job has ended")
     if known is not None and (known.task_arn is not None or known.status_reason is not None):
@@ -192,7 +192,7 @@ def _index(event: Event) -> int:
 
 
 def _written(job: Job, row: Job | None, index: int, at_ms: int, **changes: object) -> Job:
-    """Return the row that may replace `row`, or be the first, without an earlier placement's data."""
+    """Return the row that may replace `row`, or be the first; it keeps no earlier placement."""
     fresh = node_of(job, index).at_version(row.version if row is not None else 0)
     cleared = {
         "status_reason": None,

@@ -58,7 +58,7 @@ def _decisive_end(essential: Sequence[ContainerEnd], event: Event) -> ContainerE
     succeeded = [end for end in essential if end.exit_code == 0]
     failed = [end for end in essential if end.exit_code != 0]
     by_itself = [end for end in failed if not _was_stopped(end)]
-    # A stop request ends the containers that still ran, so an exit code 0 does not complete the job.
+    # A stop request ends the containers that still ran, so one exit code 0 completes nothing.
     completed = succeeded if event.essential_exited else []
     return (*by_itself, *completed, *failed, *succeeded)[0]
 

@@ -22,7 +22,7 @@ def meet_dependency(job: Job, event: Event, strategy: RetryStrategy) -> Decision
         waiting = job.next_version(waiting_on=remaining)
         return Decision(job=waiting, label=Label.WAITING, sentence="other dependencies are open")
     if job.stop_cause is not None:
-        # A stop of a PENDING job is applied once its dependencies are met (API reference, CancelJob).
+        # A PENDING job is cancelled once its dependencies are met (API reference, CancelJob).
         return fail(job, event, job.stop_reason or "")
     released = move(job, event, JobStatus.RUNNABLE, waiting_on=())
     return Decision(job=released, label=Label.RELEASED, sentence="all dependencies are met")
