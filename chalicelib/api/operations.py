@@ -1,7 +1,7 @@
-"""The operations of the API: the door's one call, and the table of what answers which operation.
+"""The operations of the API: the entry point for requests, and the table of their functions.
 
-`answer` is all that `app.py` knows: a request in, HTTP status, headers and body out. An operation
-of the contract that is not in the table is answered as not supported yet, by name.
+`app.py` knows only `answer`: a request in, HTTP status, headers and body out. An operation of the
+contract that is not in the table is answered as not supported yet, by name.
 """
 
 import json
@@ -32,7 +32,7 @@ Request = Mapping[str, Any]
 Operation = Callable[[dict[str, Any], Call], dict[str, Any]]
 Answer = tuple[int, dict[str, str], str]
 
-# Which module of this package answers an operation; the function is the operation in snake_case.
+# The module of this package that answers an operation, and the function in it.
 OPERATIONS: dict[str, tuple[str, str]] = {
     "CreateComputeEnvironment": ("compute_environments", "create_compute_environment"),
     "DescribeComputeEnvironments": ("compute_environments", "describe_compute_environments"),
@@ -87,13 +87,13 @@ def _carry_out(model: OperationModel, request: dict[str, Any], call: Call) -> di
     if entry is None:
         raise NotSupportedError(model.name)
     module_name, function_name = entry
-    # Imported when first asked for: a process answers few kinds of operation.
+    # Imported on first use: one process answers few kinds of operation.
     operation: Operation = getattr(import_module(f"chalicelib.api.{module_name}"), function_name)
     return shape_response(model, operation(request, call))
 
 
 def answered(carry_out: Callable[[], dict[str, Any]], call: Call, request_id: str) -> Answer:
-    """What `carry_out` answers, or the answer that its failure is. No exception leads out."""
+    """Return the answer of `carry_out`, or of its failure; no exception leaves this function."""
     try:
         return 200, {"Content-Type": "application/json"}, json.dumps(carry_out())
     except BatchError as error:
@@ -102,7 +102,7 @@ def answered(carry_out: Callable[[], dict[str, Any]], call: Call, request_id: st
         status, headers, body = error_response(error, request_id)
     except Exception as error:
         logger.exception("an operation failed", action="api.failed")
-        # Asked for too much at once is not a failure of ours: SDKs wait and come back.
+        # Too many requests at once are not a failure of the service: SDKs wait and try again.
         known = TooManyRequestsError() if call.ports.is_overload(error) else error
         status, headers, body = error_response(known, request_id)
     return status, headers, json.dumps(body)
