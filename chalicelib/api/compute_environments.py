@@ -1,7 +1,7 @@
-"""Compute environments: what the API says of them, and the row that a change of one leaves.
+"""The operations on compute environments, and the row that each change writes.
 
-A row in CREATING, UPDATING or DELETING is what provisioning reacts to (`reactions/provisioning`);
-nothing here calls ECS. The rules are in `core/validation/compute_environment`.
+Provisioning reacts to a row in CREATING, UPDATING or DELETING (`engine/provision`); nothing here
+calls ECS. The rules are in `core/validation/compute_environment`.
 """
 
 from typing import Any
@@ -74,7 +74,7 @@ def update_compute_environment(request: dict[str, Any], call: Call) -> dict[str,
 
 
 def delete_compute_environment(request: dict[str, Any], call: Call) -> dict[str, Any]:
-    """Deleting what is not there is a success, as in AWS, so that a retry is one too."""
+    """Delete an environment; a missing one is a success, as in AWS, so that retries are too."""
     scope = call.ports.settings.scope
     name = scope.name_in(request["computeEnvironment"], COMPUTE_ENVIRONMENT)
     current = call.ports.catalog.find(COMPUTE_ENVIRONMENT, name) if name else None
@@ -87,14 +87,14 @@ def delete_compute_environment(request: dict[str, Any], call: Call) -> dict[str,
     if current.state != "DISABLED":
         raise ClientError("Cannot delete, Compute Environment must be DISABLED.")
     going = current.changed(status="DELETING", status_reason="")
-    # Closes the race with a queue that is attached meanwhile: that raises the version.
+    # Closes the race with a queue that is being attached: attaching it raises the version.
     if not call.ports.catalog.put(going, replacing=current):
         raise ClientError(MODIFIED)
     return {}
 
 
 def find_environment(reference: str, call: Call) -> Resource:
-    """The environment of that name or ARN; ClientError if there is none."""
+    """Return the environment of that name or ARN. Raises ClientError if there is none."""
     name = call.ports.settings.scope.name_in(reference, COMPUTE_ENVIRONMENT)
     found = call.ports.catalog.find(COMPUTE_ENVIRONMENT, name) if name else None
     if found is None:

@@ -1,6 +1,6 @@
-"""Job definitions: one row a revision, kept as it was registered.
+"""The operations on job definitions: one row per revision, kept as it was registered.
 
-Clients compare what they describe with what they registered, so a definition is echoed whole. The
+Clients compare what they describe with what they registered, so a definition is returned whole. The
 row's name is `<name>#<revision, 8 digits>`, so that the newest revision is one read away.
 """
 
@@ -19,7 +19,7 @@ from chalicelib.jobs.lookup import (
     split_reference,
 )
 
-REGISTER_TRIES = 10  # others registering the same name at the same moment take a revision each
+REGISTER_TRIES = 10  # concurrent registrations of one name take a revision each
 _OWN_FIELDS = {"jobDefinitionName", "tags"}
 
 
@@ -50,7 +50,7 @@ def deregister_job_definition(request: dict[str, Any], call: Call) -> dict[str, 
     found = call.ports.catalog.find(JOB_DEFINITION, row_name(name, revision))
     if found is None or not found.active:
         return {}
-    # A lost condition means that its tags changed; the caller's retry finds the row as it is.
+    # A lost condition means that its tags changed; the caller's retry reads the new row.
     if not call.ports.catalog.put(found.changed(active=False), replacing=found):
         raise TooManyRequestsError
     return {}
@@ -81,7 +81,7 @@ def _named_ones(references: list[str], call: Call) -> list[Resource]:
 
 
 def _revisions(request: dict[str, Any], call: Call) -> tuple[list[Resource], str | None]:
-    """The revisions of one name, newest first, a page of them."""
+    """Return a page of the revisions of one name, newest first."""
     name, _ = split_reference(request["jobDefinitionName"], call.ports.settings.scope)
     limit = results_limit(request)
     position = name_in(request.get("nextToken"))
@@ -95,7 +95,7 @@ def _revisions(request: dict[str, Any], call: Call) -> tuple[list[Resource], str
 
 
 def _all(request: dict[str, Any], call: Call) -> tuple[list[Resource], str | None]:
-    """A page of all definitions; a page may be short where the status filter leaves rows out."""
+    """Return a page of all definitions; it may be short where the status filter removes rows."""
     page = call.ports.catalog.list_kind(
         JOB_DEFINITION, after=name_in(request.get("nextToken")), limit=results_limit(request)
     )

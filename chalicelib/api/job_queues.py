@@ -1,7 +1,7 @@
-"""Job queues: what the API says of them, and the row that a change of one leaves.
+"""The operations on job queues, and the row that each change writes.
 
 A queue needs no provisioning: it is VALID when its row is written, linked to its environments in
-the same transaction. Deletion drains it first (`reactions/provisioning`).
+the same transaction. A deleted queue is drained first (`engine/provision`).
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _CHANGED_MEANWHILE = (
 
 
 def create_job_queue(request: dict[str, Any], call: Call) -> dict[str, Any]:
-    validate_create(request)  # before the environments are read: a wrong request reads nothing
+    validate_create(request)  # before the environments are read, so a wrong request costs no read
     _refuse_policy(request)
     environments = _environments_of(request, call)
     stored = validate_create(request, _as_described(environments))
@@ -87,7 +87,7 @@ def update_job_queue(request: dict[str, Any], call: Call) -> dict[str, Any]:
 
 
 def delete_job_queue(request: dict[str, Any], call: Call) -> dict[str, Any]:
-    """Deleting what is not there is a success, as in AWS, so that a retry is one too."""
+    """Delete a queue; a missing one is a success, as in AWS, so that retries are too."""
     name = call.ports.settings.scope.name_in(request["jobQueue"], JOB_QUEUE)
     current = call.ports.catalog.find(JOB_QUEUE, name) if name else None
     if current is None or current.status == "DELETING":
@@ -108,7 +108,7 @@ def _refuse_policy(request: dict[str, Any]) -> None:
 
 
 def _environments_of(request: dict[str, Any], call: Call) -> list[Resource | None]:
-    """The environments that the request names, in its order, None for one that is not there."""
+    """Return the environments that the request names, in its order; None for an unknown one."""
     scope = call.ports.settings.scope
     order = request.get("computeEnvironmentOrder", [])
     names = [scope.name_in(entry["computeEnvironment"], COMPUTE_ENVIRONMENT) for entry in order]
@@ -124,14 +124,14 @@ def _as_described(environments: Sequence[Resource | None]) -> list[dict[str, Any
 
 
 def _platform_of(environments: Sequence[Resource | None]) -> str:
-    """The platform that all environments of a queue have, kept with it to spare submits a read."""
+    """Return the platform of all environments of a queue; kept with it, it saves submits a read."""
     first = next(environment for environment in environments if environment is not None)
     compute_type = (first.document.get("computeResources") or {}).get("type", "UNMANAGED")
     return "FARGATE" if compute_type.startswith("FARGATE") else "EC2"
 
 
 def _with_names(stored: dict[str, Any], call: Call) -> list[str]:
-    """Put names where the request may have had ARNs; returns them."""
+    """Replace ARNs in the request's environment order by names, and return the names."""
     scope = call.ports.settings.scope
     stored["computeEnvironmentOrder"] = [
         {

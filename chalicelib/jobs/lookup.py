@@ -1,4 +1,4 @@
-"""Finding what a request names: a job, a queue, a job definition, by name, id or ARN."""
+"""Lookup of what a request names: a job, a queue or a job definition, by name, id or ARN."""
 
 from collections.abc import Sequence
 
@@ -9,13 +9,13 @@ from chalicelib.jobs.caller import Call
 
 
 def job_key_in(reference: str, call: Call) -> JobKey | None:
-    """The key of the job in an id or an ARN; None for what cannot be one."""
+    """Return the key of the job in an id or an ARN; None for what cannot be one."""
     public_id = call.ports.settings.scope.name_in(reference, "job")
     return JobKey.parse(public_id) if public_id else None
 
 
 def find_queue(reference: str, call: Call) -> Resource:
-    """The queue of that name or ARN; ClientError if there is none."""
+    """Return the queue of that name or ARN. Raises ClientError if there is none."""
     name = call.ports.settings.scope.name_in(reference, JOB_QUEUE)
     found = call.definitions.find(JOB_QUEUE, name) if name else None
     if found is None:
@@ -24,7 +24,7 @@ def find_queue(reference: str, call: Call) -> Resource:
 
 
 def find_definition(reference: str, call: Call) -> Resource:
-    """The definition to submit with: the revision named, or the newest ACTIVE one."""
+    """Return the definition to submit with: the revision named, or the newest ACTIVE one."""
     name, revision = split_reference(reference, call.ports.settings.scope)
     if revision is not None:
         found = call.definitions.find(JOB_DEFINITION, row_name(name, revision))
@@ -49,7 +49,7 @@ def definition_name_of(definition: Resource) -> str:
 
 
 def split_reference(reference: str, scope: Scope) -> tuple[str, int | None]:
-    """(name, revision or None) of any form in which a definition may be named."""
+    """Return (name, revision or None) from any form in which a definition may be named."""
     bare = scope.name_in(reference, JOB_DEFINITION)
     if bare is None:
         raise ClientError(f"JobDefinition {reference} not found or not ACTIVE.")

@@ -1,9 +1,9 @@
-"""CreateComputeEnvironment and UpdateComputeEnvironment: what is accepted, and what it becomes.
+"""The rules of CreateComputeEnvironment and UpdateComputeEnvironment, and the stored result.
 
-Fargate and unmanaged environments are offered. The other kinds are judged in full by
-`compute_resources` and then refused as not supported yet, so that a wrong request is told so first.
-
-Must not know whether subnets, roles or clusters exist; provisioning finds that out.
+Fargate and unmanaged environments are supported. The other types are checked in full by
+`compute_resources` and only then refused as not supported yet, so that a caller learns of a wrong
+request first. Whether subnets, roles or clusters exist is not known here; provisioning finds that
+out.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _INSTANCE_TYPES = ("EC2", "SPOT")
 
 
 def validate_create(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The environment as it is to be stored: the request, ENABLED, its tags always there.
+    """Return the environment as it is to be stored: the request, with state and tags added.
 
-    Raises ClientError for what AWS refuses, NotSupportedError for kinds not offered yet.
+    Raises ClientError for what AWS refuses, NotSupportedError for types not supported yet.
     """
     validate_name(NamedResource.COMPUTE_ENVIRONMENT, request["computeEnvironmentName"])
     validate_tags(request.get("tags", {}))
@@ -41,10 +41,10 @@ def validate_create(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def validate_update(environment: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
-    """The environment as it is to be stored after the update of what it is now.
+    """Return the environment as it is to be stored after the update.
 
-    `environment` has the shape that `validate_create` returns. Raises ClientError for what AWS
-    refuses to change.
+    `environment` is the stored one, in the shape that `validate_create` returns. Raises ClientError
+    for what AWS refuses to change.
     """
     updated = dict(environment)
     for member in ("state", "serviceRole", "context", "ecsSettings"):

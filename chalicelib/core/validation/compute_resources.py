@@ -1,7 +1,7 @@
-"""`computeResources`: the rules of each kind of managed compute environment.
+"""The rules of `computeResources` for each type of managed compute environment.
 
-Three kinds that have little in common: Fargate, instances that AWS Batch scales (EC2 and SPOT), and
-instances that ECS manages. Each refuses the members of the others.
+Three groups that have little in common: Fargate, instances that AWS Batch scales (EC2 and SPOT),
+and instances that ECS manages. Each refuses the members of the others.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _SCALE_IN_AFTER_SECONDS = range(-1, 3600 + 1)
 
 
 def validate_fargate(resources: Mapping[str, Any]) -> None:
-    """Refuses whatever is not a maximum, subnets or security groups, and wrong numbers of these."""
+    """Refuse all but a maximum, subnets and security groups, and wrong numbers of these."""
     for member in sorted(resources.keys() - _FARGATE_MEMBERS):
         raise ClientError(f"{member} is not applicable for Fargate.")
     subnets = resources.get("subnets", [])
@@ -63,7 +63,7 @@ def validate_fargate(resources: Mapping[str, Any]) -> None:
 
 
 def validate_fargate_update(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """As `validate_fargate` for what an update makes of the resources; the type stays as it is."""
+    """Refuse a change of type, and what `validate_fargate` refuses of the updated resources."""
     if wanted["type"] != current["type"]:
         raise ClientError(
             f"Compute resource type can not be changed from {current['type']} to {wanted['type']}."
@@ -72,7 +72,7 @@ def validate_fargate_update(current: Mapping[str, Any], wanted: Mapping[str, Any
 
 
 def validate_instances(resources: Mapping[str, Any]) -> None:
-    """The rules of EC2 and SPOT."""
+    """Refuse what AWS refuses of resources of type EC2 or SPOT."""
     for member in _MANAGED_INSTANCES_MEMBERS:
         if member in resources:
             raise ClientError(f"{member} is not applicable for {resources['type']}.")
@@ -94,7 +94,7 @@ def validate_instances(resources: Mapping[str, Any]) -> None:
 
 
 def validate_managed_instances(resources: Mapping[str, Any]) -> None:
-    """The rules of ECS_MANAGED_INSTANCES."""
+    """Refuse what AWS refuses of resources of type ECS_MANAGED_INSTANCES."""
     for member in sorted(resources.keys() & _INSTANCE_MEMBERS):
         raise ClientError(f"{member} is not applicable for ECS_MANAGED_INSTANCES.")
     provider = resources.get("managedInstancesProvider")

@@ -1,7 +1,8 @@
-"""CreateJobQueue and UpdateJobQueue: what is accepted, and what the queue becomes.
+"""The rules of CreateJobQueue and UpdateJobQueue, and the stored result.
 
-The environments of a queue are judged as values: the caller describes those that the request names,
-in the request's order, None for one that does not exist. Without them only the request is judged.
+The environments of a queue are checked as values: the caller describes those that the request
+names, in the request's order, with None for one that does not exist. Without them only the request
+is checked.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ Environment = Mapping[str, Any]
 def validate_create(
     request: Mapping[str, Any], environments: Sequence[Environment | None] | None = None
 ) -> dict[str, Any]:
-    """The queue as it is to be stored: environments in order, defaults filled in.
+    """Return the queue as it is to be stored: environments in order, defaults added.
 
-    Raises ClientError for what AWS refuses, NotSupportedError for kinds not offered yet.
+    Raises ClientError for what AWS refuses, NotSupportedError for types not supported yet.
     """
     validate_name(NamedResource.JOB_QUEUE, request["jobQueueName"])
     validate_tags(request.get("tags", {}))
@@ -53,10 +54,10 @@ def validate_update(
     request: Mapping[str, Any],
     environments: Sequence[Environment | None] | None = None,
 ) -> dict[str, Any]:
-    """The queue as it is to be stored after the update of what it is now.
+    """Return the queue as it is to be stored after the update.
 
-    `queue` has the shape that `validate_create` returns; `environments` are those that the request
-    names. Raises ClientError for what AWS refuses to change.
+    `queue` is the stored one, in the shape that `validate_create` returns; `environments` are those
+    that the request names. Raises ClientError for what AWS refuses to change.
     """
     updated = dict(queue)
     for member in ("state", "priority", "jobStateTimeLimitActions", "schedulingPolicyArn"):
@@ -102,7 +103,7 @@ def _validate_order(order: Sequence[Mapping[str, Any]]) -> None:
         raise ClientError(
             f"Only {_MOST_ENVIRONMENTS} environments are allowed in job queue request."
         )
-    # An environment may be named once by its name and once by its ARN, which ends in the name.
+    # The same environment may appear by its name and by its ARN, which ends in the name.
     names = {entry["computeEnvironment"].rpartition("/")[2] for entry in order}
     if len(names) != len(order):
         raise ClientError("Duplicate ComputeEnvironments within order list.")
