@@ -152,7 +152,7 @@ def _cell(before: JobStatus, statuses: frozenset[JobStatus] | None) -> str:
 
 
 def status_table() -> str:
-    """Return each status: what it means, who moves a job out of it, and what ECS shows meanwhile."""
+    """Return each status: its meaning, who moves a job out of it, and what ECS shows meanwhile."""
     lines = ["| status | meaning | who moves a job out | ECS task |", "|---|---|---|---|"]
     lines += [
         f"| {status} | {meaning} | {mover} | {task} |"

@@ -1,8 +1,11 @@
 """Which operations of AWS Batch work, and what does not work of those that do."""
 
+import textwrap
+
 from chalicelib.api.operations import OPERATIONS
 from chalicelib.contract.model import service_model
 
+LINE_WIDTH = 120
 NOT_YET = "answers that it is not supported yet"
 # What works of an operation that is answered, where it is less than all of it.
 LIMITS: dict[str, str] = {
@@ -33,10 +36,11 @@ def operations_table() -> str:
 
 
 def summary() -> str:
-    """Return one sentence: how many operations work, and which."""
+    """Return how many operations work, and which, in lines that fit a page."""
     known = list(service_model().operation_names)
     works = ", ".join(name for name in known if name in OPERATIONS)
-    return (
-        f"{len(OPERATIONS)} of the {len(known)} operations work ({works}); the others answer that "
+    text = (
+        f"{len(OPERATIONS)} of the {len(known)} operations work: {works}. The others answer that "
         "they are not supported yet."
     )
+    return textwrap.fill(text, LINE_WIDTH)

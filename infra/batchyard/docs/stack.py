@@ -1,7 +1,7 @@
 """Diagrams and tables of the deployed stack, read off its CloudFormation template.
 
-What invokes a function is declared by mappings, rules, schedules and state machines; what a function
-reaches, by its role. So the diagrams show what is deployed, whatever this module knows of it.
+What invokes a function is declared by mappings, rules, schedules and state machines; what a
+function reaches, by its role. So the diagrams show what is deployed.
 """
 
 import re
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from batchyard.cloud.package import make_template
+from batchyard.cloud.paths import STACK
+from batchyard.cloud.template import parse_yaml
 
 Resources = Mapping[str, Mapping[str, Any]]
 Edge = tuple[str, str, str]  # from, to, label
@@ -255,14 +257,24 @@ def machines_table() -> str:
     lines = ["| machine | source | type | started by | calls |", "|---|---|---|---|---|"]
     edges = invocations()
     for name, machine in resources(MACHINE).items():
-        short = machine["Properties"]["StateMachineName"]["Fn::Sub"].rpartition("}-")[2]
-        source = f"`statemachines/{short.replace('-', '_')}.asl.json`"
+        source = f"`statemachines/{_definition_files()[name]}`"
         callers = _joined(start for start, end, _ in edges if end == name)
         callers = "users" if callers == "-" else callers
         calls = _joined(_OUTSIDE.get(one, one) for one in calls_of(machine))
         kind = machine["Properties"]["StateMachineType"]
         lines.append(f"| {name} | {source} | {kind} | {callers} | {calls} |")
     return "\n".join(lines)
+
+
+@cache
+def _definition_files() -> Mapping[str, str]:
+    """Return the file of each state machine's definition, as the stack's own files name it."""
+    declared = {
+        name: resource
+        for path in STACK.glob("*.yaml")
+        for name, resource in parse_yaml(path.read_text()).get("Resources", {}).items()
+    }
+    return {name: declared[name]["Properties"]["DefinitionString"] for name in resources(MACHINE)}
 
 
 def queues_table() -> str:
