@@ -137,7 +137,7 @@ def test_what_runs_after_any_end_and_after_a_failure(
         assert_in_order(world.job(upstream), job)
     dropped = world.await_job(unneeded, "FAILED")
     assert_never_ran(dropped, dropped["statusReason"])
-    assert "it was to run after a failure" in dropped["statusReason"]
+    assert "it runs only if the job that it depends on fails" in dropped["statusReason"]
     assert dropped["isCancelled"]
 
 

@@ -331,7 +331,6 @@ GATE = settings(
     max_examples=50,
     # Making a failure small takes a while; add Phase.shrink to have it done.
     phases=[Phase.generate],
-    derandomize=True,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

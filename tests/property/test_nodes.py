@@ -122,7 +122,6 @@ class Story:
     max_examples=60,
     phases=[Phase.generate],
     deadline=None,
-    derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
 @given(

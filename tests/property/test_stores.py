@@ -16,6 +16,7 @@ from chalicelib.core.dependencies import DependencyType, Edge
 from chalicelib.core.events import EventKind
 from chalicelib.core.ids import JobKey, child_part
 from chalicelib.core.job import ArrayState, Job, ready_of
+from chalicelib.core.lane import Lane
 from chalicelib.core.lifecycle import decide
 from chalicelib.core.moves import Advance, CapacityLimit, Move
 from chalicelib.core.scheduling.snapshot import Capacity
@@ -98,7 +99,7 @@ class Asking:
         self.both.jobs.list_by_status("queue", JobStatus.PENDING, before=None, limit=2)
         self.both.jobs.list_children("array", 1, 3)
         self.both.jobs.list_children("each", 0, 9, limit=2)
-        self.both.lanes.heads("queue", 3)
+        self.both.lanes.heads(Lane.fifo("queue"), 3)
         self.both.lanes.child_ranges("queue", limit=3)
         self.both.lanes.child_ranges("queue", "each", after=0, limit=3)
         self.both.lanes.edges("up", limit=3)

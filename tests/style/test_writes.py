@@ -48,13 +48,14 @@ def test_the_writes_are_found() -> None:
 
 
 def test_a_put_without_a_condition_says_what_fences_it() -> None:
-    """`_put` takes its condition from its caller, who may leave it out for a reason only."""
-    (module,) = [module for module in STORE if module.path.endswith("store/jobs.py")]
+    """`put_action` takes its condition from its caller, which omits it for a stated reason only."""
     puts = [
-        node
+        (module, node)
+        for module in STORE
         for node in ast.walk(module.tree)
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "_put"
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "put_action"
     ]
-    assert len(puts) >= 4
-    for call in puts:
-        assert len(call.args) == 2 or says_why(module, call), f"line {call.lineno}"
+    assert len(puts) >= 7
+    for module, call in puts:
+        where = f"{module.path}, line {call.lineno}"
+        assert len(call.args) == 2 or says_why(module, call), where

@@ -41,8 +41,9 @@ from tests.support.fake_step_functions import (
     FakeStepFunctions,
 )
 from tests.support.memory import Memory
-from tests.support.memory_bundles import MemoryBundles
-from tests.support.memory_firings import MemoryFirings
+from tests.support.memory_bundles import MemoryBundleStore
+from tests.support.memory_firings import MemoryFiringStore
+from tests.support.memory_streams import MemoryStreams
 from tests.support.settings import settings_of
 from tests.support.world_ports import WorldPorts
 
@@ -125,12 +126,12 @@ class World:
         """Three empty tables, in memory or in moto's DynamoDB, and the two streams."""
         self.stop_watching: Callable[[], None] = lambda: None
         drains: tuple[tables.Drain, tables.Drain]
-        self.memory_bundles = MemoryBundles(self._on_call) if in_memory else None
-        self.memory_firings = MemoryFirings(self._on_call) if in_memory else None
+        self.memory_bundles = MemoryBundleStore(self._on_call) if in_memory else None
+        self.memory_firings = MemoryFiringStore(self._on_call) if in_memory else None
         if in_memory:
-            retention_seconds = self.settings.retention_seconds
-            self.memory = Memory(retention_seconds=retention_seconds, on_call=self._on_call)
-            drains = (self.memory.drain_jobs, self.memory.drain_resources)
+            self.memory = Memory(self._on_call)
+            streams = MemoryStreams(self.memory, retention_seconds=self.settings.retention_seconds)
+            drains = (streams.drain_jobs, streams.drain_resources)
         else:
             tables.make_tables()
             self.stop_watching = tables.watch_calls(self._on_call)

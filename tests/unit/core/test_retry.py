@@ -33,7 +33,7 @@ def test_the_first_rule_that_matches_wins() -> None:
     second = ExitRule(action=RETRY, on_exit_code="*")
     assert decided(first, second).action is EXIT
     assert decided(second, first).action is RETRY
-    assert "rule 1" in decided(first, second).sentence
+    assert "entry 1" in decided(first, second).sentence
 
 
 def test_no_match_means_retry() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chalicelib.core.lane import Lane
 from tests.support.arrays import array, listed, rows, step, summary
 from tests.support.drivers import run_to_the_end, work
 from tests.support.scenes import make_stage, submit, sweep
@@ -145,7 +146,7 @@ def test_an_array_all_of_whose_children_are_stopped_alone_ends(world: World) -> 
     world.run_until_idle()
     assert world.detail(job_id)["status"] == "FAILED"
     run_to_the_end(world, [blocker], lambda fence: 0)
-    assert world.ports.lanes.heads("queue", 9) == ()
+    assert world.ports.lanes.heads(Lane.fifo("queue"), 9) == ()
 
 
 def test_more_children_stopped_alone_than_one_dispatch_passes_over(
@@ -247,7 +248,7 @@ def test_a_retry_that_waits_is_cancelled_with_its_array(world: World) -> None:
     assert world.detail(f"{job_id}:0")["status"] == "FAILED"
     assert world.detail(job_id)["status"] == "FAILED"
     assert world.ecs.live() == []
-    assert world.ports.lanes.heads("queue", 9) == ()
+    assert world.ports.lanes.heads(Lane.fifo("queue"), 9) == ()
 
 
 def test_many_children_that_run_are_stopped_in_stretches(

@@ -48,6 +48,24 @@ def test_a_lane_with_work_whose_wake_was_lost_is_woken(world: World) -> None:
     finish(world, job_id)
 
 
+def test_an_array_of_which_only_some_children_fit_is_woken_when_its_wake_was_lost(
+    world: World,
+) -> None:
+    make_stage(world, max_vcpus=2)
+    job_id = submit(world, arrayProperties={"size": 3})
+    world.deliver_stream()
+    world.sqs.wakes.messages.clear()
+    world.run_until_idle()
+    assert world.capacity("fargate").tasks == 0
+
+    sweep(world)
+
+    assert world.capacity("fargate").tasks == 2
+    for child in (0, 1, 2):
+        world.ecs.start(world.task_of(f"{job_id}/c{child}"))
+        finish(world, f"{job_id}/c{child}")
+
+
 def test_a_lane_whose_record_was_lost_is_woken(world: World) -> None:
     make_stage(world)
     job_id = submit(world)
