@@ -6,7 +6,6 @@ the conditions of the transaction that writes it detect that.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Ready
@@ -14,18 +13,11 @@ from chalicelib.core.lane import FIFO_SHARE, Lane
 from chalicelib.core.scheduling.order import FIFO, LaneOrder
 
 
-class ComputeType(StrEnum):
-    FARGATE = "FARGATE"
-    FARGATE_SPOT = "FARGATE_SPOT"
-    UNMANAGED = "UNMANAGED"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     """What a plan needs to know of a compute environment. `limit_cpu_units` None: no limit."""
 
     name: str
-    compute_type: ComputeType
     usable: bool  # ENABLED and VALID (or being updated)
     limit_cpu_units: int | None
 

@@ -1,4 +1,4 @@
-"""What the state of an array means for a child that has a row."""
+"""The events that follow from an array's state for a child that has a row."""
 
 import pytest
 

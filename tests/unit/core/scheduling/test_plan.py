@@ -10,7 +10,6 @@ from chalicelib.core.scheduling.order import FIFO, LaneOrder
 from chalicelib.core.scheduling.plan import Plan, Why, make_plan
 from chalicelib.core.scheduling.snapshot import (
     Capacity,
-    ComputeType,
     Environment,
     Queue,
     Snapshot,
@@ -41,9 +40,7 @@ def ready(
 
 def environment(name: str = "one", *, vcpus: int | None = 4, usable: bool = True) -> Environment:
     limit = None if vcpus is None else vcpus * VCPU
-    return Environment(
-        name=name, compute_type=ComputeType.FARGATE, usable=usable, limit_cpu_units=limit
-    )
+    return Environment(name=name, usable=usable, limit_cpu_units=limit)
 
 
 def queue(
