@@ -184,7 +184,7 @@ def test_a_launch_that_may_succeed_later_is_refused_only(error: str, reason: str
 
 
 @pytest.mark.parametrize(
-    ("error", "reason", "told"),
+    ("error", "reason", "reported"),
     [
         ("Ecs.InvalidParameterException", "No such role.", "No such role."),
         (
