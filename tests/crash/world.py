@@ -79,7 +79,7 @@ class MortalWorld(World):
         try:
             yield
             if self.crash_at is not None:
-                raise Crash(f"{handler} has done everything, and nobody hears of it")
+                raise Crash(f"{handler} has done everything, and nobody learns of it")
         finally:
             self.visits[number] = Visit(handler=handler, calls=tuple(self.calls))
             self.calls, self.crash_at = outer, None

@@ -146,7 +146,7 @@ def test_the_stores_in_memory_know_nothing_of_those_over_dynamodb() -> None:
         )
 
 
-def test_the_doors_are_thin() -> None:
+def test_the_entry_points_are_thin() -> None:
     (module,) = modules_in("app.py")
     assert len(module.lines) <= 200
     for name in imports_of(module):

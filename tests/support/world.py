@@ -92,7 +92,7 @@ class World:
         self.left_ms = 10_000  # how long the functions believe that they may go on
         self.failures: list[Exception] = []  # what functions raised; a test looks, and clears
         self.on_pause: Callable[[], None] = lambda: None
-        self.on_call: Callable[[str], None] | None = None  # told of a call before it is made
+        self.on_call: Callable[[str], None] | None = None  # notified of a call before it is made
         self._ids = itertools.count(1)
         self.settings = settings_of(**settings)
         self.memory: Memory | None = None
@@ -200,7 +200,7 @@ class World:
         return found
 
     def detail(self, job_id: str) -> Json:
-        """The job as DescribeJobs tells it."""
+        """The job as DescribeJobs shows it."""
         (found,) = self.api("DescribeJobs", {"jobs": [job_id]})["jobs"]
         described: Json = found
         return described
@@ -282,14 +282,14 @@ class World:
 
     @property
     def aws_request_id(self) -> str:
-        """Of the invocation: the World is the context of every door."""
+        """Of the invocation: the World is the context of every handler."""
         return "invocation-1"
 
     def _own_ports(self) -> Ports:
         return self.ports
 
     def get_remaining_time_in_millis(self) -> int:
-        """The one thing that doors ask their context for; the World is that context."""
+        """The one thing that handlers ask their context for; the World is that context."""
         return self.left_ms
 
     def _run_step(self, function: str, payload: Json) -> Any:

@@ -19,7 +19,7 @@ from tests.support.both_stores import Both
 from tests.support.values import JOB_ID, a_job, an_event
 
 S, E = JobStatus, EventKind
-ROOMY = {"fargate": CapacityLimit(limit_cpu_units=200 * 1024, starting_window=200)}
+BROAD = {"fargate": CapacityLimit(limit_cpu_units=200 * 1024, starting_window=200)}
 PARENT = JobKey(JOB_ID)
 
 
@@ -57,7 +57,7 @@ def advance(
 
 def dispatch(both: Both, *numbers: int, cursor: int, passed: int = 0) -> tuple[Move, ...]:
     step = advance(both.job(PARENT), *numbers, cursor=cursor, passed=passed)
-    return both.jobs.commit([], ROOMY, [step])
+    return both.jobs.commit([], BROAD, [step])
 
 
 def counts_of(both: Both, key: JobKey = PARENT) -> dict[str, int]:
@@ -97,8 +97,8 @@ def test_a_dispatch_removes_the_reason_why_the_array_waited(both: Both) -> None:
 def test_of_two_dispatchers_one_is_refused(both: Both) -> None:
     parent = submitted(both, an_array(4))
     first, second = advance(parent, 0, 1, cursor=2), advance(parent, 0, 1, 2, cursor=3)
-    assert both.jobs.commit([], ROOMY, [first]) == ()
-    assert both.jobs.commit([], ROOMY, [second]) == second.moves
+    assert both.jobs.commit([], BROAD, [first]) == ()
+    assert both.jobs.commit([], BROAD, [second]) == second.moves
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_arrays_and_jobs_in_several_environments_in_one_commit(both: Both) -> No
         advance(second, 0, 1, 2, cursor=3, environment="other"),
     ]
     placed = move(both, job.key, E.DISPATCHED, environment="other")
-    assert both.jobs.commit([placed], ROOMY, steps) == ()
+    assert both.jobs.commit([placed], BROAD, steps) == ()
     used = both.lanes.capacities(["fargate", "other"])
     assert {name: one.tasks for name, one in used.items()} == {"fargate": 2, "other": 4}
 
@@ -139,7 +139,7 @@ def test_an_array_that_has_changed_does_not_keep_others_from_being_written(both:
     first, second = submitted(both, an_array(3)), submitted(both, an_array(3, "second"))
     assert both.jobs.commit([move(both, PARENT, E.CANCEL, reason="enough")]) == ()
     steps = [advance(first, 0, cursor=1), advance(second, 0, cursor=1)]
-    assert both.jobs.commit([], ROOMY, steps) == steps[0].moves
+    assert both.jobs.commit([], BROAD, steps) == steps[0].moves
     assert counts_of(both, second.key) == {"STARTING": 1}
 
 
@@ -187,9 +187,9 @@ def test_children_get_no_rows_when_their_parent_has_changed(both: Both) -> None:
     submitted(both, an_array(4, each_waits=(0,)))
     met = {"dependencies": frozenset({0})}
     released = [move(both, key_of(n), E.DEPENDENCY_MET, **met) for n in (0, 2)]
-    assert both.jobs.commit([released[0]], ROOMY) == ()
+    assert both.jobs.commit([released[0]], BROAD) == ()
     assert both.jobs.commit([move(both, PARENT, E.CANCEL, reason="enough")]) == ()
-    assert both.jobs.commit([released[1]], ROOMY) == (released[1],)
+    assert both.jobs.commit([released[1]], BROAD) == (released[1],)
     assert both.job(key_of(2)).status is S.FAILED
 
 
@@ -197,10 +197,10 @@ def test_released_children_have_ready_rows_and_child_ranges_of_their_own(both: B
     submitted(both, an_array(6, each_waits=(0, 1)))
     one = {"dependencies": frozenset({0})}
     moves = [move(both, key_of(n), E.DEPENDENCY_MET, **one) for n in (4, 1, 2)]
-    assert both.jobs.commit(moves, ROOMY) == ()
+    assert both.jobs.commit(moves, BROAD) == ()
     assert counts_of(both) == {"PENDING": 3}
     other = {"dependencies": frozenset({1})}
-    assert both.jobs.commit([move(both, key_of(2), E.DEPENDENCY_MET, **other)], ROOMY) == ()
+    assert both.jobs.commit([move(both, key_of(2), E.DEPENDENCY_MET, **other)], BROAD) == ()
     assert [ready.key for ready in both.lanes.heads(Lane.fifo("queue"), 9)] == [key_of(2)]
     assert counts_of(both) == {"PENDING": 2, "RUNNABLE": 1}
     assert numbers_in_child_ranges(both) == [(1, 2, 4)]
@@ -211,10 +211,10 @@ def test_a_child_with_its_own_dependency_does_not_start_once_its_array_is_stoppe
 ) -> None:
     submitted(both, an_array(3, each_waits=(0,)))
     met = {"dependencies": frozenset({0})}
-    assert both.jobs.commit([move(both, key_of(0), E.DEPENDENCY_MET, **met)], ROOMY) == ()
+    assert both.jobs.commit([move(both, key_of(0), E.DEPENDENCY_MET, **met)], BROAD) == ()
     begun = move(both, key_of(0), E.DISPATCHED, environment="fargate")
     assert both.jobs.commit([move(both, PARENT, E.TERMINATE, reason="enough")]) == ()
-    assert both.jobs.commit([begun], ROOMY) == (begun,)
+    assert both.jobs.commit([begun], BROAD) == (begun,)
     assert both.jobs.commit([move(both, key_of(0), E.TERMINATE, reason="enough")]) == ()
     assert summary_of(both.job(PARENT))[S.FAILED] == 3
 
@@ -224,10 +224,10 @@ def test_a_child_with_its_own_dependency_starts_though_others_of_its_array_never
 ) -> None:
     submitted(both, an_array(3, each_waits=(0,)))
     met = {"dependencies": frozenset({0})}
-    assert both.jobs.commit([move(both, key_of(0), E.DEPENDENCY_MET, **met)], ROOMY) == ()
+    assert both.jobs.commit([move(both, key_of(0), E.DEPENDENCY_MET, **met)], BROAD) == ()
     begun = move(both, key_of(0), E.DISPATCHED, environment="fargate")
     assert both.jobs.commit([move(both, PARENT, E.DEPENDENCY_FAILED)]) == ()
-    assert both.jobs.commit([begun], ROOMY) == ()
+    assert both.jobs.commit([begun], BROAD) == ()
     assert counts_of(both) == {"STARTING": 1}
 
 
@@ -271,7 +271,7 @@ def test_counts_of_children_that_cancel_out_keep_the_condition_on_the_parent(bot
     both.jobs.commit([move(both, key_of(0), E.LAUNCH_REFUSED, reason="RESOURCE:CPU")])
     placed = move(both, key_of(0), E.DISPATCHED, environment="fargate")
     back = move(both, key_of(1), E.LAUNCH_REFUSED, reason="RESOURCE:CPU")
-    assert both.jobs.commit([placed, back], ROOMY) == ()
+    assert both.jobs.commit([placed, back], BROAD) == ()
     assert counts_of(both) == {"RUNNABLE": 1, "STARTING": 1}
 
 
@@ -297,7 +297,7 @@ def test_child_ranges_are_listed_by_first_number_and_dropped(both: Both) -> None
         first = array_of(both.job(PARENT)).cursor
         assert dispatch(both, *range(first, cursor), cursor=cursor) == ()
     parent = both.job(JobKey("another"))
-    assert both.jobs.commit([], ROOMY, [advance(parent, 0, cursor=1)]) == ()
+    assert both.jobs.commit([], BROAD, [advance(parent, 0, cursor=1)]) == ()
     every = both.lanes.child_ranges("queue", limit=9)
     mine = tuple(one for one in every if one.job_id == JOB_ID)
     assert [one.first for one in mine] == [0, 2, 10]

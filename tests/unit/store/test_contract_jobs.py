@@ -28,7 +28,7 @@ from tests.support.both_stores import Both
 from tests.support.values import JOB_ID, NOW_MS, a_job, an_event
 
 S, E = JobStatus, EventKind
-ROOMY = {"fargate": CapacityLimit(limit_cpu_units=16 * 1024, starting_window=200)}
+BROAD = {"fargate": CapacityLimit(limit_cpu_units=16 * 1024, starting_window=200)}
 DOCUMENT = {"container": {"image": "busybox", "command": ["true"]}}
 
 
@@ -101,7 +101,7 @@ def test_ready_row_and_capacity_follow_a_job_from_submission_to_end(both: Both) 
         (E.TASK_STOPPED, {"exit_code": 137, "reason": "exited"}),
     ]
     for kind, members in steps:
-        assert both.jobs.commit([move(job, kind, **members)], ROOMY) == ()
+        assert both.jobs.commit([move(job, kind, **members)], BROAD) == ()
         job = both.job(job.key)
         assert both.lanes.heads(Lane.fifo("queue"), 9) == tuple(filter(None, [ready_of(job)]))
         change = capacity_change_of(None, job)
@@ -116,8 +116,8 @@ def test_of_two_moves_of_one_version_one_is_written(both: Both) -> None:
     ready = submitted(both, a_job(job_id="ready"))
     first = [move(plain, E.TERMINATE, reason="a"), dispatched(ready)]
     second = [move(plain, E.TERMINATE, reason="b"), move(ready, E.CANCEL, reason="b")]
-    assert both.jobs.commit(first, ROOMY) == ()
-    assert both.jobs.commit(second, ROOMY) == tuple(second)
+    assert both.jobs.commit(first, BROAD) == ()
+    assert both.jobs.commit(second, BROAD) == tuple(second)
 
 
 def test_a_lost_move_changes_nothing_else(both: Both) -> None:
@@ -125,7 +125,7 @@ def test_a_lost_move_changes_nothing_else(both: Both) -> None:
     both.jobs.commit([move(jobs[1], E.CANCEL, reason="enough")])
     gone = dispatched(a_job(job_id="gone"))
     moves = [*(dispatched(job) for job in jobs), gone]
-    assert both.jobs.commit(moves, ROOMY) == (moves[1], gone)
+    assert both.jobs.commit(moves, BROAD) == (moves[1], gone)
 
 
 def test_a_job_is_not_dispatched_without_its_ready_row(both: Both) -> None:
@@ -136,7 +136,7 @@ def test_a_job_is_not_dispatched_without_its_ready_row(both: Both) -> None:
     assert both.lanes.drop_ready(ready)
     assert not both.lanes.drop_ready(ready)
     lost = dispatched(job)
-    assert both.jobs.commit([lost], ROOMY) == (lost,)
+    assert both.jobs.commit([lost], BROAD) == (lost,)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from chalicelib.wiring import Ports
 from tests.support.values import JOB_ID, NOW_MS, a_job, an_event
 
 S, E = JobStatus, EventKind
-ROOMY = {"fargate": CapacityLimit(limit_cpu_units=16 * 1024, starting_window=200)}
+BROAD = {"fargate": CapacityLimit(limit_cpu_units=16 * 1024, starting_window=200)}
 
 
 def submitted(ports: Ports, job: Job) -> Job:
@@ -47,7 +47,7 @@ def dispatched(job: Job, environment: str = "fargate") -> Move:
 
 
 def commit(
-    ports: Ports, *moves: Move, capacity_limits: Mapping[str, CapacityLimit] = ROOMY
+    ports: Ports, *moves: Move, capacity_limits: Mapping[str, CapacityLimit] = BROAD
 ) -> tuple[Move, ...]:
     return ports.jobs.commit(moves, capacity_limits)
 

@@ -15,7 +15,7 @@ def over_both_stores(any_world: World) -> World:
     return any_world
 
 
-def test_an_array_runs_as_far_as_there_is_room_and_its_summary_says_so(world: World) -> None:
+def test_an_array_runs_as_far_as_capacity_allows_and_its_summary_says_so(world: World) -> None:
     make_stage(world, max_vcpus=3)
     job_id = array(world, 5)
     assert summary(world, job_id) == {"RUNNABLE": 5}
@@ -240,7 +240,7 @@ def test_a_retry_that_waits_is_cancelled_with_its_array(world: World) -> None:
     world.run_until_idle()
     step(world, job_id, 0)
     world.ecs.finish(world.task_of(f"{job_id}/c0"), 1)
-    world.deliver_messages()  # and the dispatcher does not hear of it yet
+    world.deliver_messages()  # and the dispatcher is not woken yet
     assert world.detail(f"{job_id}:0")["status"] == "RUNNABLE"
     world.api("CancelJob", {"jobId": job_id, "reason": "enough"})
     world.deliver_wakes()
