@@ -202,7 +202,7 @@ def _notify_parent(edge: Edge, status: JobStatus, ports: Ports) -> None:
 
 
 def _release_children(edge: Edge, ended: Sequence[Job], ports: Ports) -> None:
-    """Release or fail the children of the dependent array that wait for these, all of them ended."""
+    """Release or fail the children of the dependent array that wait for these ended children."""
     parent = ports.jobs.find_job(JobKey(edge.dependent_id))
     if parent is None or parent.array is None or not _takes_children(parent):
         return
