@@ -23,12 +23,12 @@ class Workflows:
         *,
         launch_machine_arn: str,
         multinode_machine_arn: str,
-        provision_machine_arn: str,
+        provision_machine_arn_prefix: str,
     ) -> None:
         self._client = client
         self._launch_machine_arn = launch_machine_arn
         self._multinode_machine_arn = multinode_machine_arn
-        self._provision_machine_arn = provision_machine_arn
+        self._provision_machine_arn_prefix = provision_machine_arn_prefix
 
     def start_launch(self, launches: Sequence[Mapping[str, Any]]) -> int:
         """Start Express executions for RunTask requests; returns how many were needed.
@@ -55,9 +55,9 @@ class Workflows:
             self._multinode_machine_arn, name, {"fence": str(fence), "launches": [main]}
         )
 
-    def start_provision(self, name: str, request: Mapping[str, Any]) -> None:
-        """Start the provision machine once for this change: the name is the change's own."""
-        self._start_once(self._provision_machine_arn, name, request)
+    def start_provision(self, kind: str, name: str, request: Mapping[str, Any]) -> None:
+        """Start the provision machine of a kind of resource, once for each name."""
+        self._start_once(self._provision_machine_arn_prefix + kind, name, request)
 
     def send_success(self, token: str, output: str) -> bool:
         """Answer a waiting task with this JSON; False when nobody waits for it any more."""

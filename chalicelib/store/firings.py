@@ -9,7 +9,13 @@ from typing import Any
 
 from pynamodb.connection import Connection
 
-from chalicelib.core.triggers.firing import Firing, FiringOutcome, FiringPage, reason_of, told
+from chalicelib.core.triggers.firing import (
+    Firing,
+    FiringOutcome,
+    FiringPage,
+    merge_repeats,
+    reason_of,
+)
 from chalicelib.store.tables import FiringRow
 
 _ROWS_OF_A_READ = 100
@@ -39,16 +45,16 @@ class FiringStore:
     def page(self, trigger: str, *, limit: int, before: str | None = None) -> FiringPage:
         """At least `limit` firings of the trigger if there are as many, and few more.
 
-        What is told of one event is put together as far as it is on one page.
+        The records of one event are merged as far as they are on one page.
         """
         found: list[Firing] = []
         last: str | None = None
         for row in self._rows(trigger, limit, before):
             if len(found) >= limit:
-                return FiringPage(firings=tuple(told(found)), before=last)
+                return FiringPage(firings=tuple(merge_repeats(found)), before=last)
             found.extend(_firings_of_row(trigger, row))
             last = row.rank
-        return FiringPage(firings=tuple(told(found)), before=None)
+        return FiringPage(firings=tuple(merge_repeats(found)), before=None)
 
     def _rows(self, trigger: str, limit: int, before: str | None) -> Iterable[FiringRow]:
         older = FiringRow.rank < before if before else None

@@ -125,7 +125,7 @@ def test_a_message_is_sent_again_until_it_is_taken() -> None:
     outside = Outside([failure], [busy, {}])
     execution, _, _ = carried_out(outside, LAUNCHES[:1])
     assert len(outside.asked[SEND]) == 2
-    assert execution.handled == {"TellFailure retry"}
+    assert execution.handled == {"ReportFailure retry"}
 
 
 def test_every_state_retry_and_catch_is_come_by_in_these_tests() -> None:

@@ -72,7 +72,10 @@ def reached(scope: Json, start: str) -> set[str]:
 
 
 def test_there_are_machines() -> None:
-    assert set(MACHINES) == {"launch.asl", "multinode.asl", "provision.asl", "run_job.asl"}
+    assert set(MACHINES) == {
+        *{"launch.asl", "multinode.asl", "run_job.asl"},
+        *{f"provision_{kind}.asl" for kind in ("compute_environment", "job_queue", "trigger")},
+    }
     assert [name for _, name in WAITING] == ["RunJob"]
 
 
@@ -169,7 +172,7 @@ def test_a_launch_ends_within_the_life_of_an_express_execution() -> None:
         scope for name, scope in SCOPES if name == "launch.asl" and "RunTask" in scope["States"]
     ]
     waits = 0.0
-    for name in ("RunTask", "TellError"):
+    for name in ("RunTask", "ReportError"):
         (rule,) = branch["States"][name]["Retry"]
         for number in range(rule["MaxAttempts"]):
             wait = rule["IntervalSeconds"] * rule["BackoffRate"] ** number

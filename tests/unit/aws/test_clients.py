@@ -245,7 +245,7 @@ def workflows(client: Recorder) -> Workflows:
         client,
         launch_machine_arn="launch",
         multinode_machine_arn="multinode",
-        provision_machine_arn="provision",
+        provision_machine_arn_prefix="provision-",
     )
 
 
@@ -282,10 +282,12 @@ def test_the_same_launches_have_the_same_name() -> None:
 
 def test_a_provision_that_was_started_before_is_started() -> None:
     client = Recorder(start_execution=refusal("ExecutionAlreadyExists"))
-    workflows(client).start_provision("name", {"kind": "job-queue"})
+    workflows(client).start_provision("job-queue", "name", {"name": "queue"})
+    (call,) = client.given("start_execution")
+    assert call["stateMachineArn"] == "provision-job-queue"
     busy = Recorder(start_execution=refusal("ThrottlingException"))
     with pytest.raises(ClientError):
-        workflows(busy).start_provision("name", {})
+        workflows(busy).start_provision("job-queue", "name", {})
 
 
 def test_a_placement_starts_the_multi_node_machine_under_a_name_of_its_own() -> None:

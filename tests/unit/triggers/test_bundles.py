@@ -54,9 +54,9 @@ def test_twelve_events_become_arrays_of_five_five_and_two(stage: World) -> None:
         "where": f"s3://{stage.settings.manifests_bucket}/trigger/{UID}/00000000.jsonl",
         "what": "5 for trigger, bundle 0",
     }
-    told = outcomes(stage)
-    assert [told[f"e{n}"] for n in range(12)] == [FiringOutcome.GATHERED] * 12
-    assert [told[bundle_key(n)] for n in range(3)] == [FiringOutcome.SUBMITTED] * 3
+    found = outcomes(stage)
+    assert [found[f"e{n}"] for n in range(12)] == [FiringOutcome.GATHERED] * 12
+    assert [found[bundle_key(n)] for n in range(3)] == [FiringOutcome.SUBMITTED] * 3
     jobs = run_to_the_end(stage, list(ids), lambda fence: 0)
     assert {job.status for job in jobs.values()} == {"SUCCEEDED"}
 
@@ -136,9 +136,7 @@ def test_a_request_that_has_no_place_for_a_manifest_fails_with_a_sentence(stage:
     stage.advance(60)
     assert outcomes(stage)[bundle_key(0)] is FiringOutcome.FAILED
     page = stage.ports.firings.page("trigger", limit=10)
-    (failed,) = [
-        told.firing for told in page.firings if told.firing.outcome is FiringOutcome.FAILED
-    ]
+    (failed,) = [one.firing for one in page.firings if one.firing.outcome is FiringOutcome.FAILED]
     assert "$.detail.object.key" in failed.reason
     stage.sqs.trigger_dead_letters.messages.clear()
 
@@ -147,8 +145,8 @@ def test_events_of_a_deleted_trigger_are_discarded_each_with_a_record(stage: Wor
     arrive(stage, *range(3))
     delete_trigger(stage)
     stage.advance(60)
-    told = outcomes(stage)
-    assert [told[f"e{n}"] for n in range(3)] == [FiringOutcome.DISCARDED] * 3
+    found = outcomes(stage)
+    assert [found[f"e{n}"] for n in range(3)] == [FiringOutcome.DISCARDED] * 3
     assert array_jobs(stage) == []
     assert stage.s3.objects == {}
     put_trigger(stage, uid="uid-2", gather={"maxEvents": 5, "maxSeconds": 60})

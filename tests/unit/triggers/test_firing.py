@@ -10,17 +10,17 @@ from tests.support.firings import (
     SCHEDULE,
     UID,
     UPLOADS,
-    come,
     delete_trigger,
     event,
     fire,
     job_of,
+    listed,
     outcomes,
     put_trigger,
     send,
+    send_events,
     take_dead_letters,
     ticks,
-    told,
     upload,
 )
 from tests.support.scenes import finish, make_definition, make_queue, make_stage
@@ -51,7 +51,7 @@ def test_an_event_becomes_a_job_with_its_values(world: World, trigger: Trigger) 
     assert job is not None
     assert job.name == "job-e1"
     assert spec_of(world, trigger, "e1")["parameters"] == {"value": "in/a b.csv"}
-    (only,) = told(world)
+    (only,) = listed(world)
     assert (only.firing.job_id, only.firing.outcome) == (job.job_id, "SUBMITTED")
     world.run_until_idle()
 
@@ -84,7 +84,7 @@ def test_what_made_its_job_stays_so_when_it_could_not_any_more(world: World, ove
 
 
 def test_a_message_that_is_delivered_twice_makes_one_job(world: World, trigger: Trigger) -> None:
-    (message,) = come(world, event())
+    (message,) = send_events(world, event())
     world.deliver_triggers([message], again=True)
     world.now_ms += 1
     world.deliver_triggers([message])
@@ -130,14 +130,14 @@ def test_an_event_of_a_trigger_before_is_not_one_of_its_namesake(
     fire(world, event(), uid="uid-2")
     assert job_of(world, trigger, "e1") is None
     assert job_of(world, new, "e1") is not None
-    assert len(told(world)) == 2
+    assert len(listed(world)) == 2
     world.run_until_idle()
 
 
 def test_a_disabled_trigger_skips(world: World, trigger: Trigger) -> None:
     put_trigger(world, state="DISABLED")
     fire(world, event())
-    (only,) = told(world)
+    (only,) = listed(world)
     assert (only.firing.outcome, only.firing.reason) == ("SKIPPED", "The trigger is DISABLED.")
     assert jobs_in(world) == 0
 
@@ -175,7 +175,7 @@ def test_what_cannot_be_done_is_put_aside_and_done_when_it_can(world: World) -> 
         "Job Queue queue is not in ENABLED state.",
         "JobDefinition work not found or not ACTIVE.",
     )
-    (failed,) = told(world)
+    (failed,) = listed(world)
     assert (failed.firing.outcome, failed.firing.reason) == ("FAILED", reasons[-1])
     make_definition(world, "work")
     world.api("UpdateJobQueue", {"jobQueue": "queue", "state": "ENABLED"})
@@ -188,8 +188,8 @@ def test_what_cannot_be_done_is_put_aside_and_done_when_it_can(world: World) -> 
 
 HOSTILE = [
     ("slash", {"name": "a/b"}, "Job name should match valid pattern"),
-    ("missing", {"value": None}, "request.parameters.value: the event has nothing"),
-    ("surrogate", {"value": "\ud800"}, "request.parameters.value: what the event has"),
+    ("missing", {"value": None}, "request.parameters.value: the event has no value"),
+    ("surrogate", {"value": "\ud800"}, "request.parameters.value: the event's value at"),
     ("nul", {"value": "a\0"}, "parameters.value must not contain a NUL character."),
     ("long", {"value": "x" * 1_000_000}, "with the event's values the request is 30 KiB or more"),
     ("utf8", {"value": "é" * 16_000}, "SubmitJob request size must be less than 30 KiB."),
@@ -340,7 +340,7 @@ def test_what_is_not_the_events_fault_comes_again(
         patch.setattr(type(world.ports.firings), "record", _fail)
         fire(world, event())
     assert job_of(world, trigger, "e1") is not None
-    assert told(world) == []
+    assert listed(world) == []
     world.advance(600)
     assert outcomes(world) == [("e1", "SUBMITTED", 0)]
     assert jobs_in(world) == 1
@@ -353,7 +353,7 @@ def _fail(*args: Any, **kwargs: Any) -> None:
 def test_a_dead_letter_that_cannot_be_sent_leaves_its_message(
     world: World, trigger: Trigger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    messages = come(world, event(name="a/b"), event("good"))
+    messages = send_events(world, event(name="a/b"), event("good"))
     with monkeypatch.context() as patch:
         patch.setattr(type(world.ports.dead_letters), "send", _fail)
         world.deliver_triggers(messages)
@@ -382,7 +382,7 @@ def test_a_batch_reads_its_triggers_queue_and_definition_once(
     world: World, trigger: Trigger
 ) -> None:
     """Beyond the one transaction of each job a batch of ten takes four calls."""
-    messages = come(world, *(event(f"e{number}") for number in range(10)))
+    messages = send_events(world, *(event(f"e{number}") for number in range(10)))
     world.calls.clear()
     world.deliver_triggers(messages)
     calls = {call: world.calls.count(call) for call in set(world.calls)}

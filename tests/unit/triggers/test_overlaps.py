@@ -11,7 +11,7 @@ from chalicelib.store.overlap_locks import overlap_lock_action
 from chalicelib.store.transactions import transact
 from chalicelib.triggers.submit import OVERLAP_LOCK_TRIES
 from tests.support.drivers import run_to_the_end
-from tests.support.firings import come, event, fire, job_of, outcomes, put_trigger, told
+from tests.support.firings import event, fire, job_of, listed, outcomes, put_trigger, send_events
 from tests.support.scenes import finish, make_stage
 from tests.support.world import World
 
@@ -61,7 +61,7 @@ def test_a_firing_is_skipped_until_the_last_job_has_ended(staged: World) -> None
     staged.now_ms += 1
     fire(staged, event("e2"), event("e3"))
     assert job_of(staged, trigger, "e2") is None
-    reasons = [one.firing.reason for one in told(staged) if one.firing.outcome == "SKIPPED"]
+    reasons = [one.firing.reason for one in listed(staged) if one.firing.outcome == "SKIPPED"]
     assert reasons == [f"Job {first.job_id} of an earlier firing has not ended."] * 2
     start(staged, first)
     finish(staged, first.job_id)
@@ -149,7 +149,7 @@ def test_of_two_firings_at_once_the_later_knows_of_the_other(
     staged: World, overlap: str, expected: str
 ) -> None:
     trigger = put_trigger(staged, overlap=overlap)
-    messages = come(staged, event("e1"), event("e2"))
+    messages = send_events(staged, event("e1"), event("e2"))
 
     def other() -> None:
         staged.deliver_triggers(messages[1:])
@@ -168,7 +168,7 @@ def test_of_two_firings_at_once_the_later_knows_of_the_other(
 @pytest.mark.parametrize("overlap", ["ALLOW", "SKIP", "REPLACE"])
 def test_the_same_event_twice_at_once_makes_one_job(staged: World, overlap: str) -> None:
     put_trigger(staged, overlap=overlap)
-    (message,) = come(staged, event())
+    (message,) = send_events(staged, event())
     between(
         staged,
         "dynamodb.TransactWriteItems",
@@ -188,7 +188,7 @@ def _deliver(world: World, message: Any) -> None:
 def test_a_claim_that_is_lost_through_every_try_comes_again(staged: World) -> None:
     """Firings whose jobs have ended long ago keep taking it in between."""
     trigger = put_trigger(staged, overlap="SKIP")
-    (message,) = come(staged, event())
+    (message,) = send_events(staged, event())
     overlap_locks, connection = staged.ports.overlap_locks, staged.ports.connection
 
     def on_call(name: str) -> None:

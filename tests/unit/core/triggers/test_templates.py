@@ -88,12 +88,12 @@ def test_two_values_do_not_make_a_placeholder() -> None:
     ],
 )
 def test_a_missing_value_is_named(path: str) -> None:
-    assert refusal_of(f"a<{path}>") == f"request.parameters.key: the event has nothing at {path}."
+    assert refusal_of(f"a<{path}>") == f"request.parameters.key: the event has no value at {path}."
 
 
 @pytest.mark.parametrize("value", ["\ud800", ["a\udfff"], float("inf"), [float("nan")]])
 def test_what_no_text_can_hold_is_named(value: Any) -> None:
-    message = "request.parameters.key: what the event has at $.a cannot be written."
+    message = "request.parameters.key: the event's value at $.a cannot be written as text."
     assert refusal_of("<$.a>", {"a": value}) == message
 
 
@@ -132,7 +132,7 @@ def test_no_more_is_put_together_than_a_request_may_have() -> None:
 def test_what_is_no_placeholder_is_refused_with_its_position(text: str, position: int) -> None:
     message = refusal_of(text)
     assert message.startswith("Trigger request.parameters.key: ")
-    assert f"at position {position} is no placeholder" in message
+    assert f"at position {position} is not a placeholder" in message
 
 
 def test_a_members_name_holds_no_placeholder() -> None:
