@@ -111,7 +111,8 @@ def send_events(
 
 def fire(world: World, *events: Json, **addressee: Any) -> None:
     """Deliver these events in one batch; nothing that follows from their jobs is delivered."""
-    assert world.deliver_triggers(send_events(world, *events, **addressee))
+    messages = send_events(world, *events, **addressee)
+    assert world.deliver_triggers(messages)
 
 
 def ticks(world: World, time: str) -> Message:

@@ -10,7 +10,7 @@ OnCall = Callable[[str], None]
 
 
 class MemoryBundles:
-    """What `BundleStore` has; `on_call` is told of each call before it has an effect."""
+    """The methods of `BundleStore`; `on_call` is called before each call has an effect."""
 
     def __init__(self, on_call: OnCall) -> None:
         self._on_call = on_call
@@ -92,6 +92,6 @@ class MemoryBundles:
         return self._heads.get(origin, Head()).version
 
     def _replace(self, origin: Origin, before: Head, after: Head) -> None:
-        """What leaves `closing` meanwhile has left it: the set is added to, not replaced."""
+        """Add to `closing` and never replace it, because bundles may leave it meanwhile."""
         now = self._heads.get(origin, Head()).closing
         self._heads[origin] = replace(after, closing=now | (after.closing - before.closing))

@@ -6,7 +6,7 @@ from chalicelib.core.triggers.firing import Firing, FiringPage, merge_repeats
 
 
 class MemoryFirings:
-    """What `FiringStore` has; all that is recorded is one page."""
+    """The methods of `FiringStore`; all records are one page."""
 
     def __init__(self, on_call: Callable[[str], None]) -> None:
         self._on_call = on_call
