@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from chalicelib.core.errors import ClientError, TooManyRequestsError
+from chalicelib.core.resources.job_definition import row_name
 from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, JOB_DEFINITION, JOB_QUEUE
 from chalicelib.core.validation.names import validate_tags
 from chalicelib.jobs.caller import Call
-from chalicelib.jobs.lookup import row_name
 
 TAG_TRIES = 5
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from chalicelib.core.job import Job
 from chalicelib.core.multinode import node_variables
-from chalicelib.core.payload import TaskPayload, name_of, task_of
-from chalicelib.core.scheduling.snapshot import ComputeType
+from chalicelib.core.payload import name_of, task_of
+from chalicelib.core.resources.compute_types.compute_type import ComputeType, Target
 from chalicelib.core.validation.resources import resource_needs
 
 OVERRIDES_LIMIT_CHARACTERS = 8192
@@ -42,12 +42,10 @@ _SAME_IN_ECS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchSettings:
-    """What the stack and the environment add to a job's own wishes."""
+    """What the stack and the environment add to a job's own settings."""
 
-    cluster: str
     compute_type: ComputeType
-    subnets: Sequence[str]
-    security_groups: Sequence[str]
+    target: Target
     log_group: str
     region: str
     execution_role_arn: str
@@ -121,7 +119,7 @@ def task_definition(
     task = task_of(payload)
     definition_name = job.definition.rpartition(":")[0]
     given = {name: value for name, value in task.settings.items() if value}
-    fargate = settings.compute_type is not ComputeType.UNMANAGED
+    ecs = settings.compute_type.require_ecs()
     request: dict[str, Any] = {
         "family": f"batchyard-{definition_name}"[:255],
         "executionRoleArn": given.get("executionRoleArn") or settings.execution_role_arn,
@@ -130,13 +128,12 @@ def task_definition(
             for container in task.containers
         ],
         "volumes": _volumes(given.get("volumes") or ()),
-        "networkMode": "awsvpc" if fargate else "host",
-        "requiresCompatibilities": ["FARGATE" if fargate else "EC2"],
+        "networkMode": ecs.network_mode,
+        "requiresCompatibilities": [settings.compute_type.platform.value],
+        **_present(given, "taskRoleArn", "ipcMode", "pidMode", *ecs.task_members),
     }
-    request |= _present(given, "taskRoleArn", "ipcMode", "pidMode")
-    if fargate:
+    if ecs.has_task_size:
         request |= {"cpu": str(job.cpu_units), "memory": str(job.memory_mib)}
-        request |= _present(given, "ephemeralStorage", "runtimePlatform")
     return request
 
 
@@ -218,36 +215,19 @@ def run_task(
     """
     task = task_of(payload)
     request: dict[str, Any] = {
-        "cluster": settings.cluster,
+        "cluster": settings.target.cluster,
         "taskDefinition": task_definition_arn,
         "count": 1,
         "startedBy": str(job.fence),
         "clientToken": str(job.fence),
         "overrides": {"containerOverrides": container_overrides(payload, job, baked=baked)},
-        **_where(task, settings),
+        **settings.compute_type.require_ecs().run_task(settings.target, task.settings),
     }
     if tags:
         request["tags"] = [{"key": key, "value": value} for key, value in tags.items()]
     if task.settings.get("enableExecuteCommand"):
         request["enableExecuteCommand"] = True
     return dict(_pascal(request))
-
-
-def _where(task: TaskPayload, settings: LaunchSettings) -> dict[str, Any]:
-    if settings.compute_type is ComputeType.UNMANAGED:
-        return {"launchType": "EC2"}
-    network = task.settings.get("networkConfiguration") or {}
-    return {
-        "capacityProviderStrategy": [{"capacityProvider": str(settings.compute_type), "weight": 1}],
-        "platformVersion": task.settings.get("platformVersion") or "LATEST",
-        "networkConfiguration": {
-            "awsvpcConfiguration": {
-                "subnets": list(settings.subnets),
-                "securityGroups": list(settings.security_groups),
-                "assignPublicIp": network.get("assignPublicIp") or "DISABLED",
-            }
-        },
-    }
 
 
 def _pascal(value: Any) -> Any:

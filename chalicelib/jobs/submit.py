@@ -15,7 +15,8 @@ from chalicelib.core.ids import JobKey, derived_job_id
 from chalicelib.core.job import Job, NodeState
 from chalicelib.core.multinode import payload_at
 from chalicelib.core.payload import essential_names
-from chalicelib.core.resources.resource import Resource
+from chalicelib.core.resources.job_definition import JobDefinition
+from chalicelib.core.resources.job_queue import JobQueue
 from chalicelib.core.spec import Spec
 from chalicelib.core.states import JobStatus
 from chalicelib.core.validation.submit import (
@@ -25,7 +26,7 @@ from chalicelib.core.validation.submit import (
     validate_share,
 )
 from chalicelib.jobs.caller import Call
-from chalicelib.jobs.lookup import definition_name_of, find_definition, find_queue, revision_of
+from chalicelib.jobs.lookup import find_definition, find_queue
 from chalicelib.jobs.upstreams import (
     dependencies_in,
     described,
@@ -60,7 +61,7 @@ def submit(request: dict[str, Any], call: Call) -> Submission:
 def _submit(request: dict[str, Any], job_id: str, call: Call) -> Submission:
     queue = find_queue(request["jobQueue"], call)
     definition = find_definition(request["jobDefinition"], call)
-    merged = merge_submission(_with_tags(definition), request)
+    merged = merge_submission(definition.members(), request)
     validate_share(request, fair_share=False)
     _refuse_queue(queue, merged)
     largest = call.ports.settings.array_size_limit
@@ -84,15 +85,11 @@ def _submit(request: dict[str, Any], job_id: str, call: Call) -> Submission:
     return Submission(job_id=job_id, name=job.name, is_new=is_new)
 
 
-def _with_tags(definition: Resource) -> dict[str, Any]:
-    return {**definition.document, "tags": dict(definition.tags)}
-
-
-def _refuse_queue(queue: Resource, merged: dict[str, Any]) -> None:
-    if queue.state != "ENABLED" or queue.status != "VALID":
+def _refuse_queue(queue: JobQueue, merged: dict[str, Any]) -> None:
+    if not queue.accepts_jobs:
         raise ClientError(f"Job Queue {queue.name} is not in ENABLED state.", bare=True)
     wanted = merged["platformCapabilities"][0]
-    if wanted != queue.document["platform"]:
+    if wanted != queue.platform.value:
         raise ClientError(
             "Job Queue is attached to Compute Environment that can not run Jobs with capability "
             f"{wanted}.",
@@ -104,8 +101,8 @@ def _job(
     job_id: str,
     request: dict[str, Any],
     merged: dict[str, Any],
-    queue: Resource,
-    definition: Resource,
+    queue: JobQueue,
+    definition: JobDefinition,
     now_ms: int,
 ) -> Job:
     needs = resource_needs(merged)
@@ -113,7 +110,7 @@ def _job(
         job_id=job_id,
         name=request["jobName"],
         queue=queue.name,
-        definition=f"{definition_name_of(definition)}:{revision_of(definition)}",
+        definition=definition.reference,
         status=JobStatus.RUNNABLE,
         attempts_limit=merged["retryStrategy"]["attempts"],
         timeout_seconds=(merged.get("timeout") or {}).get("attemptDurationSeconds"),

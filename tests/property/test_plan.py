@@ -9,7 +9,6 @@ from chalicelib.core.job import Ready
 from chalicelib.core.scheduling.plan import Plan, Why, make_plan
 from chalicelib.core.scheduling.snapshot import (
     Capacity,
-    ComputeType,
     Environment,
     Queue,
     Snapshot,
@@ -25,7 +24,6 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     environments = {
         name: Environment(
             name=name,
-            compute_type=ComputeType.FARGATE,
             usable=draw(st.integers(0, 5)) > 0,
             limit_cpu_units=draw(st.sampled_from([None, 0, 1024, 2048, 8192])),
         )

@@ -5,16 +5,9 @@ found out by the conditions of the transaction that carries it out.
 """
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Ready
-
-
-class ComputeType(StrEnum):
-    FARGATE = "FARGATE"
-    FARGATE_SPOT = "FARGATE_SPOT"
-    UNMANAGED = "UNMANAGED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +15,6 @@ class Environment:
     """A compute environment as placement sees it; `limit_cpu_units` None means no limit."""
 
     name: str
-    compute_type: ComputeType
     usable: bool  # ENABLED and VALID (or being updated)
     limit_cpu_units: int | None
 

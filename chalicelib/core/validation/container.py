@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from chalicelib.core.errors import ClientError
+from chalicelib.core.resources.platforms import Platform
 from chalicelib.core.validation import fargate
-from chalicelib.core.validation.platforms import Platform
 from chalicelib.core.validation.resources import validate_resources
 from chalicelib.core.validation.runtime import validate_runtime_platform
 from chalicelib.core.validation.volumes import validate_mount_points, validate_volumes

@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from chalicelib.core.errors import ClientError
+from chalicelib.core.resources.platforms import Platform, platform_of
 from chalicelib.core.validation.consumables import validate_consumables
 from chalicelib.core.validation.container import validate_container_properties
 from chalicelib.core.validation.fargate import LATEST_PLATFORM
 from chalicelib.core.validation.names import NamedResource, validate_name, validate_tags
 from chalicelib.core.validation.node_properties import validate_node_properties
-from chalicelib.core.validation.platforms import Platform, platform_of
 from chalicelib.core.validation.pod import validate_eks_properties
 from chalicelib.core.validation.retry import (
     validate_retry_strategy,

@@ -11,9 +11,9 @@ from typing import Any
 
 from chalicelib.core.errors import ClientError, NotSupportedError
 from chalicelib.core.multinode import payload_at
+from chalicelib.core.resources.platforms import Platform
 from chalicelib.core.validation.node_properties import validate_count, validate_coverage
 from chalicelib.core.validation.overrides import merge_container, merge_task
-from chalicelib.core.validation.platforms import Platform
 from chalicelib.core.validation.resources import ResourceNeeds, resource_needs, total_needs
 
 # The payloads of a range and the override that belongs to each.

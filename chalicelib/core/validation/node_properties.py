@@ -10,9 +10,9 @@ from typing import Any
 
 from chalicelib.core.errors import ClientError
 from chalicelib.core.multinode import targeted
+from chalicelib.core.resources.platforms import Platform
 from chalicelib.core.validation.consumables import validate_consumables
 from chalicelib.core.validation.container import validate_container_properties
-from chalicelib.core.validation.platforms import Platform
 from chalicelib.core.validation.pod import validate_eks_properties
 from chalicelib.core.validation.task import validate_ecs_properties
 

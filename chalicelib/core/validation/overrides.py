@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chalicelib.core.errors import ClientError
+from chalicelib.core.resources.platforms import Platform
 from chalicelib.core.validation.container import validate_environment
 from chalicelib.core.validation.fargate import validate_size
-from chalicelib.core.validation.platforms import Platform
 from chalicelib.core.validation.resources import (
     LEGACY_MEMBERS,
     total_needs,

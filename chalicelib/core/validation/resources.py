@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from chalicelib.core.errors import ClientError
+from chalicelib.core.resources.platforms import Platform
 from chalicelib.core.validation.fargate import validate_size
-from chalicelib.core.validation.platforms import Platform
 
 # The deprecated members of a container and the resource that each of them stands for.
 LEGACY_MEMBERS: Mapping[str, str] = {"vcpus": "VCPU", "memory": "MEMORY"}

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chalicelib.core.errors import ClientError
-from chalicelib.core.validation.platforms import Platform
+from chalicelib.core.resources.platforms import Platform
 
 _FAMILIES = (
     "LINUX",

@@ -15,11 +15,11 @@ from typing import Any
 
 from chalicelib.core.dependencies import DependencyType
 from chalicelib.core.errors import ClientError, NotSupportedError
+from chalicelib.core.resources.platforms import platform_of
 from chalicelib.core.validation.consumables import validate_consumables
 from chalicelib.core.validation.names import merge_tags, validate_job_name, validate_tags
 from chalicelib.core.validation.node_overrides import all_nodes_needs, merge_nodes
 from chalicelib.core.validation.overrides import merge_container, merge_task
-from chalicelib.core.validation.platforms import platform_of
 from chalicelib.core.validation.resources import ResourceNeeds, total_needs
 from chalicelib.core.validation.resources import resource_needs as _container_needs
 from chalicelib.core.validation.retry import (

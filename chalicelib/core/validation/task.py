@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chalicelib.core.errors import ClientError
+from chalicelib.core.resources.platforms import Platform
 from chalicelib.core.validation import fargate
 from chalicelib.core.validation.container import validate_container
-from chalicelib.core.validation.platforms import Platform
 from chalicelib.core.validation.resources import total_needs, validate_amounts
 from chalicelib.core.validation.runtime import validate_runtime_platform
 from chalicelib.core.validation.volumes import validate_mount_points, validate_volumes

@@ -1,11 +1,9 @@
 """Everything that a plan is made of, read once."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from chalicelib.core.arrays import children_to_dispatch
+from chalicelib.core.resources.compute_environment import ComputeEnvironment
 from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, Resource
-from chalicelib.core.scheduling.snapshot import ComputeType, Environment, Snapshot
+from chalicelib.core.scheduling.snapshot import Environment, Snapshot
 from chalicelib.engine.dispatch.scheduling_domain import all_queues, scheduling_domain
 from chalicelib.wiring import Ports
 
@@ -33,12 +31,10 @@ def read_snapshot(queue_name: str, ports: Ports) -> Snapshot:
 
 
 def environment_of_resource(resource: Resource) -> Environment:
-    """A compute environment as placement sees it."""
-    resources: Mapping[str, Any] = resource.document.get("computeResources") or {}
-    limit = resources.get("maxvCpus")
+    """Return a compute environment as placement sees it."""
+    environment = ComputeEnvironment.from_resource(resource)
     return Environment(
-        name=resource.name,
-        compute_type=ComputeType(resources.get("type", "UNMANAGED")),
-        usable=resource.state == "ENABLED" and resource.status in {"VALID", "UPDATING"},
-        limit_cpu_units=None if limit is None else int(limit) * 1024,
+        name=environment.name,
+        usable=environment.is_usable,
+        limit_cpu_units=environment.limit_cpu_units,
     )

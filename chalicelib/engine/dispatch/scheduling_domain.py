@@ -1,5 +1,6 @@
 """Which queues share compute environments: they must be planned, and woken, together."""
 
+from chalicelib.core.resources.job_queue import JobQueue
 from chalicelib.core.resources.resource import JOB_QUEUE, Resource
 from chalicelib.core.scheduling.snapshot import Queue
 from chalicelib.wiring import Ports
@@ -15,19 +16,14 @@ def all_queues(ports: Ports) -> tuple[Queue, ...]:
 
 
 def queue_of_resource(resource: Resource) -> Queue:
+    """Return a job queue as placement sees it."""
+    queue = JobQueue.from_resource(resource)
     return Queue(
-        name=resource.name,
-        priority=int(resource.document.get("priority", 0)),
-        usable=resource.status in {"VALID", "UPDATING"},
-        environments=environments_of(resource),
+        name=queue.name,
+        priority=queue.priority,
+        usable=queue.is_usable,
+        environments=queue.environments,
     )
-
-
-def environments_of(queue: Resource) -> tuple[str, ...]:
-    """The names of a queue's compute environments, in the order in which they are tried."""
-    order = queue.document.get("computeEnvironmentOrder") or []
-    entries = sorted(order, key=lambda entry: entry["order"])
-    return tuple(str(entry["computeEnvironment"]) for entry in entries)
 
 
 def scheduling_domain(queues: tuple[Queue, ...], name: str) -> tuple[Queue, ...]:

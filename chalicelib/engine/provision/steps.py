@@ -7,9 +7,10 @@ from typing import Any
 
 from chalicelib.core.events import EventKind
 from chalicelib.core.ids import JobKey
+from chalicelib.core.resources.compute_environment import ComputeEnvironment
+from chalicelib.core.resources.job_queue import JobQueue
 from chalicelib.core.resources.resource import JOB_QUEUE, TRIGGER, Resource
 from chalicelib.core.states import TERMINAL, JobStatus
-from chalicelib.engine.dispatch.scheduling_domain import environments_of
 from chalicelib.engine.provision.changes import _ACTIONS
 from chalicelib.jobs.stop import stop_job
 from chalicelib.triggers import provision as trigger_provisioning
@@ -34,13 +35,14 @@ def run_step(request: Mapping[str, Any], ports: Ports) -> dict[str, Any]:
 
 
 def _make_cluster(resource: Resource, request: Mapping[str, Any], ports: Ports) -> dict[str, Any]:
-    compute = resource.document.get("computeResources") or {}
-    insights = (resource.document.get("ecsSettings") or {}).get("containerInsights", "DISABLED")
+    environment = ComputeEnvironment.from_resource(resource)
+    cluster = ports.settings.cluster_of(environment.name)
+    ecs = environment.compute_type.require_ecs()
     ports.ecs.make_cluster(
-        ports.settings.cluster_of(resource.name),
-        capacity_providers=[compute["type"]] if compute else [],
-        container_insights=str(insights).lower(),
-        tags={**resource.tags, **(compute.get("tags") or {})},
+        cluster,
+        capacity_providers=list(ecs.capacity_providers(environment.target(cluster))),
+        container_insights=environment.container_insights,
+        tags=environment.cluster_tags,
     )
     return {}
 
@@ -82,7 +84,8 @@ def _remove(resource: Resource, request: Mapping[str, Any], ports: Ports) -> dic
     if resource.status != "DELETING":
         return {}
     if resource.kind == JOB_QUEUE:
-        removed = ports.catalog.remove_linked(resource, unlink=environments_of(resource))
+        environments = JobQueue.from_resource(resource).environments
+        removed = ports.catalog.remove_linked(resource, unlink=environments)
     else:
         removed = ports.catalog.remove(resource)
     if not removed:

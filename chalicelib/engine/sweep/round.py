@@ -13,6 +13,7 @@ from chalicelib.core.capacity import CapacityChange, capacity_change_of
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Job
 from chalicelib.core.lifecycle import decide
+from chalicelib.core.resources.job_queue import JobQueue
 from chalicelib.core.resources.resource import JOB_QUEUE
 from chalicelib.core.scheduling.plan import Blocked, make_plan
 from chalicelib.core.scheduling.snapshot import Capacity
@@ -192,15 +193,15 @@ def _record_block(queue: str, blocked: Blocked, ports: Ports) -> None:
 
 
 def _limit_exceeded(queue: str, job: Job, blocked: Blocked, now_ms: int, ports: Ports) -> bool:
-    """Whether a jobStateTimeLimitAction of the queue applies to its head."""
+    """Return whether a jobStateTimeLimitAction of the queue applies to its head."""
     if job.blocked_why != str(blocked.why) or job.blocked_since_ms is None:
         return False
     resource = ports.catalog.find(JOB_QUEUE, queue)
-    actions = resource.document.get("jobStateTimeLimitActions") or [] if resource else []
+    limits = JobQueue.from_resource(resource).time_limits if resource else ()
     waited_seconds = (now_ms - job.blocked_since_ms) / 1000
     return any(
-        action["reason"] == str(blocked.why) and waited_seconds >= action["maxTimeSeconds"]
-        for action in actions
+        limit.reason == str(blocked.why) and waited_seconds >= limit.limit_seconds
+        for limit in limits
     )
 
 

@@ -19,8 +19,9 @@ from chalicelib.core.ecs_requests import (
 )
 from chalicelib.core.job import Job
 from chalicelib.core.multinode import task_document
+from chalicelib.core.resources.compute_environment import ComputeEnvironment
 from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, TASK_DEFINITION, Resource
-from chalicelib.core.scheduling.snapshot import ComputeType
+from chalicelib.core.resources.task_definition import TaskDefinition
 from chalicelib.core.spec import Spec
 from chalicelib.core.validation.node_overrides import payload_needs
 from chalicelib.observe import logger
@@ -63,7 +64,7 @@ def make_launch(
     children of one array have in common.
     """
     try:
-        environment = environments[job.environment or ""]
+        environment = ComputeEnvironment.from_resource(environments[job.environment or ""])
         request = _request_of(job, specs[job.job_id], environment, shared, ports)
     except Exception as error:
         logger.exception("a launch cannot be made", action="launch.unmade", job=str(job.fence))
@@ -75,7 +76,7 @@ def make_launch(
 def _request_of(
     job: Job,
     spec: Spec,
-    environment: Resource,
+    environment: ComputeEnvironment,
     shared: dict[tuple[str, str], str],
     ports: Ports,
 ) -> dict[str, Any]:
@@ -103,13 +104,10 @@ def _request_of(
     )
 
 
-def _settings_of(environment: Resource, ports: Ports) -> LaunchSettings:
-    resources = environment.document.get("computeResources") or {}
+def _settings_of(environment: ComputeEnvironment, ports: Ports) -> LaunchSettings:
     return LaunchSettings(
-        cluster=ports.settings.cluster_of(environment.name),
-        compute_type=ComputeType(resources.get("type", "UNMANAGED")),
-        subnets=resources.get("subnets") or (),
-        security_groups=resources.get("securityGroupIds") or (),
+        compute_type=environment.compute_type,
+        target=environment.target(ports.settings.cluster_of(environment.name)),
         log_group=ports.settings.log_group,
         region=ports.settings.scope.region,
         execution_role_arn=ports.settings.execution_role_arn,
@@ -122,16 +120,20 @@ def _registered(definition: Mapping[str, Any], job: Job, ports: Ports) -> str:
     known = ports.known_task_definitions
     if name not in known:
         found = ports.catalog.find(TASK_DEFINITION, name)
-        known[name] = found.document["arn"] if found else _register(name, definition, ports)
+        known[name] = _arn_in(found) if found else _register(name, definition, ports)
     return known[name]
 
 
 def _register(name: str, definition: Mapping[str, Any], ports: Ports) -> str:
     arn = ports.ecs.register_task_definition(definition)
-    resource = Resource(kind=TASK_DEFINITION, name=name, document={"arn": arn})
-    if ports.catalog.put(resource, replacing=None):
+    registered = TaskDefinition(name=name, arn=arn)
+    if ports.catalog.put(registered.to_resource(), replacing=None):
         return arn
     # Another reactor registered the same content first; its revision is the one that is kept.
     ports.ecs.deregister_task_definition(arn)
     kept = ports.catalog.find(TASK_DEFINITION, name)
-    return str(kept.document["arn"]) if kept else arn
+    return _arn_in(kept) if kept else arn
+
+
+def _arn_in(resource: Resource) -> str:
+    return TaskDefinition.from_resource(resource).arn

@@ -6,7 +6,6 @@ from chalicelib.core.job import Ready
 from chalicelib.core.scheduling.plan import Plan, Why, make_plan
 from chalicelib.core.scheduling.snapshot import (
     Capacity,
-    ComputeType,
     Environment,
     Queue,
     Snapshot,
@@ -30,9 +29,7 @@ def ready(job_id: str, *, queue: str = "queue", vcpus: float = 1, age: int = 0) 
 
 def environment(name: str = "one", *, vcpus: int | None = 4, usable: bool = True) -> Environment:
     limit = None if vcpus is None else vcpus * VCPU
-    return Environment(
-        name=name, compute_type=ComputeType.FARGATE, usable=usable, limit_cpu_units=limit
-    )
+    return Environment(name=name, usable=usable, limit_cpu_units=limit)
 
 
 def queue(

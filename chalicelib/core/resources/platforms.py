@@ -20,7 +20,7 @@ class Platform(Enum):
 
 
 def platform_of(capabilities: Sequence[str]) -> Platform:
-    """The one platform of a definition, EC2 when it names none. Refuses more than one."""
+    """Return the one platform of a definition, EC2 when it names none. Refuse more than one."""
     if len(capabilities) > 1:
         raise ClientError("Exactly 1 capability must be provided.")
     return Platform(capabilities[0]) if capabilities else Platform.EC2
