@@ -64,7 +64,7 @@ def delete_compute_environment(request: dict[str, Any], call: Call) -> dict[str,
     if current.state != "DISABLED":
         raise ClientError("Cannot delete, Compute Environment must be DISABLED.")
     going = current.changed(status="DELETING", status_reason="")
-    # Closes the race with a queue that is attached meanwhile: that raises the version.
+    # Closes the race with a queue that is being attached: attaching it raises the version.
     if not call.ports.catalog.put(going, replacing=current):
         raise ClientError(MODIFIED)
     return {}

@@ -38,7 +38,7 @@ def deregister_job_definition(request: dict[str, Any], call: Call) -> dict[str, 
     found = call.ports.catalog.find(JOB_DEFINITION, row_name(name, revision))
     if found is None or not found.active:
         return {}
-    # A lost condition means that its tags changed; the caller's retry finds the row as it is.
+    # A lost condition means that its tags changed; the caller's retry reads the new row.
     if not call.ports.catalog.put(found.changed(active=False), replacing=found):
         raise TooManyRequestsError
     return {}

@@ -24,7 +24,7 @@ _CHANGED_MEANWHILE = (
 
 
 def create_job_queue(request: dict[str, Any], call: Call) -> dict[str, Any]:
-    validate_create(request)  # before the environments are read: a wrong request reads nothing
+    validate_create(request)  # before the environments are read, so a wrong request costs no read
     _refuse_policy(request)
     environments = _environments_of(request, call)
     members = _with_names(validate_create(request, environments), call)

@@ -1,4 +1,4 @@
-"""Finding what a request names: a job, a queue, a job definition, by name, id or ARN."""
+"""Lookup of what a request names: a job, a queue or a job definition, by name, id or ARN."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from chalicelib.jobs.caller import Call
 
 
 def job_key_in(reference: str, call: Call) -> JobKey | None:
-    """The key of the job in an id or an ARN; None for what cannot be one."""
+    """Return the key of the job in an id or an ARN; None for what cannot be one."""
     public_id = call.ports.settings.scope.name_in(reference, "job")
     return JobKey.parse(public_id) if public_id else None
 

@@ -1,8 +1,8 @@
 """SubmitJob: from a request to the rows of a job, in one transaction.
 
-The definition is snapshotted, overrides are merged and parameters substituted here and now, so a
-job goes its way whatever becomes of its definition. A try that repeats an accepted submission gets
-the first one's answer: its job id is derived from the call (`core/ids.derived_job_id`).
+The definition is copied, overrides are merged and parameters substituted at once, so later changes
+of the definition do not affect the job. A try that repeats an accepted submission gets the answer
+of the first one: its job id is derived from the call (`core/ids.derived_job_id`).
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ from chalicelib.jobs.upstreams import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """An accepted submission; `is_new` unless an earlier try of it had been accepted."""
+    """An accepted submission; `is_new` is False when an earlier try of it was accepted."""
 
     job_id: str
     name: str
@@ -46,12 +46,17 @@ class Submission:
 
 
 def submit(request: dict[str, Any], call: Call) -> Submission:
-    """Write the job, once. ClientError for what AWS refuses; ClaimLostError as the store has it."""
+    """Write the job, at most once per call, and return its id and name.
+
+    Raises ClientError for what AWS refuses, and OverlapLockLostError when the overlap lock that was
+    to be written with the job has changed. Tries of one call are recognised by
+    `call.invocation_id`.
+    """
     job_id = _job_id(call)
     try:
         return _submit(request, job_id, call)
     except ClientError:
-        # What was accepted stays accepted, whatever has become of its queue between two tries.
+        # An accepted job stays accepted, even if its queue was disabled between two tries.
         accepted = call.ports.jobs.find_job(JobKey(job_id)) if call.invocation_id else None
         if accepted is None:
             raise
@@ -80,7 +85,7 @@ def _submit(request: dict[str, Any], job_id: str, call: Call) -> Submission:
         tags=merged["tags"],
         task_tokens=frozenset({call.task_token} if call.task_token else ()),
     )
-    # A submission that was accepted before is answered like the first time.
+    # An earlier try was accepted: the answer is the same.
     is_new = call.ports.jobs.submit(job, spec, edges_of(job, dependencies), call.overlap_lock)
     return Submission(job_id=job_id, name=job.name, is_new=is_new)
 
@@ -124,7 +129,7 @@ def _job(
 
 
 def _essential(merged: dict[str, Any]) -> tuple[str, ...]:
-    """Whose exits end an attempt: of a multi-node job, those in its main node."""
+    """Return the containers whose exits end an attempt; for a multi-node job the main node's."""
     properties = merged.get("nodeProperties")
     payload = merged if properties is None else payload_at(properties, properties["mainNode"])
     return essential_names(payload)
@@ -146,7 +151,7 @@ def _job_id(call: Call) -> str:
 def _document(
     merged: dict[str, Any], size: int | None, dependencies: Sequence[Dependency]
 ) -> dict[str, Any]:
-    """What the job keeps of its merged request, empty members left out: each byte is stored."""
+    """Return what the job keeps of its merged request, without empty members, to save storage."""
     kept = {name: value for name, value in merged.items() if value and name != "tags"}
     if "container" in kept:
         kept["container"] = {name: value for name, value in merged["container"].items() if value}
@@ -158,6 +163,6 @@ def _document(
 
 
 def submission_answer(done: Submission, call: Call) -> dict[str, Any]:
-    """SubmitJob's response."""
+    """Return SubmitJob's response."""
     arn = call.ports.settings.scope.arn("job", done.job_id)
     return {"jobId": done.job_id, "jobName": done.name, "jobArn": arn}

@@ -1,6 +1,6 @@
-"""The platforms a job definition can ask for.
+"""The platforms that a job definition can ask for.
 
-A closed set of its own, because every other rule of a definition depends on it.
+A closed set in a module of its own, because every other rule of a definition depends on it.
 """
 
 from __future__ import annotations

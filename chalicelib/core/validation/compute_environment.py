@@ -1,4 +1,4 @@
-"""CreateComputeEnvironment and UpdateComputeEnvironment: what is accepted, and what it becomes.
+"""The rules of CreateComputeEnvironment and UpdateComputeEnvironment, and the stored result.
 
 The rules of `computeResources` are those of the compute type. A type that is not supported yet is
 validated in full and then refused, so that what is wrong with a request is reported first.

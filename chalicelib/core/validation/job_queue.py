@@ -1,4 +1,4 @@
-"""CreateJobQueue and UpdateJobQueue: what is accepted, and what the queue becomes.
+"""The rules of CreateJobQueue and UpdateJobQueue, and the stored result.
 
 The caller passes the environments that the request names, in the request's order, None for one that
 does not exist. Without them only the request is validated.
@@ -101,7 +101,7 @@ def _validate_order(order: Sequence[Mapping[str, Any]]) -> None:
         raise ClientError(
             f"Only {_MOST_ENVIRONMENTS} environments are allowed in job queue request."
         )
-    # An environment may be named once by its name and once by its ARN, which ends in the name.
+    # The same environment may appear by its name and by its ARN, which ends in the name.
     names = {entry["computeEnvironment"].rpartition("/")[2] for entry in order}
     if len(names) != len(order):
         raise ClientError("Duplicate ComputeEnvironments within order list.")

@@ -11,6 +11,7 @@ from chalicelib.core.resources.compute_environment import ComputeEnvironment
 from chalicelib.core.resources.job_queue import JobQueue
 from chalicelib.core.resources.resource import JOB_QUEUE, TRIGGER, Resource
 from chalicelib.core.states import TERMINAL, JobStatus
+from chalicelib.engine.dispatch.scheduling_domain import queue_of_resource
 from chalicelib.engine.provision.changes import _ACTIONS
 from chalicelib.jobs.stop import stop_job
 from chalicelib.triggers import provision as trigger_provisioning
@@ -96,7 +97,8 @@ def _remove(resource: Resource, request: Mapping[str, Any], ports: Ports) -> dic
 def _drain(resource: Resource, request: Mapping[str, Any], ports: Ports) -> dict[str, Any]:
     """Terminate a page of the queue's jobs; tells how many it found that had not ended."""
     # The lane is read strongly: a job submitted a moment ago is there before the index shows it.
-    found = {ready.job_id for ready in ports.lanes.heads(resource.name, DRAIN_PAGE)}
+    lanes = queue_of_resource(resource).lanes
+    found = {ready.job_id for lane in lanes for ready in ports.lanes.heads(lane, DRAIN_PAGE)}
     for status in JobStatus:
         if status not in TERMINAL:
             jobs = ports.jobs.list_oldest(resource.name, status, limit=DRAIN_PAGE)

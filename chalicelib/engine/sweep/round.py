@@ -165,19 +165,21 @@ def _report(job: Job, event: Event, cluster: str | None) -> Report:
 
 
 def _explain_head(queue: str, ports: Ports) -> None:
-    """Wake a queue that has work; where its head cannot be placed, say why in the job itself."""
+    """Wake a queue that has jobs to place; record in each blocked head why it waits."""
     snapshot = read_snapshot(queue, ports)
-    if not snapshot.lanes.get(queue):
+    if not any(heads and lane.queue == queue for lane, heads in snapshot.lanes.items()):
         return
     plan = make_plan(
         snapshot, starting_window=ports.settings.starting_window, placements_limit=10_000
     )
-    blocked = plan.blocked.get(queue)
-    if blocked is None or blocked.ready is not snapshot.lanes[queue][0]:
-        # Some of its jobs can be placed, and have not been: the wake for them was lost.
+    served = {placement.ready.lane for placement in plan.placements}
+    blocked = {lane: head for lane, head in plan.blocked.items() if lane.queue == queue}
+    if not blocked or any(lane.queue == queue for lane in served):
+        # Some of its jobs can be placed, but were not: the wake for them was lost.
         ports.messages.send_wakes([queue], f"sweep.{ports.now_ms() // 60_000}")
-        return
-    _record_block(queue, blocked, ports)
+    for lane, head in blocked.items():
+        if lane not in served:
+            _record_block(queue, head, ports)
 
 
 def _record_block(queue: str, blocked: Blocked, ports: Ports) -> None:
