@@ -178,18 +178,3 @@ def test_the_store_never_scans(module: Module) -> None:
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Attribute):
             assert node.attr not in {"scan", "rate_limited_scan"}, node.lineno
-
-
-def test_only_the_resources_know_compute_types_by_name() -> None:
-    """A new compute type is a module and a row of the table; nothing else compares its name."""
-    names = {"FARGATE", "FARGATE_SPOT", "UNMANAGED", "EC2", "SPOT", "ECS_MANAGED_INSTANCES"}
-    found = [
-        f"{module.path}:{node.lineno}"
-        for module in CHALICELIB
-        if not module.is_in("chalicelib/core/resources")
-        for node in ast.walk(module.tree)
-        if isinstance(node, ast.Compare | ast.MatchValue | ast.Dict)
-        for constant in ast.walk(node)
-        if isinstance(constant, ast.Constant) and constant.value in names
-    ]
-    assert found == []
