@@ -1,1 +1,1 @@
-"""Crashes of every door at every call outward: what is delivered again must come to the same."""
+"""Crashes of every handler at every outgoing call: delivery again must lead to the same end."""

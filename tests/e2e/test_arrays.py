@@ -66,7 +66,7 @@ def test_an_array_of_200_retries_the_children_that_failed(world: World, queue: s
 
 
 def processes_of_job(job_id: str) -> list[int]:
-    """The processes of a job's containers, its children's among them."""
+    """Return the processes of a job's containers, including those of its children."""
     mark = f"\0AWS_BATCH_JOB_ID={job_id}".encode()
     found = []
     for folder in Path("/proc").glob("[0-9]*"):

@@ -1,4 +1,4 @@
-"""Jobs of several containers, run by the local agent and told of through the API."""
+"""Jobs of several containers, run by the local agent and described by the API."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def queue(world: World) -> str:
 
 
 def shell(name: str, script: str, *, needs: list[dict[str, str]] = HALF, **members: Any) -> Json:
-    """A container that runs a script."""
+    """Return a container that runs a script."""
     return {
         "name": name,
         "image": "busybox",
@@ -36,7 +36,7 @@ def waiting_for(name: str, condition: str) -> list[dict[str, str]]:
 
 
 def task(world: World, *containers: Json, **members: Any) -> str:
-    """A definition of these containers; returns its name."""
+    """Register a definition of these containers; return its name."""
     name = world.new_name("task")
     properties = {
         "executionRoleArn": "arn:aws:iam::000000000000:role/e2e",

@@ -1,7 +1,7 @@
-"""The events of jobs as a rule of EventBridge delivers them to whoever listens.
+"""The events of jobs as a rule of EventBridge delivers them to a queue.
 
-The order of a job's own events is looked at too: EventBridge promises none, but it is that in which
-they are published, and the local cloud keeps it.
+The order of a job's own events is checked too: EventBridge promises none, but they are published in
+order, and the local cloud keeps that order.
 """
 
 import json
@@ -51,7 +51,7 @@ class Ear:
         ]
 
     def await_lives(self, lives: Mapping[str, list[str]]) -> None:
-        """Listen until just these statuses of each job have been heard, in this order."""
+        """Wait until exactly these statuses of each job have arrived, in this order."""
         until(lambda: self._lives_of(lives), lambda heard: heard == lives, seconds=PATIENCE_SECONDS)
 
     def _lives_of(self, job_ids: Iterable[str]) -> dict[str, list[str]]:

@@ -46,7 +46,7 @@ def queue(world: World) -> str:
 
 
 def multinode_job(world: World, main: list[str], others: list[str]) -> str:
-    """A definition of three nodes; returns its name."""
+    """Register a definition of three nodes; return its name."""
     name = world.new_name("multinode")
 
     def container(command: list[str]) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def multinode_job(world: World, main: list[str], others: list[str]) -> str:
 
 
 def submit_talk(world: World, queue: str, port: int, *, failures: int, **members: Any) -> str:
-    """A job whose nodes talk on that port; its main node fails in its first attempts."""
+    """Submit a job whose nodes talk on that port; its main node fails in its first attempts."""
     told = {"PORT": str(port), "FAILURES": str(failures)}
     environment = [{"name": name, "value": value} for name, value in told.items()]
     overrides = [

@@ -1,4 +1,4 @@
-"""The contract over every operation's input shape: right requests pass, wrong ones are refused."""
+"""The contract over every operation's input shape: valid requests pass, others are refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def input_shape(name: str) -> Any:
 
 
 def parsed(name: str, request: dict[str, Any]) -> dict[str, Any]:
-    """The request parsed as the doors do it: members of path and query apart from the body."""
+    """Return the request parsed as a handler does it: path and query members apart from body."""
     members = input_shape(name).members.items()
     outside = {member for member, shape in members if "location" in shape.serialization}
     located = {member: request[member] for member in outside if member in request}
@@ -39,7 +39,7 @@ def parsed(name: str, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def refusal(name: str, request: dict[str, Any]) -> str | None:
-    """The sentence that the request is refused with; None when it is accepted."""
+    """Return the message with which the request is refused; None when it is accepted."""
     try:
         parsed(name, request)
     except BatchError as error:

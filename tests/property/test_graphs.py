@@ -1,8 +1,8 @@
 """The whole engine on random graphs of jobs: arrays, all dependency types, retries and stops.
 
 After every step what users see must be consistent, and nothing may run before its time or after its
-end. In the end everything has ended as an oracle says that knows only what was asked for
-(`graphs.py`), and nothing is left in use. A failure tells the story that led to it.
+end. In the end everything has ended as an oracle says that knows only what was submitted
+(`graphs.py`), and no capacity is left in use. A failure prints the story that led to it.
 """
 
 import logging
@@ -52,7 +52,7 @@ Step = tuple[Any, ...]
 
 @st.composite
 def stories(draw: st.DrawFn) -> list[Step]:
-    """What happens to a graph; half of them without anybody stopping anything."""
+    """Return what happens to a graph; in half of the stories nothing is stopped."""
     kinds = CALM + (STOPS if draw(st.booleans()) else ()) + (FAULTS if draw(st.booleans()) else ())
     return draw(st.lists(st.one_of(kinds), min_size=5, max_size=30))
 
@@ -155,7 +155,7 @@ class Telling:
         self.world.ecs.obeys_stops = not slow
 
     def end(self) -> None:
-        """The faults stop, and time passes with the sweeper going its rounds."""
+        """Stop the faults, and let time pass with the sweeper running."""
         while len(self.job_ids) < len(self.plans):
             self.take(("submit",))
         self.tell("the faults stop")
@@ -203,7 +203,7 @@ class Telling:
         return {place: seen["status"] for place, seen in self.seen.items()}
 
     def look(self) -> None:
-        """All jobs and children as DescribeJobs tells them."""
+        """Read all jobs and children as DescribeJobs returns them, and check them."""
         places = [place for plan in self.submitted for place in plan.places]
         names = {public_id(place, self.job_ids): place for place in places}
         told = self.world.api("DescribeJobs", {"jobs": list(names)})["jobs"] if names else []
@@ -232,7 +232,7 @@ class Telling:
                 )
 
     def check_ends(self) -> None:
-        """What has ended stays as it is, and has no task that goes on."""
+        """Check that what has ended does not change, and that none of its tasks goes on."""
         for place, seen in self.seen.items():
             if seen["status"] in ENDED:
                 end = (seen["status"], seen.get("statusReason"), seen["stoppedAt"])
@@ -288,7 +288,7 @@ class Telling:
             assert is_path(published), f"{place}: {published}"
 
     def _check_listed(self, plan: JobPlan) -> None:
-        """ListJobs of each status has the children that are in it."""
+        """Check that ListJobs of each status has the children that are in it."""
         for status in JobStatus if plan.size else ():
             request = {"arrayJobId": self.job_ids[plan.index], "jobStatus": str(status)}
             listed = self.world.api("ListJobs", request)["jobSummaryList"]
@@ -320,7 +320,7 @@ def tell(plans: list[JobPlan], steps: list[Step], max_vcpus: int, window: int) -
 
 @pytest.fixture(autouse=True, scope="module")
 def _no_logs() -> Iterator[None]:
-    """A hundred lives a test: their logs would tell nobody anything."""
+    """Silence the logs: each test runs a hundred stories, whose logs say nothing useful."""
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)

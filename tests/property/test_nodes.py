@@ -1,7 +1,7 @@
 """Multi-node jobs under faults: whatever comes twice or late, no node outlives its job.
 
-A made-up story of deliveries, crashes and races is told to a World with a job of three nodes. Then
-the faults stop, and everything must have come to its end.
+A generated story of deliveries, crashes and races is played in a World with a job of three nodes.
+Then the faults stop, and everything must end.
 """
 
 from typing import Any
@@ -44,7 +44,7 @@ class Story:
             self.world.step()
 
     def work(self, which: int, exit_code: int) -> None:
-        """A task goes on to its start or to its end."""
+        """Start a task, or end it."""
         live = self.world.ecs.live()
         if not live:
             return
@@ -80,7 +80,7 @@ class Story:
         self.world.crash_at = None
 
     def race(self, name: str, other: str, at: int) -> None:
-        """Before the n-th call of one door, another one does what it has to do."""
+        """Run another handler before the n-th call of one handler."""
         self.world.calls.clear()
 
         def meanwhile(call: str) -> None:
@@ -96,11 +96,11 @@ class Story:
         self.world.now_ms += 1000 * seconds
 
     def kill_machine(self) -> None:
-        """An execution is lost with what it had still to do."""
+        """Lose an execution with all that it still had to do."""
         del self.world.machines.running[:1]
 
     def come_to_the_end(self) -> None:
-        """Without faults: only main nodes end by themselves, the others when they are stopped."""
+        """Play on without faults: main nodes end by themselves, others when they are stopped."""
         for _ in range(ROUNDS_LIMIT):
             self.world.advance(60)
             self.world.sweep()
@@ -129,7 +129,7 @@ class Story:
     attempts=st.integers(1, 2), large=st.booleans(), told=st.lists(steps, min_size=5, max_size=40)
 )
 def test_no_node_outlives_its_job(attempts: int, large: bool, told: list[Any]) -> None:
-    """Of a `large` job no task is looked for: those that nobody has heard of are met later."""
+    """In a `large` job no task is lost, since a task without any event is found later."""
     limit = mock.patch.object(nodes, "LOOKED_FOR_LIMIT", 0 if large else 40)
     with limit, make_world() as world:
         story = Story(world, attempts)

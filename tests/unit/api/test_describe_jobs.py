@@ -1,4 +1,4 @@
-"""DescribeJobs: which jobs, in which order, and what is said of each."""
+"""DescribeJobs: which jobs, in which order, with which members."""
 
 import pytest
 

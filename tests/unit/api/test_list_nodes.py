@@ -1,4 +1,4 @@
-"""Multi-node jobs on the wire: what SubmitJob takes and refuses, and pages of nodes."""
+"""Multi-node jobs in the API: what SubmitJob accepts and refuses, and pages of nodes."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""CancelJob and TerminateJob, alone and in bulk, in each status."""
+"""CancelJob and TerminateJob, for one job and in bulk, in each status."""
 
 import pytest
 

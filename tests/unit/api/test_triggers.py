@@ -1,4 +1,4 @@
-"""Triggers over the API of ours: what is taken, what is refused and how, what is kept."""
+"""The triggers API: what is accepted, what is refused and how, what is stored."""
 
 import subprocess
 import sys

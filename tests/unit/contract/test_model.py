@@ -1,4 +1,4 @@
-"""The contract's own decisions: operations by path, bodies, exceptions to the model, responses."""
+"""The contract's own rules: operations by path, bodies, exceptions to the model, responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must follow in the world from a job's row having changed."""
+"""The actions that must follow after a job's row has changed."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ S, E = JobStatus, EventKind
 
 
 def after(job: Job, kind: EventKind, **members: object) -> Job:
-    """The job after an event, which must have changed it."""
+    """Return the job after an event, which must have changed it."""
     fenced = kind.name.startswith(("TASK", "LAUNCH", "DEADLINE"))
     new = decide(job, an_event(kind, of=job if fenced else None, **members)).job
     assert new is not job

@@ -1,4 +1,4 @@
-"""From a job's container to what ECS is asked for."""
+"""Requests to ECS, from a job's payload."""
 
 import json
 from dataclasses import replace
@@ -107,7 +107,7 @@ FULL: dict[str, Any] = CONTAINER | {
 def definition(
     container: dict[str, Any], settings: LaunchSettings = SETTINGS, *, bake: bool = False
 ) -> dict[str, Any]:
-    """The registration, which ECS's own model must accept."""
+    """Return the registration, which ECS's own model must accept."""
     return payload_definition({"container": container}, settings, bake=bake)
 
 

@@ -1,4 +1,4 @@
-"""The lifecycle: the table as a whole, then each rule by the sentence that it keeps."""
+"""The lifecycle: the table as a whole, then each rule."""
 
 import itertools
 from dataclasses import replace
@@ -40,13 +40,13 @@ EVENTS: tuple[dict[str, Any], ...] = (
 
 
 def fences_of(job: Job) -> list[Fence | None]:
-    """No fence, the job's own, and those of an earlier placement and of a later attempt."""
+    """Return no fencing token, the job's own, an earlier placement's and a later attempt's."""
     earlier = replace(job.fence, dispatch_count=job.dispatch_count - 1)
     return [None, job.fence, earlier, replace(job.fence, attempt=job.attempt + 1)]
 
 
 def product() -> list[tuple[Job, Event]]:
-    """Every status and kind of event, in every variant."""
+    """Return every status and kind of event, in every variant."""
     found = []
     for status, variant in itertools.product(S, VARIANTS):
         job = a_job(status, **variant)

@@ -1,4 +1,4 @@
-"""Nodes as values: which range is theirs, what they are told, and how they look."""
+"""Nodes as values: their node range, their variables, and how they are shown."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""What reports do to nodes, for every state of job and node."""
+"""What reports change in nodes, for every state of job and node."""
 
 import itertools
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""How an attempt ended, from how its containers did."""
+"""How an attempt ended, from how its containers ended."""
 
 from dataclasses import replace
 from typing import Any
@@ -18,7 +18,7 @@ OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 
 
 def stopped(*ends: tuple[str, int | None, str | None], **members: Any) -> Event:
-    """The end of the task, by the end of an essential container unless `members` deny it."""
+    """Return the end of the task, by the end of an essential container unless `members` differ."""
     made = tuple(ContainerEnd(name=n, exit_code=code, reason=reason) for n, code, reason in ends)
     return an_event(
         EventKind.TASK_STOPPED,

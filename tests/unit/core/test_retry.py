@@ -1,4 +1,4 @@
-"""Retry: which attempt is followed by another (reference: AWS Batch's automated retries)."""
+"""Retries: which attempt is followed by another (reference: AWS Batch's automated retries)."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
-"""A stop at any moment: in the middle of every other door's work, and that work in its own middle.
+"""A stop at any moment: during every other handler's work, and that work during the stop.
 
-Each story is played again for every moment at which the world looks as it did at none before; then
-the stop must have come before, or after, what it met there, and both have ended as they should.
+Each story is played again for every moment at which the state differs from all earlier ones; the
+stop must then take effect before, or after, what it met, and both must end properly.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ Outcome = tuple[str, str | None, bool, bool]
 
 
 def play(world: RaceWorld, target: str, *jobs: str) -> Scene:
-    """To the end; the first attempt of the target, or of every child of its array, fails."""
+    """Play to the end; the first attempt of the target, or of every child of its array, fails."""
     key = JobKey.parse(target)
 
     def script(fence: Fence) -> int:
@@ -46,7 +46,7 @@ def play(world: RaceWorld, target: str, *jobs: str) -> Scene:
 
 
 def a_job(world: RaceWorld) -> Scene:
-    """It waits, is released and retried; others that wait for it are submitted while it starts."""
+    """Play a job that waits, is released and retried; dependents are submitted as it starts."""
     make_stage(world)
     before = running(world)
     world.watch_from_here()
@@ -72,17 +72,17 @@ def _of_an_array(world: RaceWorld, number: int | None) -> Scene:
 
 
 def a_child(world: RaceWorld) -> Scene:
-    """The second of three, released with its array, and retried."""
+    """Play the second of three children, released with its array, and retried."""
     return _of_an_array(world, 1)
 
 
 def an_array(world: RaceWorld) -> Scene:
-    """Three children, each of them retried."""
+    """Play an array of three children, each of them retried."""
     return _of_an_array(world, None)
 
 
 def a_child_that_waits_for_its_like(world: RaceWorld) -> Scene:
-    """The first child of the other array ends while this one's is looked at."""
+    """Play N_TO_N arrays; a child ends while the one that waits for it is evaluated."""
     make_stage(world)
     first = array(world, 2)
     world.run_until_idle()
@@ -97,7 +97,7 @@ def a_child_that_waits_for_its_like(world: RaceWorld) -> Scene:
 
 
 def an_array_that_others_wait_for(world: RaceWorld) -> Scene:
-    """Its children release their likes, of which the second is retried; one of them is stopped."""
+    """Play an array with N_TO_N dependents, one of them retried, one of them stopped."""
     make_stage(world)
     first = array(world, 2, **PATIENT)
     world.run_until_idle()
@@ -130,7 +130,7 @@ STORIES: tuple[Story, ...] = (
 
 @dataclass(slots=True)
 class Stop:
-    """One stop of `target`, with something in between or not, and what it left behind."""
+    """One stop of `target`, with or without something in between, and its result."""
 
     operation: str
     target: str
@@ -149,7 +149,7 @@ class Stop:
 
 
 def a_step_before(*numbers: int) -> Callable[[RaceWorld], None]:
-    """The world takes one step on before these calls of the stop."""
+    """Deliver one more thing before these calls of the stop."""
 
     def between(world: RaceWorld) -> None:
         calls = 0
@@ -168,7 +168,7 @@ def a_step_before(*numbers: int) -> Callable[[RaceWorld], None]:
 
 
 def attempts_of(world: World, target: str) -> dict[str, int]:
-    """How many attempts of the target, or of each child of the array that it is, were begun."""
+    """Return how many attempts of the target, or of each child of it, were begun."""
     detail = world.detail(target)
     size = detail.get("arrayProperties", {}).get("size", 0)
     ids = [f"{target}:{number}" for number in range(size)] or [target]
@@ -177,7 +177,7 @@ def attempts_of(world: World, target: str) -> dict[str, int]:
 
 
 def check(world: World, scene: Scene, asked: Stop, undisturbed: Outcome) -> None:
-    """The stop came before what it met, or after; nothing in between."""
+    """Check that the stop took effect before what it met, or after it."""
     nothing_is_left(world, scene)
     dependents_went_the_way_of_what_they_waited_for(world, scene)
     ended = outcome(world, scene.target)
@@ -266,5 +266,5 @@ def test_a_stop_before_any_call_of_another_door_comes_before_or_after_it(
 def test_what_happens_in_the_middle_of_a_stop_comes_before_or_after_it(
     story: Story, operation: str
 ) -> None:
-    """The world goes on between the stop's read and its write, and again if that write was lost."""
+    """Something happens between the stop's read and write, and again if that write was lost."""
     race(story, operation, a_step_before(2, 4))

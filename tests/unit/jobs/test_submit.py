@@ -1,4 +1,4 @@
-"""SubmitJob: what becomes of a request, and of its repetition."""
+"""SubmitJob: what a request makes, and what its repetition makes."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ REQUEST = {"jobName": "job", "jobQueue": "queue", "jobDefinition": "work"}
 
 
 def rows(job_id: str) -> tuple[int, int]:
-    """How many job and spec rows there are of this id."""
+    """Return how many job and spec rows there are of this id."""
     job = list(JobRow.query(job_id, JobRow.part == "job", consistent_read=True))
     spec = list(SpecRow.query(job_id, SpecRow.part == "spec", consistent_read=True))
     return len(job), len(spec)

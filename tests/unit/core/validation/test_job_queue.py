@@ -1,4 +1,4 @@
-"""Job queues: what a request may say, and which environments go together."""
+"""Job queues: what a request may contain, and which environments can be combined."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrays: one row until they run, what is seen of them meanwhile, and how they end."""
+"""Arrays: one row until they run, how they look meanwhile, and how they end."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.support.world import ApiError, World
 
 @pytest.fixture(name="world")
 def over_both_stores(any_world: World) -> World:
-    """Each scene runs twice: over the stores in memory, and over DynamoDB."""
+    """Run each test over the stores in memory, and over DynamoDB."""
     return any_world
 
 

@@ -1,4 +1,4 @@
-"""Multi-node jobs: the machine's own source, the doors, and the order of things going wrong."""
+"""Multi-node jobs: the state machine, the handlers, and faults in any order."""
 
 import pytest
 
@@ -23,7 +23,7 @@ from tests.support.world import World
 
 
 def entered(world: World) -> list[str]:
-    """The states of the multi-node machine that its one execution came by."""
+    """Return the states that the one execution of the multi-node machine has entered."""
     (run,) = [r for r in world.machines.ended if r.machine.endswith("-multinode")]
     return run.execution.entered
 

@@ -1,4 +1,4 @@
-"""The sweeper's part in multi-node jobs: what no event has told of their nodes."""
+"""Multi-node jobs and the sweeper: nodes whose events were lost."""
 
 from tests.support.multinode import (
     ADDRESS,

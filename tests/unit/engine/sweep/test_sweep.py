@@ -1,4 +1,4 @@
-"""What the minute's round mends that no event brings; lost tasks: test_task_reports.py."""
+"""What the sweeper corrects once a minute; lost tasks are in tests/unit/engine/tasks."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Messages of the task-events queue as events of the lifecycle.
+"""Messages of the task-events queue, parsed into events of the lifecycle.
 
 The files in tests/events have the shape in which ECS sends its events, member by member.
 """

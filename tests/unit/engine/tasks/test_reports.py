@@ -1,4 +1,4 @@
-"""Reports of tasks that come twice, late, out of order, or for nobody."""
+"""Reports about tasks that come twice, late, out of order, or for no known job."""
 
 import json
 from typing import Any
@@ -263,7 +263,7 @@ def test_a_catalog_record_that_cannot_be_read_is_reported_and_passed_by(world: W
 def test_contention_is_decided_again_within_the_invocation(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The queue would bring the messages back only after minutes, the capacity held meanwhile."""
+    """The queue would return the messages only minutes later, with the capacity held meanwhile."""
     make_stage(world)
     job_id = running(world)
     commit, refusals = world.ports.jobs.commit, [ContentionError("others write")] * 2
