@@ -130,10 +130,10 @@ def multinode_jobs(world: MortalWorld) -> None:
     run_to_the_end(world, [retried, doomed], script)
 
 
-def mended(world: MortalWorld) -> None:
+def retried_child(world: MortalWorld) -> None:
     """Play an array of three, one child of which fails and is retried."""
     make_stage(world)
-    job_id = array(world, 3, jobName="mended", retryStrategy={"attempts": 2})
+    job_id = array(world, 3, jobName="retried_child", retryStrategy={"attempts": 2})
 
     def script(fence: Fence) -> int:
         return int(fence.key == JobKey.parse(f"{job_id}:1") and fence.attempt == 1)
@@ -239,7 +239,7 @@ STORIES: tuple[tuple[Story, tuple[str, ...]], ...] = (
     (firings, ("fire_triggers",)),
     (waited_for, ("submit", "react", "task_events")),
     (bundles, ("fire_triggers", "sweep")),
-    *((story, (API, *OF_ARRAYS)) for story in (mended, likes, sequence, terminated_array)),
+    *((story, (API, *OF_ARRAYS)) for story in (retried_child, likes, sequence, terminated_array)),
 )
 
 
@@ -270,7 +270,7 @@ def state_of(world: MortalWorld) -> dict[str, Any]:
             for run in world.machines.ended
             if run.machine == RUN_JOB_MACHINE_ARN
         },
-        "told": sorted(call for call, _, _ in world.machines.answers),
+        "answers": sorted(call for call, _, _ in world.machines.answers),
         "live": [task.started_by for task in world.ecs.live()],
         "attempts": {task.started_by.partition("-2")[0] for task in world.ecs.tasks.values()},
         "capacity": world.capacity("fargate"),
@@ -345,7 +345,7 @@ def test_a_story_makes_the_same_calls_over_both_stores(story: Story) -> None:
     assert play(story, None, in_memory=False) == undisturbed(story)
 
 
-def test_every_door_of_the_application_is_crashed() -> None:
+def test_every_handler_of_the_application_is_crashed() -> None:
     crashed = {handler for _, of_story in STORIES for handler in of_story}
     assert crashed == {API, *HANDLERS.values()}
     routes = {"batch_operation", "batch_tags", "batch_tags_decoded"}

@@ -82,7 +82,7 @@ class MortalWorld(World):
         try:
             yield
             if self.crash_at is not None:
-                raise Crash(f"{handler} has done everything, and nobody hears of it")
+                raise Crash(f"{handler} has done everything, and its answer is lost")
         finally:
             self.visits[number] = Visit(handler=handler, calls=tuple(self.calls))
             self.calls, self.crash_at = outer, None

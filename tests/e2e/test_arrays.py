@@ -79,7 +79,7 @@ def processes_of_job(job_id: str) -> list[int]:
 
 
 def test_a_terminated_array_runs_nothing_more(world: World) -> None:
-    queue = world.queue(world.environment(vcpus=2))  # room for eight
+    queue = world.queue(world.environment(vcpus=2))  # capacity for eight
     quick_then_endless = "test $AWS_BATCH_JOB_ARRAY_INDEX -lt 4 || exec sleep 600"
     array = world.submit(
         queue,
@@ -108,7 +108,7 @@ def test_a_terminated_array_runs_nothing_more(world: World) -> None:
 
 
 def test_children_are_terminated_alone(world: World, tmp_path: Path) -> None:
-    queue = world.queue(world.environment(vcpus=1))  # room for four
+    queue = world.queue(world.environment(vcpus=1))  # capacity for four
     gate = tmp_path / "gate"
     array = world.submit(
         queue,

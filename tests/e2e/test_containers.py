@@ -106,8 +106,8 @@ def test_containers_start_in_their_order_and_end_with_the_essential_one(
     assert set(printed) >= {f"init: job {job_id}", "init: end", "main: end", "sidecar: up"}
 
     [attempt] = job["attempts"]
-    [told] = attempt["taskProperties"]
-    assert {one["name"]: one["exitCode"] for one in told["containers"]} == exit_codes_of(job)
+    [described] = attempt["taskProperties"]
+    assert {one["name"]: one["exitCode"] for one in described["containers"]} == exit_codes_of(job)
 
 
 def moment_in(lines: list[str], word: str) -> int:

@@ -129,10 +129,10 @@ def test_the_queue_of_higher_priority_goes_first(world: World) -> None:
     world.await_job(blocker, "RUNNING")
     short = world.definition("true", **size)
     submitted = [world.submit(low, short), world.submit(low, short), world.submit(high, short)]
-    world.batch.terminate_job(jobId=blocker, reason="make room")
+    world.batch.terminate_job(jobId=blocker, reason="free the capacity")
     first, second, favoured = (world.await_job(job_id, "SUCCEEDED") for job_id in submitted)
     assert favoured["startedAt"] <= first["startedAt"] <= second["startedAt"]
-    assert favoured["stoppedAt"] <= first["startedAt"], "one vCPU has room for one job"
+    assert favoured["stoppedAt"] <= first["startedAt"], "one vCPU has capacity for one job"
 
 
 def test_list_jobs_pages_through_all_jobs_once(world: World, queue: str) -> None:
@@ -219,7 +219,7 @@ def test_a_queue_and_its_environment_are_deleted(world: World) -> None:
     assert not any(arn.endswith(f"-{environment}") for arn in clusters)
 
 
-def test_a_job_waits_for_room_and_is_cancelled(world: World, crowd: Crowd) -> None:
+def test_a_job_waits_for_capacity_and_is_cancelled(world: World, crowd: Crowd) -> None:
     waiting = until(
         lambda: world.job(crowd.waiting),
         lambda job: bool(job.get("statusReason")),

@@ -10,16 +10,16 @@ from tests.e2e.world import Job, World, until
 
 pytestmark = pytest.mark.e2e
 
-# Hears each of the others once, tells what it heard, and fails in as many attempts as it is told.
+# Receives one message from each other node, prints them, and fails in its first FAILURES attempts.
 MAIN = """
 import os, socket, sys
 with socket.create_server(("", int(os.environ["PORT"]))) as server:
-    heard = []
+    received = []
     for _ in range(int(os.environ["AWS_BATCH_JOB_NUM_NODES"]) - 1):
         connection, _ = server.accept()
         with connection, connection.makefile() as lines:
-            heard.append(lines.readline().strip())
-print(*sorted(heard), flush=True)
+            received.append(lines.readline().strip())
+print(*sorted(received), flush=True)
 print("end", flush=True)
 sys.exit(int(os.environ["AWS_BATCH_JOB_ATTEMPT"]) <= int(os.environ["FAILURES"]))
 """
@@ -70,8 +70,8 @@ def multinode_job(world: World, main: list[str], others: list[str]) -> str:
 
 def submit_talk(world: World, queue: str, port: int, *, failures: int, **members: Any) -> str:
     """Submit a job whose nodes talk on that port; its main node fails in its first attempts."""
-    told = {"PORT": str(port), "FAILURES": str(failures)}
-    environment = [{"name": name, "value": value} for name, value in told.items()]
+    variables = {"PORT": str(port), "FAILURES": str(failures)}
+    environment = [{"name": name, "value": value} for name, value in variables.items()]
     overrides = [
         {"targetNodes": target, "containerOverrides": {"environment": environment}}
         for target in ("0", "1:")
@@ -131,7 +131,7 @@ def test_the_main_node_s_failure_runs_every_node_again(world: World, queue: str)
         seconds=30,
     )
     assert world.log_of(node["container"], last_line="attempt 2") == ["attempt 2"]
-    # Of its first attempt it knows if its start was heard of before the main node had ended.
+    # Of its first attempt it knows if its start was received of before the main node had ended.
     assert [a["container"]["exitCode"] for a in node["attempts"]] in ([143], [143, 143])
 
 

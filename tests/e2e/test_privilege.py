@@ -232,33 +232,33 @@ def waiting_is_swept(world: World, queue: str, once: str, huge: str) -> None:
 
 def lost_launches_are_swept(world: World, queue: str, long: str) -> None:
     """Check that the sweeper finds tasks without an event, and launches without a task."""
-    unheard = world.submit(queue, long, timeout={"attemptDurationSeconds": 100})
+    unreported = world.submit(queue, long, timeout={"attemptDurationSeconds": 100})
     lost = world.submit(queue, long)
-    for job_id in (unheard, lost):
+    for job_id in (unreported, lost):
         world.await_job(job_id, "RUNNING")
     orphan = world.job(lost)["container"]["taskArn"]
     starting = {"status": "STARTING", "queue_status": f"{queue}#STARTING", "changed_at_ms": 1}
     forgotten = {"task_arn": None, "started_at_ms": None}
-    change_row(world, unheard, **starting, **forgotten)
+    change_row(world, unreported, **starting, **forgotten)
     # Of this placement there is no task.
     change_row(world, lost, **starting, **forgotten, dispatch_count=7)
     swept(world)
-    for job_id in (unheard, lost):
+    for job_id in (unreported, lost):
         world.await_job(job_id, "RUNNING")
-    tasks_are_stopped(world, lost, unheard, orphan)
+    tasks_are_stopped(world, lost, unreported, orphan)
 
 
-def tasks_are_stopped(world: World, lost: str, unheard: str, orphan: str) -> None:
+def tasks_are_stopped(world: World, lost: str, unreported: str, orphan: str) -> None:
     """Have tasks stopped by each function that may: sweeper, reactor and report handler."""
     # A stop that came to nothing is repeated. The deadline of the other job is near.
     change_row(world, lost, stop_cause="TERMINATE", stop_reason="swept away", changed_at_ms=1)
     swept(world)
     assert world.await_job(lost, "FAILED")["statusReason"] == "swept away"
-    # A task that runs for a placement that was given up, and a deadline that is told too early.
+    # A task that runs for a placement that was given up, and a deadline that comes too early.
     cluster = orphan.replace(":task/", ":cluster/").rpartition("/")[0]
     task = {"taskArn": orphan, "clusterArn": cluster, "lastStatus": "RUNNING"}
-    tell(world, "aws.ecs", "ECS Task State Change", task | {"startedBy": f"{lost}/job/1"})
-    tell(world, "batchyard", "Deadline", {"startedBy": f"{unheard}/job/1"})
+    send_report(world, "aws.ecs", "ECS Task State Change", task | {"startedBy": f"{lost}/job/1"})
+    send_report(world, "batchyard", "Deadline", {"startedBy": f"{unreported}/job/1"})
     ecs = world.clients("ecs")
     until(
         lambda: ecs.describe_tasks(cluster=cluster, tasks=[orphan])["tasks"][0]["lastStatus"],
@@ -266,10 +266,10 @@ def tasks_are_stopped(world: World, lost: str, unheard: str, orphan: str) -> Non
         seconds=PATIENCE_SECONDS,
     )
     # A stop that is decided before the task is known: the reactor looks for it.
-    version = int(row_of(world, unheard)["version"]["N"]) + 1
+    version = int(row_of(world, unreported)["version"]["N"]) + 1
     stop = {"stop_cause": "TERMINATE", "stop_reason": "looked for", "task_arn": None}
-    change_row(world, unheard, **stop, version=version)
-    assert world.await_job(unheard, "FAILED")["statusReason"] == "looked for"
+    change_row(world, unreported, **stop, version=version)
+    assert world.await_job(unreported, "FAILED")["statusReason"] == "looked for"
 
 
 def children_wait_and_are_stopped(world: World, queue: str, once: str, long: str) -> None:
@@ -280,7 +280,7 @@ def children_wait_and_are_stopped(world: World, queue: str, once: str, long: str
     second = world.submit(queue, once, arrayProperties=size, dependsOn=each)
     third = world.submit(queue, once, dependsOn=[{"jobId": second, "type": "AFTER_ANY"}])
     world.await_job(third, "SUCCEEDED")
-    # More than there is room for: the last has no row when it is stopped.
+    # More than the capacity: the last is a virtual child when it is stopped.
     many = world.submit(queue, long, arrayProperties={"size": 100})
     never = world.submit(queue, once, dependsOn=[{"jobId": f"{many}:99"}])
     world.await_job(f"{many}:0", "RUNNING")
@@ -369,7 +369,7 @@ def queue_is_gone(world: World, queue: str) -> None:
     )
 
 
-def tell(world: World, source: str, kind: str, detail: Mapping[str, str]) -> None:
+def send_report(world: World, source: str, kind: str, detail: Mapping[str, str]) -> None:
     """Put a message on the task-events queue."""
     body = json.dumps({"source": source, "detail-type": kind, "detail": detail})
     url = world.cloud.outputs["TaskEventsQueueUrl"]
@@ -425,7 +425,7 @@ def all_is_removed(world: World, queue: str, environment: str, long: str, huge: 
     )
 
 
-def test_what_a_role_lacks_is_refused_and_told_in_the_log(world: World) -> None:
+def test_a_call_without_permission_is_refused_and_logged(world: World) -> None:
     """Without this, the test above would pass on an emulator that refuses nothing."""
     iam, role = world.clients("iam"), roles_of(world)["SweepRole"]
     denial = {"Effect": "Deny", "Action": "dynamodb:Query", "Resource": "*"}
@@ -434,8 +434,8 @@ def test_what_a_role_lacks_is_refused_and_told_in_the_log(world: World) -> None:
         assert "FunctionError" in sweep(world)
     finally:
         iam.delete_role_policy(RoleName=role, PolicyName="denial")
-    told = until(lambda: refused(world), bool, seconds=PATIENCE_SECONDS)
-    assert all("/aws/lambda/batchyard-sweep: " in line for line in told)
+    lines = until(lambda: refused(world), bool, seconds=PATIENCE_SECONDS)
+    assert all("/aws/lambda/batchyard-sweep: " in line for line in lines)
     swept(world)
 
 

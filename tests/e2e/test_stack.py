@@ -103,7 +103,7 @@ def test_each_answers_the_batch_api_for_itself(two: list[StateDir]) -> None:
     assert client(other, "batch").describe_compute_environments()["computeEnvironments"] == []
 
 
-def test_the_command_line_tells_clients_where_to_go(two: list[StateDir]) -> None:
+def test_the_command_line_prints_the_endpoint_for_clients(two: list[StateDir]) -> None:
     lines = batchyard("env", "--state-dir", str(two[1].root)).stdout
     program = "import boto3; print(boto3.client('batch').describe_job_queues()['jobQueues'])"
     script = f'{lines}\nexec {sys.executable} -c "{program}"'

@@ -122,7 +122,7 @@ def test_a_disabled_or_deleted_trigger_makes_no_job(world: World, make: Make) ->
         lambda seen: seen["status"] == "DELETED",
         seconds=PATIENCE_SECONDS,
     )
-    assert deleted["firings"] == [firing], "what it did is still told"
+    assert deleted["firings"] == [firing], "what it did is still shown"
 
 
 @pytest.mark.e2e
@@ -194,7 +194,7 @@ def test_a_rate_makes_a_job(world: World, make: Make) -> None:
 
 
 @pytest.mark.e2e
-def test_what_is_wrong_is_told_by_the_command_line(world: World, tmp_path: Path) -> None:
+def test_the_command_line_prints_what_is_wrong_with_a_trigger(world: World, tmp_path: Path) -> None:
     document = {"source": {"schedule": {"expression": "rate(1 minutes)"}}, "request": {}}
     file = tmp_path / "trigger.json"
     file.write_text(json.dumps(document))

@@ -126,14 +126,14 @@ class Story:
     suppress_health_check=[HealthCheck.too_slow],
 )
 @given(
-    attempts=st.integers(1, 2), large=st.booleans(), told=st.lists(steps, min_size=5, max_size=40)
+    attempts=st.integers(1, 2), large=st.booleans(), played=st.lists(steps, min_size=5, max_size=40)
 )
-def test_no_node_outlives_its_job(attempts: int, large: bool, told: list[Any]) -> None:
+def test_no_node_outlives_its_job(attempts: int, large: bool, played: list[Any]) -> None:
     """In a `large` job no task is lost, since a task without any event is found later."""
     limit = mock.patch.object(nodes, "LOOKED_FOR_LIMIT", 0 if large else 40)
     with limit, make_world() as world:
         story = Story(world, attempts)
-        for name, *members in told:
+        for name, *members in played:
             getattr(story, name)(*members)
         story.come_to_the_end()
         world.failures.clear()

@@ -26,7 +26,7 @@ from tests.support.world import world as make_world
 MAX_VCPUS = {"fargate": 2, "second": 1}
 WINDOW = 2
 QUEUES = ("queue", "urgent")
-RIVALS = (  # doors that write the same rows
+RIVALS = (  # handlers that write the same rows
     ("stop", "messages"),
     ("messages", "stop"),
     ("stop", "wakes"),
@@ -58,7 +58,7 @@ class Engine(RuleBasedStateMachine):
         self.world: World = self.stack.enter_context(make_world(starting_window=WINDOW))
         self.job_ids: list[str] = []
         self.ended: dict[str, Job] = {}
-        self.unheard: set[str] = set()  # tasks whose start nobody will hear of: its report is lost
+        self.unreported: set[str] = set()  # tasks whose start is not reported: the event is lost
         self.wrong_figures = False  # a crash may leave the window too high until a sweep
 
     @initialize()
@@ -145,7 +145,7 @@ class Engine(RuleBasedStateMachine):
             case "message" if sqs.task_events.messages:
                 lost = pick(sqs.task_events.messages, which)
                 sqs.task_events.remove(lost)
-                self.unheard |= {arn for arn in ecs.tasks if arn in lost.body}
+                self.unreported |= {arn for arn in ecs.tasks if arn in lost.body}
             case "wakes":
                 sqs.wakes.messages.clear()
             case "record":
@@ -273,7 +273,7 @@ class Engine(RuleBasedStateMachine):
 
     @invariant()
     def no_second_task_of_an_attempt_goes_on_once_its_start_is_known(self) -> None:
-        """A launch that was given up may still come; it is stopped when its start is told."""
+        """A launch that was given up may still come; it is stopped when its start is reported."""
         jobs = self._jobs()
         on_their_way = {
             str(json.loads(message.body)["detail"].get("taskArn"))
@@ -282,7 +282,7 @@ class Engine(RuleBasedStateMachine):
         for task in self.world.ecs.live():
             if task.desired == "STOPPED" or task.status != "RUNNING":
                 continue
-            if task.arn in on_their_way | self.unheard:
+            if task.arn in on_their_way | self.unreported:
                 continue
             job, fence = jobs[fence_of(task).job_id], fence_of(task)
             assert (job.fence, job.status) == (fence, JobStatus.RUNNING), (
@@ -305,7 +305,7 @@ class Engine(RuleBasedStateMachine):
                 assert len(set(fences)) == len(fences), "one task for each placement"
                 statuses = self.world.events.statuses_of(job.job_id)
                 ends = [status for status in statuses if status in {"SUCCEEDED", "FAILED"}]
-                assert set(ends) <= {str(job.status)}, "one end is told, however often"
+                assert set(ends) <= {str(job.status)}, "one end is published, however often"
 
 
 Engine.TestCase.settings = settings(

@@ -132,7 +132,7 @@ def test_boto3_is_met_in_wiring_only_and_pynamodb_in_the_store_only() -> None:
         assert "pynamodb" not in names or may, module.path
 
 
-def test_the_doors_are_thin() -> None:
+def test_the_entry_points_are_thin() -> None:
     (module,) = modules_in("app.py")
     assert len(module.lines) <= 200
     for name in imports_of(module):

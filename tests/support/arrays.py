@@ -8,10 +8,10 @@ from tests.support.world import World
 
 def summary(world: World, job_id: str) -> dict[str, int]:
     """Return the statuses with any children, after a check that the seven add up to the size."""
-    told = world.detail(job_id)["arrayProperties"]
-    assert len(told["statusSummary"]) == 7
-    assert sum(told["statusSummary"].values()) == told["size"]
-    return {status: number for status, number in told["statusSummary"].items() if number}
+    properties = world.detail(job_id)["arrayProperties"]
+    assert len(properties["statusSummary"]) == 7
+    assert sum(properties["statusSummary"].values()) == properties["size"]
+    return {status: number for status, number in properties["statusSummary"].items() if number}
 
 
 def array(world: World, size: int, **members: Any) -> str:

@@ -81,7 +81,7 @@ class FakeEcs(FakeClient):
         """Start the task's containers, at `address` if it has one of its own."""
         task.address = address
         task.status, task.started_at_ms = "RUNNING", self.now_ms()
-        self._tell(task)
+        self._publish(task)
 
     def finish(
         self,
@@ -278,9 +278,9 @@ class FakeEcs(FakeClient):
         for end in task.containers.values():
             if stops_with is not None:
                 end.setdefault("exitCode", stops_with)
-        self._tell(task)
+        self._publish(task)
 
-    def _tell(self, task: Task) -> None:
+    def _publish(self, task: Task) -> None:
         self._on_event(self.event_of(task))
 
     def _cluster(self, params: Json, operation: str) -> Json:

@@ -56,8 +56,8 @@ class Queue:
                 ready.append(message)
         return ready
 
-    def run_until_idle(self, delivered: Iterable[Message], failed: set[str], now_ms: int) -> None:
-        """Delete what was handled; hide what failed, or put it aside after its last try."""
+    def acknowledge(self, delivered: Iterable[Message], failed: set[str], now_ms: int) -> None:
+        """Delete what was handled; hide what failed, or make it a dead letter after its last try."""
         for message in delivered:
             if message.message_id not in failed:
                 self.remove(message)

@@ -40,7 +40,7 @@ def node_properties(
 
 
 def make_multinode_stage(world: World, *, properties: Json | None = None, **members: Any) -> None:
-    """Environment `metal`, queue `queue` and the definition `gang`."""
+    """Make environment `metal`, queue `queue` and the multi-node definition."""
     world.api(
         "CreateComputeEnvironment",
         {"computeEnvironmentName": "metal", "type": "UNMANAGED", "serviceRole": ROLE},

@@ -89,7 +89,7 @@ class RaceWorld(World):
     def _state_now(self) -> object:
         """Return what the stop may meet: rows, tasks, and what is about to be delivered."""
         if self._act is not None:
-            return None  # it is the moments of the undisturbed story that are told apart
+            return None  # only the moments of the undisturbed story are distinguished
         assert self.memory is not None
         self.jobs_stream.draw()
         return (

@@ -100,7 +100,7 @@ class Stream:
     def draw(self) -> None:
         """Add what the table wrote since the last time, as far as the filter passes it."""
         for written in self._drain():
-            # Counted, not random: a failing run can be told again.
+            # Counted, not random: a failing run can be repeated.
             number = next(self._numbers)
             change = {**written["dynamodb"], "SequenceNumber": f"{number:021d}"}
             record = {**written, "eventID": f"{self._name}-{number}", "dynamodb": change}

@@ -91,7 +91,7 @@ class World:
         self.left_ms = 10_000  # how long the functions believe that they may go on
         self.failures: list[Exception] = []  # what functions raised; a test looks, and clears
         self.on_pause: Callable[[], None] = lambda: None
-        self.on_call: Callable[[str], None] | None = None  # told of a call before it is made
+        self.on_call: Callable[[str], None] | None = None  # gets each call before it is made
         self._ids = itertools.count(1)
         self.settings = settings_of(**settings)
         self.memory: Memory | None = None
@@ -342,7 +342,7 @@ class World:
         failed = self._handled(handler, [message.record() for message in batch])
         every = {message.message_id for message in batch}
         if not again:
-            queue.run_until_idle(batch, every if failed is None else failed, self.now_ms)
+            queue.acknowledge(batch, every if failed is None else failed, self.now_ms)
         return True
 
     def _handled(self, handler: Handler, batch: Sequence[Json]) -> set[str] | None:

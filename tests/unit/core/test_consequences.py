@@ -213,7 +213,7 @@ def test_a_retry_stops_the_nodes_of_the_attempt_before() -> None:
     assert stopped_nodes(again, after(again, E.DISPATCHED, environment="metal")) == []
 
 
-def test_a_stop_is_told_to_the_nodes_once() -> None:
+def test_a_stop_of_a_multi_node_job_stops_its_nodes_once() -> None:
     running = a_job(S.RUNNING, nodes=NODES)
     stopping = after(running, E.TERMINATE, reason="enough")
     assert stopped_nodes(running, stopping) == [stopping]

@@ -156,21 +156,21 @@ def test_a_terminate_of_a_placed_job_is_final_whatever_its_retries(status: JobSt
     assert (ended.status, ended.status_reason, ended.exit_code) == (S.FAILED, "enough", 143)
 
 
-def test_a_job_terminated_in_starting_is_told_to_stop_when_its_task_runs_after_all() -> None:
+def test_a_job_terminated_in_starting_is_stopped_when_its_task_runs_after_all() -> None:
     stopping = decided(a_job(S.STARTING), E.TERMINATE, reason="enough").job
     started = decided(stopping, E.TASK_RUNNING).job
     assert (started.status, started.stop_cause) == (S.RUNNING, StopCause.TERMINATE)
 
 
 @pytest.mark.parametrize("kind", [E.LAUNCH_REFUSED, E.TASK_LOST])
-def test_a_launch_that_comes_to_nothing_ends_a_job_that_was_terminated(kind: EventKind) -> None:
+def test_a_failed_launch_ends_a_job_that_was_terminated(kind: EventKind) -> None:
     stopping = decided(a_job(S.STARTING), E.TERMINATE, reason="enough").job
     job = decided(stopping, kind, reason="RESOURCE:CPU").job
     assert (job.status, job.status_reason, job.attempts) == (S.FAILED, "enough", ())
 
 
 @pytest.mark.parametrize("kind", [E.LAUNCH_REFUSED, E.TASK_LOST])
-def test_a_launch_that_comes_to_nothing_costs_no_attempt(kind: EventKind) -> None:
+def test_a_launch_that_was_given_back_costs_no_attempt(kind: EventKind) -> None:
     back = decided(a_job(S.STARTING), kind, reason="RESOURCE:CPU")
     assert (back.label, back.job.status, back.job.attempt) == (Label.GIVEN_BACK, S.RUNNABLE, 1)
     assert back.job.is_retry
@@ -178,7 +178,7 @@ def test_a_launch_that_comes_to_nothing_costs_no_attempt(kind: EventKind) -> Non
     assert (again.attempt, again.dispatch_count, again.environment) == (1, 2, "other")
 
 
-def test_a_task_of_a_placement_that_was_given_back_is_a_stray() -> None:
+def test_a_task_of_a_launch_that_was_given_back_is_an_orphan() -> None:
     back = decided(a_job(S.STARTING), E.TASK_LOST, reason="none was started").job
     late = an_event(E.TASK_RUNNING, of=back)
     assert decide(back, late).label is Label.ORPHAN_TASK
@@ -186,7 +186,7 @@ def test_a_task_of_a_placement_that_was_given_back_is_a_stray() -> None:
     assert decide(again, late).label is Label.ORPHAN_TASK
 
 
-def test_a_late_report_of_a_known_task_is_no_stray() -> None:
+def test_a_late_report_of_a_known_task_makes_no_orphan() -> None:
     job = a_job(S.RUNNING, attempts_limit=2)
     again = decided(job, E.TASK_STOPPED, exit_code=1, reason="exited").job
     assert decide(again, an_event(E.TASK_RUNNING, of=job)).label is Label.STALE

@@ -77,7 +77,7 @@ def test_a_node_s_task_carries_its_fence_and_the_main_node_s_the_job_s() -> None
     assert str(as_task(job, 1).fence) == f"{JOB_ID}/job/2-3"
 
 
-def test_only_the_others_are_told_the_main_node_s_address() -> None:
+def test_only_the_other_nodes_get_the_main_node_s_address() -> None:
     job = a_job(S.RUNNING, nodes=NODES)
     shared = {"AWS_BATCH_JOB_MAIN_NODE_INDEX": "1", "AWS_BATCH_JOB_NUM_NODES": "3"}
     assert node_variables(job) == shared | {
@@ -132,7 +132,7 @@ def test_the_longer_a_main_node_takes_the_longer_is_waited() -> None:
 
 
 @pytest.mark.parametrize("status", JobStatus)
-def test_a_node_without_a_row_is_as_its_job_is(status: JobStatus) -> None:
+def test_a_node_without_reports_has_the_status_of_its_job(status: JobStatus) -> None:
     job = a_job(status, nodes=NODES)
     node = seen_node(job, 2, None)
     assert node.status is (S.STARTING if status is S.RUNNING else status)
@@ -142,7 +142,7 @@ def test_a_node_without_a_row_is_as_its_job_is(status: JobStatus) -> None:
     assert seen_node(job, 1, None) == replace(job, part="node#0001")
 
 
-def test_a_row_of_an_earlier_placement_tells_nothing_of_this_one() -> None:
+def test_a_node_row_of_an_earlier_placement_is_not_shown() -> None:
     old = replace(node_of(RUNNING, 2), status=S.FAILED, exit_code=1)
     assert seen_node(RUNNING, 2, old).exit_code == 1
     assert seen_node(replace(RUNNING, attempt=2), 2, old).exit_code is None

@@ -66,7 +66,7 @@ def test_patterns_are_exact_but_for_a_star_at_the_end(
     assert decided(rule, exit_code=code).action is (EXIT if matches else RETRY)
 
 
-def test_a_host_that_is_lost_is_told_by_its_status_reason() -> None:
+def test_a_lost_host_is_recognised_by_the_status_reason() -> None:
     rules = (
         ExitRule(action=RETRY, on_status_reason="Host EC2*"),
         ExitRule(action=EXIT, on_reason="*"),

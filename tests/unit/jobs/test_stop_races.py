@@ -222,7 +222,7 @@ def dependents_went_the_way_of_what_they_waited_for(world: World, scene: Scene) 
 
 
 @cache
-def told(story: Story, in_steps: bool) -> tuple[Outcome, str, list[Moment]]:
+def undisturbed_story(story: Story, in_steps: bool) -> tuple[Outcome, str, list[Moment]]:
     world, scene, moments = moments_of(story, in_steps=in_steps)
     assert world.leftovers() == []
     return outcome(world, scene.target), scene.target, moments
@@ -230,7 +230,7 @@ def told(story: Story, in_steps: bool) -> tuple[Outcome, str, list[Moment]]:
 
 def race(story: Story, operation: str, between: Callable[[RaceWorld], None] | None) -> None:
     in_steps = between is not None
-    undisturbed, target, moments = told(story, in_steps)
+    undisturbed, target, moments = undisturbed_story(story, in_steps)
     effective = 0
     for moment in moments:
         asked = Stop(operation=operation, target=target, between=between)
@@ -247,7 +247,7 @@ def race(story: Story, operation: str, between: Callable[[RaceWorld], None] | No
 
 EACH_STORY = pytest.mark.parametrize("story", STORIES, ids=[story.__name__ for story in STORIES])
 BOTH = pytest.mark.parametrize("operation", ["CancelJob", "TerminateJob"])
-# A cancel meets more doors than a terminate, which reaches what runs too; both would take a minute.
+# A cancel meets more handlers than a terminate, which also ends what runs; both would take a minute.
 CANCEL_FIRST = pytest.mark.parametrize(
     "operation", ["CancelJob", pytest.param("TerminateJob", marks=pytest.mark.slow)]
 )
@@ -255,7 +255,7 @@ CANCEL_FIRST = pytest.mark.parametrize(
 
 @EACH_STORY
 @CANCEL_FIRST
-def test_a_stop_before_any_call_of_another_door_comes_before_or_after_it(
+def test_a_stop_before_any_call_of_another_handler_comes_before_or_after_it(
     story: Story, operation: str
 ) -> None:
     race(story, operation, None)

@@ -349,12 +349,12 @@ def test_an_array_that_has_ended_stays_as_it_is(
     quick: World, operation: str, make: MakeScene
 ) -> None:
     scene = make(quick)
-    before, told = quick.job(scene.target), outcome(quick, scene.target)
+    before, after_first = quick.job(scene.target), outcome(quick, scene.target)
     assert before.is_terminal
     stop(quick, operation, scene.target)
     play_on(quick, scene)
     assert quick.job(scene.target) == before
-    assert outcome(quick, scene.target) == told
+    assert outcome(quick, scene.target) == after_first
 
 
 def test_an_array_whose_children_have_ended_may_be_stopped_just_before_it_ends(

@@ -14,7 +14,7 @@ def over_both_stores(any_world: World) -> World:
     return any_world
 
 
-def test_an_array_runs_as_far_as_there_is_room_and_its_summary_says_so(world: World) -> None:
+def test_an_array_runs_as_far_as_capacity_allows_and_its_summary_says_so(world: World) -> None:
     make_stage(world, max_vcpus=3)
     job_id = array(world, 5)
     assert summary(world, job_id) == {"RUNNABLE": 5}
@@ -65,7 +65,7 @@ def test_a_child_knows_its_index_and_the_size_and_nothing_else_is_its_own(world:
     run_to_the_end(world, [job_id], lambda fence: 0)
 
 
-def test_children_without_a_row_are_described_and_listed_all_the_same(world: World) -> None:
+def test_virtual_children_are_described_and_listed_like_others(world: World) -> None:
     make_stage(world, max_vcpus=2)
     job_id = array(world, 6)
     world.run_until_idle()
@@ -121,7 +121,7 @@ def test_an_array_fails_with_a_child_once_all_others_have_ended(world: World) ->
 
 
 @pytest.mark.parametrize("operation", ["CancelJob", "TerminateJob"])
-def test_a_child_without_a_row_is_stopped_alone(world: World, operation: str) -> None:
+def test_a_virtual_child_is_stopped_alone(world: World, operation: str) -> None:
     make_stage(world, max_vcpus=1)
     job_id = array(world, 4)
     world.run_until_idle()
@@ -239,7 +239,7 @@ def test_a_retry_that_waits_is_cancelled_with_its_array(world: World) -> None:
     world.run_until_idle()
     step(world, job_id, 0)
     world.ecs.finish(world.task_of(f"{job_id}/c0"), 1)
-    world.deliver_messages()  # and the dispatcher does not hear of it yet
+    world.deliver_messages()  # and the dispatcher gets no wake yet
     assert world.detail(f"{job_id}:0")["status"] == "RUNNABLE"
     world.api("CancelJob", {"jobId": job_id, "reason": "enough"})
     world.deliver_wakes()

@@ -51,7 +51,7 @@ def test_nodes_that_were_never_launched_are_launched_by_the_sweeper(world: World
     assert world.ecs.live() == []
 
 
-def test_a_node_s_start_and_end_that_nobody_heard_of_are_found(world: World) -> None:
+def test_the_sweeper_finds_a_node_s_start_and_end_that_were_not_reported(world: World) -> None:
     make_multinode_stage(world)
     job_id = submit_multinode_job(world)
     world.run_until_idle()
@@ -74,7 +74,7 @@ def test_a_node_s_start_and_end_that_nobody_heard_of_are_found(world: World) -> 
     end_main(world, job_id)
 
 
-def test_a_stop_of_the_nodes_that_was_lost_is_made_by_the_sweeper(world: World) -> None:
+def test_the_sweeper_repeats_a_lost_stop_of_nodes(world: World) -> None:
     make_multinode_stage(world)
     job_id = running_multinode_job(world)
     world.ecs.obeys_stops = False

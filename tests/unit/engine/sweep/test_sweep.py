@@ -117,7 +117,7 @@ def test_a_rule_for_another_reason_cancels_nothing(world: World) -> None:
 
 
 @pytest.mark.parametrize("cpu_units", [0, 4096, 99_999])
-def test_capacity_that_drifted_is_mended(world: World, cpu_units: int) -> None:
+def test_capacity_that_drifted_is_corrected(world: World, cpu_units: int) -> None:
     make_stage(world, max_vcpus=4)
     job_id = running(world)
     wrong = Capacity(environment="fargate", cpu_units=cpu_units, tasks=7, starting=9)
