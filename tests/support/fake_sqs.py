@@ -57,7 +57,7 @@ class Queue:
         return ready
 
     def acknowledge(self, delivered: Iterable[Message], failed: set[str], now_ms: int) -> None:
-        """Delete what was handled; hide what failed, or make it a dead letter after its last try."""
+        """Delete what was handled; hide what failed, or make it a dead letter in the end."""
         for message in delivered:
             if message.message_id not in failed:
                 self.remove(message)

@@ -247,7 +247,7 @@ def race(story: Story, operation: str, between: Callable[[RaceWorld], None] | No
 
 EACH_STORY = pytest.mark.parametrize("story", STORIES, ids=[story.__name__ for story in STORIES])
 BOTH = pytest.mark.parametrize("operation", ["CancelJob", "TerminateJob"])
-# A cancel meets more handlers than a terminate, which also ends what runs; both would take a minute.
+# A cancel meets more handlers than a terminate, which ends what runs too; both take a minute.
 CANCEL_FIRST = pytest.mark.parametrize(
     "operation", ["CancelJob", pytest.param("TerminateJob", marks=pytest.mark.slow)]
 )
