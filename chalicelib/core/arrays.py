@@ -1,9 +1,8 @@
 """Array jobs: what a parent's row says about its children, and what events do to the parent.
 
-A child that has no row of its own yet is a virtual child: it is computed from its parent here, so
-an array of any size is stored as one row until its children run. The figures in `counts` change
-together with the children's rows; they are no decision of the parent, so they do not raise its
-version.
+A virtual child is one without a stored row so far: it is computed from its parent here, so an array
+of any size is stored as one row until its children run. The figures in `counts` change together
+with the children's rows; they are no decision of the parent, so they do not raise its version.
 """
 
 from collections.abc import Collection, Mapping

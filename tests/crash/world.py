@@ -25,7 +25,10 @@ class Visit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Death:
-    """Of visit number `visit` (from 0), at call number `call` (from 1); one too many is the end."""
+    """A crash in run number `visit` (from 0) at call number `call` (from 1).
+
+    A number beyond the last call is the moment after it.
+    """
 
     visit: int
     call: int

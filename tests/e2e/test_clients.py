@@ -1,4 +1,4 @@
-"""Unmodified clients, with nothing but what `batchyard env` prints, each run a job from scratch."""
+"""Unmodified clients, configured only by what `batchyard env` prints, each run a whole job."""
 
 import json
 import os
@@ -130,7 +130,7 @@ def make_queue_by_cli(aws: AwsCli, name: str) -> None:
 
 @pytest.fixture
 def js_folder(program_folder: Path) -> Path:
-    """The JavaScript program in a folder with its packages, installed once for each lock."""
+    """Return a folder with the JavaScript program and its packages, installed once per lock."""
     source = program_folder / "js"
     if shutil.which("node") is None or shutil.which("npm") is None:
         assert os.environ.get("CI") != "true", "node and npm are needed here"

@@ -83,7 +83,7 @@ def test_function_workers_killed_in_mid_job(world: World, queue: str, tmp_path: 
 
 @pytest.mark.slow
 def test_function_workers_killed_at_every_step(world: World, queue: str) -> None:
-    """Slow, because what a killed worker held comes back after its queue's visibility timeout."""
+    """Slow: the messages of a killed worker return only after the visibility timeout."""
     definition = world.definition("sh", "-c", "echo began; sleep 1")
     submitted = []
     for _ in range(5):

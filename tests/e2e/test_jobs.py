@@ -233,7 +233,7 @@ def test_a_job_that_waits_for_capacity_is_cancelled(world: World, crowd: Crowd) 
     assert cancelled["isCancelled"]
 
 
-def test_a_job_that_runs_is_beyond_cancelling(world: World, crowd: Crowd) -> None:
+def test_a_cancel_leaves_a_running_job_as_it_is(world: World, crowd: Crowd) -> None:
     world.batch.cancel_job(jobId=crowd.running, reason="too late")
     assert world.job(crowd.running)["status"] == "RUNNING"
     world.batch.terminate_job(jobId=crowd.running, reason="the end")

@@ -14,12 +14,12 @@ pytestmark = pytest.mark.e2e
 MAIN = """
 import os, socket, sys
 with socket.create_server(("", int(os.environ["PORT"]))) as server:
-    heard = []
+    received = []
     for _ in range(int(os.environ["AWS_BATCH_JOB_NUM_NODES"]) - 1):
         connection, _ = server.accept()
         with connection, connection.makefile() as lines:
-            heard.append(lines.readline().strip())
-print(*sorted(heard), flush=True)
+            received.append(lines.readline().strip())
+print(*sorted(received), flush=True)
 print("end", flush=True)
 sys.exit(int(os.environ["AWS_BATCH_JOB_ATTEMPT"]) <= int(os.environ["FAILURES"]))
 """

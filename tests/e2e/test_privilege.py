@@ -88,9 +88,10 @@ def put_policy(iam: Any, role: str, name: str, statements: list[Policy]) -> None
 
 
 def in_the_emulators_words(statement: Policy) -> Iterator[Policy]:
-    """What a statement means where the emulator departs from the Service Authorization Reference.
+    """Return a statement as the emulator, which departs from AWS's rules, needs it.
 
-    No role gets anything here that its own statements do not grant.
+    The rules are those of the Service Authorization Reference. No role gets anything here that its
+    own statements do not grant.
     """
     given, resource = statement["Action"], statement["Resource"]
     for action in [given] if isinstance(given, str) else given:

@@ -1,8 +1,8 @@
-"""Graphs of jobs that wait for one another, and what must become of them.
+"""Graphs of jobs that depend on one another, and how each job must end.
 
-A graph is what a user asks for, and no more. The oracle here knows the dependency types by name
-from their documentation, and nothing of the code's own functions: it is told how jobs and children
-stand, and answers whether one may have started, and how one that nobody stopped must have ended.
+A graph is what a user submits, and no more. The oracle here knows the dependency types by name from
+their documentation, and uses no function of the code: from the state of jobs and children it
+derives whether one may have started, and how one that nobody stopped must have ended.
 """
 
 from collections.abc import Collection, Mapping
@@ -40,7 +40,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """An entry of dependsOn; one for a SEQUENTIAL type names no upstream."""
+    """An entry of dependsOn; one of a SEQUENTIAL type names no upstream."""
 
     kind: str
     upstream: Place | None = None
@@ -69,14 +69,14 @@ class JobPlan:
 
     @property
     def runs(self) -> tuple[Place, ...]:
-        """What of it may have a task."""
+        """Return the parts of it that may have a task."""
         return self.children or (Place(self.index),)
 
     def exit_code(self, place: Place, attempt: int) -> int:
         return int((place.child, attempt) in self.failures)
 
     def attempts_of(self, place: Place) -> int:
-        """How many attempts it makes once it runs."""
+        """Return how many attempts it makes once it runs."""
         attempts = range(1, self.attempts + 1)
         return next((n for n in attempts if self.exit_code(place, n) == 0), self.attempts)
 
@@ -100,7 +100,7 @@ Statuses = Mapping[Place, str]
 
 
 def waits_of(plan: JobPlan, place: Place) -> list[tuple[str, Place]]:
-    """(type, what it waits for) of a job without children, or of a child, its parent's included."""
+    """Return (type, upstream) of a job without children, or of a child, its parent's included."""
     waits: list[tuple[str, Place]] = []
     for wait in plan.waits:
         if wait.kind in SEQUENTIAL:
@@ -113,12 +113,12 @@ def waits_of(plan: JobPlan, place: Place) -> list[tuple[str, Place]]:
 
 
 def may_run(plan: JobPlan, place: Place, statuses: Statuses) -> bool:
-    """Whether all that it waits for has ended as it was waited for."""
+    """Return whether all that it waits for has ended in the way it is waited for."""
     return all(statuses[upstream] in MEETS[kind] for kind, upstream in waits_of(plan, place))
 
 
 def end_of(plan: JobPlan, place: Place, statuses: Statuses) -> str:
-    """How it ends if nobody stops it, as the others stand in the end."""
+    """Return how it ends if nobody stops it, given how the others ended."""
     if place not in plan.runs:
         succeeded = all(statuses[child] == SUCCEEDED for child in plan.children)
         return SUCCEEDED if succeeded else FAILED
@@ -167,7 +167,7 @@ def graphs(draw: st.DrawFn, jobs_limit: int) -> list[JobPlan]:
 
 
 def request_of(plan: JobPlan, job_ids: Mapping[int, str]) -> dict[str, Any]:
-    """The members of SubmitJob that make this job of the graph."""
+    """Return the members of SubmitJob that submit this job of the graph."""
     request: dict[str, Any] = {"retryStrategy": {"attempts": plan.attempts}}
     if plan.size:
         request["arrayProperties"] = {"size": plan.size}

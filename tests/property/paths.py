@@ -1,6 +1,6 @@
-"""The paths that a job may take through its statuses, as whoever listens to its events sees them.
+"""The paths that a job may take through its statuses, as its published events show them.
 
-Written from AWS Batch's documentation (user guide, job states), and knows nothing of the code.
+Written from AWS Batch's documentation (user guide, job states), independent of the code.
 """
 
 from collections.abc import Sequence
@@ -22,6 +22,6 @@ STEPS: dict[str, frozenset[str]] = {
 
 
 def is_path(statuses: Sequence[str]) -> bool:
-    """Whether a job may have gone through just these, from its submission on."""
+    """Return whether a job may have passed through exactly these statuses since its submission."""
     steps = pairwise(statuses)
     return statuses[0] in ENTRIES and all(two in STEPS[one] for one, two in steps)

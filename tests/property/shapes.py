@@ -1,6 +1,6 @@
-"""Requests drawn from botocore's model: right ones, and every single way to make them wrong.
+"""Requests drawn from botocore's model: valid ones, and every single way to make them invalid.
 
-Knows the model and nothing of the code under test.
+Uses the model and nothing of the code under test.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Mutation(NamedTuple):
 
 
 def requests(shape: Any) -> st.SearchStrategy[dict[str, Any]]:
-    """Requests that fit the shape, with any choice of the optional members."""
+    """Return requests that fit the shape, with any choice of the optional members."""
     members = {name: _values(member) for name, member in shape.members.items()}
     required = {name: members[name] for name in shape.required_members}
     optional = {name: members[name] for name in members if name not in required}
@@ -73,7 +73,7 @@ def _values(shape: Any) -> st.SearchStrategy[Any]:
 
 
 def full_request(shape: Any) -> dict[str, Any]:
-    """A request with every member there is, down to the leaves."""
+    """Return a request with every member of the model."""
     return {name: _full(member) for name, member in shape.members.items()}
 
 
@@ -98,7 +98,7 @@ def _full(shape: Any) -> Any:
 
 
 def mutations(shape: Shape, request: dict[str, Any]) -> Iterator[Mutation]:
-    """The request with each member in turn missing, of each wrong type, and out of its range."""
+    """Yield the request with each member missing, of each wrong type, and out of range."""
     for path, member, required in _places(shape, request, ()):
         name = ".".join(str(step) for step in path)
         if required:

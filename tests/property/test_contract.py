@@ -1,4 +1,4 @@
-"""The contract over every operation's input shape: right requests pass, wrong ones are refused."""
+"""The contract over every operation's input shape: valid requests pass, others are refused."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def parsed(name: str, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def refusal(name: str, request: dict[str, Any]) -> str | None:
-    """The sentence that the request is refused with; None when it is accepted."""
+    """Return the message with which the request is refused; None when it is accepted."""
     try:
         parsed(name, request)
     except BatchError as error:

@@ -1,8 +1,8 @@
 """The whole engine on random graphs of jobs: arrays, all dependency types, retries and stops.
 
 After every step what users see must be consistent, and nothing may run before its time or after its
-end. In the end everything has ended as an oracle says that knows only what was asked for
-(`graphs.py`), and nothing is left in use. A failure tells the story that led to it.
+end. In the end everything has ended as an oracle says that knows only what was submitted
+(`graphs.py`), and no capacity is left in use. A failure prints the story that led to it.
 """
 
 import logging
@@ -52,7 +52,7 @@ Step = tuple[Any, ...]
 
 @st.composite
 def stories(draw: st.DrawFn) -> list[Step]:
-    """What happens to a graph; half of them without anybody stopping anything."""
+    """Return what happens to a graph; in half of the stories nothing is stopped."""
     kinds = CALM + (STOPS if draw(st.booleans()) else ()) + (FAULTS if draw(st.booleans()) else ())
     return draw(st.lists(st.one_of(kinds), min_size=5, max_size=30))
 
@@ -155,7 +155,7 @@ class Playback:
         self.world.ecs.obeys_stops = not slow
 
     def end(self) -> None:
-        """The faults stop, and time passes with the sweeper going its rounds."""
+        """Stop the faults, and let time pass with the sweeper running."""
         while len(self.job_ids) < len(self.plans):
             self.take(("submit",))
         self.notify("the faults stop")
@@ -234,7 +234,7 @@ class Playback:
                 )
 
     def check_ends(self) -> None:
-        """What has ended stays as it is, and has no task that goes on."""
+        """Check that what has ended does not change, and that none of its tasks goes on."""
         for place, seen in self.seen.items():
             if seen["status"] in ENDED:
                 end = (seen["status"], seen.get("statusReason"), seen["stoppedAt"])
@@ -290,7 +290,7 @@ class Playback:
             assert is_path(published), f"{place}: {published}"
 
     def _check_listed(self, plan: JobPlan) -> None:
-        """ListJobs of each status has the children that are in it."""
+        """Check that ListJobs of each status has the children that are in it."""
         for status in JobStatus if plan.size else ():
             request = {"arrayJobId": self.job_ids[plan.index], "jobStatus": str(status)}
             listed = self.world.api("ListJobs", request)["jobSummaryList"]

@@ -1,4 +1,4 @@
-"""Safety of the lifecycle under any sequence of events, fenced or stale, in any order."""
+"""Safety of the lifecycle under any sequence of events, current or stale, in any order."""
 
 from dataclasses import replace
 from typing import Any
@@ -77,7 +77,7 @@ happenings = st.lists(
 
 
 def event_of(job: Job, happening: dict[str, Any], now_ms: int) -> Event:
-    """What happens, as it would be reported of the job as it is now, or of what it was before."""
+    """Return an event as reported about the job as it is now, or as it was before."""
     kind = happening["kind"]
     if happening["next"] is not None:
         waits_for = NEXT[job.status]

@@ -1,7 +1,7 @@
 """Multi-node jobs under faults: whatever comes twice or late, no node outlives its job.
 
-A made-up story of deliveries, crashes and races is told to a World with a job of three nodes. Then
-the faults stop, and everything must have come to its end.
+A generated story of deliveries, crashes and races is played in a World with a job of three nodes.
+Then the faults stop, and everything must end.
 """
 
 from typing import Any
@@ -44,7 +44,7 @@ class Story:
             self.world.step()
 
     def work(self, which: int, exit_code: int) -> None:
-        """A task goes on to its start or to its end."""
+        """Start a task, or end it."""
         live = self.world.ecs.live()
         if not live:
             return
@@ -96,11 +96,11 @@ class Story:
         self.world.now_ms += 1000 * seconds
 
     def kill_machine(self) -> None:
-        """An execution is lost with what it had still to do."""
+        """Lose an execution with all that it still had to do."""
         del self.world.machines.running[:1]
 
     def come_to_the_end(self) -> None:
-        """Without faults: only main nodes end by themselves, the others when they are stopped."""
+        """Play on without faults: main nodes end by themselves, others when they are stopped."""
         for _ in range(ROUNDS_LIMIT):
             self.world.advance(60)
             self.world.sweep()

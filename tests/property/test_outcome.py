@@ -1,4 +1,4 @@
-"""Whose end is an attempt's, for any way in which the containers of a task may end."""
+"""Which container's end is the attempt's, for any way in which the containers of a task may end."""
 
 from dataclasses import replace
 

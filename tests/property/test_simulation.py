@@ -1,7 +1,7 @@
-"""The whole engine under faults, in one process: deliveries come twice, late, out of order or not.
+"""The whole engine under faults: messages come twice, late, out of order or not at all.
 
-After every step safety is checked. In the end the faults stop, time passes, the sweeper goes its
-rounds, and every job must have ended once, with nothing left in use.
+After every step safety is checked. In the end the faults stop, time passes, the sweeper runs, and
+every job must have ended once, with no capacity left in use.
 """
 
 import json
@@ -92,14 +92,14 @@ class Engine(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 8))
     def go_on(self, count: int) -> None:
-        """What is due next is delivered, as it should be."""
+        """Deliver what is due next, without a fault."""
         for _ in range(count):
             self.world.step()
 
     @precondition(lambda self: self.world.ecs.live())
     @rule(which=number, exit_code=st.sampled_from([1, 0]))
     def work(self, which: int, exit_code: int) -> None:
-        """A task goes on to its start or to its end."""
+        """Start a task, or end it."""
         task = pick(self.world.ecs.live(), which)
         if task.desired == "STOPPED":
             self.world.ecs.end_stopping(task)
@@ -110,7 +110,7 @@ class Engine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([100, 60, 10, 1]), on_time=st.booleans(), sweep=st.booleans())
     def let_time_pass(self, seconds: int, on_time: bool, sweep: bool) -> None:
-        """With `on_time` everything that falls due meanwhile is delivered at once."""
+        """Advance the clock; with `on_time` all that falls due meanwhile is delivered at once."""
         if on_time:
             self.world.advance(seconds)
         else:
@@ -128,7 +128,7 @@ class Engine(RuleBasedStateMachine):
         again=st.booleans(),
     )
     def deliver_oddly(self, kind: str, which: int, count: int, again: bool) -> None:
-        """Some of what is due, out of order; with `again` it will come once more."""
+        """Deliver some of what is due, out of order; with `again` it will come once more."""
         match kind:
             case "messages":
                 due = self.world.sqs.task_events.deliverable(self.world.now_ms)
@@ -159,7 +159,7 @@ class Engine(RuleBasedStateMachine):
 
     @rule(at=st.integers(1, 8), handler=st.sampled_from(HANDLERS))
     def crash(self, at: int, handler: str) -> None:
-        """The process dies at its n-th call outward."""
+        """Crash the process at its n-th outgoing call."""
         self.world.calls.clear()
         self.world.crash_at = at
         self.wrong_figures = True
@@ -172,7 +172,7 @@ class Engine(RuleBasedStateMachine):
     @precondition(lambda self: self.world.machines.due())
     @rule(seconds=st.sampled_from([100, 300]))
     def launch_late(self, seconds: int) -> None:
-        """The launches under way take so long that the sweeper gives them up before."""
+        """Delay the current launches until the sweeper has given them up."""
         running = self.world.machines.running
         late, running[:] = list(running), []
         for _ in range(2):
@@ -295,7 +295,7 @@ class Engine(RuleBasedStateMachine):
     # Liveness
 
     def teardown(self) -> None:
-        """Now the faults stop."""
+        """Stop the faults and play to the end."""
         with self.stack:
             self.world.ecs.refusals.clear()
             self.world.ecs.obeys_stops = True

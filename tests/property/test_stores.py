@@ -1,4 +1,4 @@
-"""Both stores under random operations: whatever they are asked, they answer and hold the same.
+"""Both stores under random operations: they must give the same answers and hold the same rows.
 
 Decisions are made on what is read now or on what was read some operations ago, so that conditions
 fail as they do when others write the same rows.
@@ -77,7 +77,7 @@ operations = st.one_of(
 
 
 class Asking:
-    """Asks both stores; that they agree is compared with every call."""
+    """Calls both stores and compares their answers."""
 
     def __init__(self, both: Both) -> None:
         self.both = both
@@ -93,7 +93,7 @@ class Asking:
         getattr(self, kind)(*members)
 
     def read(self) -> None:
-        """What every reader gets."""
+        """Call every method that reads."""
         for status in JobStatus:
             self.both.jobs.list_oldest("queue", status, limit=3)
         self.both.jobs.list_by_status("queue", JobStatus.PENDING, before=None, limit=2)
@@ -116,7 +116,7 @@ class Asking:
         self.both.jobs.submit(JOBS[job_id], spec, [edge])
 
     def decide(self, things: list[tuple[JobKey, int, str, int]], ago: int) -> None:
-        """Decisions of one reading in one commit, one a row; an array's, or its children's."""
+        """Commit decisions based on one read, one per row: an array's, or its children's."""
         reading, moves = self._reading(ago), dict[JobKey, Move]()
         for key, which, environment, number in things:
             job = reading.get(key)
@@ -130,7 +130,7 @@ class Asking:
         self.both.jobs.commit(list(moves.values()), CAPACITY_LIMITS)
 
     def _meets_its_family(self, key: JobKey, moves: Mapping[JobKey, Move]) -> bool:
-        """No caller writes an array's parent and its children at once."""
+        """Return whether the decisions are about an array's parent and its children at once."""
         family = {one for one in moves if one.job_id == key.job_id}
         return key.root in family if key.is_child else bool(family)
 

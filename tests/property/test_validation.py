@@ -52,7 +52,7 @@ def drawn(name: str) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def renamed(request: dict[str, Any]) -> dict[str, Any]:
-    """The request with a name that passes, so that the rules behind the name are reached."""
+    """Return the request with a valid name, so that the rules after the name's are reached."""
     names = ("jobDefinitionName", "jobName", "computeEnvironmentName", "jobQueueName")
     return request | {name: "name" for name in names if name in request}
 
@@ -67,7 +67,7 @@ def test_every_request_is_accepted_or_refused(name: str, data: st.DataObject) ->
 
 
 def definitions() -> st.SearchStrategy[dict[str, Any]]:
-    """Definitions that pass, with a command and an environment of any content."""
+    """Return valid definitions, with a command and an environment of any content."""
     text = st.text("aR:ef_", max_size=6)
     named = st.fixed_dictionaries({"name": st.sampled_from("ABC"), "value": text})
     container = st.fixed_dictionaries(

@@ -25,7 +25,7 @@ class Module:
 
 
 def _ours(path: Path) -> bool:
-    """Hidden folders hold what tools keep; build folders what they make."""
+    """Return whether the file is source code, outside of folders that tools and builds make."""
     parts = path.relative_to(ROOT).parts
     return not any(part[0] == "." or part in {"build", "dist", "node_modules"} for part in parts)
 

@@ -48,7 +48,7 @@ def test_the_files_are_found() -> None:
     assert len(modules()) > 150
 
 
-def test_a_module_fits_in_the_head() -> None:
+def test_a_module_is_not_too_long() -> None:
     long = {m.path: len(m.lines) for m in modules() if len(m.lines) > lines_limit(m)}
     assert long == {}
 
@@ -72,7 +72,7 @@ def test_most_functions_are_short() -> None:
     assert lengths[len(lengths) * 9 // 10] < 30
 
 
-def test_a_module_introduces_itself() -> None:
+def test_a_module_has_a_short_docstring() -> None:
     silent = []
     for module in modules():
         lines = (ast.get_docstring(module.tree) or "").splitlines()

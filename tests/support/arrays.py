@@ -1,4 +1,4 @@
-"""What tests of arrays and dependencies do and look at."""
+"""Steps and checks that tests of arrays and dependencies share."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def array(world: World, size: int, **members: Any) -> str:
 
 
 def listed(world: World, job_id: str, status: str, **members: Any) -> list[int]:
-    """The numbers of the children in a status, all pages of them."""
+    """Return the numbers of the children in a status, from all pages."""
     numbers: list[int] = []
     request = {"arrayJobId": job_id, "jobStatus": status} | members
     while True:
@@ -31,7 +31,7 @@ def listed(world: World, job_id: str, status: str, **members: Any) -> list[int]:
 
 
 def step(world: World, job_id: str, number: int, exit_code: int = 0) -> None:
-    """The child's task starts, or ends."""
+    """Start the child's task, or end it."""
     task = world.task_of(f"{job_id}/c{number}")
     if task.status == "RUNNING":
         world.ecs.finish(task, exit_code)
@@ -41,13 +41,13 @@ def step(world: World, job_id: str, number: int, exit_code: int = 0) -> None:
 
 
 def rows(world: World, job_id: str) -> list[int]:
-    """The numbers of the children that have a row."""
+    """Return the numbers of the children that have a row."""
     found = world.ports.jobs.list_children(job_id, 0, 99_999_999)
     return [row.key.number or 0 for row in found]
 
 
 def after(*job_ids: str, type: str | None = None) -> list[dict[str, str]]:
-    """A dependsOn on these jobs."""
+    """Return a dependsOn on these jobs."""
     kind = {} if type is None else {"type": type}
     return [{"jobId": job_id, **kind} for job_id in job_ids]
 
@@ -58,6 +58,6 @@ def state(world: World, job_id: str) -> tuple[str, str | None]:
 
 
 def started(world: World, job_id: str) -> None:
-    """The job's task runs."""
+    """Start the job's task."""
     world.ecs.start(world.task_of(job_id))
     world.run_until_idle()

@@ -1,9 +1,8 @@
-"""A small interpreter of Amazon States Language, enough to carry out the machines of this stack.
+"""A small interpreter of Amazon States Language, enough to run the machines of this stack.
 
-Pass, Task, Choice, Map, Wait, Succeed and Fail, with paths, retries, catches and a few
-intrinsics. An execution is resumed by its owner: it yields the seconds that it would wait for, and
-remembers every state that it entered. A state or member that it does not know is an error, never
-skipped.
+Pass, Task, Choice, Map, Wait, Succeed and Fail, with paths, retries, catches and a few intrinsics.
+An execution is resumed by its owner: it yields the seconds that it would wait, and records every
+state that it entered. A state or member that it does not know is an error, never skipped.
 """
 
 import json
@@ -27,7 +26,7 @@ _KNOWN_MEMBERS = {
 
 
 class TaskError(Exception):
-    """A task that failed, with the name that Retry and Catch go by."""
+    """A task that failed, with the name that Retry and Catch match."""
 
     def __init__(self, error: str, cause: str) -> None:
         super().__init__(f"{error}: {cause}")
@@ -36,7 +35,7 @@ class TaskError(Exception):
 
 @dataclass(slots=True)
 class Callback:
-    """The result of a task that waits to be answered: `answer` is a value or a TaskError."""
+    """The result of a task that waits for an answer: `answer` is a value or a TaskError."""
 
     answer: Any = None
     is_answered: bool = False
@@ -57,7 +56,7 @@ class Execution:
     handled: set[str] = field(default_factory=set)  # "<state> retry" and "<state> catch"
 
     def run(self, given: Any) -> Steps:
-        """The steps of the execution; its value is the output, TaskError is its failure."""
+        """Run the steps of the execution; return its output, or raise TaskError for its failure."""
         return self._run_states(self.definition, deepcopy(given))
 
     def _run_states(self, machine: Mapping[str, Any], data: Any) -> Steps:
@@ -72,7 +71,7 @@ class Execution:
             name = follower
 
     def _run_state(self, name: str, state: Mapping[str, Any], data: Any) -> Steps:
-        """(the next state or None, its input)."""
+        """Run one state; return (the next state or None, its input)."""
         match state["Type"]:
             case "Choice":
                 return _chosen(state, data), data
@@ -144,7 +143,7 @@ def _answered(callback: Callback) -> Steps:
 
 
 def _said(state: Mapping[str, Any], name: str, data: Any) -> str:
-    """The Error or the Cause of a Fail state."""
+    """Return the Error or the Cause of a Fail state."""
     path = state.get(f"{name}Path")
     return str(_at(data, path) if path else state[name])
 
@@ -154,7 +153,7 @@ def _after(state: Mapping[str, Any]) -> str | None:
 
 
 def _put(data: Any, state: Mapping[str, Any], result: Any) -> Any:
-    """`data` with the state's result where ResultPath says, cut down to OutputPath."""
+    """Return `data` with the state's result where ResultPath says, reduced to OutputPath."""
     path = state.get("ResultPath", "$")
     if path == "$":
         data = result
@@ -180,7 +179,7 @@ def _parameters(template: Any, data: Any, context: Any = None) -> Any:
 
 
 def _value(expression: str, data: Any, context: Any) -> Any:
-    """What a path, a path into the context object or an intrinsic function stands for."""
+    """Return the value of a path, a path into the context object or an intrinsic function."""
     call = re.fullmatch(r"States\.(\w+)\((.*)\)", expression)
     if call is None:
         return _at(context if expression.startswith("$$") else data, expression)
@@ -196,7 +195,7 @@ def _value(expression: str, data: Any, context: Any) -> Any:
 
 
 def _at(data: Any, path: str) -> Any:
-    """The value at a path such as `$.result.Failures[0].Reason`."""
+    """Return the value at a path such as `$.result.Failures[0].Reason`."""
     for key, index in re.findall(r"\.(\w+)|\[(\d+)\]", path):
         try:
             data = data[key] if key else data[int(index)]
@@ -228,7 +227,7 @@ def _holds(rule: Mapping[str, Any], data: Any) -> bool:
 
 
 def _matching(rules: list[Any], error: TaskError) -> Any:
-    """The first rule for this error. States.ALL does not hold for States.Runtime."""
+    """Return the first rule for this error. States.ALL does not match States.Runtime."""
     for rule in rules:
         names = rule["ErrorEquals"]
         if error.error in names or ("States.ALL" in names and error.error != "States.Runtime"):
@@ -237,7 +236,7 @@ def _matching(rules: list[Any], error: TaskError) -> Any:
 
 
 def _retrier(state: Mapping[str, Any], error: TaskError, tries: dict[int, int]) -> float | None:
-    """The seconds to wait before another try, or None when there is none."""
+    """Return the seconds to wait before another try, or None when there is none."""
     rule = _matching(state.get("Retry", []), error)
     if rule is None:
         return None

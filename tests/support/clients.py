@@ -1,7 +1,7 @@
-"""The root of the AWS clients that stand in for boto3's.
+"""The base class of the clients that replace boto3's.
 
-Every call is checked against botocore's own model of the service, told to a hook (which may end the
-process there, or refuse), and then answered by the subclass's method of the call's name.
+Every call is checked against botocore's own model of the service, reported to a hook (which may end
+the process there, or refuse), and then answered by the subclass's method for the call.
 """
 
 from collections.abc import Callable, Mapping
@@ -47,7 +47,7 @@ class FakeClient:
         return call
 
     def answer(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Carry out one call; raises botocore's errors for a call that AWS would refuse."""
+        """Carry out one call; raise botocore's errors for a call that AWS would refuse."""
         shape = service_model(self.service).operation_model(operation).input_shape
         assert shape is not None, f"{operation} takes no parameters"
         problems = ParamValidator().validate(dict(params), shape)

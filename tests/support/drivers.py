@@ -1,7 +1,7 @@
-"""Who plays ECS's part when a test only wants jobs to come to their ends.
+"""Drivers that play ECS's part in tests which only need jobs to end.
 
 Each task of the fake ECS is started, and finished with the exit code that its job's script has for
-that attempt; time passes and the sweeper goes its rounds until every job has ended.
+that attempt; time passes and the sweeper runs until every job has ended.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ def fence_of(task: Task) -> Fence:
 
 
 def work(world: World, script: Script) -> None:
-    """Bring each live task one step on: it starts, or it ends."""
+    """Advance each live task by one step: start it, or end it."""
     for task in world.ecs.live():
         if task.desired == "STOPPED":
             world.ecs.end_stopping(task)
@@ -34,7 +34,7 @@ def work(world: World, script: Script) -> None:
 
 
 def run_to_the_end(world: World, job_ids: list[str], script: Script) -> Mapping[str, Job]:
-    """Let everything happen, without faults, until all jobs have ended and nothing is under way."""
+    """Play on without faults until all jobs have ended and nothing is due."""
     for _ in range(ROUNDS_LIMIT):
         world.advance(30)
         work(world, script)

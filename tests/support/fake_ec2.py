@@ -1,4 +1,4 @@
-"""EC2 in memory: the one instance that tasks without an address of their own run on."""
+"""EC2 in memory: the one instance on which tasks without an address of their own run."""
 
 from typing import Any
 

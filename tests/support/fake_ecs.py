@@ -2,7 +2,7 @@
 
 A task goes PROVISIONING, RUNNING, STOPPED by `start`, `finish` and `fail_to_start`, or by StopTask;
 `exit` ends one container of several before its task. Each change of a task that a rule of the stack
-lets through is an event, in the shape that ECS sends.
+passes is an event, in the shape that ECS sends.
 """
 
 import itertools
@@ -41,12 +41,12 @@ class Task:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that RunTask gives the first container."""
+        """Return the variables that RunTask gives the first container."""
         return self.environments[next(iter(self.environments))]
 
     @property
     def environments(self) -> dict[str, dict[str, str]]:
-        """The variables that RunTask gives each container."""
+        """Return the variables that RunTask gives each container."""
         return {
             override["name"]: {entry["name"]: entry["value"] for entry in override["environment"]}
             for override in self.request["overrides"]["containerOverrides"]
@@ -54,7 +54,7 @@ class Task:
 
 
 class FakeEcs(FakeClient):
-    """Set `obeys_stops` to False for tasks that take their time to stop."""
+    """ECS in memory; `obeys_stops` False is for tasks that take their time to stop."""
 
     service = "ecs"
 
@@ -78,7 +78,7 @@ class FakeEcs(FakeClient):
         return [task for task in self.tasks.values() if task.status != "STOPPED"]
 
     def start(self, task: Task, *, address: str | None = None) -> None:
-        """The task's containers run from now on, at `address` if it has one of its own."""
+        """Start the task's containers, at `address` if it has one of its own."""
         task.address = address
         task.status, task.started_at_ms = "RUNNING", self.now_ms()
         self._notify(task)
@@ -91,19 +91,19 @@ class FakeEcs(FakeClient):
         reason: str | None = None,
         container: str | None = None,
     ) -> None:
-        """An essential container, the first unless named, exits; ECS stops those that still run."""
+        """Let an essential container exit, the first unless named; ECS stops the others."""
         self.exit(task, container or next(iter(task.containers)), exit_code, reason=reason)
         self._end(task, "EssentialContainerExited", EXITED, stops_with=143)
 
     def exit(
         self, task: Task, container: str, exit_code: int, *, reason: str | None = None
     ) -> None:
-        """One container exits, and its task goes on."""
+        """Let one container exit, while its task goes on."""
         task.containers[container] |= {"exitCode": exit_code}
         task.containers[container] |= {"reason": reason} if reason else {}
 
     def fail_to_start(self, task: Task, cause: str) -> None:
-        """The task never comes to run: an image cannot be pulled, for instance."""
+        """Stop a task before it runs: an image cannot be pulled, for instance."""
         self._end(task, "TaskFailedToStart", cause)
 
     def lose(self, task: Task) -> None:
@@ -145,7 +145,7 @@ class FakeEcs(FakeClient):
         return {}
 
     def do_run_task(self, params: Json) -> Json:
-        """A client token that was used before is answered with the task that it made."""
+        """Start a task, or return the one that was started with the same client token."""
         self._cluster(params, "RunTask")
         assert self.definitions[params["taskDefinition"]]["status"] == "ACTIVE"
         token = params["clientToken"]
@@ -210,7 +210,7 @@ class FakeEcs(FakeClient):
         }
 
     def do_describe_container_instances(self, params: Json) -> Json:
-        """One instance of each cluster is all there is."""
+        """Return the only instance that each cluster has."""
         self._cluster(params, "DescribeContainerInstances")
         known = [{"ec2InstanceId": INSTANCE}] if self.has_instances else []
         return {"containerInstances": known}
@@ -218,7 +218,7 @@ class FakeEcs(FakeClient):
     # How a task looks
 
     def described(self, task: Task) -> Json:
-        """The task as DescribeTasks shows it: times are datetimes."""
+        """Return the task as DescribeTasks shows it: times are datetimes."""
         times = {
             "startedAt": task.started_at_ms,
             "executionStoppedAt": task.stopped_at_ms if any(task.containers.values()) else None,
@@ -252,7 +252,7 @@ class FakeEcs(FakeClient):
         }
 
     def event_of(self, task: Task) -> Json:
-        """The task's state as ECS puts it on the event bus: times are text."""
+        """Return the task's state as ECS puts it on the event bus: times are text."""
         detail = {
             name: value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
             if isinstance(value, datetime)

@@ -1,4 +1,4 @@
-"""S3 in memory: the objects that were put, by bucket and key, and what the buckets notify."""
+"""S3 in memory: stored objects by bucket and key, and the notifications of buckets."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +26,7 @@ class FakeS3(FakeClient):
         return {"LocationConstraint": self.regions.get(params["Bucket"])}
 
     def lines(self, bucket: str, key: str) -> list[str]:
-        """The lines of a document of JSON Lines."""
+        """Return the lines of a document of JSON Lines."""
         text = self.objects[bucket, key].decode()
         assert text.endswith("\n"), "the last line has an end as well"
         return text.split("\n")[:-1]

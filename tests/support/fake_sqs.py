@@ -27,13 +27,13 @@ class Message:
     attributes: dict[str, str] = field(default_factory=dict)
 
     def record(self) -> dict[str, Any]:
-        """The message as a Lambda function receives it."""
+        """Return the message as a Lambda function receives it."""
         attributes = {"SentTimestamp": str(self.sent_at_ms)}
         return {"messageId": self.message_id, "body": self.body, "attributes": attributes}
 
 
 class Queue:
-    """One queue: messages in the order of their arrival, and those that nobody could handle."""
+    """One queue: messages in the order of their arrival, and its dead letters."""
 
     def __init__(self, logical_id: str) -> None:
         properties = stack.properties(logical_id)
@@ -46,7 +46,7 @@ class Queue:
         self.seen: dict[tuple[str, str], int] = {}  # (group, deduplication id) -> when, in ms
 
     def deliverable(self, now_ms: int) -> list[Message]:
-        """Messages that a reader would get now: a hidden one holds up the rest of its group."""
+        """Return the messages for a reader now: a hidden one holds back the rest of its group."""
         held: set[str | None] = set()
         ready = []
         for message in self.messages:
@@ -56,8 +56,8 @@ class Queue:
                 ready.append(message)
         return ready
 
-    def run_until_idle(self, delivered: Iterable[Message], failed: set[str], now_ms: int) -> None:
-        """Delete what was handled; hide what failed, or put it aside after its last try."""
+    def acknowledge(self, delivered: Iterable[Message], failed: set[str], now_ms: int) -> None:
+        """Delete what was handled; hide what failed, or make it a dead letter in the end."""
         for message in delivered:
             if message.message_id not in failed:
                 self.remove(message)
@@ -69,7 +69,7 @@ class Queue:
                 self.dead.append(message)
 
     def remove(self, message: Message) -> None:
-        """Take the message out; a duplicate delivery may have done so before."""
+        """Remove the message; a duplicate delivery may have removed it before."""
         self.messages = [other for other in self.messages if other is not message]
 
 
@@ -114,7 +114,7 @@ class FakeSqs(FakeClient):
         return {"MessageId": self.put(self.queues[params["QueueUrl"]], params)}
 
     def put(self, queue: Queue, entry: dict[str, Any]) -> str:
-        """Take one message in, unless the FIFO queue has seen it within five minutes."""
+        """Add one message, unless the FIFO queue has seen it within five minutes."""
         now_ms = self.now_ms()
         body, delay = str(entry["MessageBody"]), int(entry.get("DelaySeconds", 0))
         assert len(body.encode()) <= BODY_LIMIT_BYTES, "a message over 256 KiB"

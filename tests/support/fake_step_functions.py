@@ -1,4 +1,4 @@
-"""Step Functions in memory: carries out the very machines of the stack, resumed by the World."""
+"""Step Functions in memory: runs the stack's own machines, resumed by the World."""
 
 import itertools
 import json
@@ -38,7 +38,7 @@ Json = dict[str, Any]
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """An execution under way, and when it goes on."""
+    """A current execution, and when it goes on."""
 
     name: str
     machine: str
@@ -56,9 +56,9 @@ class Run:
 
 
 class FakeStepFunctions(FakeClient):
-    """`run_step` carries out the function of that ARN behind a machine's states.
+    """Runs machines; `run_step` calls the function of that ARN behind a machine's states.
 
-    `on_status` is told the event of an execution that was stopped.
+    `on_status` gets the event of an execution that was stopped.
     """
 
     service = "stepfunctions"
@@ -101,13 +101,13 @@ class FakeStepFunctions(FakeClient):
         self.ended: list[Run] = []
 
     def add_machine(self, name: str, definition: Json) -> str:
-        """A Standard machine of a user; returns its ARN."""
+        """Add a user's Standard machine; return its ARN."""
         arn = f"{_PREFIX}-{name}"
         self._machines[arn] = definition
         return arn
 
     def run_named(self, name: str) -> Run:
-        """The execution of that name, under way or ended."""
+        """Return the execution of that name, current or ended."""
         (run,) = [run for run in self.running + self.ended if run.name == name]
         return run
 
@@ -141,7 +141,7 @@ class FakeStepFunctions(FakeClient):
         return {"executionArn": arn}
 
     def do_stop_execution(self, params: Json) -> Json:
-        """Stop an execution, and as Step Functions does, those that are nested in it."""
+        """Stop an execution and, as Step Functions does, those that are nested in it."""
         (run,) = [run for run in self.running if run.arn == params["executionArn"]]
         run.stopped = True
         self.running.remove(run)
@@ -175,7 +175,7 @@ class FakeStepFunctions(FakeClient):
         return self._answer("SendTaskFailure", params, failure)
 
     def _answer(self, call: str, params: Json, answer: Any) -> Json:
-        """Take the first answer to a token, of an execution that still waits for it."""
+        """Take the first answer to a token, for an execution that still waits for it."""
         token = params["taskToken"]
         if token not in self._callbacks:
             raise client_error("TaskDoesNotExist", token, call)
@@ -194,7 +194,7 @@ class FakeStepFunctions(FakeClient):
         return [run for run in self.running if run.due_at_ms <= self.now_ms()]
 
     def resume(self, run: Run) -> None:
-        """Carry the execution on to its next wait, or to its end."""
+        """Resume the execution until its next wait, or its end."""
         self._current = run
         try:
             seconds = next(run.steps)
@@ -274,13 +274,13 @@ class FakeStepFunctions(FakeClient):
 
 
 def _start(parameters: Json) -> Json:
-    """StartExecution's own parameters of what a state gives."""
+    """Return StartExecution's own parameters from a state's parameters."""
     given = json.dumps(parameters["Input"])
     return {"stateMachineArn": parameters["StateMachineArn"], "input": given}
 
 
 def _camel(shape: Shape | None, value: Any) -> Any:
-    """Step Functions' PascalCase as the service's model names it; refuses what it does not know."""
+    """Return names of Step Functions in the service model's camelCase; refuse unknown ones."""
     match getattr(shape, "type_name", None):
         case "structure":
             names = {name[0].upper() + name[1:]: name for name in shape.members}  # type: ignore[union-attr]

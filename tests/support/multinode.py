@@ -28,7 +28,7 @@ def a_container(*command: str, vcpus: int = 1) -> Json:
 def node_properties(
     *, nodes: int = 3, main: int = 0, ranges: dict[str, Json] | None = None
 ) -> Json:
-    """Every node runs `work`, and the first one `lead`, unless `ranges` say otherwise."""
+    """Return node ranges: every node runs `work`, the first one `lead`, unless `ranges` differ."""
     given = ranges or {"0:": a_container("work"), "0": a_container("lead", vcpus=2)}
     return {
         "numNodes": nodes,
@@ -61,7 +61,7 @@ def submit_multinode_job(world: World, name: str = "multinode", **members: Any) 
 
 
 def tasks_of(world: World, job_id: str) -> dict[str, Task]:
-    """The live tasks of the job by the part in their fence: `job` for the main node, `n1`, ..."""
+    """Return the job's live tasks by the part in their fencing token: `job` (main), `n1`, ..."""
     return {
         task.started_by.split("/")[1]: task
         for task in world.ecs.live()
@@ -70,7 +70,7 @@ def tasks_of(world: World, job_id: str) -> dict[str, Task]:
 
 
 def start_main(world: World, job_id: str, *, address: str | None = ADDRESS) -> None:
-    """The main node runs, and the others are launched."""
+    """Start the main node; the others are then launched."""
     world.ecs.start(tasks_of(world, job_id)["job"], address=address)
     world.advance(10)
 
@@ -83,7 +83,7 @@ def start_others(world: World, job_id: str) -> None:
 
 
 def running_multinode_job(world: World, **members: Any) -> str:
-    """A job all of whose nodes run."""
+    """Submit a job and start all its nodes; return its id."""
     job_id = submit_multinode_job(world, **members)
     world.run_until_idle()
     start_main(world, job_id)

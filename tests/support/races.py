@@ -1,7 +1,7 @@
 """A World in which something happens in the middle of another handler's work, at a chosen moment.
 
-A story is played once undisturbed, which tells every moment: the state of the world as a door
-begins, and the calls that it has made since. Moments that are alike in this are one moment.
+A story is played once undisturbed, which lists every moment: the state at the start of a handler
+run, and the calls that it has made since. Moments that are equal in this count as one.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ Act = Callable[["RaceWorld"], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """Just before call number `number` of DynamoDB, from 0, or just before that step."""
+    """The moment just before DynamoDB call number `number`, from 0, or just before that step."""
 
     number: int
     where: str
@@ -26,9 +26,9 @@ class Moment:
 
 
 class RaceWorld(World):
-    """`act` is done before the call of that number, or with `in_steps` before that step.
+    """A World that does `act` before the call of that number, or before that step (`in_steps`).
 
-    Nothing counts before the story calls `watch_from_here`, and what `act` itself calls does not.
+    Nothing counts before the story calls `watch_from_here`, nor do the calls of `act` itself.
     """
 
     def __init__(self, act: Act | None = None, at: int = -1, *, in_steps: bool = False) -> None:
@@ -87,7 +87,7 @@ class RaceWorld(World):
         return frozenset(job.status for job in self.memory.jobs.values())
 
     def _state_now(self) -> object:
-        """What the stop may meet: rows, tasks, and what is on its way to be delivered."""
+        """Return what the stop may meet: rows, tasks, and what is about to be delivered."""
         if self._act is not None:
             return None  # the moments of the undisturbed story are distinguished
         assert self.memory is not None
@@ -102,9 +102,9 @@ class RaceWorld(World):
 
 
 def moments_of(story: Story, *, in_steps: bool = False) -> tuple[RaceWorld, Scene, list[Moment]]:
-    """(the undisturbed world, its scene, every moment that differs from all before).
+    """Return (the undisturbed world, its scene, every moment that differs from all before).
 
-    Left out is what comes after the target's end, when a stop finds nothing to do.
+    Moments after the target's end are omitted, since a stop finds nothing to do there.
     """
     world = RaceWorld(in_steps=in_steps)
     scene = story(world)

@@ -1,4 +1,4 @@
-"""Scenes that many tests begin with: an environment, a queue and a definition, and jobs in them."""
+"""Scenes that many tests start with: an environment, a queue and a definition, and jobs in them."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ ROLE = "arn:aws:iam::123456789012:role/execution"
 def make_environment(
     world: World, name: str = "fargate", *, max_vcpus: int = 16, type: str = "FARGATE"
 ) -> None:
-    """A VALID managed environment on Fargate."""
+    """Make a managed environment on Fargate and wait until it is VALID."""
     world.api(
         "CreateComputeEnvironment",
         {
@@ -49,7 +49,7 @@ def make_queue(
 def make_definition(
     world: World, name: str = "work", *, container: Json | None = None, **members: Any
 ) -> str:
-    """Registers a container definition for Fargate; returns its ARN."""
+    """Register a container definition for Fargate; return its ARN."""
     properties = {
         "image": "busybox",
         "command": ["true"],
@@ -76,7 +76,7 @@ def make_definition(
 def make_task_definition(
     world: World, *containers: Json, name: str = "work", task: Json | None = None, **members: Any
 ) -> str:
-    """Registers a definition of these containers for Fargate; returns its ARN.
+    """Register a definition of these containers for Fargate; return its ARN.
 
     Each is a busybox of half a vCPU unless it says otherwise, so two fit a size of Fargate's.
     """
@@ -98,21 +98,21 @@ def make_task_definition(
 
 
 def make_stage(world: World, **environment: Any) -> None:
-    """Environment `fargate`, queue `queue` and definition `work`."""
+    """Make environment `fargate`, queue `queue` and definition `work`."""
     make_environment(world, **environment)
     make_queue(world)
     make_definition(world)
 
 
 def submit(world: World, name: str = "job", *, queue: str = "queue", **members: Any) -> str:
-    """Submits a job and returns its id, one millisecond after the one before."""
+    """Submit a job, one millisecond after the one before; return its id."""
     world.now_ms += 1
     request = {"jobName": name, "jobQueue": queue, "jobDefinition": "work"} | members
     return str(world.api("SubmitJob", request)["jobId"])
 
 
 def running(world: World, name: str = "job", **members: Any) -> str:
-    """A job whose container runs."""
+    """Submit a job and start its container; return its id."""
     job_id = submit(world, name, **members)
     world.run_until_idle()
     world.ecs.start(world.task_of(job_id))
@@ -121,24 +121,24 @@ def running(world: World, name: str = "job", **members: Any) -> str:
 
 
 def needing(vcpus: int) -> Json:
-    """Overrides for a job of this size."""
+    """Return overrides for a job of this size."""
     needs = {"VCPU": vcpus, "MEMORY": 2048 * vcpus}
     return {"resourceRequirements": [{"type": k, "value": str(v)} for k, v in needs.items()]}
 
 
 def finish(world: World, job_id: str, exit_code: int = 0, **ending: Any) -> None:
-    """The job's container exits (`FakeEcs.finish`), and what follows from it is done."""
+    """Let the job's container exit (`FakeEcs.finish`), and deliver what follows."""
     world.ecs.finish(world.task_of(job_id), exit_code, **ending)
     world.run_until_idle()
 
 
 def cluster_of(world: World, environment: str) -> str:
-    """The name of the environment's ECS cluster."""
+    """Return the name of the environment's ECS cluster."""
     return world.settings.cluster_of(environment)
 
 
 def sweep(world: World, *, minutes: int = 1) -> None:
-    """The minute's rounds, with what follows from each."""
+    """Run the sweeper's rounds, and deliver what follows from each."""
     for _ in range(minutes):
         world.advance(60)
         world.sweep()

@@ -1,4 +1,4 @@
-"""The settings of the stack that a World is."""
+"""The settings of the stack that a World stands for."""
 
 from typing import Any
 

@@ -1,8 +1,8 @@
-"""DynamoDB calls answered by moto's own handler, without the wire between.
+"""DynamoDB calls answered by moto's own handler, without HTTP between.
 
 moto takes a request apart and puts a response together as HTTP: four fifths of a call's time, and
-nothing that these tests ask about. Here botocore still checks and serialises the request; what
-would be sent is handed to moto's handler, and its answer goes back as botocore would have read it.
+nothing that these tests check. Here botocore still validates and serialises the request; what would
+be sent is passed to moto's handler, and its answer returned as botocore would have read it.
 """
 
 import base64
@@ -19,13 +19,13 @@ from tests.support import stack
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """All that botocore reads of an HTTP response whose body is read already."""
+    """All that botocore reads of an HTTP response whose body is already read."""
 
     status_code: int
 
 
 def answer(model: Any, params: dict[str, Any], **_: Any) -> tuple[Status, dict[str, Any]]:
-    """A handler of botocore's `before-call`: its answer is the call's."""
+    """Return a handler of botocore's `before-call`: its result is the call's."""
     handler = DynamoHandler()
     handler.body = json.loads(params["body"])
     handler.region, handler.current_account = stack.REGION, stack.ACCOUNT
@@ -37,7 +37,7 @@ def answer(model: Any, params: dict[str, Any], **_: Any) -> tuple[Status, dict[s
 
 
 def _read(value: Any) -> Any:
-    """A copy, because moto answers with parts of what it stores; what is binary is decoded."""
+    """Return a copy, because moto answers with parts of what it stores; decode binary values."""
     if isinstance(value, dict):
         if len(value) == 1 and isinstance(packed := value.get("B"), str):
             return {"B": base64.b64decode(packed)}

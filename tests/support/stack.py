@@ -1,7 +1,7 @@
-"""The deployed stack as the tests see it: what `infra/stack` declares, with its names filled in.
+"""The deployed stack as tests see it: what `infra/stack` declares, with its names filled in.
 
-Tables, filters, time-outs and state machines of the World are read from here, so that a change of
-the stack changes what the tests run on. Knows nothing of the World itself.
+Tables, filters, timeouts and state machines of the World are read from here, so that a change of
+the stack changes what the tests run on. This module does not depend on the World.
 """
 
 import json
@@ -25,18 +25,18 @@ _PSEUDO_PARAMETERS = {
 
 @lru_cache(maxsize=1)
 def template() -> dict[str, Any]:
-    """The whole of our part of the template; treat it as read-only."""
+    """Return the whole template of the project; it must not be changed."""
     return load_stack(ROOT / "infra" / "stack", ROOT / "statemachines")
 
 
 def properties(logical_id: str) -> dict[str, Any]:
-    """The properties of one resource, with names and parameters' defaults filled in."""
+    """Return the properties of one resource, with names and parameters' defaults filled in."""
     found: dict[str, Any] = _filled(template()["Resources"][logical_id]["Properties"])
     return found
 
 
 def machine(logical_id: str, substitutions: Mapping[str, str]) -> dict[str, Any]:
-    """A state machine's definition as Step Functions gets it."""
+    """Return a state machine's definition as Step Functions gets it."""
     text = template()["Resources"][logical_id]["Properties"]["DefinitionString"]
     for name, value in substitutions.items():
         text = text.replace(f"${{{name}}}", value)
@@ -61,7 +61,7 @@ def _filled(value: Any) -> Any:
 
 
 def matches(pattern: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
-    """Whether an event fits a pattern of EventBridge: exact values and prefixes."""
+    """Return whether an event fits a pattern of EventBridge: exact values and prefixes."""
     for key, wanted in pattern.items():
         value = event.get(key)
         if isinstance(wanted, Mapping):
@@ -79,6 +79,6 @@ def _fits(choice: Any, value: Any) -> bool:
 
 
 def pattern(text: str) -> dict[str, Any]:
-    """A filter of an event-source mapping, which CloudFormation carries as text."""
+    """Return a filter of an event-source mapping, which CloudFormation carries as text."""
     loaded: dict[str, Any] = json.loads(text)
     return loaded

@@ -1,4 +1,4 @@
-"""What tests of CancelJob and TerminateJob do, and what must hold after any of them."""
+"""Steps and checks that tests of CancelJob and TerminateJob share."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -46,13 +46,13 @@ MakeScene = Callable[[World], Scene]
 
 
 def each(*scenes: MakeScene) -> pytest.MarkDecorator:
-    """The test is played once in each of these scenes."""
+    """Run the test once in each of these scenes."""
     names = [scene.__name__ for scene in scenes]
     return pytest.mark.parametrize("make", scenes, ids=names)
 
 
 def stop(world: World, operation: str, job_id: str, reason: str = REASON) -> None:
-    """The stop is answered with 200, and in bulk as a success."""
+    """Send the stop and check that it is answered with 200, and in bulk as a success."""
     if operation.endswith("Jobs"):
         answered = world.api(operation, {"jobs": [job_id], "reason": reason})
         assert answered == {"successful": [job_id], "errors": []}
@@ -61,13 +61,13 @@ def stop(world: World, operation: str, job_id: str, reason: str = REASON) -> Non
 
 
 def flags(world: World, job_id: str) -> tuple[bool, bool]:
-    """(isCancelled, isTerminated)."""
+    """Return (isCancelled, isTerminated)."""
     detail = world.detail(job_id)
     return detail["isCancelled"], detail["isTerminated"]
 
 
 def flag_of(operation: str) -> tuple[bool, bool]:
-    """The flags of a job that this operation stopped."""
+    """Return the flags of a job that this operation stopped."""
     return operation in CANCELS, operation in TERMINATES
 
 
@@ -77,19 +77,19 @@ def outcome(world: World, job_id: str) -> tuple[str, str | None, bool, bool]:
 
 
 def attempts_begun(world: World, job_id: str) -> tuple[int, int]:
-    """(the attempt that the job is in, how often that was dispatched); (1, 0) without a row."""
+    """Return (the job's attempt, how often it was dispatched); (1, 0) without a row."""
     job = world.ports.jobs.find_all([JobKey.parse(job_id)]).get(JobKey.parse(job_id))
     return (job.attempt, job.dispatch_count) if job is not None else (1, 0)
 
 
 def play_on(world: World, scene: Scene, script: Script = lambda fence: 0) -> None:
-    """Let everything come to its end, and find that nothing at all is left."""
+    """Let everything end, and check that nothing is left."""
     run_to_the_end(world, list(scene.jobs), script)
     nothing_is_left(world, scene)
 
 
 def failing(job_id: str, exit_code: int = 1) -> Script:
-    """Every task of the job, or child, fails, and all others succeed."""
+    """Return a script in which every task of the job, or child, fails, and all others succeed."""
     key = JobKey.parse(job_id)
 
     def script(fence: Fence) -> int:
@@ -99,7 +99,7 @@ def failing(job_id: str, exit_code: int = 1) -> Script:
 
 
 def nothing_is_left(world: World, scene: Scene) -> None:
-    """What must hold once all has ended, however it did."""
+    """Check what must hold once all has ended, however it did."""
     assert world.ecs.live() == []
     assert not world.ports.lanes.has_work("queue")
     assert world.ports.lanes.child_ranges("queue", limit=9) == ()

@@ -1,7 +1,7 @@
 """The three tables in moto's DynamoDB, made as the stack declares them, and their streams.
 
-Tables are emptied by being made anew; the connection is made once for the whole test run, because a
-botocore client costs more than all the calls of a test.
+Tables are emptied by making them again; the connection is made once for the whole test run, because
+a botocore client costs more than all the calls of a test.
 """
 
 import itertools
@@ -29,7 +29,7 @@ Drain = Callable[[], Iterable[Json]]
 
 @lru_cache(maxsize=1)
 def connection() -> Connection:
-    """The connection that the models of this process are bound to, with moto behind it."""
+    """Return the connection that the models of this process use, with moto behind it."""
     with _no_account():
         bound = bind(region=stack.REGION, **NAMES)
         _answer_from_moto(bound.client)
@@ -46,9 +46,9 @@ def _client() -> Any:
 
 @contextmanager
 def _no_account() -> Iterator[None]:
-    """A client that is made in here has credentials that open nothing.
+    """Give clients made in this block credentials that no account accepts.
 
-    moto's own mock ends with it, so that tests with mocks of their own begin with nothing in them.
+    moto's own mock ends with it, so that tests with mocks of their own begin with an empty one.
     """
     with mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": stack.REGION}), mock_aws():
         yield
@@ -60,7 +60,7 @@ def _answer_from_moto(client: Any) -> None:
 
 
 def make_tables() -> None:
-    """Three empty tables, whatever was there before."""
+    """Make three empty tables, whatever was there before."""
     connection()
     backend = dynamodb_backends[stack.ACCOUNT][stack.REGION]
     for role, name in NAMES.items():
@@ -79,9 +79,9 @@ def make_tables() -> None:
 
 
 class Stream:
-    """The records of one table's stream that the function of a mapping has yet to see.
+    """The records of one table's stream that the function of a mapping has not seen yet.
 
-    `drain` gives what the table wrote since it was last called.
+    `drain` returns what the table wrote since it was last called.
     """
 
     def __init__(self, role: str, mapping: str, drain: Drain) -> None:
@@ -98,7 +98,7 @@ class Stream:
         self.tries = 0
 
     def draw(self) -> None:
-        """Take over what the table wrote since the last time, as far as the filter lets it."""
+        """Add what the table wrote since the last time, as far as the filter passes it."""
         for written in self._drain():
             # Counted, not random: a failing run can be repeated.
             number = next(self._numbers)
@@ -109,7 +109,7 @@ class Stream:
 
 
 def drain(role: str) -> list[Json]:
-    """The records of a table in moto's DynamoDB since the last time; the images are its own."""
+    """Return a table's stream records in moto's DynamoDB since the last call."""
     shard = dynamodb_backends[stack.ACCOUNT][stack.REGION].tables[NAMES[role]].stream_shard
     assert shard is not None
     records = [item.record for item in shard.items]

@@ -1,4 +1,4 @@
-"""Values for tests of pure functions: jobs in any status, and what can happen to them."""
+"""Values for tests of pure functions: jobs in any status, and events."""
 
 from dataclasses import replace
 from typing import Any
@@ -14,7 +14,7 @@ NOW_MS = 1_800_000_000_000
 
 
 def a_job(status: JobStatus = JobStatus.RUNNABLE, **changes: Any) -> Job:
-    """A job of one vCPU as it is in that status, with `changes` on top."""
+    """Return a job of one vCPU in that status, with `changes`."""
     job = Job(
         job_id=JOB_ID,
         name="job",
@@ -36,9 +36,9 @@ def a_job(status: JobStatus = JobStatus.RUNNABLE, **changes: Any) -> Job:
 
 
 def an_event(kind: EventKind, *, of: Job | None = None, **members: Any) -> Event:
-    """Something that happens a second after NOW_MS; with `of` it reports of that job's placement.
+    """Return an event a second after NOW_MS; with `of` it reports about that job's placement.
 
-    A task that it speaks of is TASK_ARN unless `members` name another.
+    The task that it reports about is TASK_ARN unless `members` name another.
     """
     fence: Fence | None = of.fence if of else None
     if kind in {EventKind.TASK_RUNNING, EventKind.TASK_STOPPED}:

@@ -1,4 +1,4 @@
-"""State machines that wait for jobs: started and looked at over the World."""
+"""State machines that wait for jobs: started and observed in the World."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ REQUEST: Json = {"jobName": "job", "jobQueue": "queue", "jobDefinition": "work"}
 
 
 def add_example(world: World, name: str) -> str:
-    """One of the examples as a machine of a user; returns its ARN."""
+    """Add one of the examples as a user's machine; return its ARN."""
     text = (ROOT / "statemachines" / "examples" / f"{name}.asl.json").read_text()
     arns = {"SubmitFunctionArn": SUBMIT_ARN, "RunJobMachineArn": RUN_JOB_MACHINE_ARN}
     for word, arn in arns.items():
@@ -23,7 +23,7 @@ def add_example(world: World, name: str) -> str:
 def start(
     world: World, given: Any, *, machine: str = RUN_JOB_MACHINE_ARN, name: str = "run"
 ) -> Run:
-    """A new execution, carried on until it waits or has ended."""
+    """Start an execution, and run it until it waits or has ended."""
     request = {"stateMachineArn": machine, "name": name, "input": json.dumps(given)}
     world.machines.answer("StartExecution", request)
     world.run_until_idle()

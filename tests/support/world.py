@@ -1,10 +1,10 @@
-"""The World: the deployed stack in one process, with a clock that only tests move.
+"""The World: the deployed stack in one process, with a clock that only tests advance.
 
-The real doors run over moto's DynamoDB, or over stores in memory that keep the same contract and
+The real handlers run over moto's DynamoDB, or over stores in memory that keep the same contract and
 are many times faster, and over clients in memory (`fake_*.py`) that the real modules of
-`chalicelib/aws` talk to. Nothing is delivered by itself: `settle` pumps streams, queues
-and executions until all is quiet, `deliver_*` does one thing at a time, and faults are made by
-delivering twice, out of order or not at all. `crash_at` ends the process at the n-th call outward.
+`chalicelib/aws` call. Nothing is delivered by itself: `run_until_idle` works off streams, queues
+and executions until nothing is due, `deliver_*` does one thing at a time, and faults are made by
+delivering twice, out of order or not at all. `crash_at` ends the process at the n-th outgoing call.
 """
 
 import itertools
@@ -68,7 +68,7 @@ HANDLERS: dict[Any, str] = {
 
 
 class Crash(BaseException):
-    """The process ends here. Not an Exception, because no code of ours may survive it."""
+    """The process ends here. Not an Exception, because no code under test may catch it."""
 
 
 class ApiError(Exception):
@@ -80,9 +80,9 @@ class ApiError(Exception):
 
 
 class World:
-    """One stack. `settings` are overrides of its settings; use `world()` to have it checked.
+    """One stack. `settings` override its settings; `world()` makes one that is checked at the end.
 
-    With `in_memory` the stores are those of `memory_*.py`, and moto has no part in it.
+    With `in_memory` the stores are those of `memory_*.py`, and moto is not used.
     """
 
     def __init__(self, *, in_memory: bool = False, **settings: Any) -> None:
@@ -123,7 +123,7 @@ class World:
         self.ports = WorldPorts(self, self.settings)
 
     def _set_up_tables(self, in_memory: bool) -> None:
-        """Three empty tables, in memory or in moto's DynamoDB, and the two streams."""
+        """Make three empty tables, in memory or in moto's DynamoDB, and the two streams."""
         self.stop_watching: Callable[[], None] = lambda: None
         drains: tuple[tables.Drain, tables.Drain]
         self.memory_bundles = MemoryBundleStore(self._on_call) if in_memory else None
@@ -155,7 +155,7 @@ class World:
             raise Crash(call)
 
     def _on_task_event(self, event: Json) -> None:
-        """What the stack's rule lets through goes to the queue of task events."""
+        """Send the events that the stack's rule passes to the task-events queue."""
         if stack.matches(stack.properties("TaskStateChanges")["EventPattern"], event):
             self.sqs.put(self.sqs.task_events, {"MessageBody": json.dumps(event)})
 
@@ -164,7 +164,7 @@ class World:
             self.sqs.put(self.sqs.task_events, {"MessageBody": json.dumps(event)})
 
     def restart(self) -> None:
-        """A cold start of every function: nothing that a process kept in memory is left."""
+        """Start every function cold: nothing that a process kept in memory is left."""
         self.ports = WorldPorts(self, self.settings)
 
     # The API
@@ -177,7 +177,7 @@ class World:
         invocation_id: str | None = None,
         caller: str = CALLER,
     ) -> Json:
-        """Call an operation of the Batch API; ApiError for any answer but 200."""
+        """Call an operation of the Batch API; raise ApiError for any answer but 200."""
         given = dict(request or {})
         body = json.dumps(given).encode()
         call = Call(ports=self.ports, caller=caller, invocation_id=invocation_id, body=body)
@@ -210,12 +210,12 @@ class World:
         return found.get(environment, Capacity(environment=environment))
 
     def task_of(self, job_id: str) -> Task:
-        """The one live task of the job."""
+        """Return the one live task of the job."""
         (task,) = [t for t in self.ecs.live() if t.started_by.startswith(f"{job_id}/")]
         return task
 
     def expire(self, public_id: str) -> None:
-        """The row of a job or child goes, as DynamoDB removes what has passed its expires_at."""
+        """Remove the row of a job or child, as DynamoDB does when its expires_at has passed."""
         key = JobKey.parse(public_id)
         if self.memory is not None:
             self.memory.expire(key)
@@ -225,7 +225,7 @@ class World:
     # Delivery, one thing at a time
 
     def deliver_stream(self, count: int | None = None, *, again: bool = False) -> bool:
-        """React to the next records of the jobs table; with `again` they will come once more."""
+        """Deliver the next records of the jobs table; with `again` they will come once more."""
         return self._deliver_stream(self.jobs_stream, handlers.react, count, again)
 
     def deliver_catalog(self, count: int | None = None, *, again: bool = False) -> bool:
@@ -234,30 +234,30 @@ class World:
     def deliver_wakes(
         self, picked: Sequence[Message] | None = None, *, again: bool = False
     ) -> bool:
-        """Dispatch for the wakes that are due, or for those picked."""
+        """Deliver the wakes that are due, or those picked, to the dispatcher."""
         return self._deliver_queue(self.sqs.wakes, handlers.dispatch, 10, picked, again)
 
     def deliver_messages(
         self, picked: Sequence[Message] | None = None, *, again: bool = False
     ) -> bool:
-        """Hand over the task events that are due, or those picked, in that order."""
+        """Deliver the task events that are due, or those picked, in that order."""
         return self._deliver_queue(self.sqs.task_events, handlers.task_events, 100, picked, again)
 
     def deliver_triggers(
         self, picked: Sequence[Message] | None = None, *, again: bool = False
     ) -> bool:
-        """Fire triggers for the events that are due, or for those picked, in that order."""
+        """Deliver the trigger events that are due, or those picked, in that order."""
         return self._deliver_queue(self.sqs.triggers, handlers.fire_triggers, 10, picked, again)
 
     def deliver_execution(self) -> bool:
-        """Carry on the execution that is first due."""
+        """Resume the execution that is due first."""
         due = self.machines.due()
         if due:
             self.machines.resume(due[0])
         return bool(due)
 
     def sweep(self) -> None:
-        """The minute's round."""
+        """Run the sweeper once."""
         event = {
             "version": "0",
             "id": "sweep",
@@ -277,7 +277,7 @@ class World:
             return handler(event, self)
 
     def submit(self, event: Any) -> Any:
-        """Invoke the submit function as whoever has an event does."""
+        """Invoke the submit function as the sender of an event does."""
         return self.call_handler(handlers.submit, event)
 
     @property
@@ -293,7 +293,7 @@ class World:
         return self.left_ms
 
     def _run_step(self, function: str, payload: Json) -> Any:
-        """A function that dies under a state machine is an error that its Retry knows."""
+        """Run a step function; its crash is an error that the machine's Retry knows."""
         steps: dict[str, Handler] = {
             PROVISION_STEP_ARN: handlers.provision_step,
             NODE_STEP_ARN: handlers.node_step,
@@ -343,11 +343,11 @@ class World:
         failed = self._handled(handler, [message.record() for message in batch])
         every = {message.message_id for message in batch}
         if not again:
-            queue.run_until_idle(batch, every if failed is None else failed, self.now_ms)
+            queue.acknowledge(batch, every if failed is None else failed, self.now_ms)
         return True
 
     def _handled(self, handler: Handler, batch: Sequence[Json]) -> set[str] | None:
-        """The items that the function reports as failed; None when it did not come to an end."""
+        """Return the items that the function reports as failed; None when it crashed."""
         try:
             answered = self.call_handler(handler, {"Records": list(batch)})
         except Crash:
@@ -362,7 +362,7 @@ class World:
     # Delivery of everything
 
     def step(self) -> bool:
-        """Deliver one thing that is due now; False when nothing is."""
+        """Deliver one thing that is due now; return False when nothing is."""
         return (
             self.deliver_stream()
             or self.deliver_catalog()
@@ -373,14 +373,14 @@ class World:
         )
 
     def run_until_idle(self) -> None:
-        """Deliver until nothing is due any more. The clock stands still."""
+        """Deliver until nothing is due any more. The clock does not advance."""
         for _ in range(STEPS_LIMIT):
             if not self.step():
                 return
         raise AssertionError("the world does not come to rest")
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, and deliver what falls due at the moment at which it does."""
+        """Advance the clock, and deliver everything at the moment at which it falls due."""
         until_ms = self.now_ms + round(seconds * 1000)
         self.run_until_idle()
         while (due_ms := self._next_due_ms()) is not None and due_ms <= until_ms:
@@ -398,7 +398,7 @@ class World:
     # Leftovers
 
     def leftovers(self) -> list[str]:
-        """What nobody handled, or could: empty at the end of a test that is as it should be."""
+        """Return what was not handled, or could not be: empty at the end of a good test."""
         self.jobs_stream.draw()
         self.catalog_stream.draw()
         left = [f"raised: {error!r}" for error in self.failures]
@@ -420,7 +420,7 @@ class World:
 
 @contextmanager
 def world(*, in_memory: bool = False, **settings: Any) -> Iterator[World]:
-    """A World that must be left tidy: no failure and no delivery outstanding that is due."""
+    """Yield a World that must be left without failures and without deliveries that are due."""
     made = World(in_memory=in_memory, **settings)
     try:
         yield made

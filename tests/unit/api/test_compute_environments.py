@@ -77,7 +77,7 @@ def test_an_environment_is_known_by_its_arn_too(world: World) -> None:
     assert described(world, ARN) == described(world)
 
 
-def test_what_does_not_exist_is_left_out(world: World) -> None:
+def test_missing_environments_are_left_out(world: World) -> None:
     assert described(world, "nobody") is None
     assert described(world, ARN.replace("us-east-1", "eu-west-1")) is None
 
@@ -128,7 +128,7 @@ def test_an_environment_that_is_being_modified_is_left_alone(world: World) -> No
     world.run_until_idle()
 
 
-def test_an_update_of_what_does_not_exist_is_refused(world: World) -> None:
+def test_an_update_of_a_missing_environment_is_refused(world: World) -> None:
     with pytest.raises(ApiError, match="fargate does not exist"):
         update(world, state="DISABLED")
 
@@ -155,12 +155,12 @@ def test_an_environment_goes_only_when_disabled_and_in_no_queue(world: World) ->
     assert world.ecs.clusters == {}
 
 
-def test_deleting_what_is_gone_is_done(world: World) -> None:
+def test_deleting_a_missing_environment_succeeds(world: World) -> None:
     delete(world, "nobody")
 
 
 @pytest.mark.parametrize("kind", ["EC2", "SPOT"])
-def test_compute_types_to_come_say_so(world: World, kind: str) -> None:
+def test_unsupported_compute_types_are_refused_by_name(world: World, kind: str) -> None:
     request = {
         "computeEnvironmentName": "ec2",
         "type": "MANAGED",

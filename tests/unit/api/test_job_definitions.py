@@ -105,7 +105,7 @@ def test_a_definition_is_deregistered_once_and_stays_to_be_seen(world: World) ->
     assert make_definition(world) == f"{PREFIX}/work:3"
 
 
-def test_deregistering_what_is_not_there_is_done(world: World) -> None:
+def test_deregistering_a_missing_revision_succeeds(world: World) -> None:
     world.api("DeregisterJobDefinition", {"jobDefinition": "nobody:1"})
 
 
@@ -153,7 +153,7 @@ def test_what_is_not_there_or_not_active_runs_no_job(world: World, reference: st
     world.run_until_idle()
 
 
-def test_a_job_goes_its_way_whatever_becomes_of_its_definition(world: World) -> None:
+def test_a_job_is_not_affected_when_its_definition_is_deregistered(world: World) -> None:
     make_stage(world)
     job_id = submit(world)
     world.api("DeregisterJobDefinition", {"jobDefinition": "work:1"})
@@ -161,7 +161,7 @@ def test_a_job_goes_its_way_whatever_becomes_of_its_definition(world: World) -> 
     assert world.detail(job_id)["status"] == "STARTING"
 
 
-def test_a_name_that_begins_with_another_is_another(world: World) -> None:
+def test_a_name_is_not_found_by_a_prefix_of_it(world: World) -> None:
     make_definition(world, "work-2")
     make_definition(world, "work")
     assert revisions(described(world, jobDefinitionName="work")) == ["work:1"]

@@ -42,7 +42,7 @@ def test_every_entry_of_the_table_is_an_operation_and_leads_to_a_function() -> N
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - set(OPERATIONS)))
-def test_an_operation_to_come_says_so_by_name(stage: World, name: str) -> None:
+def test_an_unsupported_operation_is_refused_by_name(stage: World, name: str) -> None:
     with pytest.raises(ApiError, match=f"{name} is not supported yet") as caught:
         stage.api(name, full_request(input_shape(name)))
     assert (caught.value.status, caught.value.code) == (400, "ClientException")
@@ -58,7 +58,7 @@ def refused(stage: World, name: str, request: dict[str, Any]) -> ApiError | None
 
 # The tag operations take their ARN and keys from path and query: test_tags.py is about them.
 @pytest.mark.parametrize("name", sorted(name for name in OPERATIONS if "tag" not in name.lower()))
-def test_no_request_is_a_failure_of_ours(stage: World, name: str) -> None:
+def test_no_request_causes_an_internal_error(stage: World, name: str) -> None:
     """Requests of the right shape and any content are answered, or refused with a reason."""
 
     @settings(max_examples=12)
@@ -77,7 +77,7 @@ def test_no_request_is_a_failure_of_ours(stage: World, name: str) -> None:
         PutError("x", ClientError({"Error": {"Code": "ThrottlingException"}}, "PutItem")),
     ],
 )
-def test_an_overload_asks_the_caller_to_come_back(world: World, error: Exception) -> None:
+def test_an_overload_is_answered_with_too_many_requests(world: World, error: Exception) -> None:
     with (
         mock.patch.object(world.ports.catalog, "list_kind", side_effect=error),
         pytest.raises(ApiError) as caught,

@@ -129,7 +129,7 @@ def test_a_stop_needs_a_job_and_a_reason(
     assert caught.value.status == 400
 
 
-def test_a_reason_may_be_as_long_as_it_may_be(world: World) -> None:
+def test_a_reason_may_have_up_to_the_longest_length(world: World) -> None:
     make_stage(world)
     job_id = running(world)
     stop(world, "TerminateJob", job_id, "x" * 1024)
@@ -157,7 +157,7 @@ def test_one_to_fifty_jobs_are_stopped_at_once(world: World, operation: str, num
         world.api(operation, {"jobs": ids, "reason": "enough"})
 
 
-def test_a_decision_that_lost_its_condition_is_made_anew(
+def test_a_stop_that_loses_a_race_is_decided_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The dispatcher places the job between the read and the write of a terminate."""

@@ -84,7 +84,7 @@ def test_a_change_keeps_the_uid_and_a_new_trigger_has_its_own(world: World) -> N
     assert made(world)["uid"] != first["uid"]
 
 
-def test_a_trigger_on_its_way_is_not_changed(world: World) -> None:
+def test_a_trigger_that_is_being_modified_is_not_changed(world: World) -> None:
     make_stage(world)
     put(world, "nightly", document())
     assert put(world, "nightly", document())["status"] == "CREATING", "the same is no change"
@@ -247,7 +247,7 @@ def test_a_number_without_fraction_is_an_integer(world: World) -> None:
     assert type(gather["maxEvents"]) is int
 
 
-def test_only_a_put_pays_for_the_validator() -> None:
+def test_only_a_put_loads_the_validator() -> None:
     program = (
         "import sys; from chalicelib.api import http, submit_job, triggers_http; "
         "print([name for name in sys.modules if name.startswith(('fastjsonschema', 'zoneinfo'))])"

@@ -20,7 +20,7 @@ from tests.support.values import NOW_MS, a_job
 def test_the_failure_of_the_child_before_means_what_the_dependency_says(
     kind: DependencyType, event: EventKind
 ) -> None:
-    """Closed because of another dependency, the child before never got a row to tell by."""
+    """The array was closed by another dependency, so the child before never got a row."""
     array = ArrayState(size=3, each_waits=(0,), sequential=1, closed_at_ms=NOW_MS)
     parent = a_job(JobStatus.PENDING, array=array)
     before = child_of(parent, 1)

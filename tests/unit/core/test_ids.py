@@ -19,12 +19,12 @@ FENCES = [
 
 
 @pytest.mark.parametrize("fence", FENCES)
-def test_a_fence_comes_back_from_started_by_as_it_went(fence: Fence) -> None:
+def test_a_fencing_token_is_read_back_from_started_by(fence: Fence) -> None:
     assert Fence.parse(str(fence)) == fence
 
 
 @pytest.mark.parametrize("fence", FENCES)
-def test_a_fence_is_what_ecs_takes_as_started_by_and_client_token(fence: Fence) -> None:
+def test_ecs_accepts_a_fencing_token_as_started_by_and_client_token(fence: Fence) -> None:
     assert re.fullmatch(r"[A-Za-z0-9_/-]{1,128}", str(fence))
     assert len(str(fence)) <= 64
 
@@ -53,7 +53,7 @@ def test_each_placement_has_a_name_of_its_own() -> None:
         f"{JOB_ID}/job/1\n",
     ],
 )
-def test_what_is_no_task_of_ours_has_no_fence(text: str) -> None:
+def test_a_task_of_somebody_else_has_no_fencing_token(text: str) -> None:
     assert Fence.parse(text) is None
 
 
@@ -91,7 +91,7 @@ def test_an_arn_and_a_name_name_the_same_thing() -> None:
         "x" * 513,
     ],
 )
-def test_what_is_of_another_kind_or_place_names_nothing(reference: str) -> None:
+def test_an_arn_of_another_kind_or_region_names_nothing(reference: str) -> None:
     assert SCOPE.name_in(reference, "job-queue") is None
 
 

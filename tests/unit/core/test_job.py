@@ -66,7 +66,7 @@ def test_the_attempt_of_a_job_that_ended_counts_if_it_had_a_task_or_a_cause() ->
     assert a_job(S.RUNNING).attempts == ()
 
 
-def test_the_fence_speaks_of_the_present_placement() -> None:
+def test_the_fencing_token_names_the_current_placement() -> None:
     assert str(a_job(S.STARTING, attempt=2, dispatch_count=3).fence) == f"{JOB_ID}/job/2-3"
 
 

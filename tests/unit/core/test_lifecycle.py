@@ -163,14 +163,14 @@ def test_a_job_terminated_while_starting_is_stopped_when_its_task_runs() -> None
 
 
 @pytest.mark.parametrize("kind", [E.LAUNCH_REFUSED, E.TASK_LOST])
-def test_a_launch_that_comes_to_nothing_ends_a_job_that_was_terminated(kind: EventKind) -> None:
+def test_a_failed_launch_ends_a_job_that_was_terminated(kind: EventKind) -> None:
     stopping = decided(a_job(S.STARTING), E.TERMINATE, reason="enough").job
     job = decided(stopping, kind, reason="RESOURCE:CPU").job
     assert (job.status, job.status_reason, job.attempts) == (S.FAILED, "enough", ())
 
 
 @pytest.mark.parametrize("kind", [E.LAUNCH_REFUSED, E.TASK_LOST])
-def test_a_launch_that_comes_to_nothing_costs_no_attempt(kind: EventKind) -> None:
+def test_a_launch_that_was_given_back_costs_no_attempt(kind: EventKind) -> None:
     back = decided(a_job(S.STARTING), kind, reason="RESOURCE:CPU")
     assert (back.label, back.job.status, back.job.attempt) == (Label.GIVEN_BACK, S.RUNNABLE, 1)
     assert back.job.is_retry

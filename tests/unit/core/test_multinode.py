@@ -132,7 +132,7 @@ def test_the_longer_a_main_node_takes_the_longer_is_waited() -> None:
 
 
 @pytest.mark.parametrize("status", JobStatus)
-def test_a_node_without_a_row_is_as_its_job_is(status: JobStatus) -> None:
+def test_a_node_without_reports_has_the_status_of_its_job(status: JobStatus) -> None:
     job = a_job(status, nodes=NODES)
     node = seen_node(job, 2, None)
     assert node.status is (S.STARTING if status is S.RUNNING else status)

@@ -266,5 +266,5 @@ def test_a_stop_during_any_call_of_another_handler_counts_as_before_or_after_it(
 def test_what_happens_in_the_middle_of_a_stop_comes_before_or_after_it(
     story: Story, operation: str
 ) -> None:
-    """The world goes on between the stop's read and its write, and again if that write was lost."""
+    """Something happens between the stop's read and write, and again if that write was lost."""
     race(story, operation, a_step_before(2, 4))

@@ -49,7 +49,7 @@ def test_a_queue_may_be_named_by_its_arn(world: World) -> None:
         f"{PREFIX.replace('123456789012', '210987654321')}:job-queue/queue",
     ],
 )
-def test_a_queue_that_is_not_there_takes_no_job(world: World, queue: str) -> None:
+def test_a_submission_to_a_missing_queue_is_refused(world: World, queue: str) -> None:
     make_stage(world)
     with pytest.raises(ApiError, match="not found"):
         submit(world, queue=queue)
@@ -135,7 +135,7 @@ def test_without_an_invocation_id_each_call_is_a_job(world: World) -> None:
     world.run_until_idle()
 
 
-def test_what_was_accepted_stays_accepted_whatever_became_of_its_queue(world: World) -> None:
+def test_an_accepted_job_stays_accepted_after_its_queue_was_disabled(world: World) -> None:
     make_stage(world)
     first = world.api("SubmitJob", REQUEST, invocation_id="one")
     world.api("UpdateJobQueue", {"jobQueue": "queue", "state": "DISABLED"})

@@ -66,7 +66,7 @@ def test_a_child_knows_its_index_and_the_size_and_nothing_else_is_its_own(world:
     run_to_the_end(world, [job_id], lambda fence: 0)
 
 
-def test_children_without_a_row_are_described_and_listed_all_the_same(world: World) -> None:
+def test_virtual_children_are_described_and_listed_like_others(world: World) -> None:
     make_stage(world, max_vcpus=2)
     job_id = array(world, 6)
     world.run_until_idle()
@@ -122,7 +122,7 @@ def test_an_array_fails_with_a_child_once_all_others_have_ended(world: World) ->
 
 
 @pytest.mark.parametrize("operation", ["CancelJob", "TerminateJob"])
-def test_a_child_without_a_row_is_stopped_alone(world: World, operation: str) -> None:
+def test_a_virtual_child_is_stopped_alone(world: World, operation: str) -> None:
     make_stage(world, max_vcpus=1)
     job_id = array(world, 4)
     world.run_until_idle()

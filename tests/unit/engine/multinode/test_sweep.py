@@ -74,7 +74,7 @@ def test_a_start_and_an_end_of_a_node_that_were_never_reported_are_found(world: 
     end_main(world, job_id)
 
 
-def test_a_stop_of_the_nodes_that_was_lost_is_made_by_the_sweeper(world: World) -> None:
+def test_the_sweeper_repeats_a_lost_stop_of_nodes(world: World) -> None:
     make_multinode_stage(world)
     job_id = running_multinode_job(world)
     world.ecs.obeys_stops = False

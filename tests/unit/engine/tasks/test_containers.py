@@ -48,7 +48,7 @@ def test_the_failure_of_an_essential_container_is_the_job_s(world: World) -> Non
     assert job.status_reason == "Essential container in task exited"
 
 
-def test_the_failure_of_a_helper_is_nobody_s(world: World) -> None:
+def test_the_failure_of_a_non_essential_container_does_not_fail_the_job(world: World) -> None:
     job_id = running(world)
     world.ecs.exit(world.task_of(job_id), "helper", 9, reason="it broke")
     finish(world, job_id, container="first")

@@ -92,7 +92,7 @@ def test_a_task_that_failed_to_start_keeps_the_cause_as_the_container_s_reason()
     assert event.stopped_at_ms == 1_795_105_861_998
 
 
-def test_a_container_that_an_agent_added_does_not_speak_for_the_job() -> None:
+def test_a_container_that_an_agent_added_does_not_decide_for_the_job() -> None:
     message = recorded("task_stopped_exit_0.json")
     agent = {"name": "aws-guardduty-agent-x", "lastStatus": "STOPPED", "exitCode": 137}
     message["detail"]["containers"].insert(0, agent)
@@ -201,7 +201,7 @@ def test_a_launch_that_never_will_fails_the_attempt(error: str, reason: str, rep
     assert event.container_reason == reported
 
 
-def test_a_deadline_speaks_of_its_placement() -> None:
+def test_a_deadline_is_about_its_own_placement() -> None:
     detail = {"startedBy": str(FENCE)}
     event = event_of_message({"detail-type": "Deadline", "detail": detail}, NOW_MS)
     assert event == Event(kind=EventKind.DEADLINE, at_ms=NOW_MS, fence=FENCE)

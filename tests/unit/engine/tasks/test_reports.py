@@ -108,7 +108,7 @@ def test_a_late_start_of_an_ended_job_leaves_its_own_task_alone(world: World) ->
     assert "ecs.StopTask" not in world.calls
 
 
-def test_a_task_of_a_job_that_is_not_there_is_nobodys(world: World) -> None:
+def test_a_task_of_an_unknown_job_is_ignored(world: World) -> None:
     make_stage(world)
     job_id = running(world)
     task = world.task_of(job_id)
