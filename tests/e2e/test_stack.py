@@ -1,6 +1,6 @@
 """The local cloud as a whole: two of them side by side, reached by unmodified clients, then gone.
 
-What jobs do on it is told in the other files of this folder.
+The other files of this folder test what jobs do on it.
 """
 
 import json
@@ -99,15 +99,17 @@ def test_each_answers_the_batch_api_for_itself(two: list[StateDir]) -> None:
         },
     )
     found = client(one, "batch").describe_compute_environments()["computeEnvironments"]
-    assert [entry["computeEnvironmentName"] for entry in found] == ["only-here"]
-    assert client(other, "batch").describe_compute_environments()["computeEnvironments"] == []
+    assert {entry["computeEnvironmentName"] for entry in found} == {"default", "only-here"}
+    elsewhere = client(other, "batch").describe_compute_environments()["computeEnvironments"]
+    assert [entry["computeEnvironmentName"] for entry in elsewhere] == ["default"]
 
 
-def test_the_command_line_tells_clients_where_to_go(two: list[StateDir]) -> None:
+def test_the_variables_of_env_direct_clients_to_their_cloud(two: list[StateDir]) -> None:
     lines = batchyard("env", "--state-dir", str(two[1].root)).stdout
-    program = "import boto3; print(boto3.client('batch').describe_job_queues()['jobQueues'])"
+    queues = "boto3.client('batch').describe_job_queues()['jobQueues']"
+    program = f"import boto3; print(*[queue['jobQueueName'] for queue in {queues}])"
     script = f'{lines}\nexec {sys.executable} -c "{program}"'
-    assert subprocess.check_output(["sh", "-c", script], text=True) == "[]\n"
+    assert subprocess.check_output(["sh", "-c", script], text=True) == "default\n"
 
 
 def test_an_unsigned_request_is_refused(two: list[StateDir]) -> None:
@@ -117,7 +119,7 @@ def test_an_unsigned_request_is_refused(two: list[StateDir]) -> None:
     assert refusal.value.code == 403
 
 
-def test_a_row_of_the_catalog_leads_to_a_cluster(two: list[StateDir]) -> None:
+def test_a_compute_environment_gets_an_ecs_cluster(two: list[StateDir]) -> None:
     """Stream, mapping, function, state machine and step function are wired as declared."""
     client(two[1], "batch").create_compute_environment(
         computeEnvironmentName="wired",
@@ -148,10 +150,10 @@ def test_another_state_dir_does_not_take_over_the_port(two: list[StateDir], tmp_
     assert cloud is not None
     where = ["--state-dir", str(tmp_path), "--port", str(cloud.port)]
     refused = batchyard("up", "--detach", *where, code=1)
-    assert "not brought up from this state dir" in refused.stderr.replace("\n", " ")
+    assert "not created from this state dir" in refused.stderr.replace("\n", " ")
 
 
-def test_a_killed_agent_comes_back(two: list[StateDir]) -> None:
+def test_an_agent_that_was_killed_is_started_again(two: list[StateDir]) -> None:
     ready = two[0].agent / "agent.json"
     pid = json.loads(ready.read_text())["pid"]
     os.kill(pid, signal.SIGKILL)
@@ -167,13 +169,14 @@ def test_a_killed_agent_comes_back(two: list[StateDir]) -> None:
 
 def test_down_stops_its_own_cloud_and_no_other(two: list[StateDir]) -> None:
     one, other = two
-    # A half-dead cloud: one of its processes is gone without anybody's having said so.
+    # One of its processes is gone, and the record does not know it.
     os.kill(marks(one)["emulator"].pid, signal.SIGKILL)
     batchyard("down", "--state-dir", str(one.root), "--purge")
     assert processes_of(one.root) == {}
     assert [path.name for path in one.root.iterdir()] == ["lock"]
     assert all(processes.alive(mark) for mark in marks(other).values())
-    assert client(other, "batch").describe_job_queues()["jobQueues"] == []
+    queues = client(other, "batch").describe_job_queues()["jobQueues"]
+    assert [queue["jobQueueName"] for queue in queues] == ["default"]
     # Down twice is down.
     batchyard("down", "--state-dir", str(one.root))
 
@@ -184,7 +187,7 @@ def test_down_ends_the_jobs_of_an_agent_that_was_killed(two: list[StateDir]) -> 
     job_id = world.submit(world.queue(world.environment()), world.definition("sleep", "1000"))
     world.await_job(job_id, "RUNNING")
     ready = json.loads((state.agent / "agent.json").read_text())
-    # The keeper first, that nobody brings the agent back.
+    # The restarter first, or it would start the agent again.
     for pid in (marks(state)["agent"].pid, ready["pid"]):
         os.kill(pid, signal.SIGKILL)
     assert "sleep 1000 " in processes_of(state.root).values()

@@ -4,6 +4,7 @@ It lives in a virtual environment of its own, because its pins clash with ours. 
 that answers on the port serves as well; this one is only what `up` starts when none does.
 """
 
+import json
 import os
 import shutil
 import socket
@@ -26,6 +27,7 @@ ACCOUNT = "000000000000"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 START_PATIENCE_SECONDS = 60.0
 POLL_SECONDS = 0.05
+LAMBDA_DATA = "lambda.json"  # where the emulator saves functions and event source mappings
 
 
 class EmulatorError(Exception):
@@ -96,9 +98,9 @@ def environment(
         "MINISTACK_HOST": HOST,
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "MINISTACK_REGION": REGION,
-        # Its streams do not survive a restart but the readers' positions in them do, so a restored
-        # table would feed nobody: every start begins empty instead.
-        "PERSIST_STATE": "0",
+        # Written when it ends by SIGTERM, read at the next start.
+        "PERSIST_STATE": "1",
+        "S3_PERSIST": "1",
         "STATE_DIR": str(root / "state"),
         "S3_DATA_DIR": str(root / "s3"),
         "TMPDIR": str(root / "tmp"),
@@ -113,11 +115,44 @@ def environment(
     }
 
 
-def prepare(state: StateDir) -> None:
-    """Make the emulator's folders, empty."""
-    shutil.rmtree(state.emulator, ignore_errors=True)
+def prepare(state: StateDir) -> bool:
+    """Make the emulator's folders ready for a start; return whether it will find saved data.
+
+    Without a complete save everything is removed: a part of it would be worse than nothing.
+    """
+    saved = has_saved_data(state)
+    if not saved:
+        shutil.rmtree(state.emulator, ignore_errors=True)
+    shutil.rmtree(state.emulator / "tmp", ignore_errors=True)
     for name in ("state", "s3", "tmp"):
         (state.emulator / name).mkdir(parents=True, exist_ok=True)
+    if saved:
+        _rewind_streams(state.emulator / "state" / LAMBDA_DATA)
+    return saved
+
+
+def has_saved_data(state: StateDir) -> bool:
+    """Return whether the emulator of this state dir was stopped cleanly at least once."""
+    folder = state.emulator / "state"
+    return all((folder / name).exists() for name in (LAMBDA_DATA, "dynamodb.json", "s3.json"))
+
+
+def saved_at(state: StateDir) -> float | None:
+    """Return when the emulator of this state dir last saved its data; None if it never did."""
+    path = state.emulator / "state" / LAMBDA_DATA
+    return path.stat().st_mtime if path.exists() else None
+
+
+def _rewind_streams(path: Path) -> None:
+    """Set the saved read positions of all DynamoDB streams to the beginning.
+
+    The emulator saves how far each event source mapping has read but not the stream, which is
+    empty after a restart: with the old position a mapping would skip that many new records.
+    """
+    saved = json.loads(path.read_text())
+    positions = saved["payload"]["dynamodb_stream_positions"]["data"]
+    positions.update(dict.fromkeys(positions, 0))
+    path.write_text(json.dumps(saved))
 
 
 @contextmanager
