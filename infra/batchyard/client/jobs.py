@@ -58,7 +58,7 @@ def find_job_or_queue(clients: Clients, name: str) -> JobDetail | None:
 
 
 def job_states(clients: Clients, job: str, *, sleep: Sleep = time.sleep) -> Iterator[JobDetail]:
-    """Yield the job at every look, last when it has ended; look less often while nothing changes."""
+    """Yield the job at every look until it has ended; look less often while nothing changes."""
     pause_seconds = SHORTEST_POLL_SECONDS
     before: object = None
     while True:
