@@ -253,7 +253,7 @@ def test_a_container_removed_by_hand_counts_as_killed(world: World, engine: Any)
     assert world.stopped(task_id)["containers"][0]["exitCode"] == 137
 
 
-def test_a_new_agent_removes_strays_and_reports_their_host_lost(
+def test_a_new_agent_removes_orphans_and_reports_their_host_lost(
     tmp_path: Path, engine: Any
 ) -> None:
     world = World(tmp_path)

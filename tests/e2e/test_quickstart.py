@@ -1,5 +1,6 @@
 """The README's quickstart on a fresh cloud, pasted into a shell, and what `down` keeps of it."""
 
+import json
 import os
 import re
 import subprocess
@@ -9,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from batchyard.client.triggers import TriggerCalls
 from batchyard.cloud.emulator import reserved_port
 from batchyard.cloud.paths import REPOSITORY
-from tests.e2e.world import World, batchyard, processes_of
+from tests.e2e.world import World, batchyard, processes_of, until
 
 pytestmark = pytest.mark.e2e
 BLOCK = re.compile(
@@ -71,7 +73,7 @@ def test_the_quickstart_ends_with_the_line_that_the_job_printed(
     assert "The runtime is " in pasted.stderr
 
 
-def test_down_keeps_jobs_logs_queues_and_buckets_for_the_next_up(
+def test_down_keeps_jobs_logs_queues_triggers_and_buckets_for_the_next_up(
     pasted: "subprocess.CompletedProcess[str]", checkout: Path
 ) -> None:
     state_dir = checkout / ".batchyard"
@@ -80,6 +82,11 @@ def test_down_keeps_jobs_logs_queues_and_buckets_for_the_next_up(
     [summary] = before.batch.list_jobs(jobQueue="default", jobStatus="SUCCEEDED")["jobSummaryList"]
     before.clients("s3").create_bucket(Bucket="inbox")
     before.clients("s3").put_object(Bucket="inbox", Key="early", Body=b"1")
+    document = {
+        "source": {"uploads": {"bucket": "inbox"}},
+        "request": {"jobName": "load", "jobQueue": "default", "jobDefinition": "hello"},
+    }
+    batchyard("trigger", "put", "uploads", "-", *options, text=json.dumps(document))
 
     assert "Kept for the next" in batchyard("down", *options).stderr
     assert processes_of(checkout) == {}
@@ -95,6 +102,10 @@ def test_down_keeps_jobs_logs_queues_and_buckets_for_the_next_up(
     # What came back also works: the streams, the functions, the agent.
     again = world.submit("default", "hello")
     assert world.await_job(again)["status"] == "SUCCEEDED"
+    world.clients("s3").put_object(Bucket="inbox", Key="late", Body=b"2")
+    triggers = TriggerCalls(world.clients)
+    [firing] = until(lambda: triggers.firings("uploads"), bool, seconds=60)
+    assert world.await_job(firing["jobId"])["status"] == "SUCCEEDED"
 
 
 def test_watch_until_idle_fails_when_a_job_failed_meanwhile(

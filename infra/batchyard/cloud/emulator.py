@@ -1,7 +1,7 @@
 """The AWS emulator of the local cloud: installing it, its command, and whether one answers.
 
-It lives in a virtual environment of its own, because its pins clash with ours. Any other emulator
-that answers on the port serves as well; this one is only what `up` starts when none does.
+It is installed in its own virtual environment, because its pinned versions conflict with ours. `up`
+starts it only if no AWS emulator answers on the port; any other emulator is used as it is.
 """
 
 import json
@@ -31,7 +31,7 @@ LAMBDA_DATA = "lambda.json"  # where the emulator saves functions and event sour
 
 
 class EmulatorError(Exception):
-    """No emulator can be had on the port."""
+    """The emulator cannot be used on the port; the message says why."""
 
 
 def endpoint_url(port: int) -> str:
@@ -40,7 +40,7 @@ def endpoint_url(port: int) -> str:
 
 
 def local_session(port: int) -> "Session":
-    """A session whose clients all reach the emulator on this port."""
+    """Return a session whose clients use the emulator on this port."""
     from localstack_client.session import Session as LocalSession
 
     # localstack-client obeys this variable before its own argument, and botocore looks up a
@@ -57,13 +57,13 @@ def local_session(port: int) -> "Session":
 
 
 def clean_environment() -> dict[str, str]:
-    """Our environment without anything that would lead an AWS client elsewhere."""
+    """Return this process's environment without variables that affect AWS clients."""
     foreign = ("AWS_", "BATCHYARD_", "PYTHON", "LAMBDA_", "MINISTACK_", "LOCALSTACK_")
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
 
 
 def install() -> Path:
-    """The interpreter of the emulator's environment, made on first use for each lock and Python."""
+    """Install the emulator unless it is installed; return the interpreter of its environment."""
     lock = LOCKS / "emulator.txt"
     name = digest(f"{sys.version}{sys.prefix}{lock.read_text()}".encode())
     folder = shared_cache() / f"emulator-{name}"
@@ -72,7 +72,7 @@ def install() -> Path:
         if complete.exists():
             return python
         shutil.rmtree(folder, ignore_errors=True)
-        # Our own pip installs into it: nothing in there ever needs one.
+        # Our own pip installs into it, so it needs none.
         run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
         pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
         run([*pip, "--require-hashes", "--no-deps", "-r", str(lock)])
@@ -87,9 +87,9 @@ def command(python: Path) -> list[str]:
 def environment(
     state: StateDir, port: int, extra: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """The settings under which the emulator touches this port, this state dir and nothing else.
+    """Return settings that restrict the emulator to this port and this state dir.
 
-    `extra` goes over them: what else this one is to be told.
+    `extra` overrides them.
     """
     root = state.emulator
     return clean_environment() | {
@@ -104,8 +104,7 @@ def environment(
         "STATE_DIR": str(root / "state"),
         "S3_DATA_DIR": str(root / "s3"),
         "TMPDIR": str(root / "tmp"),
-        # Its own ECS would run containers; with no engine to reach it only keeps the records,
-        # and our agent runs them.
+        # Without a container engine its ECS only keeps records of tasks; our agent runs them.
         "DOCKER_HOST": f"unix://{root}/no-engine",
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
@@ -157,11 +156,11 @@ def _rewind_streams(path: Path) -> None:
 
 @contextmanager
 def reserved_port() -> Iterator[int]:
-    """A port that nobody else is given while the block lasts, for an emulator to listen on.
+    """Reserve a free port for an emulator while the block lasts.
 
-    A socket that is bound and does not listen keeps the port out of what the system gives away,
-    and on Linux lets another one listen there that allows the address's reuse, as servers do.
-    Elsewhere that one would be refused, so there the port is only free when it is chosen.
+    A bound socket that does not listen keeps the system from assigning the port to others. On
+    Linux a server that allows address reuse can still listen on it; elsewhere it could not, so
+    there the port is only free at the moment when it is chosen.
     """
     with socket.socket() as holder:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -173,7 +172,7 @@ def reserved_port() -> Iterator[int]:
 
 
 def answers(port: int) -> bool:
-    """Whether an AWS emulator answers on the port; raises EmulatorError if something else does."""
+    """Return whether an AWS emulator answers on the port; EmulatorError if something else does."""
     with socket.socket() as probe:
         probe.settimeout(1)
         if probe.connect_ex((HOST, port)) != 0:
@@ -181,7 +180,7 @@ def answers(port: int) -> bool:
     import botocore.config
     import botocore.exceptions
 
-    # Whoever listens without a word is not waited for.
+    # A server that accepts connections but does not answer must not block us.
     impatient = botocore.config.Config(
         connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2}
     )
@@ -190,7 +189,7 @@ def answers(port: int) -> bool:
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
         raise EmulatorError(
             f"Port {port} is taken by something that is no AWS emulator ({error}). "
-            "Choose another with --port."
+            "Choose another port with --port."
         ) from error
     return True
 
@@ -207,10 +206,10 @@ def await_ready(port: int, still_runs: Callable[[], bool], log: Path) -> None:
         if not still_runs():
             break
         time.sleep(POLL_SECONDS)
-    raise EmulatorError(f"The emulator did not start; it said:\n{tail(log)}")
+    raise EmulatorError(f"The emulator did not start. Its log ends with:\n{tail(log)}")
 
 
 def tail(log: Path, lines: int = 15) -> str:
-    """The last lines of a log, for a person to read."""
+    """Return the last lines of a log."""
     text = log.read_text(errors="replace") if log.exists() else ""
     return "\n".join(text.splitlines()[-lines:])

@@ -38,7 +38,7 @@ NOT_SAVED = (
 )
 CRASHED = "The emulator ended without `batchyard down`: what happened since it was started is lost."
 AGENT_PATIENCE_SECONDS = 30.0
-# A local stack is thrown away with its state dir.
+# A local stack is removed with its state dir.
 PARAMETERS = {"DeletionProtection": "false"}
 
 Say = Callable[[str], None]
@@ -96,7 +96,7 @@ def up(
     """
     state.root.mkdir(parents=True, exist_ok=True)
     with held(state.lock):
-        cloud = _cloud_on(state, port)
+        cloud = cloud_on(state, port)
         _ensure_emulator(state, cloud, say, emulator_settings or {})
         say("Packaging the functions")
         package = make_package(state.packages, source=source)
@@ -119,7 +119,7 @@ def runtime_of(state: StateDir) -> str:
     return chosen
 
 
-def _cloud_on(state: StateDir, port: int | None) -> Cloud:
+def cloud_on(state: StateDir, port: int | None) -> Cloud:
     """Return the recorded cloud, or a new one; raises LocalError if its port cannot be changed."""
     recorded = Cloud.load(state)
     if recorded is None:

@@ -1,4 +1,4 @@
-"""The command line: it answers at once, and says in one sentence what is wrong."""
+"""The command line: it is fast, and its errors are one sentence."""
 
 import socket
 import subprocess
@@ -15,14 +15,14 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(app, list(arguments))
 
 
-def test_every_verb_says_what_it_does() -> None:
+def test_help_lists_every_subcommand() -> None:
     shown = run("--help").output
     for verb in ("up", "down", "env", "deploy", "template"):
         assert f" {verb} " in shown
         assert run(verb, "--help").exit_code == 0
 
 
-def test_help_costs_no_aws_library() -> None:
+def test_help_imports_no_aws_library() -> None:
     program = (
         "import sys, batchyard.cli.main; print('boto3' in sys.modules, 'chalice' in sys.modules)"
     )

@@ -1,6 +1,6 @@
 """Deploying: once, twice, changed, failing.
 
-Buckets, identity and log groups are moto's. CloudFormation is a stand-in that answers as AWS does
+Buckets, identity and log groups are moto's. CloudFormation is a fake that answers as AWS does
 where it matters: no update to perform, a first creation that failed, events in pages.
 """
 
@@ -83,18 +83,18 @@ class CloudFormation:
             "values": values,
             "url": request["TemplateURL"],
         }
-        self._tell("Doer", f"{verb}_IN_PROGRESS")
+        self._record("Doer", f"{verb}_IN_PROGRESS")
 
     def _finish(self, verb: str) -> None:
         assert self.stack is not None
         if self.fails:
-            self._tell("Doer", f"{verb}_FAILED", "it would not")
+            self._record("Doer", f"{verb}_FAILED", "it would not")
             self.stack["StackStatus"] = "ROLLBACK_COMPLETE"
         else:
-            self._tell("Doer", f"{verb}_COMPLETE")
+            self._record("Doer", f"{verb}_COMPLETE")
             self.stack["StackStatus"] = f"{verb}_COMPLETE"
 
-    def _tell(self, resource: str, status: str, reason: str = "") -> None:
+    def _record(self, resource: str, status: str, reason: str = "") -> None:
         event = {"EventId": str(len(self.events)), "LogicalResourceId": resource}
         self.events.append(event | {"ResourceStatus": status, "ResourceStatusReason": reason})
 
@@ -183,7 +183,7 @@ def test_deploying_again_changes_nothing(world: World) -> None:
 def test_a_given_parameter_wins_and_the_others_are_kept(world: World) -> None:
     world.deploy(Size="large", CreateJobLogGroup="false")
     assert world.deploy(Size="huge") == {"Size": "huge", "CreateJobLogGroup": "false"}
-    # Only what is new is told, though the stack has an older history.
+    # Only new events are reported, though the stack has older ones.
     assert world.statuses() == ["UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"]
 
 

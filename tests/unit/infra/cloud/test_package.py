@@ -30,7 +30,7 @@ def test_equal_sources_make_equal_packages(tmp_path: Path) -> None:
     assert first.template == second.template
 
 
-def test_the_archive_holds_doors_application_and_libraries(tmp_path: Path) -> None:
+def test_the_archive_holds_app_chalicelib_and_libraries(tmp_path: Path) -> None:
     made = make_package(tmp_path / "build")
     with zipfile.ZipFile(made.archive) as archive:
         names = archive.namelist()
@@ -55,8 +55,8 @@ def test_a_tool_that_fails_is_quoted(tmp_path: Path) -> None:
     source = tmp_path / "source"
     for folder in ("chalicelib", ".chalice", "statemachines"):
         shutil.copytree(REPOSITORY / folder, source / folder)
-    (source / "app.py").write_text("raise RuntimeError('no doors today')\n")
-    with pytest.raises(package.PackageError, match="no doors today"):
+    (source / "app.py").write_text("raise RuntimeError('no handlers today')\n")
+    with pytest.raises(package.PackageError, match="no handlers today"):
         make_package(tmp_path / "build", source=source)
 
 
