@@ -1,6 +1,6 @@
 """Puts the agent's parts together.
 
-Owns: which implementation stands behind each port, the number of threads, and the only
+Owns: which implementation each port has, the number of threads, and the only
 reads of clocks, randomness and this process's environment. `__main__` calls it.
 """
 

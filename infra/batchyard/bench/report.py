@@ -141,7 +141,7 @@ def print_dispatches(console: Console, dispatches: Sequence[Dispatch]) -> None:
     rule = (
         f"An array of {dispatches[0].children} children, all dispatched at once; wakes for the "
         "capacity that they free are counted too. Those that wait are ready rows put behind it "
-        "directly, copied from the row of a submitted job that its environment has no room for; "
+        "directly, copied from the row of a submitted job that does not fit its environment; "
         "the first has its job row. aim: flat"
     )
     console.print("", table, f"[dim]{rule}[/]")

@@ -34,7 +34,7 @@ def test_help_imports_no_aws_library() -> None:
 def test_env_without_a_cloud(tmp_path: Path) -> None:
     answer = run("env", "--state-dir", str(tmp_path))
     assert answer.exit_code == 1
-    assert "start one with `batchyard up`" in answer.stderr
+    assert "Start one with `batchyard up`" in answer.stderr
     assert answer.stdout == ""
 
 

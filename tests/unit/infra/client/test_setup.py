@@ -13,31 +13,31 @@ class FakeBatch:
 
     def __init__(self, *statuses: str) -> None:
         self.created: list[dict[str, Any]] = []
-        self.exists: set[str] = set()
+        self.exists: set[tuple[str, str]] = set()
         self.refuses = False
         self._statuses = list(statuses)
 
     def describe_compute_environments(self, *, computeEnvironments: list[str]) -> dict[str, Any]:
-        return {"computeEnvironments": self._described(computeEnvironments[0])}
+        return {"computeEnvironments": self._described("environment", computeEnvironments[0])}
 
     def describe_job_queues(self, *, jobQueues: list[str]) -> dict[str, Any]:
-        return {"jobQueues": self._described(jobQueues[0])}
+        return {"jobQueues": self._described("queue", jobQueues[0])}
 
     def create_compute_environment(self, **request: Any) -> None:
-        self._create(request, request["computeEnvironmentName"])
+        self._create(request, "environment", request["computeEnvironmentName"])
 
     def create_job_queue(self, **request: Any) -> None:
-        self._create(request, request["jobQueueName"])
+        self._create(request, "queue", request["jobQueueName"])
 
-    def _create(self, request: dict[str, Any], name: str) -> None:
+    def _create(self, request: dict[str, Any], kind: str, name: str) -> None:
         if self.refuses:
-            self.exists.add(name)
+            self.exists.add((kind, name))
             raise ClientError({"Error": {"Code": "ClientException", "Message": "exists"}}, "Create")
         self.created.append(request)
-        self.exists.add(name)
+        self.exists.add((kind, name))
 
-    def _described(self, name: str) -> list[dict[str, Any]]:
-        if name not in self.exists:
+    def _described(self, kind: str, name: str) -> list[dict[str, Any]]:
+        if (kind, name) not in self.exists:
             return []
         status = self._statuses.pop(0) if len(self._statuses) > 1 else self._statuses[0]
         return [{"status": status, "statusReason": "for a test"}]
@@ -56,7 +56,7 @@ def test_the_queue_is_created_after_its_environment_is_valid(
 
 def test_what_exists_is_left_as_it_is() -> None:
     batch = FakeBatch("VALID")
-    batch.exists = {"default"}
+    batch.exists = {("environment", "default")}
     setup.ensure_environment(batch, "default", vcpus=1)
     assert batch.created == []
 
@@ -75,6 +75,6 @@ def test_an_invalid_environment_is_an_error_with_its_reason() -> None:
 
 def test_an_environment_that_stays_creating_is_an_error_after_the_deadline() -> None:
     batch = FakeBatch("CREATING")
-    batch.exists = {"default"}
+    batch.exists = {("environment", "default")}
     with pytest.raises(setup.SetupError, match="not VALID after 0 s: it is CREATING"):
         setup.await_environment(batch, "default", seconds=0)
