@@ -1,4 +1,4 @@
-"""Between Chalice and the operations: what of an HTTP request makes a call, and its answer."""
+"""From an HTTP request of Chalice to a call of an operation, and back to an HTTP response."""
 
 from urllib.parse import unquote
 
@@ -11,15 +11,15 @@ from chalicelib.wiring import ports
 INVOCATION_ID_HEADER = "amz-sdk-invocation-id"
 
 
-def operation(name: str, request: Request | None) -> Response:
-    """POST /v1/<name>."""
-    assert request is not None, "Chalice sets the request before it calls a route"
+def operation(name: str, current: Request | None) -> Response:
+    """Answer POST /v1/<name>."""
+    request = request_of(current)
     return response_of(answer(name, call_of(request), request_id_of(request)))
 
 
-def tags(arn: str, request: Request | None) -> Response:
-    """<method> /v1/tags/<arn>; the ARN may still be percent-encoded."""
-    assert request is not None, "Chalice sets the request before it calls a route"
+def tags(arn: str, current: Request | None) -> Response:
+    """Answer <method> /v1/tags/<arn>; the ARN may still be percent-encoded."""
+    request = request_of(current)
     keys = request.query_params.getlist("tagKeys") if request.query_params else []
     call = call_of(request)
     return response_of(
@@ -27,8 +27,14 @@ def tags(arn: str, request: Request | None) -> Response:
     )
 
 
+def request_of(current: Request | None) -> Request:
+    """Return Chalice's current request, which is there while a route is called."""
+    assert current is not None, "Chalice sets the request before it calls a route"
+    return current
+
+
 def call_of(request: Request) -> Call:
-    """What an operation needs to know of the request."""
+    """Return what an operation needs to know about the request, beside its parsed body."""
     identity = request.context.get("identity") or {}
     return Call(
         ports=ports(),

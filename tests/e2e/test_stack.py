@@ -1,6 +1,6 @@
-"""The local cloud as a whole: two of them side by side, reached by unmodified clients, then gone.
+"""The local cloud as a whole: two of them side by side, used by unmodified clients, then removed.
 
-The other files of this folder test what jobs do on it.
+What jobs do on it is in the other files of this folder.
 """
 
 import json
@@ -35,7 +35,7 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPOSITORY / "infra")}
 
 
 def batchyard(*arguments: str, code: int = 0) -> "subprocess.CompletedProcess[str]":
-    """The command line, as a user calls it, ending with this exit code."""
+    """Run the command line, as a user does, and expect this exit code."""
     done = subprocess.run(
         [*COMMAND, *arguments], env=ENVIRONMENT, capture_output=True, text=True, check=False
     )
@@ -72,7 +72,7 @@ def marks(state: StateDir) -> dict[str, Mark]:
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[StateDir]]:
-    """Two local clouds, brought up by the command line, taken down whatever happens."""
+    """Yield two local clouds, started by the command line, and remove them in any case."""
     states = [StateDir.at(tmp_path_factory.mktemp(name)) for name in ("one", "two")]
     with reserved_port() as first, reserved_port() as second:
         try:

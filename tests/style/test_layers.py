@@ -29,20 +29,18 @@ PURE = {
 LAYERS: dict[str, set[str]] = {
     "core": {"core"},
     "contract": {"core", "contract"},
+    "ports": {"core", "ports"},
     "store": {"core", "store", "parallel", "ports"},
     "aws": {"core", "aws", "parallel", "ports"},
-    "jobs": {"core", "jobs", "observe", "ports", "store", "wiring"},
+    "jobs": {"core", "jobs", "observe", "ports", "wiring"},
     "triggers": {
-        *{"core", "contract", "jobs", "observe", "parallel", "ports", "store", "triggers"},
-        "wiring",
+        *{"core", "contract", "jobs", "observe", "parallel", "ports", "triggers", "wiring"},
     },
     "engine": {
-        *{"aws", "core", "engine", "jobs", "observe", "parallel", "ports", "store", "triggers"},
-        "wiring",
+        *{"core", "engine", "jobs", "observe", "parallel", "ports", "triggers", "wiring"},
     },
     "api": {
-        *{"api", "contract", "core", "engine", "jobs", "observe", "ports", "store", "triggers"},
-        "wiring",
+        *{"api", "contract", "core", "engine", "jobs", "observe", "ports", "triggers", "wiring"},
     },
     "handlers": {
         *{"contract", "core", "engine", "handlers", "jobs", "observe", "parallel", "ports"},
@@ -132,16 +130,45 @@ def test_boto3_is_met_in_wiring_only_and_pynamodb_in_the_store_only() -> None:
         assert "pynamodb" not in names or may, module.path
 
 
-def test_the_doors_are_thin() -> None:
+def test_the_stores_in_memory_know_nothing_of_those_over_dynamodb() -> None:
+    """Both keep one contract: a store that uses the other's code proves nothing about it."""
+    stores = [
+        module
+        for module in modules_in("tests/support")
+        if module.path.startswith("tests/support/memory")
+        # Their streams deliver images, which the functions read with the code of `store`.
+        and module.path != "tests/support/memory_streams.py"
+    ]
+    assert len(stores) >= 6
+    for module in stores:
+        assert not any(name.startswith("chalicelib.store") for name in imports_of(module)), (
+            module.path
+        )
+
+
+def test_the_entry_points_import_one_module_and_make_one_call() -> None:
     (module,) = modules_in("app.py")
     assert len(module.lines) <= 200
     for name in imports_of(module):
         assert name.split(".")[0] in {"chalice", "chalicelib", "typing"}, name
     for function in functions_of(module):
-        body = [n for n in function.body if not isinstance(n, ast.Import | ast.ImportFrom)]
-        assert len(body) <= 3, function.name  # a docstring, a call, an answer
+        docstring, imported, called = function.body
+        assert isinstance(docstring, ast.Expr), function.name
+        assert isinstance(imported, ast.Import | ast.ImportFrom), function.name
+        assert isinstance(called, ast.Return | ast.Expr), function.name
+        assert isinstance(called.value, ast.Call), function.name
         branches = (ast.If, ast.For, ast.While, ast.Try, ast.Match, ast.IfExp)
         assert not any(isinstance(node, branches) for node in ast.walk(function)), function.name
+
+
+# The members of Lambda's events by which their records are known.
+LAMBDA_MEMBERS = {"Records", "messageId", "eventID", "SequenceNumber", "NewImage", "OldImage"}
+
+
+@each_module
+def test_only_handlers_read_the_shapes_of_lambda_s_events(module: Module) -> None:
+    texts = {node.value for node in ast.walk(module.tree) if isinstance(node, ast.Constant)}
+    assert layer_of(module) == "handlers" or not texts & LAMBDA_MEMBERS
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,12 @@
-"""The record of firings in memory: the same contract, call by call, as that over DynamoDB."""
+"""The firing store in memory: the same contract and round trips as the one over DynamoDB."""
 
 from collections.abc import Callable, Sequence
 
-from chalicelib.core.triggers.firing import Firing, FiringPage, told
+from chalicelib.core.triggers.firing import Firing, FiringPage, merge_repeats
 
 
-class MemoryFirings:
-    """What `FiringStore` has; all that is recorded is one page."""
+class MemoryFiringStore:
+    """A `FiringStore` with one page."""
 
     def __init__(self, on_call: Callable[[str], None]) -> None:
         self._on_call = on_call
@@ -22,4 +22,4 @@ class MemoryFirings:
         rows = sorted((row for row in self._rows if row[0] == trigger), reverse=True)
         found = [firing for row in rows for firing in self._rows[row]]
         assert len(found) <= limit, "there is one page"
-        return FiringPage(firings=tuple(told(found)), before=None)
+        return FiringPage(firings=tuple(merge_repeats(found)), before=None)

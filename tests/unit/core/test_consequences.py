@@ -1,28 +1,28 @@
-"""What must follow in the world from a job's row having changed."""
+"""The actions that must follow after a job's row has changed."""
 
 from dataclasses import replace
 
 import pytest
 
 from chalicelib.core.capacity import CapacityChange, capacity_change_of
-from chalicelib.core.consequences import (
+from chalicelib.core.consequences import effects_of
+from chalicelib.core.effects import (
     CapacityFreed,
     Effect,
     Forget,
     Launch,
     LaunchNode,
     NotifyDependents,
+    Publish,
     StopNodes,
     StopTask,
     Wake,
     WakeLater,
     WatchDeadline,
-    effects_of,
 )
 from chalicelib.core.events import EventKind
 from chalicelib.core.job import Job, NodeState, StopCause
 from chalicelib.core.lifecycle import decide
-from chalicelib.core.publications import Publish
 from chalicelib.core.states import JobStatus
 from tests.support.values import JOB_ID, NOW_MS, a_job, an_event
 
@@ -30,7 +30,7 @@ S, E = JobStatus, EventKind
 
 
 def after(job: Job, kind: EventKind, **members: object) -> Job:
-    """The job after an event, which must have changed it."""
+    """Return the job after an event, which must have changed it."""
     fenced = kind.name.startswith(("TASK", "LAUNCH", "DEADLINE"))
     new = decide(job, an_event(kind, of=job if fenced else None, **members)).job
     assert new is not job
@@ -213,7 +213,7 @@ def test_a_retry_stops_the_nodes_of_the_attempt_before() -> None:
     assert stopped_nodes(again, after(again, E.DISPATCHED, environment="metal")) == []
 
 
-def test_a_stop_is_told_to_the_nodes_once() -> None:
+def test_a_stop_reaches_the_nodes_once() -> None:
     running = a_job(S.RUNNING, nodes=NODES)
     stopping = after(running, E.TERMINATE, reason="enough")
     assert stopped_nodes(running, stopping) == [stopping]

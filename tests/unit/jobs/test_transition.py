@@ -1,0 +1,204 @@
+"""The loop that reads, decides and commits: what it repeats, how often, and what it hands back."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from chalicelib.core.errors import TooManyRequestsError
+from chalicelib.core.events import Event, EventKind
+from chalicelib.core.ids import JobKey
+from chalicelib.core.job import Job
+from chalicelib.core.lifecycle import decide
+from chalicelib.core.moves import Move
+from chalicelib.core.states import JobStatus
+from chalicelib.engine.tasks.reports import Report, apply_reports
+from chalicelib.jobs.stop import STOP_TRIES, stop_job
+from chalicelib.jobs.transition import (
+    COMMIT_TRIES,
+    Keys,
+    Rows,
+    commit_decisions,
+    commit_events,
+    commit_once,
+)
+from chalicelib.ports import ContentionError
+from tests.support.scenes import make_stage, running, submit
+from tests.support.world import World
+
+Commit = Callable[[Sequence[Move]], Sequence[Move]]
+
+
+@dataclass
+class Script:
+    """Stands in for `commit`: plays one answer for each call, then the store's own."""
+
+    real: Callable[..., Sequence[Move]]
+    answers: list[Commit]
+    calls: list[tuple[Move, ...]] = field(default_factory=list)
+
+    def __call__(self, moves: Sequence[Move], *others: Any) -> Sequence[Move]:
+        self.calls.append(tuple(moves))
+        answer = self.answers.pop(0) if self.answers else self.real
+        return answer(moves)
+
+
+def refused(moves: Sequence[Move]) -> Sequence[Move]:
+    """Answer as a store in which every row has changed since it was read."""
+    return tuple(moves)
+
+
+def contended(moves: Sequence[Move]) -> Sequence[Move]:
+    raise ContentionError("busy")
+
+
+def scripted(world: World, monkeypatch: pytest.MonkeyPatch, *answers: Commit) -> Script:
+    script = Script(world.ports.jobs.commit, list(answers))
+    monkeypatch.setattr(world.ports.jobs, "commit", script)
+    return script
+
+
+def cancel(reason: str = "enough") -> Event:
+    return Event(kind=EventKind.CANCEL, at_ms=1, reason=reason)
+
+
+@pytest.fixture
+def job_id(quick: World) -> str:
+    """A RUNNABLE job whose queue was never woken."""
+    make_stage(quick)
+    return submit(quick)
+
+
+@pytest.fixture(autouse=True)
+def _run_until_idle(quick: World) -> Any:
+    yield
+    quick.run_until_idle()
+
+
+def test_a_move_that_was_lost_is_decided_again_on_the_new_row(
+    quick: World, monkeypatch: pytest.MonkeyPatch, job_id: str
+) -> None:
+    key = JobKey(job_id)
+
+    def overtaken(moves: Sequence[Move]) -> Sequence[Move]:
+        """Another writer cancels the job first; this move loses its condition."""
+        job = quick.ports.jobs.find_job(key)
+        assert job is not None
+        script.real([Move(old=job, new=decide(job, cancel("first")).job)])
+        return script.real(moves)
+
+    with monkeypatch.context() as patched:
+        script = scripted(quick, patched, overtaken)
+        commit_events({key: [cancel("second")]}, quick.ports)
+    assert len(script.calls) == 1, "on the new row there is nothing left to write"
+    ended = quick.ports.jobs.find_job(key)
+    assert ended is not None
+    assert (ended.status, ended.status_reason) == (JobStatus.FAILED, "first")
+
+
+@pytest.mark.parametrize("answer", [refused, contended])
+def test_a_store_that_never_takes_the_write_ends_in_contention_after_all_tries(
+    quick: World, monkeypatch: pytest.MonkeyPatch, job_id: str, answer: Commit
+) -> None:
+    with monkeypatch.context() as patched:
+        script = scripted(quick, patched, *[answer] * 99)
+        with pytest.raises(ContentionError):
+            commit_events({JobKey(job_id): [cancel()]}, quick.ports)
+    assert len(script.calls) == COMMIT_TRIES
+
+
+@pytest.mark.parametrize("answer", [refused, contended])
+def test_a_stop_that_is_never_written_asks_its_caller_to_slow_down(
+    quick: World, monkeypatch: pytest.MonkeyPatch, job_id: str, answer: Commit
+) -> None:
+    with monkeypatch.context() as patched:
+        script = scripted(quick, patched, *[answer] * 99)
+        with pytest.raises(TooManyRequestsError):
+            stop_job(JobKey(job_id), EventKind.TERMINATE, "enough", quick.ports)
+    assert len(script.calls) == STOP_TRIES
+
+
+@pytest.mark.parametrize("answers", [(contended,), (refused, contended, refused)])
+def test_a_write_that_succeeds_within_the_tries_is_made_once(
+    quick: World, monkeypatch: pytest.MonkeyPatch, job_id: str, answers: Sequence[Commit]
+) -> None:
+    with monkeypatch.context() as patched:
+        script = scripted(quick, patched, *answers)
+        commit_events({JobKey(job_id): [cancel()]}, quick.ports)
+    assert len(script.calls) == len(answers) + 1
+    ended = quick.ports.jobs.find_job(JobKey(job_id))
+    assert ended is not None
+    assert (ended.status, ended.version) == (JobStatus.FAILED, 2)
+
+
+def test_only_what_was_lost_is_read_and_decided_again(
+    quick: World, monkeypatch: pytest.MonkeyPatch, job_id: str
+) -> None:
+    keys = [JobKey(job_id), JobKey(submit(quick))]
+    asked: list[set[JobKey]] = []
+
+    def second_lost(moves: Sequence[Move]) -> Sequence[Move]:
+        taken = [move for move in moves if move.new.key == keys[0]]
+        script.real(taken)
+        return [move for move in moves if move not in taken]
+
+    def read(pending: Keys) -> Rows:
+        asked.append(set(pending))
+        return quick.ports.jobs.find_jobs(pending)
+
+    def decide_on(pending: Keys, rows: Rows) -> Rows:
+        return {key: decide(rows[key], cancel()).job for key in pending}
+
+    with monkeypatch.context() as patched:
+        script = scripted(quick, patched, second_lost)
+        assert commit_decisions(keys, read, decide_on, quick.ports) == frozenset()
+    assert asked == [set(keys), {keys[1]}]
+
+
+def test_messages_of_a_job_that_others_keep_writing_come_again(
+    quick: World, monkeypatch: pytest.MonkeyPatch, job_id: str
+) -> None:
+    quick.run_until_idle()
+    started = running(quick)
+    job = quick.ports.jobs.find_job(JobKey(started))
+    assert job is not None
+    stopped = Event(kind=EventKind.TASK_STOPPED, at_ms=2, fence=job.fence, exit_code=0)
+    reports = [
+        Report(message_id="of the job", event=stopped, key=job.key, cluster=None),
+        Report(message_id="of nobody", event=stopped, key=JobKey("gone"), cluster=None),
+    ]
+    with monkeypatch.context() as patched:
+        script = scripted(quick, patched, *[contended] * 99)
+        assert apply_reports(reports, quick.ports) == {"of the job"}
+        assert len(script.calls) == COMMIT_TRIES
+    assert apply_reports(reports, quick.ports) == set()
+
+
+def test_a_decision_that_changes_nothing_is_not_written(
+    quick: World, monkeypatch: pytest.MonkeyPatch, job_id: str
+) -> None:
+    def keep(pending: Keys, rows: Rows) -> Rows:
+        return rows
+
+    job = quick.ports.jobs.find_job(JobKey(job_id))
+    assert isinstance(job, Job)
+    with monkeypatch.context() as patched:
+        script = scripted(quick, patched)
+        left = commit_decisions([job.key], quick.ports.jobs.find_jobs, keep, quick.ports)
+        assert left == frozenset()
+        assert commit_once(job, job, quick.ports)
+    assert script.calls == []
+
+
+def test_a_decision_that_is_made_once_is_not_repeated(
+    quick: World, monkeypatch: pytest.MonkeyPatch, job_id: str
+) -> None:
+    job = quick.ports.jobs.find_job(JobKey(job_id))
+    assert isinstance(job, Job)
+    blocked = job.next_version(status_reason="waits")
+    with monkeypatch.context() as patched:
+        script = scripted(quick, patched, refused)
+        assert not commit_once(job, blocked, quick.ports)
+    assert len(script.calls) == 1
+    assert commit_once(job, blocked, quick.ports)
