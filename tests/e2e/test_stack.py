@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -24,23 +25,15 @@ from batchyard.cloud.emulator import reserved_port
 from batchyard.cloud.local import Cloud
 from batchyard.cloud.paths import REPOSITORY, StateDir
 from batchyard.cloud.processes import Mark
-from tests.e2e.world import World, processes_of
+from tests.e2e.world import World, batchyard, processes_of
 
 pytestmark = pytest.mark.e2e
 DEADLINE_SECONDS = 30.0
+FOREGROUND_SECONDS = 180.0
 
 
 COMMAND = [sys.executable, "-c", "from batchyard.cli.main import app; app()"]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPOSITORY / "infra")}
-
-
-def batchyard(*arguments: str, code: int = 0) -> "subprocess.CompletedProcess[str]":
-    """Run the command line, as a user does, and expect this exit code."""
-    done = subprocess.run(
-        [*COMMAND, *arguments], env=ENVIRONMENT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == code, done.stderr
-    return done
 
 
 def await_that(condition: Callable[[], Any]) -> Any:
@@ -149,7 +142,8 @@ def test_another_state_dir_does_not_take_over_the_port(two: list[StateDir], tmp_
     cloud = Cloud.load(two[0])
     assert cloud is not None
     where = ["--state-dir", str(tmp_path), "--port", str(cloud.port)]
-    refused = batchyard("up", "--detach", *where, code=1)
+    refused = batchyard("up", "--detach", *where, check=False)
+    assert refused.returncode == 1
     assert "not created from this state dir" in refused.stderr.replace("\n", " ")
 
 
@@ -195,6 +189,11 @@ def test_down_ends_the_jobs_of_an_agent_that_was_killed(two: list[StateDir]) -> 
     assert processes_of(state.root) == {}
 
 
+def obey_ctrl_c() -> None:
+    """Undo what a shell does to the commands of a script that it starts in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_in_the_foreground_it_ends_with_ctrl_c(tmp_path: Path) -> None:
     state = StateDir.at(tmp_path)
     where = ["--state-dir", str(tmp_path), "--runtime", "process"]
@@ -205,15 +204,22 @@ def test_in_the_foreground_it_ends_with_ctrl_c(tmp_path: Path) -> None:
             env=ENVIRONMENT,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=obey_ctrl_c,
         ) as foreground,
     ):
         assert foreground.stderr is not None
+        # Reading its messages and its end has no deadline of its own.
+        deadline = threading.Timer(FOREGROUND_SECONDS, foreground.kill)
+        deadline.start()
         try:
             assert any("Batchyard is up" in line for line in foreground.stderr)
             started = marks(state)
             assert all(processes.alive(mark) for mark in started.values())
-        finally:
             foreground.send_signal(signal.SIGINT)
-            foreground.communicate(timeout=DEADLINE_SECONDS)
-        assert foreground.returncode == 0
-    assert processes_of(tmp_path) == {}
+            foreground.communicate()
+            assert foreground.returncode == 0
+            assert processes_of(tmp_path) == {}
+        finally:
+            deadline.cancel()
+            foreground.kill()
+            batchyard("down", *where[:2], "--purge")

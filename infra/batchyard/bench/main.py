@@ -150,7 +150,7 @@ def recorded_cloud(say: Say, report: Report) -> Iterator["RecordedCloud"]:
     log = state.logs / "emulator.log"
     with emulator.reserved_port() as port, emulator.reserved_port() as hidden_port:
         mark = processes.start(
-            emulator.command(emulator.install()),
+            emulator.command(emulator.install(say)),
             env=emulator.environment(state, hidden_port),
             cwd=state.emulator,
             log=log,

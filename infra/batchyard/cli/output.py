@@ -8,7 +8,11 @@ def say(text: str) -> None:
     """Print a message to standard error; standard output has only what programs read."""
     from rich.console import Console
 
-    Console(stderr=True, highlight=False).print(text, soft_wrap=True)
+    class Messages(Console):
+        def on_broken_pipe(self) -> None:
+            """Continue without messages, so that `up` still stops what it started."""
+
+    Messages(stderr=True, highlight=False).print(text, soft_wrap=True)
 
 
 def fail(error: Exception) -> NoReturn:

@@ -21,6 +21,7 @@ CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAN
 JOB_LOG_GROUP = "/aws/batch/job"
 FIRST_POLL_SECONDS = 0.1
 LONGEST_POLL_SECONDS = 2.0
+PATIENCE_SECONDS = 7200.0  # CloudFormation itself gives up earlier in an account
 # A first deployment that failed leaves a stack that can only be deleted.
 DEAD_ON_ARRIVAL = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"}
 
@@ -63,11 +64,13 @@ def deploy(
     stack_name: str,
     parameters: Mapping[str, str],
     report: Report,
+    patience_seconds: float = PATIENCE_SECONDS,
 ) -> dict[str, str]:
     """Create or update the stack, wait for the end, and return its outputs.
 
     A parameter that is not given keeps its value in a stack that exists, and has its default in a
-    new one. Raises DeployError with the failures, each with its resource.
+    new one. Raises DeployError with the failures, each with its resource, or when the
+    stack is still in progress after `patience_seconds`.
     """
     cloudformation = session.client("cloudformation")
     bucket = _bucket(session, stack_name)
@@ -95,7 +98,7 @@ def deploy(
         cloudformation.create_stack(**request)
     elif not _update(cloudformation, request):
         return outputs_of(stack)
-    return outputs_of(_follow(cloudformation, stack_name, seen, report))
+    return outputs_of(_follow(cloudformation, stack_name, seen, report, patience_seconds))
 
 
 def find_outputs(session: Session, stack_name: str) -> dict[str, str]:
@@ -212,10 +215,13 @@ def _delete(cloudformation: Any, stack_name: str, report: Report) -> None:
     cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack_name)
 
 
-def _follow(cloudformation: Any, stack_name: str, seen: set[str], report: Report) -> dict[str, Any]:
+def _follow(
+    cloudformation: Any, stack_name: str, seen: set[str], report: Report, patience_seconds: float
+) -> dict[str, Any]:
     """Report the stack's events until no operation is in progress; return the stack."""
     failures: list[StackEvent] = []
     pause_seconds = FIRST_POLL_SECONDS
+    deadline = time.monotonic() + patience_seconds
     while True:
         stack = _find_stack(cloudformation, stack_name)
         for raw in reversed(list(_news(cloudformation, stack_name, seen))):
@@ -232,6 +238,11 @@ def _follow(cloudformation: Any, stack_name: str, seen: set[str], report: Report
         status = stack["StackStatus"] if stack else "DELETE_COMPLETE"
         if not status.endswith("IN_PROGRESS"):
             break
+        if time.monotonic() >= deadline:
+            raise DeployError(
+                f"Stack {stack_name} is still {status} after {patience_seconds:.0f} s. Look at its "
+                "events in CloudFormation, and deploy again when it has ended."
+            )
         time.sleep(pause_seconds)
         pause_seconds = min(pause_seconds * 1.5, LONGEST_POLL_SECONDS)
     if stack is None or status not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:

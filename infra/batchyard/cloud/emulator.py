@@ -62,7 +62,7 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
 
 
-def install() -> Path:
+def install(say: Callable[[str], None]) -> Path:
     """Install the emulator unless it is installed; return the interpreter of its environment."""
     lock = LOCKS / "emulator.txt"
     name = digest(f"{sys.version}{sys.prefix}{lock.read_text()}".encode())
@@ -71,6 +71,7 @@ def install() -> Path:
     with held(folder.with_suffix(".lock")):
         if complete.exists():
             return python
+        say("Installing the AWS emulator (first use only)")
         shutil.rmtree(folder, ignore_errors=True)
         # Our own pip installs into it, so it needs none.
         run([sys.executable, "-m", "venv", "--without-pip", str(folder)])

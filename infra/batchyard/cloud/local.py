@@ -40,6 +40,7 @@ CRASHED = "The emulator ended without `batchyard down`: what happened since it w
 AGENT_PATIENCE_SECONDS = 30.0
 # A local stack is removed with its state dir.
 PARAMETERS = {"DeletionProtection": "false"}
+DEPLOY_PATIENCE_SECONDS = 180.0
 
 Say = Callable[[str], None]
 
@@ -107,6 +108,7 @@ def up(
             stack_name=cloud.stack_name,
             parameters=PARAMETERS,
             report=report,
+            patience_seconds=DEPLOY_PATIENCE_SECONDS,
         )
         cloud.save(state)
         _ensure_agent(state, cloud, runtime, say)
@@ -193,8 +195,7 @@ def _ensure_emulator(state: StateDir, cloud: Cloud, say: Say, settings: Mapping[
         return
     if "emulator" in cloud.processes:
         say(CRASHED)
-    say("Installing the AWS emulator (first use only)")
-    python = emulator.install()
+    python = emulator.install(say)
     restored = emulator.prepare(state)
     say(
         f"Starting the AWS emulator on port {cloud.port}"

@@ -15,6 +15,7 @@ import py_compile
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,10 +55,18 @@ USED_UTILITIES = frozenset({"__init__.py", "jmespath_utils"})
 # Where functions find their modules; tracebacks name it, not the folder of the build.
 TASK_ROOT = "/var/task"
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+# pip may install everything at first use, over a slow network.
+TOOL_PATIENCE_SECONDS = 600.0
+LOCK_PATIENCE_SECONDS = 600.0
+LOCK_POLL_SECONDS = 0.05
 
 
 class PackageError(Exception):
-    """A tool that packaging uses failed; the message has its output."""
+    """A tool that packaging uses failed or did not end; the message has its output."""
+
+
+class LockedError(Exception):
+    """Another process held a lock for too long; the message says which and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,15 +200,47 @@ def _write_archive(archive: Path, files: dict[str, Path]) -> None:
 
 
 def run(command: list[str], *, cwd: Path | None = None, env: dict[str, str] | None = None) -> None:
-    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    """Run a tool; raises PackageError if it fails, or has not ended after TOOL_PATIENCE_SECONDS."""
+    shown = f"{' '.join(command[:4])} ..."
+    try:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TOOL_PATIENCE_SECONDS,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise PackageError(
+            f"{shown} had not ended after {error.timeout:.0f} s and was stopped. Run it again; if "
+            "it installs packages, check first that this machine reaches the package index."
+        ) from error
     if done.returncode != 0:
-        raise PackageError(f"{' '.join(command[:4])} ...: {done.stderr or done.stdout}".strip())
+        raise PackageError(f"{shown}: {done.stderr or done.stdout}".strip())
 
 
 @contextmanager
 def held(lock: Path) -> Iterator[None]:
-    """Hold the lock while the block lasts; other processes wait for it."""
+    """Hold the lock while the block lasts; other processes wait for it.
+
+    Raises LockedError if another process holds it for longer than LOCK_PATIENCE_SECONDS.
+    """
     lock.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
     with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() >= deadline:
+                    raise LockedError(
+                        f"Another batchyard command has used {lock.parent} for "
+                        f"{LOCK_PATIENCE_SECONDS:.0f} s. Wait until it ends, or end it; then try "
+                        "again."
+                    ) from error
+            time.sleep(LOCK_POLL_SECONDS)
         yield

@@ -1,5 +1,6 @@
 """The command line: it is fast, and its errors are one sentence."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -29,6 +30,24 @@ def test_help_imports_no_aws_library() -> None:
     command = [sys.executable, "-c", program]
     folder = Path(__file__).resolve().parents[4] / "infra"
     assert subprocess.check_output(command, text=True, cwd=folder) == "False False\n"
+
+
+def test_a_message_that_nobody_can_read_does_not_end_the_command() -> None:
+    """A closed terminal must not keep `up` from stopping what it started."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    program = "from batchyard.cli.output import say; say('lost'); say('lost'); print('went on')"
+    folder = Path(__file__).resolve().parents[4] / "infra"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=writing,
+        text=True,
+        check=False,
+    )
+    os.close(writing)
+    assert done.stdout == "went on\n"
 
 
 def test_env_without_a_cloud(tmp_path: Path) -> None:

@@ -127,6 +127,9 @@ class World:
         return self.session.client(service_name, **options)
 
     def deploy(self, **parameters: str) -> dict[str, str]:
+        return self.deploy_within(60, **parameters)
+
+    def deploy_within(self, patience_seconds: float, **parameters: str) -> dict[str, str]:
         self.events.clear()
         return deploy(
             self,
@@ -134,6 +137,7 @@ class World:
             stack_name="yard",
             parameters=parameters,
             report=self.events.append,
+            patience_seconds=patience_seconds,
         )
 
     def statuses(self) -> list[str]:
@@ -192,6 +196,11 @@ def test_a_failure_names_the_resource_and_the_reason(world: World) -> None:
     with pytest.raises(DeployError, match="ROLLBACK_COMPLETE\nDoer: it would not"):
         world.deploy()
     assert world.events[-1].failed
+
+
+def test_a_stack_that_stays_in_progress_is_an_error_after_the_deadline(world: World) -> None:
+    with pytest.raises(DeployError, match="yard is still CREATE_IN_PROGRESS after 0 s"):
+        world.deploy_within(0)
 
 
 def test_what_a_failed_first_deployment_left_is_cleared_away(world: World) -> None:

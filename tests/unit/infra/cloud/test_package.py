@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 import zipfile
 from pathlib import Path
 
@@ -58,6 +59,27 @@ def test_a_tool_that_fails_is_quoted(tmp_path: Path) -> None:
     (source / "app.py").write_text("raise RuntimeError('no handlers today')\n")
     with pytest.raises(package.PackageError, match="no handlers today"):
         make_package(tmp_path / "build", source=source)
+
+
+def test_a_tool_that_does_not_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(package, "TOOL_PATIENCE_SECONDS", 0.1)
+    with pytest.raises(package.PackageError, match="had not ended after 0 s"):
+        package.run([sys.executable, "-c", "import time; time.sleep(60)"])
+
+
+def test_a_lock_that_another_command_keeps_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(package, "LOCK_PATIENCE_SECONDS", 0.0)
+    lock = tmp_path / "cloud" / "lock"
+    with (
+        package.held(lock),
+        pytest.raises(package.LockedError, match=f"has used {lock.parent}"),
+        package.held(lock),
+    ):
+        pytest.fail("two commands held the lock")
+    with package.held(lock):
+        pass
 
 
 def test_what_no_function_reads_is_trimmed(tmp_path: Path) -> None:
