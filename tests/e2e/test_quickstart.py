@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -137,3 +138,26 @@ def test_logs_and_watch_of_an_array_show_its_children(
     logs = batchyard("logs", array, *options)
     assert logs.stdout.splitlines() == ["[1] I am 1", "[0] I am 0", "[2] I am 2"]
     assert "0 more are not shown" in logs.stderr
+
+
+def test_what_happened_since_the_last_down_is_lost_when_the_emulator_is_killed(
+    pasted: "subprocess.CompletedProcess[str]", checkout: Path, tmp_path: Path
+) -> None:
+    options = ["--state-dir", str(checkout / ".batchyard")]
+    flag = tmp_path / "flag"
+    world = World(checkout / ".batchyard")
+    job_id = world.submit(
+        "default", world.definition("sh", "-c", f"[ -e {flag} ] || exec sleep 600")
+    )
+    world.await_job(job_id, "RUNNING")
+    assert "jobs that were running are stopped" in batchyard("down", *options).stderr
+    batchyard("up", *options, "--runtime", "process", "--detach")
+    world = World(checkout / ".batchyard")
+    world.await_job(job_id, "FAILED")
+
+    os.kill(world.cloud.processes["emulator"].pid, signal.SIGKILL)
+    flag.touch()
+    again = batchyard("up", *options, "--runtime", "process", "--detach").stderr
+    assert "what happened since it was started is lost" in again
+    # The job is RUNNING again, as it was at `down`, and its task is started once more.
+    assert World(checkout / ".batchyard").await_job(job_id)["status"] == "SUCCEEDED"

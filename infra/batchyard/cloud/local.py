@@ -195,6 +195,11 @@ def _ensure_emulator(state: StateDir, cloud: Cloud, say: Say, settings: Mapping[
         return
     if "emulator" in cloud.processes:
         say(CRASHED)
+    # An agent that still runs has handled the tasks of the lost emulator, and would start none of
+    # those that come back with the saved data.
+    agent = cloud.processes.pop("agent", None)
+    if agent is not None:
+        processes.stop(agent, patience_seconds=STOP_ORDER["agent"])
     python = emulator.install(say)
     restored = emulator.prepare(state)
     say(
