@@ -31,10 +31,10 @@ help: ## Show this list
 demo: .venv/.local ## Run real jobs on a local cloud of its own, show the results, remove it all
 	$(BIN)/batchyard demo
 
-up: .venv/.local ## Bring up the local cloud and stay with it until Ctrl-C
-	$(BIN)/batchyard up
+up: .venv/.local ## Start the local cloud; it runs until `make down`
+	$(BIN)/batchyard up --detach
 
-down: .venv/.local ## Stop the local cloud
+down: .venv/.local ## Stop the local cloud; its data are kept for the next `make up`
 	$(BIN)/batchyard down
 
 format: .venv/.dev ## Format the code, and correct what ruff can correct

@@ -1,6 +1,6 @@
 """Deploying Batchyard, running it on one machine, and its command line.
 
-`cli` lists the verbs; `template` and `package` make what is deployed, `deploy` brings it into an
-account or an emulator, `local` is the cloud on one machine, `environment` tells clients where it
-is. What runs inside the functions is `chalicelib`, and nothing here is imported by it.
+`cli` is the command line; `cloud` packages and deploys the stack and runs the local cloud; `client`
+reads and shows jobs and triggers; `agent` runs the tasks of a local cloud; `demo` and `bench` use
+them all. The functions' code is `chalicelib`, which imports nothing from here.
 """

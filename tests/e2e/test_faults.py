@@ -124,13 +124,13 @@ def test_a_killed_agent_is_a_lost_host(world: World, queue: str) -> None:
 
 
 @pytest.mark.e2e
-def test_up_brings_back_an_agent_that_is_gone_for_good(world: World, queue: str) -> None:
+def test_up_starts_an_agent_again_whose_restarter_is_gone(world: World, queue: str) -> None:
     endless = world.definition("sh", "-c", ENDLESS_AT_FIRST)
     job_id = world.submit(queue, endless, retryStrategy={"attempts": 2})
     world.await_job(job_id, "RUNNING")
     killed = agent_pid(world)
     assert killed is not None
-    # Its keeper too, or that would bring it back.
+    # The restarter too, or it would start the agent again.
     os.kill(world.cloud.processes["agent"].pid, signal.SIGKILL)
     os.kill(killed, signal.SIGKILL)
 

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -24,23 +25,15 @@ from batchyard.cloud.emulator import reserved_port
 from batchyard.cloud.local import Cloud
 from batchyard.cloud.paths import REPOSITORY, StateDir
 from batchyard.cloud.processes import Mark
-from tests.e2e.world import World, processes_of
+from tests.e2e.world import World, batchyard, processes_of
 
 pytestmark = pytest.mark.e2e
 DEADLINE_SECONDS = 30.0
+FOREGROUND_SECONDS = 180.0
 
 
 COMMAND = [sys.executable, "-c", "from batchyard.cli.main import app; app()"]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPOSITORY / "infra")}
-
-
-def batchyard(*arguments: str, code: int = 0) -> "subprocess.CompletedProcess[str]":
-    """Run the command line, as a user does, and expect this exit code."""
-    done = subprocess.run(
-        [*COMMAND, *arguments], env=ENVIRONMENT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == code, done.stderr
-    return done
 
 
 def await_that(condition: Callable[[], Any]) -> Any:
@@ -99,15 +92,17 @@ def test_each_answers_the_batch_api_for_itself(two: list[StateDir]) -> None:
         },
     )
     found = client(one, "batch").describe_compute_environments()["computeEnvironments"]
-    assert [entry["computeEnvironmentName"] for entry in found] == ["only-here"]
-    assert client(other, "batch").describe_compute_environments()["computeEnvironments"] == []
+    assert {entry["computeEnvironmentName"] for entry in found} == {"default", "only-here"}
+    elsewhere = client(other, "batch").describe_compute_environments()["computeEnvironments"]
+    assert [entry["computeEnvironmentName"] for entry in elsewhere] == ["default"]
 
 
-def test_the_command_line_gives_clients_the_endpoint(two: list[StateDir]) -> None:
+def test_the_variables_of_env_direct_clients_to_their_cloud(two: list[StateDir]) -> None:
     lines = batchyard("env", "--state-dir", str(two[1].root)).stdout
-    program = "import boto3; print(boto3.client('batch').describe_job_queues()['jobQueues'])"
+    queues = "boto3.client('batch').describe_job_queues()['jobQueues']"
+    program = f"import boto3; print(*[queue['jobQueueName'] for queue in {queues}])"
     script = f'{lines}\nexec {sys.executable} -c "{program}"'
-    assert subprocess.check_output(["sh", "-c", script], text=True) == "[]\n"
+    assert subprocess.check_output(["sh", "-c", script], text=True) == "default\n"
 
 
 def test_an_unsigned_request_is_refused(two: list[StateDir]) -> None:
@@ -117,7 +112,7 @@ def test_an_unsigned_request_is_refused(two: list[StateDir]) -> None:
     assert refusal.value.code == 403
 
 
-def test_a_row_of_the_catalog_leads_to_a_cluster(two: list[StateDir]) -> None:
+def test_a_compute_environment_gets_an_ecs_cluster(two: list[StateDir]) -> None:
     """Stream, mapping, function, state machine and step function are wired as declared."""
     client(two[1], "batch").create_compute_environment(
         computeEnvironmentName="wired",
@@ -147,11 +142,12 @@ def test_another_state_dir_does_not_take_over_the_port(two: list[StateDir], tmp_
     cloud = Cloud.load(two[0])
     assert cloud is not None
     where = ["--state-dir", str(tmp_path), "--port", str(cloud.port)]
-    refused = batchyard("up", "--detach", *where, code=1)
-    assert "not brought up from this state dir" in refused.stderr.replace("\n", " ")
+    refused = batchyard("up", "--detach", *where, check=False)
+    assert refused.returncode == 1
+    assert "not created from this state dir" in refused.stderr.replace("\n", " ")
 
 
-def test_a_killed_agent_comes_back(two: list[StateDir]) -> None:
+def test_an_agent_that_was_killed_is_started_again(two: list[StateDir]) -> None:
     ready = two[0].agent / "agent.json"
     pid = json.loads(ready.read_text())["pid"]
     os.kill(pid, signal.SIGKILL)
@@ -167,13 +163,14 @@ def test_a_killed_agent_comes_back(two: list[StateDir]) -> None:
 
 def test_down_stops_its_own_cloud_and_no_other(two: list[StateDir]) -> None:
     one, other = two
-    # A half-dead cloud: one of its processes is gone without anybody's having said so.
+    # One of its processes is gone, and the record does not know it.
     os.kill(marks(one)["emulator"].pid, signal.SIGKILL)
     batchyard("down", "--state-dir", str(one.root), "--purge")
     assert processes_of(one.root) == {}
     assert [path.name for path in one.root.iterdir()] == ["lock"]
     assert all(processes.alive(mark) for mark in marks(other).values())
-    assert client(other, "batch").describe_job_queues()["jobQueues"] == []
+    queues = client(other, "batch").describe_job_queues()["jobQueues"]
+    assert [queue["jobQueueName"] for queue in queues] == ["default"]
     # Down twice is down.
     batchyard("down", "--state-dir", str(one.root))
 
@@ -184,12 +181,17 @@ def test_down_ends_the_jobs_of_an_agent_that_was_killed(two: list[StateDir]) -> 
     job_id = world.submit(world.queue(world.environment()), world.definition("sleep", "1000"))
     world.await_job(job_id, "RUNNING")
     ready = json.loads((state.agent / "agent.json").read_text())
-    # The keeper first, that nobody brings the agent back.
+    # The restarter first, or it would start the agent again.
     for pid in (marks(state)["agent"].pid, ready["pid"]):
         os.kill(pid, signal.SIGKILL)
     assert "sleep 1000 " in processes_of(state.root).values()
     batchyard("down", "--state-dir", str(state.root))
     assert processes_of(state.root) == {}
+
+
+def obey_ctrl_c() -> None:
+    """Undo what a shell does to the commands of a script that it starts in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def test_in_the_foreground_it_ends_with_ctrl_c(tmp_path: Path) -> None:
@@ -202,15 +204,22 @@ def test_in_the_foreground_it_ends_with_ctrl_c(tmp_path: Path) -> None:
             env=ENVIRONMENT,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=obey_ctrl_c,
         ) as foreground,
     ):
         assert foreground.stderr is not None
+        # Reading its messages and its end has no deadline of its own.
+        deadline = threading.Timer(FOREGROUND_SECONDS, foreground.kill)
+        deadline.start()
         try:
             assert any("Batchyard is up" in line for line in foreground.stderr)
             started = marks(state)
             assert all(processes.alive(mark) for mark in started.values())
-        finally:
             foreground.send_signal(signal.SIGINT)
-            foreground.communicate(timeout=DEADLINE_SECONDS)
-        assert foreground.returncode == 0
-    assert processes_of(tmp_path) == {}
+            foreground.communicate()
+            assert foreground.returncode == 0
+            assert processes_of(tmp_path) == {}
+        finally:
+            deadline.cancel()
+            foreground.kill()
+            batchyard("down", *where[:2], "--purge")

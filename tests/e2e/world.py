@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from batchyard.client import setup
 from batchyard.client.clients import Clients
 from batchyard.client.environment import variables
 from batchyard.cloud.local import Cloud
@@ -100,17 +101,7 @@ class World:
     def environment(self, *, vcpus: int = 8) -> str:
         """Make a Fargate environment, and wait until it is VALID; return its name."""
         name = self.new_name("environment")
-        self.batch.create_compute_environment(
-            computeEnvironmentName=name,
-            type="MANAGED",
-            computeResources={
-                "type": "FARGATE",
-                "maxvCpus": vcpus,
-                "subnets": ["subnet-00000000"],
-                "securityGroupIds": ["sg-00000000"],
-            },
-        )
-        self.await_environment(name, "VALID")
+        setup.ensure_environment(self.batch, name, vcpus=vcpus)
         return name
 
     def unmanaged_environment(self) -> str:
@@ -137,11 +128,7 @@ class World:
 
     def queue(self, environment: str, *, priority: int = 1) -> str:
         name = self.new_name("queue")
-        self.batch.create_job_queue(
-            jobQueueName=name,
-            priority=priority,
-            computeEnvironmentOrder=[{"order": 1, "computeEnvironment": environment}],
-        )
+        setup.ensure_queue(self.batch, name, environment, priority=priority)
         return name
 
     def definition(
@@ -149,24 +136,18 @@ class World:
         *command: str,
         vcpus: str = "0.25",
         memory: str = "512",
-        execution_role: str = "arn:aws:iam::000000000000:role/e2e",
+        execution_role: str = setup.EXECUTION_ROLE,
         **members: Any,
     ) -> str:
         """Register a container job definition for this command; return its name."""
         name = self.new_name("definition")
-        self.batch.register_job_definition(
-            jobDefinitionName=name,
-            type="container",
-            platformCapabilities=["FARGATE"],
-            containerProperties={
-                "image": "busybox",
-                "command": list(command),
-                "executionRoleArn": execution_role,
-                "resourceRequirements": [
-                    {"type": "VCPU", "value": vcpus},
-                    {"type": "MEMORY", "value": memory},
-                ],
-            },
+        setup.register_definition(
+            self.batch,
+            name,
+            command,
+            vcpus=vcpus,
+            memory=memory,
+            execution_role=execution_role,
             **members,
         )
         return name

@@ -1,7 +1,7 @@
 """The command `python -m batchyard.agent`.
 
 Owns: arguments, signals, the lock on the state directory, and exit codes: 0 after SIGTERM
-or SIGINT, 1 when it cannot begin. Once ready it writes `agent.json` (pid, runtime) into the
+or SIGINT, 1 when it cannot start. Once ready it writes `agent.json` (pid, runtime) into the
 state directory and one line to standard output. Next: `wiring`.
 """
 
@@ -22,7 +22,7 @@ from .wiring import Agent, RuntimeKind, Settings
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the agent until it is told to end."""
+    """Run the agent until SIGTERM or SIGINT."""
     options = _parse(arguments)
     logging.basicConfig(
         level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     lock = _lock(settings.state_dir)
     if lock is None:
-        print(f"another agent works in {settings.state_dir}", file=sys.stderr)
+        print(f"another agent uses {settings.state_dir}; stop it first", file=sys.stderr)
         return 1
     with lock:
         return _run(settings)
@@ -70,7 +70,7 @@ def _run(settings: Settings) -> int:
 
 
 def _lock(state_dir: Path) -> IO[str] | None:
-    """Hold the state directory: two agents on one journal would report each other's tasks lost."""
+    """Lock the state directory: two agents on one journal would report each other's tasks lost."""
     handle = (state_dir / "agent.lock").open("w")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

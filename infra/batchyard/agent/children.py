@@ -1,8 +1,8 @@
-"""The processes this agent has made and has still to wait for.
+"""The child processes that the agent has started and not yet reaped.
 
 Owns: making a child, and knowing which pids are direct children. Adopted orphans may be
-reaped by anyone; a direct child's status belongs to whoever made it, so both making and
-reaping happen under one lock. Users: `processes`, `health`.
+reaped by any thread; a direct child's status is needed by the thread that started it, so
+starting and reaping happen under one lock. Users: `processes`, `health`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Containers in a Docker engine, through the `docker` package (an optional extra).
 
-Owns: creating, attaching, starting, signalling and removing containers, and hearing of
-their ends: an attached stream that ends says that a container may have ended, an inspection
-says how. One thread inspects for all. Labels name the owner, so that a later agent with
+Owns: creating, attaching, starting, signalling and removing containers, and noticing
+their ends: when an attached stream ends, an inspection shows whether the container ended
+and how. One thread inspects all. Labels name the owner, so that a later agent with
 the same state directory finds what was left. The request's shape is `docker_options`'.
 """
 
@@ -74,7 +74,7 @@ def connect() -> Any:
 
 @dataclass(slots=True, kw_only=True)
 class _Container:
-    """One container that was started and has not been told as exited."""
+    """One container that was started and whose exit has not been reported."""
 
     id: str
     request: ContainerStart
@@ -162,7 +162,7 @@ class DockerRuntime:
             except self._errors.APIError as error:
                 _log.warning("volume %s could not be removed: %s", name, _words(error))
 
-    def clear_strays(self, earlier: Iterable[ContainerStarted]) -> None:
+    def clear_orphans(self, earlier: Iterable[ContainerStarted]) -> None:
         label = f"{OWNER_LABEL}={self._owner}"
         for orphan in self._engine.containers(all=True, filters={"label": label}):
             self._remove(orphan["Id"])
@@ -189,7 +189,7 @@ class DockerRuntime:
             raise StartFailed(f"CannotCreateContainerError: {_words(error)}") from error
 
     def _address_of(self, container_id: str) -> str | None:
-        """Where other containers reach this one; None where the engine does not tell."""
+        """Return where other containers reach this one; None if the engine does not know."""
         if self._network_mode == "host":
             return LOOPBACK
         try:
@@ -274,19 +274,19 @@ class DockerRuntime:
             # Somebody removed it by hand; all that is known is that it was killed.
             state = {"Status": "exited", "ExitCode": _KILLED}
         except (self._errors.DockerException, OSError) as error:
-            # Said once: an engine that is being restarted, or is gone, is asked again for long.
+            # Logged once: an engine that restarts, or is gone, is inspected again many times.
             level = logging.DEBUG if container.is_unreachable else logging.WARNING
             _log.log(level, "container %s: no answer: %s", container.id[:12], _words(error))
             state = {"Status": "unknown"}
         container.is_unreachable = state["Status"] == "unknown"
-        self._tell_health(container, state)
+        self._report_health(container, state)
         if state.get("Status") in ("exited", "dead") and container.output_ended:
-            self._tell_exit(container, state)
+            self._report_exit(container, state)
             return
         container.inspect_due = monotonic() + container.inspect_seconds
         container.inspect_seconds = min(container.inspect_seconds * 1.5, _LONGEST_INSPECT_SECONDS)
 
-    def _tell_health(self, container: _Container, state: Json) -> None:
+    def _report_health(self, container: _Container, state: Json) -> None:
         status = (state.get("Health") or {}).get("Status")
         healthy = {"healthy": True, "unhealthy": False}.get(str(status))
         if healthy is not None and healthy is not container.healthy:
@@ -294,7 +294,7 @@ class DockerRuntime:
             task_id, name = container.request.task.task_id, container.request.container.name
             self._emit(ContainerHealth(task_id=task_id, name=name, healthy=healthy))
 
-    def _tell_exit(self, container: _Container, state: Json) -> None:
+    def _report_exit(self, container: _Container, state: Json) -> None:
         with self._changed:
             del self._containers[container.id]
         self._remove(container.id)

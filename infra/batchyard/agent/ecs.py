@@ -35,13 +35,13 @@ class EcsPort(Protocol):
     """What the agent needs of ECS. Every method may raise `EcsUnavailable`."""
 
     def list_cluster_arns(self, prefix: str) -> list[str]:
-        """Clusters whose name begins with the prefix."""
+        """Return the clusters whose name begins with the prefix."""
 
     def list_task_arns(self, cluster_arn: str, desired_status: str) -> list[str]:
-        """Tasks of a cluster; none when the cluster is gone."""
+        """Return the tasks of a cluster; none when the cluster is gone."""
 
     def describe_tasks(self, cluster_arn: str, task_arns: Sequence[str]) -> list[Json]:
-        """Records of those that exist, with times as text."""
+        """Return the records of those that exist, with times as text."""
 
     def describe_task_definition(self, arn: str) -> Json:
         """A task definition; a revision never changes, so it is asked once."""
@@ -173,7 +173,7 @@ class BotoLogs:
 
 
 def _retried(call: Callable[[], T]) -> T | None:
-    """Call, again after a failure; None when ECS says that what was named is not there."""
+    """Call, and again after a failure; return None when ECS does not know the resource."""
     failure: Exception | None = None
     for attempt in range(_TRIES):
         if attempt:

@@ -1,6 +1,6 @@
 """The shape of ECS's "ECS Task State Change" event.
 
-Pure. Owns what the event says, member by member, and what ECS says of a lost host. It must
+Pure. Owns the members of the event, and what ECS reports when a host is lost. It must
 not know who sends it where (`sender`) nor when (`supervisor`).
 """
 
@@ -96,7 +96,7 @@ def stopped_event(
 
 
 def lost_host(task: Json) -> StopCause:
-    """What ECS would say of a task whose host is gone."""
+    """Return the cause that ECS reports for a task whose host is gone."""
     if task.get("launchType") != "FARGATE":
         instance = str(task.get("containerInstanceArn") or "").rsplit("/", 1)[-1].replace("-", "")
         return StopCause(
@@ -143,18 +143,18 @@ def _detail(task: Json, state: TaskState, *, at_ms: int, version_step: int) -> J
 
 
 def _container(record: Json, state: ContainerState) -> Json:
-    told: Json = {key: record[key] for key in _ECHOED_OF_CONTAINER if key in record}
+    event_container: Json = {key: record[key] for key in _ECHOED_OF_CONTAINER if key in record}
     # A container that runs or that ECS has still to start is never shown as PENDING beside a
     # RUNNING task; the caller overrides the status of a stopped task's containers.
-    told["lastStatus"] = "STOPPED" if state.phase is Phase.STOPPED else "RUNNING"
-    # ECS tells it of tasks with an interface of their own only; here every container has one, so
+    event_container["lastStatus"] = "STOPPED" if state.phase is Phase.STOPPED else "RUNNING"
+    # ECS reports it only for tasks with their own interface; here every container has one, so
     # that the nodes of a multi-node job find one another.
     interfaces = [{"privateIpv4Address": state.address}] if state.address else []
-    told["networkInterfaces"] = record.get("networkInterfaces") or interfaces
+    event_container["networkInterfaces"] = record.get("networkInterfaces") or interfaces
     if state.runtime_id is not None:
-        told["runtimeId"] = state.runtime_id
+        event_container["runtimeId"] = state.runtime_id
     if state.exit_code is not None:
-        told["exitCode"] = state.exit_code
+        event_container["exitCode"] = state.exit_code
     if state.reason is not None:
-        told["reason"] = state.reason
-    return told
+        event_container["reason"] = state.reason
+    return event_container

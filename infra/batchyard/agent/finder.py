@@ -43,15 +43,15 @@ class TaskFinder:
         self._known: set[str] = set()
 
     def remember(self, task_arns: Collection[str]) -> None:
-        """These are dealt with already: they are never new."""
+        """Record tasks that are handled already: they are never new."""
         self._known.update(task_arns)
 
     def forget(self, task_arns: Iterable[str]) -> None:
-        """These could not be taken: find them again."""
+        """Forget tasks that could not be started: they are new again."""
         self._known.difference_update(task_arns)
 
     def begin(self) -> None:
-        """Take tasks that had stopped before this agent began as dealt with by an earlier one."""
+        """Record the tasks that had stopped before this agent started as handled."""
         for cluster_arn in self._current_clusters():
             self._known.update(self._ecs.list_task_arns(cluster_arn, _STOPPED))
 
@@ -101,9 +101,9 @@ class TaskFinder:
                     found.stopped.append(records[arn])
 
     def _look_for_missed(self, found: Found) -> None:
-        """A task may be stopped between two looks; somebody still waits to hear of its end.
+        """Find tasks that were stopped between two looks; their ends must still be reported.
 
-        Stopped tasks pile up in an emulator, so the longer this takes the rarer it is done.
+        Stopped tasks accumulate in an emulator: the longer this takes, the less often it is done.
         """
         began = self._monotonic()
         for cluster_arn in self._clusters:

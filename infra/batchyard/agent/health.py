@@ -1,6 +1,6 @@
 """Health checks of plain processes.
 
-Owns: running a container's health check again and again, and telling changes. One thread per
+Owns: running a container's health check repeatedly, and reporting changes. One thread per
 container that has a check, which few have. Engines check health themselves; this is for
 `processes` only.
 """
@@ -20,7 +20,7 @@ _EXIT_POLL_SECONDS = 0.05
 
 
 class HealthWatch:
-    """Checks until closed. `tell` hears True at the first success, False after the retries."""
+    """Checks until closed. `report` gets True at the first success, False after the retries."""
 
     def __init__(
         self,
@@ -29,20 +29,20 @@ class HealthWatch:
         *,
         environment: Mapping[str, str],
         home: Path,
-        tell: Callable[[bool], None],
+        report: Callable[[bool], None],
     ) -> None:
         self._check = check
         self._children = children
         self._environment = dict(environment)
         self._home = home
-        self._tell = tell
+        self._report = report
         self._told: bool | None = None
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="health", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """No further check is begun and nothing more is told."""
+        """Start no further check and report nothing more."""
         self._closed.set()
 
     def _run(self) -> None:
@@ -51,17 +51,17 @@ class HealthWatch:
         while not self._closed.wait(self._check.interval_seconds):
             if self._passes():
                 failures = 0
-                self._tell_change(True)
+                self._report_change(True)
             elif monotonic() - began > self._check.start_period_seconds:
                 # Failures while the container warms up do not count.
                 failures += 1
                 if failures >= self._check.retries:
-                    self._tell_change(False)
+                    self._report_change(False)
 
-    def _tell_change(self, healthy: bool) -> None:
+    def _report_change(self, healthy: bool) -> None:
         if healthy is not self._told and not self._closed.is_set():
             self._told = healthy
-            self._tell(healthy)
+            self._report(healthy)
 
     def _passes(self) -> bool:
         try:

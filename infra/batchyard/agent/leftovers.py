@@ -1,7 +1,7 @@
-"""Ending what a killed agent left running, when no agent will follow to do it.
+"""Ending the containers that a killed agent left running.
 
-An agent clears away what an earlier one left before it begins; `clear` does the same and no more,
-for whoever takes the whole cloud down. No agent may work in the state directory meanwhile.
+An agent ends what an earlier one left before it starts; `clear` does only that, for `batchyard
+down`. No agent may use the state directory meanwhile.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .wiring import OWNER_FILE, RuntimeKind, Settings, make_runtime
 
 
 def clear(state_dir: Path) -> None:
-    """Kill every container that the journal in `state_dir` tells of; ECS is told nothing."""
+    """Kill every container in the journal of `state_dir`; nothing is reported to ECS."""
     entries = Journal(state_dir / "tasks").entries()
     if not entries:
         return
@@ -28,12 +28,12 @@ def clear(state_dir: Path) -> None:
         state_dir=state_dir,
         runtime=RuntimeKind.AUTO if on_engine else RuntimeKind.PROCESS,
     )
-    runtime = make_runtime(settings, _tell_nobody)
+    runtime = make_runtime(settings, _ignore)
     try:
-        runtime.clear_strays([made for entry in entries for made in entry.containers])
+        runtime.clear_orphans([made for entry in entries for made in entry.containers])
     finally:
         runtime.close()
 
 
-def _tell_nobody(event: RuntimeEvent) -> None:
+def _ignore(event: RuntimeEvent) -> None:
     """Nothing is started here, so nothing can end."""

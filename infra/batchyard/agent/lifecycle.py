@@ -16,7 +16,7 @@ from .plan import Condition, ContainerPlan, Dependency, TaskPlan
 
 
 class Phase(Enum):
-    """Where a container stands."""
+    """The phase of a container."""
 
     PENDING = "PENDING"  # Waits for its dependencies.
     STARTING = "STARTING"  # The runtime was asked to start it.
@@ -50,7 +50,7 @@ FAILED_TO_START = StopCause(code=StopCode.TASK_FAILED_TO_START, reason="Task fai
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerState:
-    """One container: `started` says whether it ever ran, `stopping` whether it was told to end."""
+    """One container: `started` is whether it ever ran, `stopping` whether its stop was sent."""
 
     phase: Phase = Phase.PENDING
     started: bool = False
@@ -64,7 +64,7 @@ class ContainerState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskState:
-    """One task. `cause` is set once and never replaced: the first reason to stop stands."""
+    """One task. `cause` is set once: the first reason to stop is kept."""
 
     containers: Mapping[str, ContainerState]
     cause: StopCause | None = None
@@ -102,14 +102,14 @@ Action = StartContainer | StopContainer | ReportRunning | ReportStopped
 
 
 def new_state(plan: TaskPlan) -> TaskState:
-    """A task of which nothing has been started."""
+    """Return the state of a task of which nothing has been started."""
     return TaskState(containers={container.name: ContainerState() for container in plan.containers})
 
 
 def on_started(
     state: TaskState, name: str, runtime_id: str, *, address: str | None = None
 ) -> TaskState:
-    """The runtime started a container. Its exit may already have been told: then keep that."""
+    """Record that a container was started, unless its exit was recorded already."""
     current = state.containers[name]
     phase = Phase.RUNNING if current.phase is Phase.STARTING else current.phase
     running = replace(current, phase=phase, started=True, runtime_id=runtime_id, address=address)
@@ -117,7 +117,7 @@ def on_started(
 
 
 def on_start_failed(plan: TaskPlan, state: TaskState, name: str, reason: str) -> TaskState:
-    """The runtime could not start a container; an essential one takes the task along."""
+    """Record that a container could not be started; if it is essential, the task stops."""
     state = _with(state, name, ContainerState(phase=Phase.STOPPED, reason=reason))
     return stop(state, FAILED_TO_START) if plan.container(name).essential else state
 
@@ -131,7 +131,7 @@ def on_exited(
     exit_code: int,
     reason: str | None,
 ) -> TaskState:
-    """A container ended by itself or because it was told to."""
+    """Record that a container ended, by itself or because it was stopped."""
     ended = replace(
         state.containers[name],
         phase=Phase.STOPPED,
@@ -145,7 +145,7 @@ def on_exited(
 
 
 def on_health(state: TaskState, name: str, healthy: bool) -> TaskState:
-    """A container's health check changed its mind."""
+    """Record a change of a container's health."""
     return _with(state, name, replace(state.containers[name], healthy=healthy))
 
 
@@ -155,7 +155,7 @@ def stop(state: TaskState, cause: StopCause) -> TaskState:
 
 
 def advance(plan: TaskPlan, state: TaskState) -> tuple[TaskState, tuple[Action, ...]]:
-    """The next state and what must be done; advancing twice gives no second action."""
+    """Return the next state and the actions; advancing twice gives no second action."""
     actions: list[Action] = []
     if state.cause is None:
         state = _start_ready(plan, state, actions)
@@ -202,7 +202,7 @@ def _stop_rest(state: TaskState, actions: list[Action]) -> TaskState:
         if current.phase is Phase.PENDING:
             state = _with(state, name, replace(current, phase=Phase.STOPPED))
         elif current.phase is Phase.RUNNING and not current.stopping:
-            # One still STARTING is stopped when its start is told: there is nothing to signal yet.
+            # One still STARTING is stopped once its start is reported; it has no process yet.
             state = _with(state, name, replace(current, stopping=True))
             actions.append(StopContainer(name))
     return state
@@ -226,7 +226,7 @@ def _is_met(dependency: Dependency, state: TaskState) -> bool:
 
 
 def _impossible_dependency(container: ContainerPlan, state: TaskState) -> Dependency | None:
-    """The first condition that can no longer come true, now that its container has stopped."""
+    """Return the first condition that cannot be met any more, as its container has stopped."""
     for dependency in container.depends_on:
         other = state.containers.get(dependency.container)
         gone = other is None or other.phase is Phase.STOPPED

@@ -1,4 +1,4 @@
-"""The agent's one loop: look for changes, hear what the runtime says, keep deadlines.
+"""The agent's loop: look for changes, handle messages of the runtime, keep deadlines.
 
 Owns: the order of things in time: recovery before the first look, how often ECS is asked,
 and an orderly end. It must not know what a task is; `finder` finds, `supervisor` runs.
@@ -41,14 +41,14 @@ class AgentLoop:
         self._inbox.put(message)
 
     def end(self) -> None:
-        """Have the loop end soon. Safe in a signal handler."""
+        """End the loop soon. Safe in a signal handler."""
         self._ending = True
         self._inbox.put(None)
 
     def run(
         self, finder: TaskFinder, supervisor: Supervisor, *, on_ready: Callable[[], None]
     ) -> None:
-        """Recover, call `on_ready`, and work until told to end; then stop all containers."""
+        """Recover, call `on_ready`, and work until `end` is called; then stop all containers."""
         if not self._begin(finder, supervisor):
             return
         on_ready()
@@ -62,7 +62,7 @@ class AgentLoop:
         self._stop_containers(supervisor)
 
     def _begin(self, finder: TaskFinder, supervisor: Supervisor) -> bool:
-        """Wait for ECS and settle what an earlier life left; False when told to end meanwhile."""
+        """Wait for ECS and report tasks of an earlier agent; return False if ended meanwhile."""
         while not self._ending:
             try:
                 finder.begin()
@@ -74,7 +74,7 @@ class AgentLoop:
         return False
 
     def _look(self, finder: TaskFinder, supervisor: Supervisor) -> float:
-        """One look and what follows from it; when the next is due."""
+        """Look once and act on it; return when the next look is due."""
         began = self._monotonic()
         try:
             self._act_on(finder.look(supervisor.live_arns), finder, supervisor)
@@ -87,7 +87,7 @@ class AgentLoop:
 
     def _act_on(self, found: Found, finder: TaskFinder, supervisor: Supervisor) -> None:
         for task in found.missed:
-            supervisor.tell_missed(task)
+            supervisor.report_missed(task)
         for task in found.stopped:
             supervisor.stop(task["taskArn"], task.get("stoppedReason") or "")
         for arn in found.gone:

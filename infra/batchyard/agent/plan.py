@@ -15,7 +15,7 @@ from typing import Any
 Json = dict[str, Any]
 
 DEFAULT_STOP_TIMEOUT_SECONDS = 30
-"""How long ECS leaves a container between SIGTERM and SIGKILL when nothing is said."""
+"""How long ECS leaves a container between SIGTERM and SIGKILL by default."""
 
 
 class Condition(Enum):

@@ -119,7 +119,7 @@ class ProcessRuntime:
     def forget_task(self, task: TaskPlan) -> None:
         shutil.rmtree(self._scratch / task.task_id, ignore_errors=True)
 
-    def clear_strays(self, earlier: Iterable[ContainerStarted]) -> None:
+    def clear_orphans(self, earlier: Iterable[ContainerStarted]) -> None:
         containers = list(earlier)
         for container in containers:
             if container.pid is not None:
@@ -142,7 +142,7 @@ class ProcessRuntime:
     ) -> HealthWatch:
         assert request.container.health_check is not None
 
-        def tell(healthy: bool) -> None:
+        def report(healthy: bool) -> None:
             self._emit(
                 ContainerHealth(
                     task_id=request.task.task_id, name=request.container.name, healthy=healthy
@@ -154,7 +154,7 @@ class ProcessRuntime:
             self._children,
             environment=environment,
             home=home,
-            tell=tell,
+            report=report,
         )
 
     def _watch(self, running: _Running) -> None:

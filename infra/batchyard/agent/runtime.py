@@ -105,7 +105,7 @@ class Runtime(Protocol):
     def forget_task(self, task: TaskPlan) -> None:
         """Remove what the task's containers left: scratch space, volumes of its own."""
 
-    def clear_strays(self, earlier: Iterable[ContainerStarted]) -> None:
+    def clear_orphans(self, earlier: Iterable[ContainerStarted]) -> None:
         """At start: kill and remove what an earlier life of this agent left running."""
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Telling the world: task events to SQS, ends of tasks to ECS.
+"""Reporting: task events to SQS, ends of tasks to ECS.
 
 Owns: the threads that try until it works or the agent ends. `EventSender` sends events in
 order, in batches of ten, from one thread; `TaskCloser` has ECS record ends, after their
@@ -72,7 +72,7 @@ class EventSender:
         """Queue an event; `on_sent` is called in the sender's thread once it is in the queue.
 
         An event that is still here when a later one of its subject comes is not sent: as from ECS,
-        a task that ended at once is told of by its end alone. One that is to be `followed` by such
+        a task that ended at once is reported by its end alone. One that is to be `followed` by such
         an event waits a little longer for it.
         """
         linger_seconds = _FOLLOWED_SECONDS if followed else _LINGER_SECONDS

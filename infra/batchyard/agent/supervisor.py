@@ -1,4 +1,4 @@
-"""The tasks being run: what was decided is done, what happened is told.
+"""The tasks that run: carries out decisions, and reports what happened.
 
 Owns: the live tasks, their journal entries, their start threads and their kill deadlines.
 All methods are called from the loop's thread; slow work (starting, signalling an engine)
@@ -72,7 +72,7 @@ class _LiveTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What containers are told of the world, and the supervisor's sources of time and ids."""
+    """Values for containers' environments, and the supervisor's sources of time and ids."""
 
     region: str
     endpoint_url: str
@@ -120,17 +120,17 @@ class Supervisor:
         return [live.plan.task_arn for live in self._live.values()]
 
     def recover(self) -> list[str]:
-        """Tell the end of every task of an earlier life; the ARNs of those tasks.
+        """Report the end of every task of an earlier agent; return the ARNs of those tasks.
 
-        A task that had ended is told as it ended; one that had not has lost its host.
+        A task that had ended is reported as it ended; one that had not has lost its host.
         """
         entries = self._journal.entries()
-        self._runtime.clear_strays([made for entry in entries for made in entry.containers])
+        self._runtime.clear_orphans([made for entry in entries for made in entry.containers])
         for entry in entries:
             if entry.final_event is None:
                 self._end_lost(entry)
             else:
-                self._tell_end(entry, entry.final_event)
+                self._report_end(entry, entry.final_event)
         return [str(entry.task["taskArn"]) for entry in entries]
 
     def run(self, task: Json) -> None:
@@ -154,22 +154,22 @@ class Supervisor:
         self._advance(live)
 
     def stop(self, task_arn: str, reason: str) -> None:
-        """StopTask was called on a task, or its record is gone."""
+        """Stop a task, because of StopTask or because its record is gone."""
         live = self._live.get(_task_id(task_arn))
         if live is not None:
             cause = StopCause(code=StopCode.USER_INITIATED, reason=reason or _STOPPED_BY_USER)
             live.state = lifecycle.stop(live.state, cause)
             self._advance(live)
 
-    def tell_missed(self, task: Json) -> None:
-        """A task was stopped before it could be started."""
+    def report_missed(self, task: Json) -> None:
+        """Report a task that was stopped before it could be started."""
         cause = StopCause(
             code=StopCode.USER_INITIATED, reason=task.get("stoppedReason") or _STOPPED_BY_USER
         )
         self._end_unwatched(JournalEntry(task=task), cause)
 
     def handle(self, message: Message) -> None:
-        """Something came back from a thread. One for a task that is over is ignored."""
+        """Handle a message of a thread; one for a task that has ended is ignored."""
         live = self._live.get(message.task_id)
         if live is None:
             return
@@ -203,7 +203,7 @@ class Supervisor:
         return self._kills[0][0] - now if self._kills else None
 
     def abandon(self) -> None:
-        """This agent ends: stop all containers, tell nothing. The journal tells the next one."""
+        """Stop all containers without a report: the next agent reports them from the journal."""
         self._abandoned = True
         for live in list(self._live.values()):
             self.stop(live.plan.task_arn, "The agent ended")
@@ -238,7 +238,7 @@ class Supervisor:
                 case lifecycle.StopContainer(name):
                     self._stop_container(live, live.plan.container(name))
                 case lifecycle.ReportRunning():
-                    self._tell_running(live)
+                    self._report_running(live)
                 case lifecycle.ReportStopped(cause):
                     self._end(live, cause)
 
@@ -275,7 +275,7 @@ class Supervisor:
         except StartFailed as failure:
             self._post(done(reason=failure.reason))
         except Exception as error:
-            # A task whose start is never answered would hang for ever.
+            # Without a result the task would wait for its start for ever.
             _log.exception("container %s of task %s", container.name, plan.task_id)
             self._post(done(reason=f"CannotStartContainerError: {error}"))
         else:
@@ -288,7 +288,7 @@ class Supervisor:
         due = self._around.monotonic() + container.stop_timeout_seconds
         heapq.heappush(self._kills, (due, live.plan.task_id, container.name))
 
-    def _tell_running(self, live: _LiveTask) -> None:
+    def _report_running(self, live: _LiveTask) -> None:
         live.entry.started_at_ms = self._around.wall_ms()
         if not self._abandoned:
             self._events.put(
@@ -319,8 +319,8 @@ class Supervisor:
         )
         live.entry.final_event = event
         self._journal.write(live.entry)
-        # Whoever hears of the end finds the whole log.
-        self._logs.when_sent(frozenset(live.logs), lambda: self._tell_end(live.entry, event))
+        # When the end is reported, the whole log can be read.
+        self._logs.when_sent(frozenset(live.logs), lambda: self._report_end(live.entry, event))
 
     def _end_lost(self, entry: JournalEntry) -> None:
         task_arn, cluster_arn = str(entry.task["taskArn"]), str(entry.task["clusterArn"])
@@ -332,7 +332,7 @@ class Supervisor:
             self._end_unwatched(entry, lost_host(entry.task))
 
     def _end_unwatched(self, entry: JournalEntry, cause: StopCause) -> None:
-        """An end nobody saw: no exit codes."""
+        """Report an end that the agent did not see, so without exit codes."""
         now_ms = self._around.wall_ms()
         event = stopped_event(
             entry.task,
@@ -345,10 +345,10 @@ class Supervisor:
         )
         entry.final_event = event
         self._journal.write(entry)
-        self._tell_end(entry, event)
+        self._report_end(entry, event)
 
-    def _tell_end(self, entry: JournalEntry, event: Json) -> None:
-        """Event first, then ECS's record, then the journal: each step may be repeated."""
+    def _report_end(self, entry: JournalEntry, event: Json) -> None:
+        """Send the event, then update ECS's record, then the journal: each step may be repeated."""
         task = entry.task
         reason = event["detail"]["stoppedReason"]
         forget = partial(self._journal.forget, entry.task_id)

@@ -1,6 +1,6 @@
 """Puts the agent's parts together.
 
-Owns: which implementation stands behind each port, the number of threads, and the only
+Owns: which implementation each port has, the number of threads, and the only
 reads of clocks, randomness and this process's environment. `__main__` calls it.
 """
 
@@ -102,7 +102,7 @@ class Agent:
         return self._runtime.name
 
     def run(self, on_ready: Callable[[], None]) -> None:
-        """Work until the loop is told to end, then stop every thread, senders last."""
+        """Work until the loop ends, then stop every thread, senders last."""
         self.loop.run(self._finder, self._supervisor, on_ready=on_ready)
         self._starts.shutdown(wait=False, cancel_futures=True)
         self._signals.shutdown(wait=True)
@@ -117,7 +117,7 @@ class Agent:
 
 
 def make_runtime(settings: Settings, emit: Emit) -> Runtime:
-    """The runtime asked for; `auto` takes an engine where one answers, else processes.
+    """Return the runtime of the settings; `auto` uses an engine if one answers, else processes.
 
     Raises `docker_engine.NoEngine` when an engine was demanded and none answers.
     """

@@ -1,7 +1,7 @@
 """The array jobs of the benchmark, on the cloud that `Runs` has prepared.
 
-An array is run to its end, submitted to a queue where nothing runs, or dispatched while others wait
-behind it in its queue.
+An array is run to its end, submitted to a queue where nothing runs, or dispatched while other jobs
+wait behind it in its queue.
 """
 
 import time
@@ -14,8 +14,8 @@ from batchyard.client.clients import Clients
 
 HELD = "bench-held"  # an environment that takes nothing, and its queue
 CROWDED_VCPUS = 8
-CROWDED_SIZE = CROWDED_VCPUS * 4  # children of a quarter of a vCPU: all find room at once
-WIDE = "wide"  # the definition of a job that never finds room there
+CROWDED_SIZE = CROWDED_VCPUS * 4  # children of a quarter of a vCPU: all start at once
+WIDE = "wide"  # the definition of a job that never fits there
 WIDE_VCPUS, WIDE_MEMORY = "16", "32768"
 AFTER_ALL_MS = 3_600_000  # those that wait are younger by so much than what is submitted now
 WRITE_LIMIT = 25  # items in one BatchWriteItem
@@ -82,7 +82,7 @@ class Arrays:
         return queue
 
     def run_in_crowd(self, queue: str) -> None:
-        """Run an array that all those waiting stand behind."""
+        """Run an array that is ahead of all waiting jobs."""
         size = {"size": CROWDED_SIZE}
         self._await_end(self._runs.submit("true", queue=queue, arrayProperties=size))
 

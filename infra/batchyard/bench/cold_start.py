@@ -18,7 +18,7 @@ API_FUNCTION = """
 import app
 from chalicelib.api import operations
 from chalicelib.contract import model as contract
-from chalicelib.api import http as door
+from chalicelib.api import http as http_api
 from chalicelib.jobs import submit as submission
 contract.operation_named("submitjob")
 """

@@ -235,7 +235,7 @@ def _sqs(calls: list[Call], functions: Mapping[str, Invocations]) -> list[Line]:
         if call.caller:
             sends[fifo] += _sqs_requests(call)
         else:
-            # The local agent stands for EventBridge, which sends each event by itself.
+            # The local agent replaces EventBridge, which sends each event by itself.
             from_ecs += len(entries) if entries is not None else 1
     lines = []
     for fifo, reader in ((True, "dispatch"), (False, "task-events")):

@@ -1,10 +1,9 @@
-"""The benchmark: how fast a job starts, how many end in a second, what one costs, what is imported.
+"""The benchmark: how fast jobs start, how many end in a second, what one costs, import times.
 
-It measures on local clouds of its own and prints; it judges nothing and no test depends on it.
-Latency and throughput (`bench_runs`, `bench_arrays`) and memory (`bench_memory`) are taken on the
-cloud as `up` makes it. The ledgers, and what SubmitJob and the dispatcher read and write, are taken
-on a second one, where a recording proxy (`bench_proxy`) stands before the emulator; `bench_ledger`
-adds up, `bench_report` prints.
+It measures on temporary local clouds and prints; no test depends on it. Latency and throughput
+(`runs`, `arrays`) and memory (`memory`) are measured on a cloud as `up` makes it. Costs, and what
+SubmitJob and the dispatcher read and write, are measured on a second one, where a recording proxy
+(`proxy`) is in front of the emulator; `costs` adds up, `report` prints.
 """
 
 import re
@@ -49,7 +48,7 @@ UPLOADS = 1_000
 LEDGER_UPLOADS = 200
 SUBMITTED_SIZES = (2, 100, 10_000)
 WAITING_JOBS = (1, 1_000, 100_000)
-# When nobody but the minute sweeper has called anything for this long, all is done.
+# When only the minute sweeper has called anything for this long, all is done.
 QUIET_SECONDS = 2.5
 SWEEPER = "sweep"
 LOG_EVENT_BYTES = 26  # what CloudWatch adds to each event it takes in
@@ -126,7 +125,7 @@ class PlainCloud:
 
 @contextmanager
 def plain_cloud(say: Say, report: Report) -> Iterator[PlainCloud]:
-    """A local cloud as `up` makes it, gone when the block ends."""
+    """Provide a local cloud as `up` makes it, removed when the block ends."""
     state = StateDir.at(Path(tempfile.mkdtemp(prefix="batchyard-")))
     with emulator.reserved_port() as port:
         try:
@@ -145,13 +144,13 @@ def plain_cloud(say: Say, report: Report) -> Iterator[PlainCloud]:
 
 @contextmanager
 def recorded_cloud(say: Say, report: Report) -> Iterator["RecordedCloud"]:
-    """A local cloud in which every call of functions, agent and clients is recorded."""
+    """Provide a local cloud that records every call of functions, agent and clients."""
     state = StateDir.at(Path(tempfile.mkdtemp(prefix="batchyard-")))
     emulator.prepare(state)
     log = state.logs / "emulator.log"
     with emulator.reserved_port() as port, emulator.reserved_port() as hidden_port:
         mark = processes.start(
-            emulator.command(emulator.install()),
+            emulator.command(emulator.install(say)),
             env=emulator.environment(state, hidden_port),
             cwd=state.emulator,
             log=log,
@@ -170,7 +169,7 @@ def recorded_cloud(say: Say, report: Report) -> Iterator["RecordedCloud"]:
 
 @contextmanager
 def _up_behind_proxy(state: StateDir, port: int, say: Say, report: Report) -> Iterator[Cloud]:
-    """An emulator answers on the port already: `up` takes the proxy for it."""
+    """Start a cloud on the proxy's port: `up` finds an emulator that answers there."""
     try:
         yield local.up(state, port=port, runtime="process", say=say, report=report)
     finally:
@@ -184,7 +183,7 @@ def _recorded(
     base = values["AWS_ENDPOINT_URL"]
     behind = emulator.endpoint_url(hidden_port)
     direct = Clients({name: text.replace(base, behind) for name, text in values.items()})
-    functions = _tell_functions(direct, cloud, base)
+    functions = _redirect_functions(direct, cloud, base)
     table = cloud.outputs["JobsTable"]
     clients = Clients(values)
     with Runs(clients, direct, jobs_table=table) as runs:
@@ -198,8 +197,8 @@ def _recorded(
         )
 
 
-def _tell_functions(direct: Clients, cloud: Cloud, base: str) -> dict[str, str]:
-    """Give each function of the stack its own address of the proxy; their names by short name."""
+def _redirect_functions(direct: Clients, cloud: Cloud, base: str) -> dict[str, str]:
+    """Set each function's own address of the proxy; return the functions' names by short name."""
     functions = {}
     prefix = f"{cloud.stack_name}-"
     for page in direct("lambda").get_paginator("list_functions").paginate():
@@ -207,12 +206,12 @@ def _tell_functions(direct: Clients, cloud: Cloud, base: str) -> dict[str, str]:
             name = function["FunctionName"]
             if name.startswith(prefix):
                 short_name = name.removeprefix(prefix)
-                told = {
+                variables_with_proxy = {
                     **function["Environment"]["Variables"],
                     "AWS_ENDPOINT_URL": address_for(base, short_name),
                 }
                 direct("lambda").update_function_configuration(
-                    FunctionName=name, Environment={"Variables": told}
+                    FunctionName=name, Environment={"Variables": variables_with_proxy}
                 )
                 functions[short_name] = name
     return functions
@@ -220,7 +219,7 @@ def _tell_functions(direct: Clients, cloud: Cloud, base: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedCloud:
-    """A cloud whose calls are recorded, and what its functions are called in full."""
+    """A cloud whose calls are recorded, and the full names of its functions."""
 
     runs: Runs
     arrays: Arrays
@@ -286,11 +285,11 @@ class RecordedCloud:
         ignored = frozenset({SWEEPER, ""})
         while time.monotonic() - self.recording.last_at_seconds(ignored) < QUIET_SECONDS:
             if time.monotonic() > deadline:
-                raise BenchError("The functions do not come to rest")
+                raise BenchError(f"The functions still make calls after {PATIENCE_SECONDS:.0f} s")
             time.sleep(QUIET_SECONDS / 10)
 
     def _invocations(self, function: str, since_ms: int) -> Invocations:
-        """What the function's log says of its invocations since then."""
+        """Return the function's invocations since then, from its log."""
         count = billed_ms = memory_mib = log_bytes = 0
         pages = self.direct("logs").get_paginator("filter_log_events")
         for page in pages.paginate(logGroupName=f"/aws/lambda/{function}", startTime=since_ms):

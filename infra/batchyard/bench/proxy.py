@@ -1,8 +1,8 @@
-"""A recording proxy between the functions and the AWS emulator: what is really asked for.
+"""A recording proxy between the functions and the AWS emulator.
 
-It listens where clients think AWS is and hands every request on unchanged, but for one thing: a
-DynamoDB request is made to say what capacity it consumed. A function is told of the proxy with its
-own name in the path, so that each request is known to be its. Adding up is `bench_ledger`'s.
+It forwards every request unchanged, except that DynamoDB requests are made to return the capacity
+that they consumed. Each function is given the proxy's address with its own name in the path, so
+that its requests are recorded as its own. `bench.costs` adds them up.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 CALLER_PATH = "/caller/"
-# The batch reads of the emulator answer to TOTAL only; the others tell their indexes apart.
+# The emulator's batch reads support TOTAL only; other requests return each index separately.
 CAPACITY_WORDS = {"BatchGetItem": "TOTAL", "BatchWriteItem": "TOTAL"}
 UPSTREAM_TIMEOUT_SECONDS = 60.0
 HOP_HEADERS = frozenset({"connection", "content-length", "transfer-encoding", "keep-alive"})
@@ -88,7 +88,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             super().handle_one_request()
         except ConnectionError:
-            self.close_connection = True  # whoever asked has gone
+            self.close_connection = True  # the client has gone
 
     def finish(self) -> None:
         if self._behind is not None:

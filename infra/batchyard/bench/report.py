@@ -30,7 +30,7 @@ PLAIN_WIDTH = 140
 
 
 def console() -> Console:
-    """A console that leaves room for the tables where no terminal says how wide it is."""
+    """Return a console that is wide enough for the tables where the output is no terminal."""
     made = Console(highlight=False)
     return made if made.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
 
@@ -51,7 +51,7 @@ def print_machine(console: Console) -> None:
 
 
 def _processor() -> str:
-    """The processor's name as Linux tells it; elsewhere its architecture."""
+    """Return the processor's name on Linux, elsewhere its architecture."""
     try:
         with open("/proc/cpuinfo") as lines:
             names = (line.partition(":")[2] for line in lines if line.startswith("model name"))
@@ -113,7 +113,7 @@ def print_memory(console: Console, memory: Memory) -> None:
     parts = ", ".join(f"{name} {size:.0f}" for name, size in sorted(memory.parts_mib.items()))
     console.print(
         f"  meanwhile at most {memory.all_mib:.0f} MiB of memory (emulator with the functions' "
-        f"workers, and agent with its keeper; shared pages counted once; each at most: {parts})",
+        f"workers, and agent with its restarter; shared pages counted once; each at most: {parts})",
         soft_wrap=True,
     )
 
@@ -141,7 +141,7 @@ def print_dispatches(console: Console, dispatches: Sequence[Dispatch]) -> None:
     rule = (
         f"An array of {dispatches[0].children} children, all dispatched at once; wakes for the "
         "capacity that they free are counted too. Those that wait are ready rows put behind it "
-        "directly, copied from the row of a submitted job that its environment has no room for; "
+        "directly, copied from the row of a submitted job that does not fit its environment; "
         "the first has its job row. aim: flat"
     )
     console.print("", table, f"[dim]{rule}[/]")

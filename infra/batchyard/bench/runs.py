@@ -1,7 +1,7 @@
-"""The jobs of the benchmark: one after another, or all at once, and how they are waited for.
+"""The jobs of the benchmark: one after another, or all at once.
 
-A job takes its own start time. Waiting reads the jobs table past the API and past the proxy, so
-that it adds nothing to what is measured.
+A job records its own start time. Waiting reads the jobs table directly, not through the API or the
+recording proxy, so that it adds nothing to what is measured.
 """
 
 import tempfile
@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from batchyard.client import setup
 from batchyard.client.clients import Clients
 
-NAME = "bench"  # of the environment, the queue and the definitions
-VCPUS = 256  # more than the starting window lets be in flight
+NAME = "bench"  # of the environment, the queue and the jobs
+VCPUS = 256  # more than the starting window allows in flight
 SUBMITTING_THREADS = 8
 PATIENCE_SECONDS = 90.0
 LASTING = "lasting"  # the definition of a job that runs for a second
@@ -31,7 +32,7 @@ class BenchError(Exception):
 class Latency:
     """One job, from just before SubmitJob was called, in seconds."""
 
-    submitted_seconds: float  # SubmitJob had answered
+    submitted_seconds: float  # SubmitJob answered
     process_seconds: float  # the job's process ran
     ended_seconds: float  # its end was on record
 
@@ -47,7 +48,7 @@ class Throughput:
 
 
 class Runs:
-    """Runs jobs on one cloud. `direct` reaches it past whatever records `clients`."""
+    """Runs jobs on one cloud. `direct` are clients that the recording proxy does not see."""
 
     def __init__(self, clients: Clients, direct: Clients, *, jobs_table: str) -> None:
         self._batch = clients("batch")
@@ -64,11 +65,11 @@ class Runs:
         self._folder.cleanup()
 
     def _prepare(self) -> None:
-        """Make an environment, a queue and two definitions, and warm all functions up."""
+        """Make an environment, a queue and the definitions, and warm up all functions."""
         self.make_queue(NAME, vcpus=VCPUS)
         note_start = 'date +%s.%N > "$0/$AWS_BATCH_JOB_ID"'
         self.define("started", ["sh", "-c", note_start, str(self._starts)])
-        # Long enough that its start is told of, as it is of any job but the shortest.
+        # Long enough that its start is reported on its own, before its end.
         self.define(LASTING, ["sh", "-c", f"{note_start}; sleep 1", str(self._starts)])
         self.define("true", ["true"])
         self.at_once(SUBMITTING_THREADS * 3)
@@ -88,7 +89,7 @@ class Runs:
         )
 
     def at_once(self, jobs: int) -> Throughput:
-        """Run many jobs of `true`, submitted by several threads, and wait for the last."""
+        """Run many jobs of `true`, submitted by several threads; wait until all have ended."""
         began = time.time()
         with ThreadPoolExecutor(SUBMITTING_THREADS) as threads:
             job_ids = set(threads.map(lambda _: self.submit("true"), range(jobs)))
@@ -112,23 +113,11 @@ class Runs:
     def define(
         self, name: str, command: list[str], *, vcpus: str = "0.25", memory: str = "512"
     ) -> None:
-        self._batch.register_job_definition(
-            jobDefinitionName=name,
-            type="container",
-            platformCapabilities=["FARGATE"],
-            containerProperties={
-                "image": "busybox",
-                "command": command,
-                "executionRoleArn": "arn:aws:iam::000000000000:role/bench",
-                "resourceRequirements": [
-                    {"type": "VCPU", "value": vcpus},
-                    {"type": "MEMORY", "value": memory},
-                ],
-            },
-        )
+        """Register a job definition that runs this command."""
+        setup.register_definition(self._batch, name, command, vcpus=vcpus, memory=memory)
 
     def submit(self, definition: str, *, queue: str = NAME, **members: Any) -> str:
-        """The id of a new job."""
+        """Submit a job; return its id."""
         answer = self._batch.submit_job(
             jobName=NAME, jobQueue=queue, jobDefinition=definition, **members
         )
@@ -136,40 +125,21 @@ class Runs:
         return job_id
 
     def make_queue(self, name: str, *, vcpus: int) -> None:
-        """Make a queue and its environment, both of that name."""
-        self._batch.create_compute_environment(
-            computeEnvironmentName=name,
-            type="MANAGED",
-            computeResources={
-                "type": "FARGATE",
-                "maxvCpus": vcpus,
-                "subnets": ["subnet-00000000"],
-                "securityGroupIds": ["sg-00000000"],
-            },
-        )
-        self._await_valid(name)
-        self._batch.create_job_queue(
-            jobQueueName=name,
-            priority=1,
-            computeEnvironmentOrder=[{"order": 1, "computeEnvironment": name}],
-        )
+        """Make a queue and its environment, both of this name."""
+        setup.ensure_environment(self._batch, name, vcpus=vcpus)
+        setup.ensure_queue(self._batch, name, name)
 
     def disable_environment(self, name: str) -> None:
+        """Disable an environment and wait until it is VALID again."""
         self._batch.update_compute_environment(computeEnvironment=name, state="DISABLED")
-        self._await_valid(name)
+        setup.await_environment(self._batch, name)
 
     def terminate(self, job_id: str) -> None:
+        """Terminate a job."""
         self._batch.terminate_job(jobId=job_id, reason="The measurement is over")
 
-    def _await_valid(self, name: str) -> None:
-        def is_valid() -> bool:
-            found = self._batch.describe_compute_environments(computeEnvironments=[name])
-            return bool(found["computeEnvironments"][0]["status"] == "VALID")
-
-        until(is_valid, POLL_SECONDS * 5, f"environment {name} is not VALID")
-
     def child_rows(self, job_id: str) -> list[Mapping[str, Any]]:
-        """The rows of an array's children."""
+        """Return the rows of an array's children."""
         pages = self._table.get_paginator("query").paginate(
             TableName=self._jobs_table,
             KeyConditionExpression="root = :root AND begins_with(part, :child)",
@@ -182,7 +152,7 @@ class Runs:
         self._table.put_item(TableName=self._jobs_table, Item=row)
 
     def row(self, job_id: str) -> Mapping[str, Any]:
-        """The row of a job, strongly consistent."""
+        """Return the row of a job, read with strong consistency."""
         key = {"root": {"S": job_id}, "part": {"S": "job"}}
         row: Mapping[str, Any] = self._table.get_item(
             TableName=self._jobs_table, Key=key, ConsistentRead=True
@@ -196,7 +166,7 @@ class Runs:
         return bool(status == "SUCCEEDED")
 
     def rows_in(self, queue: str, status: str) -> list[Mapping[str, Any]]:
-        """The rows of a queue's jobs of one status."""
+        """Return the rows of a queue's jobs in one status."""
         pages = self._table.get_paginator("query").paginate(
             TableName=self._jobs_table,
             IndexName="by_status",
@@ -207,10 +177,12 @@ class Runs:
 
 
 def seconds_of(row: Mapping[str, Any], attribute: str) -> float:
+    """Return a time in milliseconds of a row, in seconds."""
     return int(row[attribute]["N"]) / 1000
 
 
 def until(done: Callable[[], bool], pause_seconds: float, complaint: str) -> None:
+    """Wait until `done`; raises BenchError with the complaint after PATIENCE_SECONDS."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not done():
         if time.monotonic() > deadline:

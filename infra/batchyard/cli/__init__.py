@@ -1,1 +1,1 @@
-"""The command line: verbs, and how their output looks."""
+"""The command line: subcommands, and what they print."""

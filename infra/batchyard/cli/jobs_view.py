@@ -1,11 +1,11 @@
-"""How jobs and queues look to a person: a live view on a terminal, plain lines elsewhere.
+"""What `batchyard watch` shows of jobs and queues: a live view on a terminal, else plain lines.
 
-Owns the drawing; what is drawn, and how often it is asked for, comes from `follow`.
+This module draws; `client.jobs` decides what is read, and how often.
 """
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,17 +16,19 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from batchyard.client.arrays import first_failed_child, index_of, is_array, status_counts
 from batchyard.client.clients import Clients
 from batchyard.client.jobs import (
     COUNT_LIMIT,
     ENDED,
+    RECENT_JOBS,
     STATUSES,
+    FailedJobs,
     JobDetail,
     Look,
     QueueState,
     containers_of,
     find_job_or_queue,
-    look_at,
     looks_at,
     queue_states,
 )
@@ -43,21 +45,25 @@ STYLES = {
 LAST_LINES = 8
 FRAMES_PER_SECOND = 8
 
+FindChild = Callable[[JobDetail], Mapping[str, Any] | None]
+
 
 @dataclass(slots=True)
 class Progress:
-    """What has been seen of one job, for drawing: its statuses with their times, its last lines."""
+    """What was seen of one job, for drawing: its statuses with their times, its last lines."""
 
     job: JobDetail
     seen: list[tuple[str, float]] = field(default_factory=list)
     reason: str = ""
-    attempts_told: int = 0
+    attempts_shown: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    failed_child: Mapping[str, Any] | None = None
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_LINES))
 
     def note(self, job: JobDetail, lines: Iterable[str]) -> list[str]:
-        """Take in one look; returns what is new in it, as plain lines."""
+        """Record one look; return what is new in it, as plain lines."""
         self.job = job
-        news = [*self._note_attempts(job), *self._note_status(job)]
+        news = [*self._note_attempts(job), *self._note_children(job), *self._note_status(job)]
         for line in lines:
             self.lines.append(line)
             news.append(f"          | {line}")
@@ -76,15 +82,32 @@ class Progress:
 
     def _note_attempts(self, job: JobDetail) -> list[str]:
         attempts = job.get("attempts", [])
-        told, self.attempts_told = self.attempts_told, len(attempts)
+        shown, self.attempts_shown = self.attempts_shown, len(attempts)
         return [
             f"           attempt {number} ended: {_outcome(attempt)}"
-            for number, attempt in enumerate(attempts[told:], start=told + 1)
+            for number, attempt in enumerate(attempts[shown:], start=shown + 1)
         ]
 
+    def _note_children(self, job: JobDetail) -> list[str]:
+        counts = status_counts(job)
+        if not is_array(job) or counts == self.counts:
+            return []
+        self.counts = counts
+        return [f"           children: {_counts_line(counts)}"]
 
-def show_job(looks: Iterable[Look], console: Console) -> JobDetail:
-    """Show a job, look by look, until it has ended; returns how it is then."""
+    def note_failed_child(self, child: Mapping[str, Any] | None) -> list[str]:
+        """Record the first child of an array that failed; return it as plain lines."""
+        self.failed_child = child
+        return [] if child is None else [f"           {_failed_child_line(child)}"]
+
+
+def show_job(
+    looks: Iterable[Look], console: Console, *, first_failed: FindChild | None = None
+) -> JobDetail:
+    """Show a job, look by look, until it has ended; return it as it is then.
+
+    `first_failed` finds the first failed child of an array.
+    """
     progress: Progress | None = None
     live = Live(
         get_renderable=lambda: job_view(progress) if progress else Text("..."),
@@ -99,8 +122,11 @@ def show_job(looks: Iterable[Look], console: Console) -> JobDetail:
             if progress is None:
                 progress = Progress(job)
                 if not on_screen:
-                    console.print(_headline(job), markup=False, soft_wrap=True)
-            for text in progress.note(job, [line.text for line in lines]):
+                    console.print(headline(job), markup=False, soft_wrap=True)
+            news = progress.note(job, [line.text for line in lines])
+            if first_failed and "FAILED" in progress.counts and progress.failed_child is None:
+                news += progress.note_failed_child(first_failed(job))
+            for text in news:
                 if not on_screen:
                     console.print(text, markup=False, soft_wrap=True)
     finally:
@@ -111,11 +137,15 @@ def show_job(looks: Iterable[Look], console: Console) -> JobDetail:
 
 
 def job_view(progress: Progress) -> RenderableType:
-    """The job as a panel: where it is and why, its attempts, its last lines."""
+    """Return the job as a panel: its status and why, its attempts or children, its last lines."""
     job = progress.job
     parts: list[RenderableType] = [_steps(progress), Text(_timing(job), style="dim")]
     if reason := job.get("statusReason"):
         parts.append(Text(reason))
+    if progress.counts:
+        parts.append(Text(f"children: {_counts_line(progress.counts)}"))
+    if progress.failed_child is not None:
+        parts.append(Text(_failed_child_line(progress.failed_child), style="red"))
     if job.get("attempts"):
         parts.append(attempts_table(job))
     if progress.lines:
@@ -123,13 +153,11 @@ def job_view(progress: Progress) -> RenderableType:
             Text("\n".join(progress.lines), style="dim", no_wrap=True, overflow="ellipsis")
         )
     style = STYLES.get(job["status"], "")
-    return Panel(
-        Group(*parts), title=escape(_headline(job)), title_align="left", border_style=style
-    )
+    return Panel(Group(*parts), title=escape(headline(job)), title_align="left", border_style=style)
 
 
 def attempts_table(job: JobDetail) -> Table:
-    """The attempts of a job: how each ended, how long it waited and ran."""
+    """Return the attempts of a job: how each ended, how long it waited and ran."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("attempt", "exit code", "started after", "ran for", "reason"):
         table.add_column(heading)
@@ -137,7 +165,7 @@ def attempts_table(job: JobDetail) -> Table:
     for number, attempt in enumerate(job.get("attempts", []), start=1):
         started_ms, stopped_ms = attempt.get("startedAt"), attempt.get("stoppedAt")
         codes = exit_codes(attempt)
-        # Of several containers only the essential ones count, and an attempt does not tell which.
+        # Of several containers only the essential ones count, and an attempt does not say which.
         style = {"0": "green"}.get(codes, "" if " " in codes else "red")
         table.add_row(
             str(number),
@@ -150,23 +178,30 @@ def attempts_table(job: JobDetail) -> Table:
     return table
 
 
-def show_queue(states: Iterable[QueueState], console: Console, *, until_idle: bool) -> None:
-    """Show a queue until the caller is interrupted, or until nothing is in flight."""
+def show_queue(
+    states: Iterable[QueueState], failed: FailedJobs, console: Console, *, until_idle: bool
+) -> list[Mapping[str, Any]]:
+    """Show a queue until the caller is interrupted, or until no job is in flight.
+
+    Return the jobs that failed meanwhile.
+    """
     on_screen = console.is_terminal
     last = ""
     with Live(console=console, auto_refresh=False, transient=not on_screen) as live:
         for state in states:
+            failed.note(state)
             if on_screen:
                 live.update(queue_view(state, _now_ms()), refresh=True)
             elif (line := _queue_line(state)) != last:
                 console.print(line, markup=False, soft_wrap=True)
                 last = line
             if until_idle and state.is_idle:
-                return
+                break
+    return failed.found()
 
 
 def queue_view(state: QueueState, now_ms: int) -> RenderableType:
-    """The queue as a panel: jobs by status, and what is in flight and why it waits."""
+    """Return the queue as a panel: jobs by status, and those in flight with their reasons."""
     counts = Table(box=None, pad_edge=False)
     for status in STATUSES:
         counts.add_column(status, style=STYLES[status], justify="right")
@@ -209,7 +244,7 @@ def _timing(job: JobDetail) -> str:
     return f"waiting for {_seconds(job['createdAt'], now_ms)}"
 
 
-def _headline(job: Mapping[str, Any]) -> str:
+def headline(job: Mapping[str, Any]) -> str:
     return f"{job['jobName']} {job['jobId']}"
 
 
@@ -221,7 +256,7 @@ def _outcome(attempt: Mapping[str, Any]) -> str:
 
 
 def exit_codes(attempt: Mapping[str, Any]) -> str:
-    """The exit code of an attempt, or those of its containers by name; empty if none has one."""
+    """Return the exit code of an attempt, or its containers' by name; empty if there is none."""
     containers = containers_of(attempt)
     return ", ".join(
         f"{container['name']} {container['exitCode']}"
@@ -230,6 +265,18 @@ def exit_codes(attempt: Mapping[str, Any]) -> str:
         for container in containers
         if "exitCode" in container
     )
+
+
+def _counts_line(counts: Mapping[str, int]) -> str:
+    return "  ".join(f"{status} {count}" for status, count in counts.items())
+
+
+def _failed_child_line(child: Mapping[str, Any]) -> str:
+    container = child.get("container", {})
+    code = container.get("exitCode")
+    reason = container.get("reason") or child.get("statusReason") or "no reason given"
+    exit_code = "" if code is None else f"exit code {code}, "
+    return f"first failed child [{index_of(child)}]: {exit_code}{reason}"
 
 
 def _reason(attempt: Mapping[str, Any]) -> str:
@@ -263,35 +310,32 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def print_log(
-    clients: Clients, job: str, *, follow: bool, attempt: int | None, say: Callable[[str], None]
-) -> None:
-    """Write a job's lines to standard output, and what there is to say about them elsewhere."""
-    looks = (
-        looks_at(clients, job, attempt=attempt)
-        if follow
-        else [look_at(clients, job, attempt=attempt)]
-    )
-    of_attempt, status = 1, ""
-    for detail, lines in looks:
-        if follow and not lines and detail["status"] != status:
-            status = detail["status"]
-            say(f"[dim]{status} {escape(detail.get('statusReason') or '')}[/]")
-        for line in lines:
-            if line.attempt != of_attempt:
-                say(f"[dim]Attempt {line.attempt}[/]")
-                of_attempt = line.attempt
-            print(line.text, flush=True)
-        if not follow and not lines:
-            say(f"[dim]It has written nothing: {detail['status']}[/]")
-
-
 def watch(clients: Clients, name: str, *, until_idle: bool) -> bool:
-    """Show a job or a queue; False if it was a job that has failed."""
+    """Show a job or a queue; return False if the job failed, or a job of the queue meanwhile."""
     console = Console(highlight=False)
     job = find_job_or_queue(clients, name)
     if job is None:
-        show_queue(queue_states(clients, name), console, until_idle=until_idle)
-        return True
-    ended = show_job(looks_at(clients, job["jobId"]), console)
+        failed = show_queue(
+            queue_states(clients, name), FailedJobs(clients), console, until_idle=until_idle
+        )
+        print_failed(failed, console)
+        return not failed
+
+    def first_failed(array: JobDetail) -> Mapping[str, Any] | None:
+        return first_failed_child(clients, array["jobId"])
+
+    ended = show_job(looks_at(clients, job["jobId"]), console, first_failed=first_failed)
     return bool(ended["status"] == "SUCCEEDED")
+
+
+def print_failed(failed: Sequence[Mapping[str, Any]], console: Console) -> None:
+    """Print the jobs that failed while a queue was watched, with their reasons."""
+    if not failed:
+        return
+    noun = "job" if len(failed) == 1 else "jobs"
+    console.print(f"{len(failed)} {noun} failed:", markup=False)
+    for job in failed[:RECENT_JOBS]:
+        reason = job.get("statusReason") or "no reason given"
+        console.print(f"  {headline(job)}: {reason}", markup=False, soft_wrap=True)
+    if len(failed) > RECENT_JOBS:
+        console.print(f"  and {len(failed) - RECENT_JOBS} more", markup=False)

@@ -1,7 +1,7 @@
-"""The command line: `batchyard`. Lists the verbs, and says what they said to a person.
+"""The command `batchyard`: its subcommands, their options and messages.
 
-Each verb imports what it needs when it is called, so `--help` answers at once. What a verb does is
-in the module of its matter: `local`, `deploy`, `environment`.
+Each subcommand imports what it needs when it is called, so that `--help` is fast. The work is done
+in `cloud` (up, down, deploy), `client` (env, logs, watch), `demo` and `bench`.
 """
 
 import signal
@@ -21,37 +21,57 @@ if TYPE_CHECKING:
     from batchyard.cloud.local import Cloud
 
 app = typer.Typer(
-    help="Batch jobs on your own terms: the AWS Batch API, serverless, in your account or on your "
-    "machine.",
+    help="Serverless batch jobs with the AWS Batch API, in your AWS account or on your machine.",
     no_args_is_help=True,
     add_completion=False,
 )
 app.add_typer(triggers_cli.app, name="trigger")
 
-StateDirOption = Annotated[Path, typer.Option("--state-dir", help="Where a local cloud lives.")]
-StackOption = Annotated[
-    str | None, typer.Option("--stack", help="A stack in the account instead of a local cloud.")
+StateDirOption = Annotated[
+    Path, typer.Option("--state-dir", help="The folder of the local cloud's data and logs.")
 ]
+StackOption = Annotated[
+    str | None,
+    typer.Option("--stack", help="Use this stack in your account instead of the local cloud."),
+]
+PortOption = Annotated[
+    int | None,
+    typer.Option(
+        help="The port of the AWS emulator; unless given, the one used before, or 4566.",
+        envvar="BATCHYARD_PORT",
+    ),
+]
+RUNTIMES = ("auto", "process", "docker")
+RUNTIME_NOTES = {
+    "process": "The runtime is process: jobs run as you, unsandboxed, and their image is ignored.",
+    "docker": "The runtime is docker: each container of a job runs in the container engine.",
+}
 
 
 @app.command()
 def up(
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
-    port: Annotated[int, typer.Option(help="The port of the AWS emulator.")] = 4566,
-    runtime: Annotated[str, typer.Option(help="auto, process or docker")] = "auto",
-    detach: Annotated[bool, typer.Option("--detach", help="Return when all is up.")] = False,
+    port: PortOption = None,
+    runtime: Annotated[
+        str,
+        typer.Option(help="What runs jobs: process, docker, or auto (docker if an engine answers)"),
+    ] = "auto",
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return once it is up; `batchyard down` stops it.")
+    ] = False,
 ) -> None:
-    """Bring up the whole of it on this machine, with no account."""
+    """Start a local cloud on this machine, with an environment and a queue named `default`."""
     from batchyard.cloud import local
 
-    if runtime not in {"auto", "process", "docker"}:
+    if runtime not in RUNTIMES:
         raise typer.BadParameter("auto, process or docker", param_hint="--runtime")
     state = StateDir.at(state_dir)
     # A service manager's SIGTERM ends it as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         cloud = local.up(state, port=port, runtime=runtime, say=_say, report=_report_failure)
-        _tell_how_to_use(cloud, state, detached=detach)
+        _make_default(state)
+        _explain_use(cloud, state, detached=detach)
         if detach:
             return
         _wait_for_the_end(cloud)
@@ -67,9 +87,11 @@ def up(
 @app.command()
 def down(
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
-    purge: Annotated[bool, typer.Option("--purge", help="Remove its data too.")] = False,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Discard jobs, logs, queues, triggers and buckets too.")
+    ] = False,
 ) -> None:
-    """Stop what `up` started for this state dir, and only that."""
+    """Stop the local cloud of this state dir; its data are kept for the next `up`."""
     from batchyard.cloud import local
 
     local.down(StateDir.at(state_dir), purge=purge, say=_say)
@@ -78,9 +100,9 @@ def down(
 @app.command()
 def env(
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
-    stack: Annotated[str | None, typer.Option(help="A stack in the account instead.")] = None,
+    stack: StackOption = None,
 ) -> None:
-    """Print the export lines that bring AWS clients here: eval "$(batchyard env)"."""
+    """Print export lines that direct AWS clients to Batchyard: eval "$(batchyard env)"."""
     from batchyard.client import environment
 
     try:
@@ -97,13 +119,15 @@ def env(
 
 @app.command()
 def deploy(
-    stack: Annotated[str, typer.Option(help="Name of the stack, and prefix of all it makes.")] = (
-        "batchyard"
-    ),
-    param: Annotated[list[str] | None, typer.Option(help="A parameter, as NAME=VALUE.")] = None,
+    stack: Annotated[
+        str, typer.Option(help="Name of the stack, and prefix of its resources' names.")
+    ] = "batchyard",
+    param: Annotated[
+        list[str] | None, typer.Option(help="A stack parameter as NAME=VALUE; may be repeated.")
+    ] = None,
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
 ) -> None:
-    """Package and deploy to the account of the ambient credentials."""
+    """Package Batchyard and deploy it to the AWS account of your credentials."""
     import boto3
 
     from batchyard.cloud import deploy as deployment
@@ -130,7 +154,7 @@ def deploy(
 
 @app.command()
 def template() -> None:
-    """Print the CloudFormation template that is deployed, code still to be placed."""
+    """Print the CloudFormation template that `deploy` uses, without the location of the code."""
     import json
     import tempfile
 
@@ -146,19 +170,20 @@ def template() -> None:
 
 @app.command()
 def logs(
-    job: Annotated[str, typer.Argument(help="Id or ARN of the job.")],
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Until the job ends.")] = False,
-    attempt: Annotated[int | None, typer.Option(help="Of this attempt only.")] = None,
+    job: Annotated[str, typer.Argument(help="Id or ARN of the job, or of a child as ID:INDEX.")],
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Print lines as they come, until the job ends.")
+    ] = False,
+    attempt: Annotated[int | None, typer.Option(help="Print this attempt only.")] = None,
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
     stack: StackOption = None,
 ) -> None:
-    """Print what a job has written; with --follow, as it writes it."""
-    from batchyard.cli import jobs_view as follow_view
-    from batchyard.client import clients
+    """Print what a job has written; for an array, its children's lines after their [index]."""
+    from batchyard.cli.logs_view import print_log
+    from batchyard.client.clients import connect
 
     try:
-        reach = clients.connect(state_dir, stack)
-        follow_view.print_log(reach, job, follow=follow, attempt=attempt, say=_say)
+        print_log(connect(state_dir, stack), job, follow=follow, attempt=attempt, say=_say)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
@@ -167,21 +192,26 @@ def logs(
 
 @app.command()
 def watch(
-    name: Annotated[str, typer.Argument(metavar="JOB|QUEUE", help="By name, id or ARN.")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="JOB|QUEUE", help="Id or ARN of a job, name or ARN of a queue."),
+    ],
     until_idle: Annotated[
-        bool, typer.Option("--until-idle", help="Leave a queue when nothing is in flight.")
+        bool,
+        typer.Option(
+            "--until-idle",
+            help="End when the queue has no job in flight; exit code 1 if one failed meanwhile.",
+        ),
     ] = False,
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
     stack: StackOption = None,
 ) -> None:
-    """Watch a job until it ends (exit code 0 if it succeeded, 1 if not), or a queue."""
-    from batchyard.cli import jobs_view as follow_view
-    from batchyard.client import clients
+    """Watch a job until it ends (exit code 0 if it succeeded, 1 if it failed), or a queue."""
+    from batchyard.cli.jobs_view import watch as watch_jobs
+    from batchyard.client.clients import connect
 
     try:
-        succeeded = follow_view.watch(
-            clients.connect(state_dir, stack), name, until_idle=until_idle
-        )
+        succeeded = watch_jobs(connect(state_dir, stack), name, until_idle=until_idle)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
@@ -191,7 +221,7 @@ def watch(
 
 @app.command()
 def demo() -> None:
-    """Run real jobs on a local cloud of their own, show the results, and remove it all."""
+    """Run real jobs on a temporary local cloud, and show the results."""
     from batchyard.demo import main as demonstration
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -205,7 +235,7 @@ def demo() -> None:
 
 @app.command()
 def bench() -> None:
-    """Measure latency, throughput and the price of a job on a local cloud of its own."""
+    """Measure latency, throughput and the price of a job on a temporary local cloud."""
     from batchyard.bench import main as benchmark
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -225,7 +255,7 @@ def _name_and_value(text: str) -> tuple[str, str]:
 
 
 def _wait_for_the_end(cloud: "Cloud") -> None:
-    """Return when the emulator that we started ends; Ctrl-C ends the waiting too."""
+    """Return when the emulator that `up` started ends; Ctrl-C ends the wait too."""
     import time
 
     while "emulator" not in cloud.processes or cloud.runs("emulator"):
@@ -233,14 +263,25 @@ def _wait_for_the_end(cloud: "Cloud") -> None:
     _say("The emulator has ended")
 
 
-def _tell_how_to_use(cloud: "Cloud", state: StateDir, *, detached: bool) -> None:
+def _make_default(state: StateDir) -> None:
+    from batchyard.client.clients import connect
+    from batchyard.client.setup import ensure_default
+
+    _say("Making the compute environment and the job queue named default, unless they exist")
+    ensure_default(connect(state.root)("batch"))
+
+
+def _explain_use(cloud: "Cloud", state: StateDir, *, detached: bool) -> None:
+    from batchyard.cloud import local
+
     option = "" if state == StateDir.at(DEFAULT_STATE_DIR) else f" --state-dir {state.root}"
-    end = f"batchyard down{option}" if detached else "Ctrl-C"
+    stop = f"batchyard down{option}" if detached else "Ctrl-C"
+    runtime = local.runtime_of(state)
     _say(
-        f"Batchyard is up on port {cloud.port}.\n"
+        f"Batchyard is up on port {cloud.port}. {RUNTIME_NOTES[runtime]}\n"
         f'  Use it:   eval "$(batchyard env{option})" && aws batch describe-job-queues\n'
         f"  Its logs: {state.logs}\n"
-        f"  Stop it:  {end}"
+        f"  Stop it:  {stop}"
     )
 
 

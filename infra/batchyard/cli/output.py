@@ -1,17 +1,22 @@
-"""How the command line speaks to a person: to standard error, in one sentence when it fails."""
+"""Messages of the command line: they go to standard error, an error as one sentence."""
 
 import sys
 from typing import NoReturn
 
 
 def say(text: str) -> None:
-    """To standard error, so that what a verb prints for machines stays clean."""
+    """Print a message to standard error; standard output has only what programs read."""
     from rich.console import Console
 
-    Console(stderr=True, highlight=False).print(text, soft_wrap=True)
+    class Messages(Console):
+        def on_broken_pipe(self) -> None:
+            """Continue without messages, so that `up` still stops what it started."""
+
+    Messages(stderr=True, highlight=False).print(text, soft_wrap=True)
 
 
 def fail(error: Exception) -> NoReturn:
+    """Print the error and exit with code 1."""
     from rich.markup import escape
 
     say(f"[red]{escape(str(error) or type(error).__name__)}[/]")

@@ -1,6 +1,6 @@
 """The command line for triggers: `batchyard trigger put|list|show|delete|fire|schema`.
 
-What a verb prints for machines goes to standard output, what it says to a person to standard error.
+Results go to standard output as programs read them, messages to standard error.
 """
 
 import sys
@@ -20,21 +20,26 @@ app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(help="The trigger's name.")]
-StateDirOption = Annotated[Path, typer.Option("--state-dir", help="Where a local cloud lives.")]
-StackOption = Annotated[
-    str | None, typer.Option("--stack", help="A stack in the account instead of a local cloud.")
+StateDirOption = Annotated[
+    Path, typer.Option("--state-dir", help="The folder of the local cloud's data and logs.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="As JSON, for machines.")]
+StackOption = Annotated[
+    str | None,
+    typer.Option("--stack", help="Use this stack in your account instead of the local cloud."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
 def put(
     name: Name,
-    file: Annotated[str, typer.Argument(help="The trigger document, JSON; - is standard input.")],
+    file: Annotated[
+        str, typer.Argument(help="A JSON file with the trigger document; - is standard input.")
+    ],
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
     stack: StackOption = None,
 ) -> None:
-    """Make a trigger, or make it what the document says; returns when it stands."""
+    """Create or update a trigger, and wait until it is VALID."""
     from batchyard.cli import triggers_view
 
     try:
@@ -65,11 +70,13 @@ def list_(
 def show(
     name: Name,
     json: JsonOption = False,
-    last: Annotated[int, typer.Option(help="So many of the last firings.", min=1, max=100)] = 20,
+    last: Annotated[
+        int, typer.Option(help="How many of the last firings to show.", min=1, max=100)
+    ] = 20,
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
     stack: StackOption = None,
 ) -> None:
-    """Show a trigger and its last firings: what became of each, its job, the reason."""
+    """Show a trigger and its last firings: the outcome of each, its job, the reason."""
     from batchyard.cli import triggers_view
 
     try:
@@ -82,7 +89,7 @@ def show(
 def delete(
     name: Name, state_dir: StateDirOption = DEFAULT_STATE_DIR, stack: StackOption = None
 ) -> None:
-    """Delete a trigger. Its jobs go on, and its firings can still be shown."""
+    """Delete a trigger. Its jobs continue, and its firings can still be shown."""
     try:
         _calls(state_dir, stack).delete(name)
     except Exception as error:
@@ -93,12 +100,12 @@ def delete(
 def fire(
     name: Name,
     event: Annotated[
-        str | None, typer.Option(help="A file with the event, JSON; - is standard input.")
+        str | None, typer.Option(help="A JSON file with the event; - is standard input.")
     ] = None,
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
     stack: StackOption = None,
 ) -> None:
-    """Fire a trigger now, as if this event had come; prints what became of it as JSON."""
+    """Fire a trigger now with this event, and print the outcome as JSON."""
     from batchyard.cli import triggers_view
 
     try:

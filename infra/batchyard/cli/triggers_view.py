@@ -1,4 +1,4 @@
-"""How triggers look to a person, and what the command line's verbs do with the triggers API."""
+"""What `batchyard trigger` shows, and how it waits for the triggers API."""
 
 import json
 import time
@@ -14,7 +14,7 @@ from batchyard.client.triggers import TriggerCalls, TriggerError
 from batchyard.cloud.paths import REPOSITORY
 
 PATIENCE_SECONDS = 120.0
-PLAIN_WIDTH = 180  # room for the tables where no terminal says how wide it is
+PLAIN_WIDTH = 180  # columns, where the output is not a terminal
 SCHEMA = REPOSITORY / "chalicelib" / "api" / "trigger_schema.json"
 STYLES = {
     "SUBMITTED": "green",
@@ -31,13 +31,13 @@ Json = dict[str, Any]
 
 
 def schema() -> Json:
-    """The JSON Schema of a trigger document."""
+    """Return the JSON Schema of a trigger document."""
     loaded: Json = json.loads(SCHEMA.read_text())
     return loaded
 
 
 def put(calls: TriggerCalls, name: str, document: Mapping[str, Any]) -> Json:
-    """Put a trigger, and wait until it is provisioned or refused; answers it as it is then."""
+    """Put a trigger, wait until it is VALID or INVALID, and return it as it is then."""
     trigger = calls.put(name, document)
     deadline = time.monotonic() + PATIENCE_SECONDS
     while trigger["status"] in {"CREATING", "UPDATING"} and time.monotonic() < deadline:
@@ -47,7 +47,7 @@ def put(calls: TriggerCalls, name: str, document: Mapping[str, Any]) -> Json:
 
 
 def show(calls: TriggerCalls, name: str, *, last: int, as_json: bool) -> None:
-    """Print a trigger and its last firings; those of a deleted one are there too."""
+    """Print a trigger and its last firings, which remain when the trigger was deleted."""
     firings = calls.firings(name, limit=last)
     try:
         trigger = calls.get(name)
@@ -83,7 +83,7 @@ def print_list(triggers: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
 
 
 def source_of(source: Mapping[str, Any]) -> str:
-    """A source in one line."""
+    """Return a source in one line."""
     if "schedule" in source:
         schedule = source["schedule"]
         return " ".join([schedule["expression"], schedule.get("timeZone", "")]).strip()
@@ -99,11 +99,11 @@ def print_json(value: Any) -> None:
 
 def _print_firings(console: Console, firings: Sequence[Mapping[str, Any]]) -> None:
     if not firings:
-        console.print("It has not fired.")
+        console.print("The trigger has not fired.")
         return
     table = Table(box=None)
     for heading in ("at (UTC)", "outcome", "job", "again", "event", "reason"):
-        # What is copied into other commands is never cut.
+        # Ids are copied into other commands, so they are never cut.
         table.add_column(heading, no_wrap=heading in {"at (UTC)", "job"}, overflow="fold")
     for firing in firings:
         at = datetime.fromtimestamp(firing["at"] / 1000, tz=UTC)

@@ -1,6 +1,6 @@
-"""Clients for our own verbs, made from the variables that `batchyard env` prints for others.
+"""AWS clients for our own commands, made from the variables that `batchyard env` prints.
 
-Nothing is put into this process's environment, so one process may talk to several stacks.
+This process's environment is not changed, so one process may use several stacks.
 """
 
 from collections.abc import Mapping
@@ -17,16 +17,16 @@ DEFAULT_LOG_GROUP = "/aws/batch/job"
 
 
 class Clients:
-    """The AWS services as the given variables reach them; each client is made once.
+    """Clients of AWS services for the given variables; each client is made once.
 
-    `log_group` is where jobs write unless their definition names another.
+    `log_group` is where jobs log unless their definition names another.
     """
 
     def __init__(self, values: Mapping[str, str], *, log_group: str = DEFAULT_LOG_GROUP) -> None:
         self.log_group = log_group
         self._values = values
         local_key = values.get("AWS_ACCESS_KEY_ID")
-        # A profile of the caller's has no say where the credentials are given.
+        # The caller's profile is ignored where the credentials are given.
         no_profile = {"profile": (None, None, None, None)} if local_key else None
         core = botocore.session.Session(session_vars=no_profile)
         core.set_config_variable("data_path", values["AWS_DATA_PATH"])
@@ -39,11 +39,11 @@ class Clients:
         self._made: dict[str, Any] = {}
 
     def credentials(self) -> Any:
-        """Whom the clients sign as, for requests that no client makes."""
+        """Return the credentials that the clients sign with, for requests that no client makes."""
         return self._session.get_credentials()
 
     def __call__(self, service: str) -> Any:
-        """The client of a service, by boto3's name for it."""
+        """Return the client of a service, by boto3's name for it."""
         if service not in self._made:
             endpoint_url = self._values.get(
                 f"AWS_ENDPOINT_URL_{service.upper()}", self._values.get("AWS_ENDPOINT_URL")
@@ -53,7 +53,7 @@ class Clients:
 
 
 def connect(state_dir: Path, stack: str | None = None) -> Clients:
-    """Clients for the local cloud of this state dir, or for a stack in the caller's account."""
+    """Return clients for the local cloud of this state dir, or for a stack in an account."""
     if stack is None:
         return Clients(environment.variables(state_dir))
     ambient: Any = boto3.Session()  # its types name every service, the protocol names none

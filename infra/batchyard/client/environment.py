@@ -1,7 +1,7 @@
-"""The variables that bring unmodified AWS clients to a deployed Batchyard.
+"""Environment variables that direct unmodified AWS clients to a deployed Batchyard.
 
-A client reaches it by its endpoint alone; the folder named by AWS_DATA_PATH tells botocore to sign
-for API Gateway, which is what answers in an account.
+The endpoint is all that a client needs; the folder in AWS_DATA_PATH makes botocore sign for API
+Gateway, which checks signatures in an account.
 """
 
 import shlex
@@ -20,10 +20,10 @@ API_STAGE = "api"
 
 
 def variables(state_dir: Path) -> dict[str, str]:
-    """The variables for the local cloud of this state dir; raises LocalError if there is none."""
+    """Return the variables for the local cloud of this state dir; LocalError if none runs."""
     cloud = Cloud.load(StateDir.at(state_dir))
     if cloud is None or not cloud.outputs:
-        raise LocalError(f"No local cloud in {state_dir}: start one with `batchyard up`")
+        raise LocalError(f"No local cloud runs in {state_dir}. Start one with `batchyard up`.")
     base = emulator.endpoint_url(cloud.port)
     api = f"{base}/restapis/{cloud.outputs['RestAPIId']}/{API_STAGE}/_user_request_"
     return {
@@ -34,7 +34,7 @@ def variables(state_dir: Path) -> dict[str, str]:
 
 
 def variables_of_stack(session: "Session", stack_name: str) -> dict[str, str]:
-    """The variables for a stack in an account; credentials stay the caller's own."""
+    """Return the variables for a stack in an account; the credentials remain the caller's."""
     from batchyard.cloud.deploy import find_outputs
 
     outputs = find_outputs(session, stack_name)
@@ -42,7 +42,7 @@ def variables_of_stack(session: "Session", stack_name: str) -> dict[str, str]:
 
 
 def export_lines(values: Mapping[str, str]) -> str:
-    """The variables as a shell reads them."""
+    """Return the variables as lines that a shell can evaluate."""
     return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in values.items())
 
 

@@ -1,6 +1,6 @@
-"""Calls of the triggers API, signed as API Gateway wants them.
+"""Calls of the triggers API, signed for API Gateway.
 
-The API is our own, so no SDK knows it; what is sent is what any signed HTTP request would.
+The API is our own and in no SDK, so these are plain signed HTTP requests.
 """
 
 import json
@@ -18,7 +18,7 @@ SERVICE = "execute-api"
 
 
 class TriggerError(Exception):
-    """The API refused; the message is its own."""
+    """The API refused the request; the message is the API's."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -36,27 +36,30 @@ class TriggerCalls:
         self._http = URLLib3Session()
 
     def put(self, name: str, document: Mapping[str, Any]) -> dict[str, Any]:
-        """Make or replace a trigger; answers it as it is described."""
+        """Create or replace a trigger; return its description."""
         return self._call("PUT", f"/{_quoted(name)}", body=document)
 
     def get(self, name: str) -> dict[str, Any]:
+        """Return the description of a trigger."""
         return self._call("GET", f"/{_quoted(name)}")
 
     def delete(self, name: str) -> None:
+        """Delete a trigger."""
         self._call("DELETE", f"/{_quoted(name)}")
 
     def every(self) -> list[dict[str, Any]]:
+        """Return the descriptions of all triggers."""
         return self._pages("", "triggers")
 
     def firings(self, name: str, *, limit: int = 20) -> list[dict[str, Any]]:
-        """The last firings, newest first."""
+        """Return the last firings, newest first."""
         query = {"maxResults": str(limit)}
         answer = self._call("GET", f"/{_quoted(name)}/firings", query=query)
         found: list[dict[str, Any]] = answer["firings"]
         return found
 
     def fire(self, name: str, event: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Fire it now, with this event; answers what became of it."""
+        """Fire a trigger now with this event; return the firing."""
         body = {} if event is None else {"event": event}
         return self._call("POST", f"/{_quoted(name)}/fire", body=body)
 

@@ -1,7 +1,7 @@
-"""Bringing a package into an account, or into an emulator: one path for both.
+"""Deploying a package to an account or to an emulator, in the same way.
 
-The archive and the template go to a private bucket of the stack's own, named by their content, and
-CloudFormation does the rest. Deploying what is deployed already changes nothing.
+The archive and the template are uploaded to a private bucket of the stack, under names made from
+their content, and CloudFormation deploys them. Deploying the same package again changes nothing.
 """
 
 import json
@@ -21,12 +21,13 @@ CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAN
 JOB_LOG_GROUP = "/aws/batch/job"
 FIRST_POLL_SECONDS = 0.1
 LONGEST_POLL_SECONDS = 2.0
+PATIENCE_SECONDS = 7200.0  # CloudFormation itself gives up earlier in an account
 # A first deployment that failed leaves a stack that can only be deleted.
 DEAD_ON_ARRIVAL = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"}
 
 
 class Session(Protocol):
-    """What boto3's session and localstack-client's have in common, as far as it is used here."""
+    """The part of boto3's and localstack-client's sessions that is used here."""
 
     @property
     def region_name(self) -> str: ...
@@ -37,7 +38,7 @@ class Session(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackEvent:
-    """Something that CloudFormation did to one resource."""
+    """A CloudFormation event of one resource."""
 
     resource: str
     kind: str
@@ -50,7 +51,7 @@ class StackEvent:
 
 
 class DeployError(Exception):
-    """CloudFormation could not bring the stack to where the template wants it."""
+    """CloudFormation could not create or update the stack; the message has the causes."""
 
 
 Report = Callable[[StackEvent], None]
@@ -63,11 +64,13 @@ def deploy(
     stack_name: str,
     parameters: Mapping[str, str],
     report: Report,
+    patience_seconds: float = PATIENCE_SECONDS,
 ) -> dict[str, str]:
     """Create or update the stack, wait for the end, and return its outputs.
 
     A parameter that is not given keeps its value in a stack that exists, and has its default in a
-    new one. Raises DeployError with the failures, each with its resource.
+    new one. Raises DeployError with the failures, each with its resource, or when the
+    stack is still in progress after `patience_seconds`.
     """
     cloudformation = session.client("cloudformation")
     bucket = _bucket(session, stack_name)
@@ -95,14 +98,17 @@ def deploy(
         cloudformation.create_stack(**request)
     elif not _update(cloudformation, request):
         return outputs_of(stack)
-    return outputs_of(_follow(cloudformation, stack_name, seen, report))
+    return outputs_of(_follow(cloudformation, stack_name, seen, report, patience_seconds))
 
 
 def find_outputs(session: Session, stack_name: str) -> dict[str, str]:
-    """The outputs of a stack; raises DeployError when there is none of this name."""
+    """Return the outputs of a stack; raises DeployError when there is none of this name."""
     stack = _find_stack(session.client("cloudformation"), stack_name)
     if stack is None:
-        raise DeployError(f"There is no stack {stack_name} in {session.region_name}")
+        raise DeployError(
+            f"There is no stack {stack_name} in {session.region_name}. "
+            "Deploy it with `batchyard deploy`."
+        )
     return outputs_of(stack)
 
 
@@ -111,7 +117,7 @@ def outputs_of(stack: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _bucket(session: Session, stack_name: str) -> str:
-    """The stack's bucket for what is deployed, made when it is missing, closed to the public."""
+    """Return the stack's bucket for packages; create it, without public access, if missing."""
     account = session.client("sts").get_caller_identity()["Account"]
     region = session.region_name
     name = f"{stack_name}-artifacts-{account}-{region}".lower()
@@ -145,7 +151,7 @@ def _upload(s3: Any, bucket: str, key: str, archive: Path) -> None:
 
 
 def _address(s3: Any, bucket: str, key: str) -> str:
-    """The object's plain URL, as CloudFormation wants it: signed by the caller, not in the URL."""
+    """Return the object's URL without a signature, as CloudFormation expects it."""
     signed: str = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key})
     return signed.split("?", 1)[0]
 
@@ -168,7 +174,7 @@ def _parameters(
     chosen = dict(given)
     if "CreateJobLogGroup" not in chosen:
         group = chosen.get("JobLogGroup", JOB_LOG_GROUP)
-        # AWS Batch makes this group in any account that has used it; CloudFormation would refuse.
+        # AWS Batch creates this group in accounts that use it; CloudFormation would fail on it.
         chosen["CreateJobLogGroup"] = str(not _has_log_group(session, group)).lower()
     return [{"ParameterKey": k, "ParameterValue": v} for k, v in chosen.items()]
 
@@ -189,7 +195,7 @@ def _find_stack(cloudformation: Any, stack_name: str) -> dict[str, Any] | None:
 
 
 def _update(cloudformation: Any, request: dict[str, Any]) -> bool:
-    """Start an update; False when the stack is what the request wants already."""
+    """Start an update; return False when there is nothing to update."""
     try:
         cloudformation.update_stack(**request)
     except ClientError as error:
@@ -203,16 +209,19 @@ def _delete(cloudformation: Any, stack_name: str, report: Report) -> None:
     cloudformation.delete_stack(StackName=stack_name)
     gone = StackEvent(
         resource=stack_name, kind="AWS::CloudFormation::Stack", status="DELETING",
-        reason="what an earlier, failed deployment left",
+        reason="an earlier deployment failed; the stack is deleted and created again",
     )  # fmt: skip
     report(gone)
     cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack_name)
 
 
-def _follow(cloudformation: Any, stack_name: str, seen: set[str], report: Report) -> dict[str, Any]:
-    """Report what happens until the stack has come to rest; return how it is then."""
+def _follow(
+    cloudformation: Any, stack_name: str, seen: set[str], report: Report, patience_seconds: float
+) -> dict[str, Any]:
+    """Report the stack's events until no operation is in progress; return the stack."""
     failures: list[StackEvent] = []
     pause_seconds = FIRST_POLL_SECONDS
+    deadline = time.monotonic() + patience_seconds
     while True:
         stack = _find_stack(cloudformation, stack_name)
         for raw in reversed(list(_news(cloudformation, stack_name, seen))):
@@ -229,6 +238,11 @@ def _follow(cloudformation: Any, stack_name: str, seen: set[str], report: Report
         status = stack["StackStatus"] if stack else "DELETE_COMPLETE"
         if not status.endswith("IN_PROGRESS"):
             break
+        if time.monotonic() >= deadline:
+            raise DeployError(
+                f"Stack {stack_name} is still {status} after {patience_seconds:.0f} s. Look at its "
+                "events in CloudFormation, and deploy again when it has ended."
+            )
         time.sleep(pause_seconds)
         pause_seconds = min(pause_seconds * 1.5, LONGEST_POLL_SECONDS)
     if stack is None or status not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
@@ -238,7 +252,7 @@ def _follow(cloudformation: Any, stack_name: str, seen: set[str], report: Report
 
 
 def _news(cloudformation: Any, stack_name: str, seen: set[str]) -> Iterator[dict[str, Any]]:
-    """Events not seen yet, newest first; older pages are not asked for."""
+    """Yield the events not seen yet, newest first; older pages are not read."""
     for event in _events(cloudformation, stack_name):
         if event["EventId"] in seen:
             return

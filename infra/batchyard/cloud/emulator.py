@@ -1,9 +1,10 @@
 """The AWS emulator of the local cloud: installing it, its command, and whether one answers.
 
-It lives in a virtual environment of its own, because its pins clash with ours. Any other emulator
-that answers on the port serves as well; this one is only what `up` starts when none does.
+It is installed in its own virtual environment, because its pinned versions conflict with ours. `up`
+starts it only if no AWS emulator answers on the port; any other emulator is used as it is.
 """
 
+import json
 import os
 import shutil
 import socket
@@ -26,10 +27,11 @@ ACCOUNT = "000000000000"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 START_PATIENCE_SECONDS = 60.0
 POLL_SECONDS = 0.05
+LAMBDA_DATA = "lambda.json"  # where the emulator saves functions and event source mappings
 
 
 class EmulatorError(Exception):
-    """No emulator can be had on the port."""
+    """The emulator cannot be used on the port; the message says why."""
 
 
 def endpoint_url(port: int) -> str:
@@ -38,7 +40,7 @@ def endpoint_url(port: int) -> str:
 
 
 def local_session(port: int) -> "Session":
-    """A session whose clients all reach the emulator on this port."""
+    """Return a session whose clients use the emulator on this port."""
     from localstack_client.session import Session as LocalSession
 
     # localstack-client obeys this variable before its own argument, and botocore looks up a
@@ -55,13 +57,13 @@ def local_session(port: int) -> "Session":
 
 
 def clean_environment() -> dict[str, str]:
-    """Our environment without anything that would lead an AWS client elsewhere."""
+    """Return this process's environment without variables that affect AWS clients."""
     foreign = ("AWS_", "BATCHYARD_", "PYTHON", "LAMBDA_", "MINISTACK_", "LOCALSTACK_")
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
 
 
-def install() -> Path:
-    """The interpreter of the emulator's environment, made on first use for each lock and Python."""
+def install(say: Callable[[str], None]) -> Path:
+    """Install the emulator unless it is installed; return the interpreter of its environment."""
     lock = LOCKS / "emulator.txt"
     name = digest(f"{sys.version}{sys.prefix}{lock.read_text()}".encode())
     folder = shared_cache() / f"emulator-{name}"
@@ -69,8 +71,9 @@ def install() -> Path:
     with held(folder.with_suffix(".lock")):
         if complete.exists():
             return python
+        say("Installing the AWS emulator (first use only)")
         shutil.rmtree(folder, ignore_errors=True)
-        # Our own pip installs into it: nothing in there ever needs one.
+        # Our own pip installs into it, so it needs none.
         run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
         pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
         run([*pip, "--require-hashes", "--no-deps", "-r", str(lock)])
@@ -85,9 +88,9 @@ def command(python: Path) -> list[str]:
 def environment(
     state: StateDir, port: int, extra: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """The settings under which the emulator touches this port, this state dir and nothing else.
+    """Return settings that restrict the emulator to this port and this state dir.
 
-    `extra` goes over them: what else this one is to be told.
+    `extra` overrides them.
     """
     root = state.emulator
     return clean_environment() | {
@@ -96,14 +99,13 @@ def environment(
         "MINISTACK_HOST": HOST,
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "MINISTACK_REGION": REGION,
-        # Its streams do not survive a restart but the readers' positions in them do, so a restored
-        # table would feed nobody: every start begins empty instead.
-        "PERSIST_STATE": "0",
+        # Written when it ends by SIGTERM, read at the next start.
+        "PERSIST_STATE": "1",
+        "S3_PERSIST": "1",
         "STATE_DIR": str(root / "state"),
         "S3_DATA_DIR": str(root / "s3"),
         "TMPDIR": str(root / "tmp"),
-        # Its own ECS would run containers; with no engine to reach it only keeps the records,
-        # and our agent runs them.
+        # Without a container engine its ECS only keeps records of tasks; our agent runs them.
         "DOCKER_HOST": f"unix://{root}/no-engine",
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
@@ -113,20 +115,53 @@ def environment(
     }
 
 
-def prepare(state: StateDir) -> None:
-    """Make the emulator's folders, empty."""
-    shutil.rmtree(state.emulator, ignore_errors=True)
+def prepare(state: StateDir) -> bool:
+    """Make the emulator's folders ready for a start; return whether it will find saved data.
+
+    Without a complete save everything is removed: a part of it would be worse than nothing.
+    """
+    saved = has_saved_data(state)
+    if not saved:
+        shutil.rmtree(state.emulator, ignore_errors=True)
+    shutil.rmtree(state.emulator / "tmp", ignore_errors=True)
     for name in ("state", "s3", "tmp"):
         (state.emulator / name).mkdir(parents=True, exist_ok=True)
+    if saved:
+        _rewind_streams(state.emulator / "state" / LAMBDA_DATA)
+    return saved
+
+
+def has_saved_data(state: StateDir) -> bool:
+    """Return whether the emulator of this state dir was stopped cleanly at least once."""
+    folder = state.emulator / "state"
+    return all((folder / name).exists() for name in (LAMBDA_DATA, "dynamodb.json", "s3.json"))
+
+
+def saved_at(state: StateDir) -> float | None:
+    """Return when the emulator of this state dir last saved its data; None if it never did."""
+    path = state.emulator / "state" / LAMBDA_DATA
+    return path.stat().st_mtime if path.exists() else None
+
+
+def _rewind_streams(path: Path) -> None:
+    """Set the saved read positions of all DynamoDB streams to the beginning.
+
+    The emulator saves how far each event source mapping has read but not the stream, which is
+    empty after a restart: with the old position a mapping would skip that many new records.
+    """
+    saved = json.loads(path.read_text())
+    positions = saved["payload"]["dynamodb_stream_positions"]["data"]
+    positions.update(dict.fromkeys(positions, 0))
+    path.write_text(json.dumps(saved))
 
 
 @contextmanager
 def reserved_port() -> Iterator[int]:
-    """A port that nobody else is given while the block lasts, for an emulator to listen on.
+    """Reserve a free port for an emulator while the block lasts.
 
-    A socket that is bound and does not listen keeps the port out of what the system gives away,
-    and on Linux lets another one listen there that allows the address's reuse, as servers do.
-    Elsewhere that one would be refused, so there the port is only free when it is chosen.
+    A bound socket that does not listen keeps the system from assigning the port to others. On
+    Linux a server that allows address reuse can still listen on it; elsewhere it could not, so
+    there the port is only free at the moment when it is chosen.
     """
     with socket.socket() as holder:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -138,7 +173,7 @@ def reserved_port() -> Iterator[int]:
 
 
 def answers(port: int) -> bool:
-    """Whether an AWS emulator answers on the port; raises EmulatorError if something else does."""
+    """Return whether an AWS emulator answers on the port; EmulatorError if something else does."""
     with socket.socket() as probe:
         probe.settimeout(1)
         if probe.connect_ex((HOST, port)) != 0:
@@ -146,7 +181,7 @@ def answers(port: int) -> bool:
     import botocore.config
     import botocore.exceptions
 
-    # Whoever listens without a word is not waited for.
+    # A server that accepts connections but does not answer must not block us.
     impatient = botocore.config.Config(
         connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2}
     )
@@ -155,7 +190,7 @@ def answers(port: int) -> bool:
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
         raise EmulatorError(
             f"Port {port} is taken by something that is no AWS emulator ({error}). "
-            "Choose another with --port."
+            "Choose another port with --port."
         ) from error
     return True
 
@@ -172,10 +207,10 @@ def await_ready(port: int, still_runs: Callable[[], bool], log: Path) -> None:
         if not still_runs():
             break
         time.sleep(POLL_SECONDS)
-    raise EmulatorError(f"The emulator did not start; it said:\n{tail(log)}")
+    raise EmulatorError(f"The emulator did not start. Its log ends with:\n{tail(log)}")
 
 
 def tail(log: Path, lines: int = 15) -> str:
-    """The last lines of a log, for a person to read."""
+    """Return the last lines of a log."""
     text = log.read_text(errors="replace") if log.exists() else ""
     return "\n".join(text.splitlines()[-lines:])

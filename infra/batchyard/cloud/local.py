@@ -1,8 +1,8 @@
-"""The cloud on one machine: bringing it up, and taking down exactly what was brought up.
+"""The cloud on one machine: starting it, and stopping exactly what was started.
 
-`up` writes down each process before it waits for it, so `down` finds whatever a broken `up` left.
+`up` records each process before it waits for it, so `down` finds whatever a failed `up` left.
 Emulator and agent are processes of their own; the stack in the emulator is the one that `deploy`
-brings into an account.
+creates in an account. The emulator saves its data when it is stopped and loads them when it starts.
 """
 
 import json
@@ -20,22 +20,38 @@ from batchyard.cloud.paths import REPOSITORY, StateDir
 from batchyard.cloud.processes import Mark
 
 STACK_NAME = "batchyard"
-# The agent first: it stops the jobs' own processes, and reports to the emulator while it can.
-STOP_ORDER = {"agent": 20.0, "emulator": 20.0}
+DEFAULT_PORT = 4566
+# The agent first: it stops the jobs' own processes, and reports to the emulator while it can. The
+# emulator writes all its data before it ends.
+STOP_ORDER = {"agent": 20.0, "emulator": 60.0}
+# The functions finish what the last task events started before the emulator saves its data.
+LAST_EVENTS_SECONDS = 0.5
+KEPT = (
+    "Kept for the next `batchyard up`: jobs, logs, queues, triggers and buckets.\n"
+    "Discarded: jobs that were running are stopped, and the next `up` retries them by their retry "
+    "strategy or marks them FAILED; Step Functions executions that were running end as FAILED.\n"
+    "`batchyard down --purge` discards everything."
+)
+NOT_SAVED = (
+    "The emulator did not save its data: the next `batchyard up` starts from what was saved "
+    "before, or empty."
+)
+CRASHED = "The emulator ended without `batchyard down`: what happened since it was started is lost."
 AGENT_PATIENCE_SECONDS = 30.0
-# A local stack is thrown away with its state dir.
+# A local stack is removed with its state dir.
 PARAMETERS = {"DeletionProtection": "false"}
+DEPLOY_PATIENCE_SECONDS = 180.0
 
 Say = Callable[[str], None]
 
 
 class LocalError(Exception):
-    """The local cloud cannot be had; the message says what to do."""
+    """The local cloud cannot be used; the message says what to do."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Cloud:
-    """What runs for one state dir and how it is reached, as `cloud.json` keeps it."""
+    """What runs for one state dir and how to reach it, as `cloud.json` records it."""
 
     port: int
     stack_name: str = STACK_NAME
@@ -49,7 +65,7 @@ class Cloud:
 
     @classmethod
     def load(cls, state: StateDir) -> "Cloud | None":
-        """What the state dir has on record, or None."""
+        """Return what the state dir has on record, or None."""
         try:
             raw = json.loads(state.record.read_text())
         except (FileNotFoundError, json.JSONDecodeError):
@@ -58,6 +74,7 @@ class Cloud:
         return cls(**raw, processes=marks)
 
     def runs(self, name: str) -> bool:
+        """Return whether the process of this name runs."""
         mark = self.processes.get(name)
         return mark is not None and processes.alive(mark)
 
@@ -65,42 +82,64 @@ class Cloud:
 def up(
     state: StateDir,
     *,
-    port: int,
+    port: int | None,
     runtime: str,
     say: Say,
     report: Report,
     source: Path = REPOSITORY,
     emulator_settings: Mapping[str, str] | None = None,
 ) -> Cloud:
-    """Bring up whatever is missing of the local cloud, and return how it is reached.
+    """Start whatever of the local cloud does not run yet, and return how to reach it.
 
-    Doing so twice changes nothing. On failure, what was started stays on record for `down`.
-    `emulator_settings` go to an emulator that is started, beside its own.
+    Doing so twice changes nothing. Without a port, that of the state dir's record is used, or
+    DEFAULT_PORT. On failure, what was started stays on record for `down`. `emulator_settings` are
+    given to an emulator that is started, in addition to its own.
     """
     state.root.mkdir(parents=True, exist_ok=True)
     with held(state.lock):
-        cloud = Cloud.load(state) or Cloud(port=port)
-        if cloud.port != port:
-            if any(cloud.runs(name) for name in STOP_ORDER):
-                raise LocalError(
-                    f"This state dir's cloud runs on port {cloud.port}: "
-                    "take it down first, or give another --state-dir."
-                )
-            cloud = Cloud(port=port)
+        cloud = cloud_on(state, port)
         _ensure_emulator(state, cloud, say, emulator_settings or {})
         say("Packaging the functions")
         package = make_package(state.packages, source=source)
         say("Deploying the stack")
         cloud.outputs = deploy(
-            emulator.local_session(port),
+            emulator.local_session(cloud.port),
             package,
             stack_name=cloud.stack_name,
             parameters=PARAMETERS,
             report=report,
+            patience_seconds=DEPLOY_PATIENCE_SECONDS,
         )
         cloud.save(state)
         _ensure_agent(state, cloud, runtime, say)
     return cloud
+
+
+def runtime_of(state: StateDir) -> str:
+    """Return which runtime the agent that runs has chosen: process or docker."""
+    chosen: str = json.loads(_ready_file(state).read_text())["runtime"]
+    return chosen
+
+
+def cloud_on(state: StateDir, port: int | None) -> Cloud:
+    """Return the recorded cloud, or a new one; raises LocalError if its port cannot be changed."""
+    recorded = Cloud.load(state)
+    if recorded is None:
+        return Cloud(port=port or DEFAULT_PORT)
+    if port in (None, recorded.port):
+        return recorded
+    if any(recorded.runs(name) for name in STOP_ORDER):
+        raise LocalError(
+            f"This state dir's cloud runs on port {recorded.port}. "
+            "Stop it with `batchyard down` first, or choose another --state-dir."
+        )
+    if emulator.has_saved_data(state):
+        # The saved queue URLs and function settings contain the port.
+        raise LocalError(
+            f"This state dir has the saved data of a cloud on port {recorded.port}. Start it with "
+            f"--port {recorded.port}, or discard the data with `batchyard down --purge`."
+        )
+    return Cloud(port=port or DEFAULT_PORT)
 
 
 def down(state: StateDir, *, purge: bool, say: Say) -> None:
@@ -110,13 +149,7 @@ def down(state: StateDir, *, purge: bool, say: Say) -> None:
     with held(state.lock):
         cloud = Cloud.load(state)
         if cloud is not None:
-            for name, patience_seconds in STOP_ORDER.items():
-                mark = cloud.processes.pop(name, None)
-                if mark is not None:
-                    say(f"Stopping the {name}")
-                    processes.stop(mark, patience_seconds=patience_seconds)
-                    if name == "emulator":
-                        cloud.outputs = {}  # The stack was in its memory.
+            _stop(state, cloud, keep=not purge, say=say)
             cloud.save(state)
             _end_leftover_jobs(state)
         if purge:
@@ -125,8 +158,25 @@ def down(state: StateDir, *, purge: bool, say: Say) -> None:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+def _stop(state: StateDir, cloud: Cloud, *, keep: bool, say: Say) -> None:
+    """Stop the recorded processes; say whether the emulator's data are kept, if they should be."""
+    for name, patience_seconds in STOP_ORDER.items():
+        mark = cloud.processes.pop(name, None)
+        if mark is None:
+            continue
+        say(f"Stopping the {name}")
+        if name == "emulator":
+            cloud.outputs = {}  # The stack is in its memory.
+            if keep:
+                time.sleep(LAST_EVENTS_SECONDS)
+        saved_before = emulator.saved_at(state)
+        processes.stop(mark, patience_seconds=patience_seconds)
+        if name == "emulator" and keep:
+            say(KEPT if emulator.saved_at(state) != saved_before else NOT_SAVED)
+
+
 def _end_leftover_jobs(state: StateDir) -> None:
-    """End the jobs' own processes, which outlive an agent that was killed."""
+    """End the processes of jobs, which outlive an agent that was killed."""
     if state.agent.exists():
         from batchyard.agent.leftovers import clear
 
@@ -135,17 +185,27 @@ def _end_leftover_jobs(state: StateDir) -> None:
 
 def _ensure_emulator(state: StateDir, cloud: Cloud, say: Say, settings: Mapping[str, str]) -> None:
     if emulator.answers(cloud.port):
-        if not cloud.outputs and _serves_another(cloud):
+        ours = cloud.outputs or cloud.runs("emulator")
+        if not ours and _serves_another(cloud):
             raise LocalError(
                 f"The emulator on port {cloud.port} has a stack {cloud.stack_name} that was not "
-                "brought up from this state dir: take that down first, or give another --port."
+                "created from this state dir. Stop that cloud first, or choose another --port."
             )
         say(f"An AWS emulator answers on port {cloud.port}")
         return
-    say("Installing the AWS emulator, if it is not")
-    python = emulator.install()
-    say(f"Starting the AWS emulator on port {cloud.port}")
-    emulator.prepare(state)
+    if "emulator" in cloud.processes:
+        say(CRASHED)
+    # An agent that still runs has handled the tasks of the lost emulator, and would start none of
+    # those that come back with the saved data.
+    agent = cloud.processes.pop("agent", None)
+    if agent is not None:
+        processes.stop(agent, patience_seconds=STOP_ORDER["agent"])
+    python = emulator.install(say)
+    restored = emulator.prepare(state)
+    say(
+        f"Starting the AWS emulator on port {cloud.port}"
+        + (" with the data of the last `batchyard down`" if restored else "")
+    )
     log = state.logs / "emulator.log"
     cloud.processes["emulator"] = processes.start(
         emulator.command(python),
@@ -158,7 +218,7 @@ def _ensure_emulator(state: StateDir, cloud: Cloud, say: Say, settings: Mapping[
 
 
 def _serves_another(cloud: Cloud) -> bool:
-    """Whether the stack is there already; a second agent beside its own would fight over tasks."""
+    """Return whether the stack exists; two agents on one stack would both start its tasks."""
     try:
         find_outputs(emulator.local_session(cloud.port), cloud.stack_name)
     except DeployError:
@@ -167,10 +227,10 @@ def _serves_another(cloud: Cloud) -> bool:
 
 
 def _ensure_agent(state: StateDir, cloud: Cloud, runtime: str, say: Say) -> None:
+    ready = _ready_file(state)
     if cloud.runs("agent"):
         return
     say("Starting the ECS agent")
-    ready = state.agent / "agent.json"
     ready.unlink(missing_ok=True)
     log = state.logs / "agent.log"
     agent = [sys.executable, "-m", "batchyard.agent", "--region", emulator.REGION]
@@ -190,5 +250,10 @@ def _ensure_agent(state: StateDir, cloud: Cloud, runtime: str, say: Say) -> None
     deadline = time.monotonic() + AGENT_PATIENCE_SECONDS
     while not ready.exists():
         if not cloud.runs("agent") or time.monotonic() > deadline:
-            raise LocalError(f"The agent did not start; it said:\n{emulator.tail(log)}")
+            raise LocalError(f"The agent did not start. Its log ends with:\n{emulator.tail(log)}")
         time.sleep(emulator.POLL_SECONDS)
+
+
+def _ready_file(state: StateDir) -> Path:
+    """Return the file that the agent writes when it is ready, with its pid and runtime."""
+    return state.agent / "agent.json"

@@ -1,9 +1,9 @@
-"""What is deployed: one archive of code, and the template that uses it.
+"""Packaging: one archive of code, and the template that uses it.
 
-Chalice makes the functions and the API from app.py; the stack's own files are merged over that. The
-libraries come from the hashed runtime lock, trimmed to what the functions use and compiled, so a
-cold start neither reads nor compiles what it does not need. Equal sources give an equal package:
-names are content. `deploy` brings it somewhere; nothing here calls AWS.
+Chalice generates the functions and the API from app.py; the files of `infra/stack` are merged over
+that. The libraries come from the hashed runtime lock, trimmed to what the functions use and
+compiled, which makes cold starts short. Equal sources give a package of the same name. `deploy`
+uploads it; nothing here calls AWS.
 """
 
 import compileall
@@ -15,6 +15,7 @@ import py_compile
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,8 +40,8 @@ SERVICES = frozenset(
         "stepfunctions",
     }
 )
-# What no function imports. Every cold start, and every worker of the local cloud, pays for each
-# file of the package: these are two thirds of them.
+# Files that no function imports, two thirds of all. Each file of the package makes cold starts, and
+# the workers of the local cloud, slower.
 UNUSED = (
     "bin",
     "boto3",
@@ -49,20 +50,28 @@ UNUSED = (
     "aws_lambda_powertools/metrics/provider/datadog",
     "dateutil/zoneinfo",
 )
-# Powertools' logger needs this one of the utilities beside it.
+# The only utility that Powertools' logger imports.
 USED_UTILITIES = frozenset({"__init__.py", "jmespath_utils"})
-# Functions find their modules here; tracebacks name it whatever folder the package was made in.
+# Where functions find their modules; tracebacks name it, not the folder of the build.
 TASK_ROOT = "/var/task"
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+# pip may install everything at first use, over a slow network.
+TOOL_PATIENCE_SECONDS = 600.0
+LOCK_PATIENCE_SECONDS = 600.0
+LOCK_POLL_SECONDS = 0.05
 
 
 class PackageError(Exception):
-    """A tool that packaging relies on failed; the message is what it said."""
+    """A tool that packaging uses failed or did not end; the message has its output."""
+
+
+class LockedError(Exception):
+    """Another process held a lock for too long; the message says which and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """A template whose functions still need to be told where the archive is, and the archive."""
+    """The archive, and a template without the archive's location."""
 
     template: Template
     archive: Path
@@ -90,7 +99,7 @@ def make_package(build: Path, *, source: Path = REPOSITORY, platform: str | None
 
 
 def make_template(build: Path, *, source: Path = REPOSITORY) -> Template:
-    """The final template, and in `build`/out Chalice's archive of the doors without libraries."""
+    """Return the template; `build`/out then has Chalice's archive of app.py and chalicelib."""
     project = build / "project"
     ignore = shutil.ignore_patterns("__pycache__")
     for folder in ("chalicelib", ".chalice"):
@@ -104,7 +113,7 @@ def make_template(build: Path, *, source: Path = REPOSITORY) -> Template:
     run(
         [*chalice, "package", "--stage", "main", *merging, str(build / "out")],
         cwd=project,
-        # Chalice asks for a region before it looks whether it needs one.
+        # Chalice requires a region even where it uses none.
         env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1"},
     )
     template: Template = json.loads((build / "out" / "sam.json").read_text())
@@ -112,7 +121,7 @@ def make_template(build: Path, *, source: Path = REPOSITORY) -> Template:
 
 
 def _libraries(platform: str | None) -> Path:
-    """The libraries of the runtime lock, installed once for each lock, Python and platform."""
+    """Return the folder of the runtime libraries, made once per lock, Python and platform."""
     lock = LOCKS / "runtime.txt"
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     traits = [version, platform, sorted(SERVICES), Path(__file__).read_text(), lock.read_text()]
@@ -152,13 +161,13 @@ def _trim(libraries: Path) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     for folder in libraries.glob("*.dist-info"):
         for path in folder.iterdir():
-            # Libraries may ask for their own version; nobody asks for the rest.
+            # Libraries may read their own version; nothing reads the rest.
             if path.name != "METADATA":
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _compile(folder: Path) -> None:
-    """Compile so that the result is the same wherever it is done, and is never checked again."""
+    """Compile reproducibly, into files that Python does not compare with their sources."""
     compileall.compile_dir(
         str(folder),
         quiet=2,
@@ -174,7 +183,7 @@ def _files_of(folder: Path) -> dict[str, Path]:
 
 
 def _name_of(files: dict[str, Path]) -> str:
-    """A name for what is in the archive, which does not depend on how it is compressed."""
+    """Return a name made from the archive's content, independent of its compression."""
     whole = hashlib.sha256()
     for name, path in files.items():
         whole.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
@@ -191,15 +200,47 @@ def _write_archive(archive: Path, files: dict[str, Path]) -> None:
 
 
 def run(command: list[str], *, cwd: Path | None = None, env: dict[str, str] | None = None) -> None:
-    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    """Run a tool; raises PackageError if it fails, or has not ended after TOOL_PATIENCE_SECONDS."""
+    shown = f"{' '.join(command[:4])} ..."
+    try:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TOOL_PATIENCE_SECONDS,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise PackageError(
+            f"{shown} had not ended after {error.timeout:.0f} s and was stopped. Run it again; if "
+            "it installs packages, check first that this machine reaches the package index."
+        ) from error
     if done.returncode != 0:
-        raise PackageError(f"{' '.join(command[:4])} ...: {done.stderr or done.stdout}".strip())
+        raise PackageError(f"{shown}: {done.stderr or done.stdout}".strip())
 
 
 @contextmanager
 def held(lock: Path) -> Iterator[None]:
-    """Be the only process that does this; others wait until it is done."""
+    """Hold the lock while the block lasts; other processes wait for it.
+
+    Raises LockedError if another process holds it for longer than LOCK_PATIENCE_SECONDS.
+    """
     lock.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
     with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() >= deadline:
+                    raise LockedError(
+                        f"Another batchyard command has used {lock.parent} for "
+                        f"{LOCK_PATIENCE_SECONDS:.0f} s. Wait until it ends, or end it; then try "
+                        "again."
+                    ) from error
+            time.sleep(LOCK_POLL_SECONDS)
         yield

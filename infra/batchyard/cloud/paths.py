@@ -1,6 +1,6 @@
-"""Where things are: the parts of the repository, and the files of one local cloud.
+"""Paths: the parts of the repository, and the files of one local cloud.
 
-The command line works from a checkout, so the repository is found from this file.
+The command line runs from a checkout, so the repository is found from this file.
 """
 
 import hashlib
@@ -17,12 +17,12 @@ DEFAULT_STATE_DIR = Path(".batchyard")
 
 
 def digest(content: bytes) -> str:
-    """A short name for this content: equal content, equal name."""
+    """Return a short name for this content; equal content has the same name."""
     return hashlib.sha256(content).hexdigest()[:16]
 
 
 def shared_cache() -> Path:
-    """A folder for what several local clouds may share; it goes when the virtualenv goes."""
+    """Return the folder of what local clouds share; in a virtualenv, a folder of that."""
     if sys.prefix != sys.base_prefix:
         return Path(sys.prefix) / "var" / "batchyard"
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -37,12 +37,12 @@ class StateDir:
 
     @classmethod
     def at(cls, path: Path) -> "StateDir":
-        """The state dir at this path, made absolute so that it survives a change of folder."""
+        """Return the state dir at this path, made absolute."""
         return cls(path.expanduser().resolve())
 
     @property
     def record(self) -> Path:
-        """What `up` started, and how it is reached."""
+        """The file that records what `up` started and how to reach it."""
         return self.root / "cloud.json"
 
     @property

@@ -1,7 +1,7 @@
-"""Starting processes that outlive us, and later stopping exactly those.
+"""Starting processes that outlive the command, and later stopping exactly those.
 
-A process is known by its id and its start time, because ids are used again. Each one leads a group
-of its own; stopping it stops the group, so that what it started goes with it.
+A process is identified by its id and its start time, because ids are reused. Each one leads its own
+process group; stopping it stops the group, and with it all that the process started.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ KILL_PATIENCE_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """What tells one process from all others that ever had its id."""
+    """The identity of a process: its id, and its start time because ids are reused."""
 
     pid: int
     started: str
@@ -34,7 +34,7 @@ class _Entry:
 
 
 def start(command: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path) -> Mark:
-    """Start a process in a group of its own, with its output appended to the log."""
+    """Start a process in its own group, with its output appended to the log."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -52,13 +52,13 @@ def start(command: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Pat
 
 
 def alive(mark: Mark) -> bool:
-    """Whether this very process still runs."""
+    """Return whether this process still runs."""
     entry = _table().get(mark.pid)
     return entry is not None and entry.started == mark.started
 
 
 def stop(mark: Mark, *, patience_seconds: float) -> None:
-    """Ask the process to end, then its group; kill what is left after the patience is over."""
+    """Send SIGTERM to the process, then to its group; kill what is left after the patience."""
     if alive(mark):
         _send(os.kill, mark.pid, signal.SIGTERM)
         _wait(lambda: not alive(mark), patience_seconds)
@@ -69,16 +69,16 @@ def stop(mark: Mark, *, patience_seconds: float) -> None:
         _wait(lambda: not _group_left(mark), KILL_PATIENCE_SECONDS)
 
 
-# Our own children leave zombies unless somebody asks for their end.
+# Our own children remain zombies until they are polled.
 _children: list["subprocess.Popen[bytes]"] = []
 
 
 def _group_left(mark: Mark) -> bool:
-    """Whether the process or anything in its group still runs."""
+    """Return whether the process or another one of its group still runs."""
     table = _table()
     leader = table.get(mark.pid)
     if leader is not None and leader.started != mark.started:
-        # The id belongs to somebody else now, which takes an empty group.
+        # The id was reused for another process, which means that the group was empty.
         return False
     return any(entry.group == mark.pid for entry in table.values())
 
@@ -95,7 +95,7 @@ def _wait(done: Callable[[], bool], patience_seconds: float) -> None:
 
 
 def _table() -> dict[int, _Entry]:
-    """All processes that run; a zombie runs no more."""
+    """Return all processes that run, by id; zombies are left out."""
     for child in _children:
         child.poll()
     return _table_of_proc() if PROC.joinpath("self", "stat").exists() else _table_of_ps()
@@ -107,7 +107,7 @@ def _table_of_proc() -> dict[int, _Entry]:
         if not folder.name.isdigit():
             continue
         try:
-            # The name stands in parentheses and may hold anything; fields are counted behind it.
+            # The name is in parentheses and may contain anything; fields are counted after it.
             fields = folder.joinpath("stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue

@@ -34,14 +34,14 @@ _Loader.add_multi_constructor("!", _expand_tag)
 
 
 def parse_yaml(text: str) -> Template:
-    """What YAML with CloudFormation's short tags says."""
+    """Return YAML with CloudFormation's short tags as plain dictionaries and lists."""
     # A safe loader in all but its tags, which make plain dicts.
     parsed: Template = yaml.load(text, Loader=_Loader)
     return parsed
 
 
 def load_stack(stack: Path, machines: Path) -> Template:
-    """All files of the stack in one template, with the state machines' definitions put in.
+    """Return all files of the stack as one template, with the state machines' definitions.
 
     Raises ValueError when two files define the same thing.
     """
@@ -56,19 +56,19 @@ def load_stack(stack: Path, machines: Path) -> Template:
     for resource in merged["Resources"].values():
         if resource.get("Type") == "AWS::StepFunctions::StateMachine":
             _put_in_definition(resource["Properties"], machines)
-    # Through JSON, so that what YAML anchors share is shared no longer.
+    # Through JSON, so that values from YAML anchors become copies.
     copied: Template = json.loads(json.dumps(merged))
     return copied
 
 
 def _put_in_definition(properties: Template, machines: Path) -> None:
-    """Replace the name of a definition's file by what the file says, without its white space."""
+    """Replace the name of a definition's file with its content, without white space."""
     definition = json.loads((machines / properties["DefinitionString"]).read_text())
     properties["DefinitionString"] = json.dumps(definition, separators=(",", ":"))
 
 
 def with_code_at(template: Mapping[str, Any], location: str) -> Template:
-    """The template with every function's code at this place (s3://bucket/key)."""
+    """Return the template with the location of the code (s3://bucket/key) in every function."""
     copied: Template = json.loads(json.dumps(template))
     for resource in copied["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":

@@ -1,1 +1,1 @@
-"""The demo: real jobs on a local cloud of its own."""
+"""The demo: real jobs on a temporary local cloud."""

@@ -1,4 +1,4 @@
-"""The demo's second part: nobody submits a job, and yet the work is done.
+"""The demo's second part: jobs that are submitted by events.
 
 Shards are uploaded. A trigger gathers the uploads into one array job, whose children survey a shard
 each. A rule on the array's first event starts a Step Functions execution, which runs a job that
@@ -31,11 +31,11 @@ T = TypeVar("T")
 
 
 class EventsError(Exception):
-    """Something did not follow that was to follow."""
+    """An expected job, execution or firing did not happen in time, or failed."""
 
 
 class Scene:
-    """The demo's bucket, and the triggers that work on it."""
+    """The demo's bucket, its triggers, rule and state machine."""
 
     def __init__(
         self, clients: Clients, console: Console, *, bucket: str, run_job_machine_arn: str
@@ -47,8 +47,10 @@ class Scene:
         self._triggers = TriggerCalls(clients)
 
     def play(self) -> dict[str, Any]:
-        """Put it all in place, upload, and tell what follows; returns the result."""
-        self._say("\n[bold]Nobody submits a job: uploads, a trigger, an array, a state machine[/]")
+        """Make triggers, rule and machine, upload, show what follows; return the result."""
+        self._say(
+            "\n[bold]Jobs submitted by events: uploads, a trigger, an array, a state machine[/]"
+        )
         self._put_triggers()
         machine_arn = self._make_machine()
         self._make_rule(machine_arn)
@@ -91,7 +93,7 @@ class Scene:
                     "jobQueue": QUEUE,
                     "jobDefinition": "line",
                     "parameters": {
-                        "line": "Job <$.detail.jobName> has <$.detail.status>, says the event of "
+                        "line": "Job <$.detail.jobName> is <$.detail.status> by the event of "
                         "<$.time>."
                     },
                 },
@@ -103,7 +105,7 @@ class Scene:
                 lambda trigger: trigger["status"] in {"VALID", "INVALID"},
                 f"trigger {name} is not VALID",
             )
-        self._say("Two triggers: uploads to shards/ become an array job; its result a line")
+        self._say("Two triggers: one makes an array job of uploads to shards/, one prints a line")
 
     def _make_machine(self) -> str:
         definition = (SCRIPTS / "atlas.asl.json").read_text()
@@ -116,7 +118,7 @@ class Scene:
         return machine_arn
 
     def _make_rule(self, machine_arn: str) -> None:
-        """The first event of the array starts the machine: PENDING, where parents are."""
+        """Make a rule that starts the machine on the array's first event, PENDING."""
         events = self._clients("events")
         began = {
             "jobName": ["shards"],
@@ -148,13 +150,15 @@ class Scene:
             total += len(body)
             key = f"shards/{number}.tar.gz"
             self._clients("s3").put_object(Bucket=self._bucket, Key=key, Body=body)
-        self._say(f"[bold]Uploaded[/] {SHARDS} shards, {total:,} bytes. That is all we do.")
+        self._say(
+            f"[bold]Uploaded[/] {SHARDS} shards, {total:,} bytes. The rest follows from that."
+        )
 
     def _show_array(self) -> None:
         firing = self._await(
             lambda: next((f for f in self._triggers.firings("shards") if f.get("jobId")), None),
             lambda found: found is not None,
-            "no array job comes of the uploads",
+            "the uploads did not become an array job",
         )
         assert firing is not None
         job_id = firing["jobId"]
@@ -164,7 +168,7 @@ class Scene:
         self._show_children(job_id)
 
     def _show_children(self, job_id: str) -> None:
-        """Where the children are, whenever that changes; in the end, what each has written."""
+        """Show the children's statuses whenever they change; at the end, what each has written."""
         before = ""
         for job in job_states(self._clients, job_id):
             counts = job["arrayProperties"]["statusSummary"]
@@ -187,7 +191,7 @@ class Scene:
             return started[0] if started else {"status": "RUNNING"}
 
         ended = self._await(
-            execution, lambda one: one["status"] != "RUNNING", "the execution does not end"
+            execution, lambda one: one["status"] != "RUNNING", "the execution has not ended"
         )
         described = machines.describe_execution(executionArn=ended["executionArn"])
         if ended["status"] != "SUCCEEDED":
@@ -203,7 +207,7 @@ class Scene:
         firing = self._await(
             lambda: next(iter(self._triggers.firings("line")), None),
             lambda found: found is not None,
-            "no line is written",
+            "no line was written",
         )
         assert firing is not None
         if "jobId" not in firing:

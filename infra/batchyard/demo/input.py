@@ -14,7 +14,7 @@ class InputError(Exception):
 
 
 def modules() -> list[Path]:
-    """The modules of the standard library, in order."""
+    """Return the modules of the standard library, in order."""
     root = _root()
     found = sorted(
         path
@@ -27,7 +27,7 @@ def modules() -> list[Path]:
 
 
 def archive_of(paths: Sequence[Path]) -> bytes:
-    """These modules in a compressed archive."""
+    """Return a compressed archive of these modules."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=3) as archive:
         for path in paths:
@@ -36,7 +36,7 @@ def archive_of(paths: Sequence[Path]) -> bytes:
 
 
 def shards_of(paths: Sequence[Path], count: int) -> list[list[Path]]:
-    """The modules in so many parts of about the same size."""
+    """Return the modules in `count` parts of about the same size."""
     parts: list[list[Path]] = [[] for _ in range(count)]
     sizes = [0] * count
     for path in sorted(paths, key=lambda path: path.stat().st_size, reverse=True):

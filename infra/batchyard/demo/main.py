@@ -1,9 +1,10 @@
-"""The demo: real input, real jobs, real results, on a local cloud that is gone afterwards.
+"""The demo: real jobs on real input, on a temporary local cloud.
 
 The input is the source code of the standard library of the Python that runs this. One job surveys
-it. One is asked a question that arrives late, so its first attempt gives up and is retried by rule.
-One is asked nonsense, and a rule ends it at once. Then the survey is done once more, in shards, by
-events alone (`demo_events.py`). All that is shown is what the API, S3 and Step Functions answer.
+it. One reads a question that arrives late, so its first attempt exits with 75 and is retried by a
+rule. One reads a question that is not text, and a rule ends it at once. Then the survey is done
+again in shards, started by events alone (`demo.events`). All that is shown is what the API, S3 and
+Step Functions answer.
 """
 
 import json
@@ -20,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from batchyard.cli.jobs_view import attempts_table, show_job
+from batchyard.client import setup
 from batchyard.client.clients import Clients, connect
 from batchyard.client.jobs import JobDetail, Look, looks_at
 from batchyard.cloud import emulator, local
@@ -39,18 +41,18 @@ RULES = [
     {"onExitCode": str(TRY_AGAIN), "action": "RETRY"},
     {"onExitCode": "*", "action": "EXIT"},
 ]
-VALID_PATIENCE_SECONDS = 60.0
+VCPUS = 4
 BAR_WIDTH = 30
 # The process runtime ignores the image; a container engine would pull it.
 IMAGE = "public.ecr.aws/docker/library/python:3-slim"
 
 
 class DemoError(Exception):
-    """Something did not go as the demo says it does."""
+    """A step of the demo did not have the expected result."""
 
 
 def run(*, say: Say, report: Report) -> None:
-    """Run it all; raises an error if anything fails. Nothing is left behind either way."""
+    """Run the whole demo; raises an error if a step fails. Everything is removed in any case."""
     console = Console(highlight=False)
     with local_cloud(say, report) as (clients, machine_arn):
         _put_input(clients, console)
@@ -59,14 +61,14 @@ def run(*, say: Say, report: Report) -> None:
         _question(clients, console)
         _nonsense(clients, console)
         _events(clients, console, machine_arn)
-    console.print("\n[green]Done, and everything is stopped and removed.[/]")
+    console.print("\n[green]Done. Everything is stopped and removed.[/]")
 
 
 @contextmanager
 def local_cloud(say: Say, report: Report) -> Iterator[tuple[Clients, str]]:
-    """A local cloud in a folder and on a port of its own, both gone when the block ends.
+    """Provide a temporary local cloud: its clients, and the ARN of its `run_job` state machine.
 
-    Beside its clients, the ARN of the machine that runs a job.
+    Its folder is removed and its port released when the block ends.
     """
     root = Path(tempfile.mkdtemp(prefix="batchyard-"))
     state = StateDir.at(root)
@@ -94,37 +96,16 @@ def _put_input(clients: Clients, console: Console) -> None:
 def _make_queue(clients: Clients, console: Console) -> None:
     batch = clients("batch")
     began = time.monotonic()
-    batch.create_compute_environment(
-        computeEnvironmentName=NAME,
-        type="MANAGED",
-        computeResources={
-            "type": "FARGATE",
-            "maxvCpus": 4,
-            "subnets": ["subnet-00000000"],
-            "securityGroupIds": ["sg-00000000"],
-        },
-    )
-    status = ""
-    while status != "VALID":
-        environment = batch.describe_compute_environments(computeEnvironments=[NAME])
-        described = environment["computeEnvironments"][0]
-        status = described["status"]
-        if status == "INVALID" or time.monotonic() - began > VALID_PATIENCE_SECONDS:
-            raise DemoError(f"The environment is {status}: {described.get('statusReason')}")
-        time.sleep(0.1)
-    batch.create_job_queue(
-        jobQueueName=NAME,
-        priority=1,
-        computeEnvironmentOrder=[{"order": 1, "computeEnvironment": NAME}],
-    )
+    setup.ensure_environment(batch, NAME, vcpus=VCPUS)
+    setup.ensure_queue(batch, NAME, NAME)
     _define(clients, "survey", "survey.py", ["Ref::archive", "Ref::result"])
     _define(clients, "question", "question.py", ["Ref::archive", "Ref::question", "Ref::result"])
     _define(clients, "shard", "shard.py", ["Ref::manifest", _uri("found")])
     _define(clients, "atlas", "atlas.py", [_uri("found"), _uri("atlas.json")])
     _define_line(clients)
     console.print(
-        f"[bold]Ready[/] after {time.monotonic() - began:.1f} s: a Fargate environment "
-        f"({described['statusReason']}), a queue, five job definitions",
+        f"[bold]Ready[/] after {time.monotonic() - began:.1f} s: a Fargate environment, a queue, "
+        "five job definitions",
         soft_wrap=True,
     )
 
@@ -138,21 +119,15 @@ def _define_line(clients: Clients) -> None:
 
 
 def _register(clients: Clients, name: str, command: list[str], *, memory: str) -> None:
-    clients("batch").register_job_definition(
-        jobDefinitionName=name,
-        type="container",
-        platformCapabilities=["FARGATE"],
+    setup.register_definition(
+        clients("batch"),
+        name,
+        command,
+        image=IMAGE,
+        vcpus="0.25" if memory == "512" else "1",
+        memory=memory,
         parameters={"archive": _uri("stdlib.tar.gz")},
         retryStrategy={"attempts": 5, "evaluateOnExit": RULES},
-        containerProperties={
-            "image": IMAGE,
-            "command": command,
-            "executionRoleArn": "arn:aws:iam::000000000000:role/demo",
-            "resourceRequirements": [
-                {"type": "VCPU", "value": "0.25" if memory == "512" else "1"},
-                {"type": "MEMORY", "value": memory},
-            ],
-        },
     )
 
 
@@ -174,33 +149,33 @@ def _show_survey(result: Mapping[str, Any], console: Console) -> None:
 
 
 def _question(clients: Clients, console: Console) -> None:
-    console.print("\n[bold]A job whose question arrives late: exit code 75, retried by rule[/]")
-    told = False
+    console.print("\n[bold]A job whose input arrives late: exit code 75, retried by a rule[/]")
+    uploaded = False
 
-    def when_it_has_given_up(job: JobDetail) -> None:
-        nonlocal told
-        if not told and job.get("attempts"):
-            told = True
+    def upload_after_first_attempt(job: JobDetail) -> None:
+        nonlocal uploaded
+        if not uploaded and job.get("attempts"):
+            uploaded = True
             clients("s3").put_object(Bucket=BUCKET, Key="question.txt", Body=QUESTION.encode())
-            console.print(f"[dim]Attempt 1 has given up. Now {_uri('question.txt')} arrives.[/]")
+            console.print(f"[dim]Attempt 1 has ended. Now {_uri('question.txt')} is uploaded.[/]")
 
     parameters = {"question": _uri("question.txt"), "result": _uri("answer.json")}
-    job = _run_job(clients, console, "question", parameters, on_look=when_it_has_given_up)
+    job = _run_job(clients, console, "question", parameters, on_look=upload_after_first_attempt)
     codes = _exit_codes(job)
-    # The late question may be too late for the second attempt as well; the rule allows for that.
+    # The question may come too late for the second attempt as well; the rule retries again.
     _expect(job, "SUCCEEDED", [*[TRY_AGAIN] * max(1, len(codes) - 1), 0])
-    console.print("The standard library says, and says first in:")
+    console.print("How often each word occurs in the standard library, and where first:")
     console.print(_bars(_result(clients, "answer.json")))
 
 
 def _nonsense(clients: Clients, console: Console) -> None:
-    console.print("\n[bold]A job whose question is nonsense: exit code 65, ended by rule[/]")
+    console.print("\n[bold]A job whose input is not text: exit code 65, ended by a rule[/]")
     clients("s3").put_object(Bucket=BUCKET, Key="nonsense.txt", Body=NONSENSE)
     parameters = {"question": _uri("nonsense.txt"), "result": _uri("never.json")}
     job = _run_job(clients, console, "question", parameters)
     _expect(job, "FAILED", [DATA_ERROR])
     console.print(
-        f"It failed after 1 of {job['retryStrategy']['attempts']} attempts, as it should."
+        f"It failed after 1 of {job['retryStrategy']['attempts']} attempts, as the rule says."
     )
 
 
@@ -211,8 +186,8 @@ def _events(clients: Clients, console: Console, machine_arn: str) -> None:
     alone = _result(clients, "survey.json")
     counts = ("modules", "lines", "functions", "most_imported")
     if any(atlas[name] != alone[name] for name in counts):
-        raise DemoError("The shards together are not what the whole was")
-    console.print(f"The same as the one job found, from {atlas['shards']} shards.")
+        raise DemoError("The results of the shards together differ from the result of the one job")
+    console.print(f"The same result as that of the one job, from {atlas['shards']} shards.")
 
 
 def _run_job(
@@ -241,8 +216,8 @@ def _run_job(
 def _expect(job: JobDetail, status: str, exit_codes: list[int]) -> None:
     if job["status"] != status or _exit_codes(job) != exit_codes:
         raise DemoError(
-            f"Job {job['jobName']} was to be {status} with exit codes {exit_codes}, but is "
-            f"{job['status']} ({job.get('statusReason')}) with {_exit_codes(job)}"
+            f"Job {job['jobName']} should be {status} with exit codes {exit_codes}. It is "
+            f"{job['status']} ({job.get('statusReason')}) with {_exit_codes(job)}."
         )
 
 
@@ -259,7 +234,7 @@ def _uri(key: str) -> str:
 
 
 def _bars(rows: Iterable[tuple[str, int, str]]) -> Table:
-    """Numbers as bars, the greatest filling the width."""
+    """Return numbers as bars; the largest has the full width."""
     entries = list(rows)
     greatest = max((count for _, count, _ in entries), default=0) or 1
     table = Table(box=None, pad_edge=False, show_header=False)

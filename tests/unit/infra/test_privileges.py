@@ -1,7 +1,7 @@
-"""What each role of the stack may do, in full: whoever widens one changes this list too.
+"""What each role of the stack may do, in full: to widen one, change this list too.
 
 That it suffices is shown under IAM's rule by tests/e2e/test_privilege.py. Each function's own logs
-are left out here, and so are the condition keys, but for those that stand for a resource.
+are left out here, and so are the condition keys, except for those that restrict a resource.
 """
 
 from collections import defaultdict

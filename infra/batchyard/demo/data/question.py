@@ -1,4 +1,4 @@
-"""A job of the demo: counts words in a source archive, once it has been told which.
+"""A job of the demo: counts words in a source archive, once the file that lists them exists.
 
 Runs in a container: `question.py s3://BUCKET/ARCHIVE s3://BUCKET/QUESTION s3://BUCKET/RESULT`. Its
 exit codes are those of sysexits: 75 when the question has not arrived (trying again may help), 65
@@ -39,7 +39,7 @@ def await_question(s3, uri: str) -> bytes | None:  # type: ignore[no-untyped-def
 
 
 def count(archive: bytes, words: list[str]) -> list[tuple[str, int, str]]:
-    """For each word: how often it stands in the sources, and where first."""
+    """Return for each word how often it is in the sources, and where first."""
     pattern = re.compile(r"\b(?:" + "|".join(map(re.escape, words)) + r")\b")
     counts, first = dict.fromkeys(words, 0), dict.fromkeys(words, "")
     with tarfile.open(fileobj=io.BytesIO(archive)) as archived:

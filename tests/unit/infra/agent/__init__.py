@@ -1,1 +1,1 @@
-"""Tests of the local ECS agent. `world` holds the stand-ins for AWS."""
+"""Tests of the local ECS agent. `world` has the fakes of AWS."""

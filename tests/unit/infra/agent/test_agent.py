@@ -1,4 +1,4 @@
-"""A whole agent with real processes, between stand-ins for AWS."""
+"""A whole agent with real processes, and fakes of the AWS services."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ def shell(script: str, **more: Any) -> Json:
     return task_definition(container(command=["sh", "-c", script], **more))
 
 
-def test_a_task_runs_and_tells_running_then_stopped(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_task_reports_running_then_stopped(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     # Without the linger no event waits for the one that would overtake it.
     monkeypatch.setattr(sender, "_FOLLOWED_SECONDS", 0.0)
     task_id = world.ecs.run_task(shell("echo out; echo err >&2; sleep 0.2; exit 3"))
@@ -101,7 +99,7 @@ def test_stop_task_sends_sigterm(world: World) -> None:
     assert stopped["containers"][0]["exitCode"] == 143
 
 
-def test_a_container_may_end_in_its_own_way_when_told(world: World) -> None:
+def test_a_container_may_handle_sigterm_itself(world: World) -> None:
     script = "trap 'echo bye; exit 5' TERM; echo up; while :; do sleep 0.05; done"
     task_id = world.ecs.run_task(shell(script))
     eventually(lambda: world.queue.events and world.logs.text(task_id) == ["up"])
@@ -176,7 +174,7 @@ def test_a_definition_that_makes_no_sense_fails_and_holds_nobody_up(world: World
     assert world.stopped(good)["containers"][0]["exitCode"] == 0
 
 
-def test_a_task_stopped_at_once_is_told_stopped_seen_or_not(world: World) -> None:
+def test_a_task_stopped_at_once_is_reported_whether_it_was_seen_or_not(world: World) -> None:
     task_id = world.ecs.run_task(shell("exec sleep 100"))
     world.ecs.stop_task(CLUSTER, TASK_PREFIX + task_id, "early")
     stopped = world.stopped(task_id)

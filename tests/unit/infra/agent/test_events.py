@@ -55,7 +55,7 @@ def test_the_envelope_is_the_one_of_eventbridge() -> None:
     }
 
 
-def test_stopped_says_how_it_ended() -> None:
+def test_a_stopped_event_has_exit_codes_and_reason() -> None:
     detail = stopped(record(), ended(exit_code=3))["detail"]
     assert detail["clusterArn"] == CLUSTER
     assert detail["startedBy"] == "task1/job/1"
@@ -121,7 +121,9 @@ def test_only_tasks_on_instances_name_one() -> None:
         ),
     ],
 )
-def test_a_lost_host_is_told_in_ecs_words(task: Json, code: StopCode, reason: str) -> None:
+def test_a_lost_host_is_reported_in_the_words_of_ecs(
+    task: Json, code: StopCode, reason: str
+) -> None:
     cause = events.lost_host(record(**task))
     assert (cause.code, cause.reason) == (code, reason)
 
@@ -131,12 +133,12 @@ def test_times_become_text_wherever_they_are() -> None:
     assert events.json_ready({"a": [{"b": moment}], "c": 1}) == {"a": [{"b": AT}], "c": 1}
 
 
-def test_a_container_tells_where_others_reach_it() -> None:
+def test_a_container_event_has_the_address_where_others_reach_it() -> None:
     state = ContainerState(phase=Phase.RUNNING, started=True, address="127.0.0.1")
     event = events.running_event(
         record(), TaskState(containers={"default": state}), event_id="e1", started_at_ms=AT_MS
     )
-    (told,) = event["detail"]["containers"]
-    assert told["networkInterfaces"] == [{"privateIpv4Address": "127.0.0.1"}]
+    (described,) = event["detail"]["containers"]
+    assert described["networkInterfaces"] == [{"privateIpv4Address": "127.0.0.1"}]
     (silent,) = stopped(record(), ended())["detail"]["containers"]
     assert silent["networkInterfaces"] == []

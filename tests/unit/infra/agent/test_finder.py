@@ -81,7 +81,7 @@ def test_a_task_ecs_no_longer_knows_is_gone(ecs: FakeEcs, finder: TaskFinder) ->
     assert finder.look([arn]).gone == [arn]
 
 
-def test_a_task_stopped_between_two_looks_is_told_once(
+def test_a_task_stopped_between_two_looks_is_reported_once(
     ecs: FakeEcs, finder: TaskFinder, clock: Clock
 ) -> None:
     arn = TASK_PREFIX + ecs.run_task(ONE)
@@ -92,7 +92,9 @@ def test_a_task_stopped_between_two_looks_is_told_once(
     assert finder.look([]).missed == []
 
 
-def test_tasks_that_stopped_before_it_began_are_not_told(ecs: FakeEcs, clock: Clock) -> None:
+def test_tasks_that_stopped_before_the_agent_started_are_not_reported(
+    ecs: FakeEcs, clock: Clock
+) -> None:
     ecs.stop_task(CLUSTER, TASK_PREFIX + ecs.run_task(ONE), "long ago")
     finder = TaskFinder(ecs, cluster_prefix="batchyard-", monotonic=clock)
     finder.begin()

@@ -22,7 +22,7 @@ BY_USER = StopCause(code=StopCode.USER_INITIATED, reason="enough")
 
 
 class Machine:
-    """A task whose facts are told one by one; each answers with the actions that follow."""
+    """A task that is given facts one by one; each returns the actions that follow."""
 
     def __init__(self, *containers: Json) -> None:
         definition = task_definition(*containers)
@@ -71,7 +71,7 @@ def test_one_container_starts_runs_and_ends() -> None:
     assert machine.state.containers["default"].exit_code == 3
 
 
-def test_an_exit_told_before_its_start_still_reports_running_first() -> None:
+def test_an_exit_seen_before_its_start_still_reports_running_first() -> None:
     machine = Machine(container())
     machine.advance()
     assert machine.exited() == [ReportRunning(), ReportStopped(lifecycle.ESSENTIAL_EXITED)]
@@ -95,7 +95,7 @@ def test_a_stop_during_the_start_stops_it_once_it_has_started() -> None:
     assert machine.exited(code=143) == [ReportStopped(BY_USER)]
 
 
-def test_the_first_reason_to_stop_stands() -> None:
+def test_the_first_reason_to_stop_is_kept() -> None:
     machine = Machine(container(), container("other"))
     machine.advance()
     machine.started()

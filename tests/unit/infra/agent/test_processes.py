@@ -54,12 +54,12 @@ class Captured:
 
 
 class Runner:
-    """A runtime and what it told."""
+    """A runtime and the events that it emitted."""
 
     def __init__(self, scratch: Path, *, use_pidfd: bool) -> None:
-        self.told: queue.SimpleQueue[RuntimeEvent] = queue.SimpleQueue()
+        self.emitted: queue.SimpleQueue[RuntimeEvent] = queue.SimpleQueue()
         self.runtime = ProcessRuntime(
-            scratch=scratch, path=os.environ["PATH"], emit=self.told.put, use_pidfd=use_pidfd
+            scratch=scratch, path=os.environ["PATH"], emit=self.emitted.put, use_pidfd=use_pidfd
         )
 
     def start(self, *command: str, runtime_id: str = "abc", **more: Any) -> Captured:
@@ -78,9 +78,9 @@ class Runner:
         return output
 
     def exited(self) -> ContainerExited:
-        told = self.told.get(timeout=10)
-        assert isinstance(told, ContainerExited)
-        return told
+        emitted = self.emitted.get(timeout=10)
+        assert isinstance(emitted, ContainerExited)
+        return emitted
 
 
 @pytest.fixture(params=[True, False], ids=["pidfd", "polling"])
@@ -164,7 +164,9 @@ print(output.data.decode())
         ({"command": ["a\0b"]}, "CannotStartContainerError: "),
     ],
 )
-def test_what_cannot_start_says_so(runner: Runner, definition: Json, reason: str) -> None:
+def test_a_container_that_cannot_start_has_a_reason(
+    runner: Runner, definition: Json, reason: str
+) -> None:
     with pytest.raises(StartFailed) as caught:
         runner.start(*definition["command"])
     assert caught.value.reason.startswith(reason)
@@ -179,12 +181,12 @@ def test_scratch_space_goes_with_the_task(runner: Runner, tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_unhealthy_container_is_told_after_its_retries(tmp_path: Path) -> None:
+def test_an_unhealthy_container_is_reported_after_its_retries(tmp_path: Path) -> None:
     runner = Runner(tmp_path, use_pidfd=True)
     check = {"command": ["CMD", "false"], "interval": 0.02, "retries": 2}
     runner.start("sleep", "100", healthCheck=check)
-    told = runner.told.get(timeout=10)
-    assert (told.name, getattr(told, "healthy", None)) == ("default", False)
+    emitted = runner.emitted.get(timeout=10)
+    assert (emitted.name, getattr(emitted, "healthy", None)) == ("default", False)
     runner.runtime.kill("abc")
     runner.exited()
     runner.runtime.close()

@@ -76,7 +76,7 @@ def test_a_process_is_found_by_its_mark_when_its_pid_was_not_written_yet(
         assert left_over.wait(10) == -signal.SIGKILL
 
 
-def test_a_stranger_with_the_same_pid_is_left_alone(
+def test_another_process_with_the_same_pid_is_left_alone(
     world: World, left_over: subprocess.Popen[bytes]
 ) -> None:
     task_id = sleeping_task(world)
@@ -87,7 +87,7 @@ def test_a_stranger_with_the_same_pid_is_left_alone(
     assert left_over.poll() is None
 
 
-def test_an_end_that_was_written_but_not_told_is_told_as_it_was(world: World) -> None:
+def test_an_end_that_was_recorded_but_not_reported_is_reported_as_it_was(world: World) -> None:
     task_id = sleeping_task(world)
     event = {"detail": {"taskArn": TASK_PREFIX + task_id, "lastStatus": "STOPPED"}}
     event["detail"] |= {"stoppedReason": "Essential container in task exited"}
@@ -97,7 +97,7 @@ def test_an_end_that_was_written_but_not_told_is_told_as_it_was(world: World) ->
     assert world.queue.events == [event]
 
 
-def test_a_stop_that_nobody_saw_is_told_with_its_reason(world: World) -> None:
+def test_a_stop_while_no_agent_ran_is_reported_with_its_reason(world: World) -> None:
     task_id = sleeping_task(world)
     journalled(world, task_id)
     world.ecs.stop_task(CLUSTER, TASK_PREFIX + task_id, "while you were away")
@@ -113,7 +113,7 @@ def test_a_task_that_no_agent_ever_took_is_simply_run(world: World) -> None:
         assert world.stopped(task_id)["containers"][0]["exitCode"] == 0
 
 
-def test_an_orderly_end_stops_processes_and_leaves_the_telling_to_the_next(world: World) -> None:
+def test_an_agent_that_ends_stops_processes_and_leaves_the_report_to_the_next(world: World) -> None:
     script = ["sh", "-c", "echo $$; exec sleep 100"]
     with world.agent():
         task_id = world.ecs.run_task(task_definition(container(command=script)))

@@ -85,18 +85,18 @@ def test_an_unreachable_queue_is_tried_until_it_answers(
     queue: FakeQueue, sender: EventSender
 ) -> None:
     queue.failures = 3
-    told = threading.Event()
-    sender.put({"n": 1}, told.set)
-    assert told.wait(10)
+    sent = threading.Event()
+    sender.put({"n": 1}, sent.set)
+    assert sent.wait(10)
     assert queue.events == [{"n": 1}]
 
 
 def test_only_refused_messages_are_sent_again(queue: FakeQueue, sender: EventSender) -> None:
     queue.refuse = {0}
-    told: list[int] = []
-    sender.put({"n": 1}, lambda: told.append(1))
-    eventually(lambda: told)
-    assert (queue.events, told) == ([{"n": 1}], [1])
+    sent: list[int] = []
+    sender.put({"n": 1}, lambda: sent.append(1))
+    eventually(lambda: sent)
+    assert (queue.events, sent) == ([{"n": 1}], [1])
 
 
 def test_closing_sends_what_is_queued(queue: FakeQueue) -> None:

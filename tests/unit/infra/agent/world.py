@@ -1,4 +1,4 @@
-"""Stand-ins for AWS, where the agent's tests need one, and a whole agent between them.
+"""Fakes of the AWS services that the agent uses, and a whole agent that uses them.
 
 Only ECS, SQS and CloudWatch Logs are fakes: runtime, threads, journal and loop are the real
 ones. Nothing here sleeps to win a race; `eventually` polls with a deadline.
@@ -171,7 +171,7 @@ class FakeEcs:
 
 
 class FakeQueue:
-    """`QueuePort` that keeps what it is sent, and refuses or fails as told."""
+    """`QueuePort` that keeps what it is sent, and refuses or fails as set."""
 
     def __init__(self) -> None:
         self.batches: list[list[Json]] = []
@@ -233,7 +233,7 @@ class FakeSecrets:
 
 
 class World:
-    """AWS's stand-ins, which outlive any number of agents."""
+    """The fakes of AWS, which outlive any number of agents."""
 
     def __init__(self, state_dir: Path) -> None:
         self.state_dir = state_dir

@@ -1,5 +1,6 @@
-"""The command line: it answers at once, and says in one sentence what is wrong."""
+"""The command line: it is fast, and its errors are one sentence."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -15,14 +16,14 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(app, list(arguments))
 
 
-def test_every_verb_says_what_it_does() -> None:
+def test_help_lists_every_subcommand() -> None:
     shown = run("--help").output
     for verb in ("up", "down", "env", "deploy", "template"):
         assert f" {verb} " in shown
         assert run(verb, "--help").exit_code == 0
 
 
-def test_help_costs_no_aws_library() -> None:
+def test_help_imports_no_aws_library() -> None:
     program = (
         "import sys, batchyard.cli.main; print('boto3' in sys.modules, 'chalice' in sys.modules)"
     )
@@ -31,10 +32,28 @@ def test_help_costs_no_aws_library() -> None:
     assert subprocess.check_output(command, text=True, cwd=folder) == "False False\n"
 
 
+def test_a_message_that_nobody_can_read_does_not_end_the_command() -> None:
+    """A closed terminal must not keep `up` from stopping what it started."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    program = "from batchyard.cli.output import say; say('lost'); say('lost'); print('went on')"
+    folder = Path(__file__).resolve().parents[4] / "infra"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=writing,
+        text=True,
+        check=False,
+    )
+    os.close(writing)
+    assert done.stdout == "went on\n"
+
+
 def test_env_without_a_cloud(tmp_path: Path) -> None:
     answer = run("env", "--state-dir", str(tmp_path))
     assert answer.exit_code == 1
-    assert "start one with `batchyard up`" in answer.stderr
+    assert "Start one with `batchyard up`" in answer.stderr
     assert answer.stdout == ""
 
 

@@ -62,7 +62,7 @@ def run(*arguments: str, text: str | None = None) -> Result:
     return CliRunner().invoke(app, ["trigger", *arguments], input=text)
 
 
-def test_put_waits_until_the_trigger_stands(calls: Calls, tmp_path: Path) -> None:
+def test_put_waits_until_the_trigger_is_valid(calls: Calls, tmp_path: Path) -> None:
     file = tmp_path / "nightly.json"
     file.write_text(json.dumps(DOCUMENT))
     assert run("put", "nightly", str(file)).exit_code == 0
@@ -70,7 +70,7 @@ def test_put_waits_until_the_trigger_stands(calls: Calls, tmp_path: Path) -> Non
     assert calls.made == [("put", "nightly", DOCUMENT)] * 2
 
 
-def test_put_of_what_is_refused_fails_with_the_reason(calls: Calls) -> None:
+def test_put_of_an_invalid_trigger_fails_with_the_reason(calls: Calls) -> None:
     calls.trigger = TRIGGER | {"status": "INVALID", "statusReason": "there is no such bucket"}
     answer = run("put", "nightly", "-", text=json.dumps(DOCUMENT))
     assert answer.exit_code == 1
@@ -78,13 +78,13 @@ def test_put_of_what_is_refused_fails_with_the_reason(calls: Calls) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", ""])
-def test_what_is_no_json_is_not_sent(calls: Calls, text: str) -> None:
+def test_a_file_that_is_not_json_is_not_sent(calls: Calls, text: str) -> None:
     answer = run("put", "nightly", "-", text=text)
     assert (answer.exit_code, calls.made) == (1, [])
     assert "- is not JSON" in answer.stderr
 
 
-def test_show_tells_state_source_and_firings(calls: Calls) -> None:
+def test_show_prints_state_source_and_firings(calls: Calls) -> None:
     shown = run("show", "nightly", "--last", "7").stdout
     assert calls.made == [("firings", "nightly", 7)]
     for part in ("VALID, ENABLED", '"shop"', "[x]", "2027-01-15 08:00:00", "SUBMITTED", "job-1"):
@@ -105,7 +105,7 @@ def test_the_firings_of_a_deleted_trigger_are_shown(calls: Calls) -> None:
     assert "job-1" in shown
 
 
-def test_a_trigger_that_never_was_is_an_error(
+def test_a_trigger_that_does_not_exist_is_an_error(
     calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls.trigger = None
@@ -121,7 +121,7 @@ def test_list_has_a_line_for_each(calls: Calls) -> None:
     assert [one["name"] for one in json.loads(run("list", "--json").stdout)] == ["nightly", "cron"]
 
 
-def test_fire_prints_what_became_of_it(calls: Calls, tmp_path: Path) -> None:
+def test_fire_prints_the_firing(calls: Calls, tmp_path: Path) -> None:
     answer = run("fire", "nightly")
     assert (answer.exit_code, json.loads(answer.stdout)) == (0, FIRINGS[0])
     file = tmp_path / "event.json"

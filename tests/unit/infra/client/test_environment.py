@@ -18,7 +18,7 @@ def state(tmp_path: Path) -> StateDir:
     return state
 
 
-def test_clients_are_led_to_the_local_cloud(state: StateDir) -> None:
+def test_the_variables_direct_clients_to_the_local_cloud(state: StateDir) -> None:
     values = environment.variables(state.root)
     assert values["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4999"
     assert values["AWS_ENDPOINT_URL_BATCH"] == (

@@ -1,6 +1,6 @@
 """Deploying: once, twice, changed, failing.
 
-Buckets, identity and log groups are moto's. CloudFormation is a stand-in that answers as AWS does
+Buckets, identity and log groups are moto's. CloudFormation is a fake that answers as AWS does
 where it matters: no update to perform, a first creation that failed, events in pages.
 """
 
@@ -83,18 +83,18 @@ class CloudFormation:
             "values": values,
             "url": request["TemplateURL"],
         }
-        self._tell("Doer", f"{verb}_IN_PROGRESS")
+        self._record("Doer", f"{verb}_IN_PROGRESS")
 
     def _finish(self, verb: str) -> None:
         assert self.stack is not None
         if self.fails:
-            self._tell("Doer", f"{verb}_FAILED", "it would not")
+            self._record("Doer", f"{verb}_FAILED", "it would not")
             self.stack["StackStatus"] = "ROLLBACK_COMPLETE"
         else:
-            self._tell("Doer", f"{verb}_COMPLETE")
+            self._record("Doer", f"{verb}_COMPLETE")
             self.stack["StackStatus"] = f"{verb}_COMPLETE"
 
-    def _tell(self, resource: str, status: str, reason: str = "") -> None:
+    def _record(self, resource: str, status: str, reason: str = "") -> None:
         event = {"EventId": str(len(self.events)), "LogicalResourceId": resource}
         self.events.append(event | {"ResourceStatus": status, "ResourceStatusReason": reason})
 
@@ -127,6 +127,9 @@ class World:
         return self.session.client(service_name, **options)
 
     def deploy(self, **parameters: str) -> dict[str, str]:
+        return self.deploy_within(60, **parameters)
+
+    def deploy_within(self, patience_seconds: float, **parameters: str) -> dict[str, str]:
         self.events.clear()
         return deploy(
             self,
@@ -134,6 +137,7 @@ class World:
             stack_name="yard",
             parameters=parameters,
             report=self.events.append,
+            patience_seconds=patience_seconds,
         )
 
     def statuses(self) -> list[str]:
@@ -183,7 +187,7 @@ def test_deploying_again_changes_nothing(world: World) -> None:
 def test_a_given_parameter_wins_and_the_others_are_kept(world: World) -> None:
     world.deploy(Size="large", CreateJobLogGroup="false")
     assert world.deploy(Size="huge") == {"Size": "huge", "CreateJobLogGroup": "false"}
-    # Only what is new is told, though the stack has an older history.
+    # Only new events are reported, though the stack has older ones.
     assert world.statuses() == ["UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"]
 
 
@@ -192,6 +196,11 @@ def test_a_failure_names_the_resource_and_the_reason(world: World) -> None:
     with pytest.raises(DeployError, match="ROLLBACK_COMPLETE\nDoer: it would not"):
         world.deploy()
     assert world.events[-1].failed
+
+
+def test_a_stack_that_stays_in_progress_is_an_error_after_the_deadline(world: World) -> None:
+    with pytest.raises(DeployError, match="yard is still CREATE_IN_PROGRESS after 0 s"):
+        world.deploy_within(0)
 
 
 def test_what_a_failed_first_deployment_left_is_cleared_away(world: World) -> None:

@@ -1,5 +1,6 @@
-"""Who answers on the port, and what the emulator is told."""
+"""What answers on the port, and the settings and saved data of the emulator."""
 
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,8 +13,8 @@ from batchyard.cloud.paths import StateDir
 
 
 @pytest.fixture
-def stranger() -> Iterator[int]:
-    """A port on which something answers that is no AWS emulator."""
+def other_server() -> Iterator[int]:
+    """A port on which a server listens that is no AWS emulator."""
     with socket.create_server((emulator.HOST, 0)) as server:
 
         def hang_up() -> None:
@@ -44,9 +45,9 @@ def test_a_reserved_port_is_given_to_nobody_but_who_asks_for_it() -> None:
             assert other != port
 
 
-def test_a_stranger_on_the_port_is_named(stranger: int) -> None:
-    with pytest.raises(emulator.EmulatorError, match=f"Port {stranger} is taken"):
-        emulator.answers(stranger)
+def test_another_server_on_the_port_is_an_error(other_server: int) -> None:
+    with pytest.raises(emulator.EmulatorError, match=f"Port {other_server} is taken"):
+        emulator.answers(other_server)
 
 
 def test_it_writes_nowhere_but_into_its_state_dir(
@@ -61,7 +62,7 @@ def test_it_writes_nowhere_but_into_its_state_dir(
     assert "AWS_PROFILE" not in given
 
 
-def test_what_else_it_is_told_goes_over_its_settings(tmp_path: Path) -> None:
+def test_given_settings_override_the_emulators_own(tmp_path: Path) -> None:
     given = emulator.environment(StateDir.at(tmp_path), 4999, {"AUTH": "true", "LOG_LEVEL": "INFO"})
     assert (given["AUTH"], given["LOG_LEVEL"]) == ("true", "INFO")
 
@@ -73,3 +74,34 @@ def test_a_local_session_ignores_where_the_shell_points(
     monkeypatch.setenv("AWS_PROFILE", "production")
     client = emulator.local_session(4999).client("sqs")
     assert client.meta.endpoint_url == "http://127.0.0.1:4999"
+
+
+def save(state: StateDir, positions: dict[str, int]) -> Path:
+    """Write the files that the emulator writes when it is stopped."""
+    folder = state.emulator / "state"
+    folder.mkdir(parents=True)
+    payload = {"dynamodb_stream_positions": {"data": positions}, "functions": {"data": {}}}
+    (folder / emulator.LAMBDA_DATA).write_text(json.dumps({"payload": payload}))
+    for name in ("dynamodb.json", "s3.json"):
+        (folder / name).write_text("{}")
+    return folder
+
+
+def test_saved_data_are_kept_and_every_stream_is_read_from_its_beginning(tmp_path: Path) -> None:
+    state = StateDir.at(tmp_path)
+    folder = save(state, {"one": 17, "two": 3})
+    (state.emulator / "s3").mkdir()
+    (state.emulator / "s3" / "object").touch()
+    assert emulator.prepare(state)
+    saved = json.loads((folder / emulator.LAMBDA_DATA).read_text())["payload"]
+    assert saved["dynamodb_stream_positions"]["data"] == {"one": 0, "two": 0}
+    assert (state.emulator / "s3" / "object").exists()
+
+
+def test_objects_without_the_rest_of_the_saved_data_are_removed(tmp_path: Path) -> None:
+    state = StateDir.at(tmp_path)
+    (save(state, {}) / "dynamodb.json").unlink()
+    (state.emulator / "s3").mkdir()
+    (state.emulator / "s3" / "object").touch()
+    assert not emulator.prepare(state)
+    assert list((state.emulator / "s3").iterdir()) == []

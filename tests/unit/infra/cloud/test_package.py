@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 import zipfile
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def test_equal_sources_make_equal_packages(tmp_path: Path) -> None:
     assert first.template == second.template
 
 
-def test_the_archive_holds_doors_application_and_libraries(tmp_path: Path) -> None:
+def test_the_archive_holds_app_chalicelib_and_libraries(tmp_path: Path) -> None:
     made = make_package(tmp_path / "build")
     with zipfile.ZipFile(made.archive) as archive:
         names = archive.namelist()
@@ -55,9 +56,30 @@ def test_a_tool_that_fails_is_quoted(tmp_path: Path) -> None:
     source = tmp_path / "source"
     for folder in ("chalicelib", ".chalice", "statemachines"):
         shutil.copytree(REPOSITORY / folder, source / folder)
-    (source / "app.py").write_text("raise RuntimeError('no doors today')\n")
-    with pytest.raises(package.PackageError, match="no doors today"):
+    (source / "app.py").write_text("raise RuntimeError('no handlers today')\n")
+    with pytest.raises(package.PackageError, match="no handlers today"):
         make_package(tmp_path / "build", source=source)
+
+
+def test_a_tool_that_does_not_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(package, "TOOL_PATIENCE_SECONDS", 0.1)
+    with pytest.raises(package.PackageError, match="had not ended after 0 s"):
+        package.run([sys.executable, "-c", "import time; time.sleep(60)"])
+
+
+def test_a_lock_that_another_command_keeps_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(package, "LOCK_PATIENCE_SECONDS", 0.0)
+    lock = tmp_path / "cloud" / "lock"
+    with (
+        package.held(lock),
+        pytest.raises(package.LockedError, match=f"has used {lock.parent}"),
+        package.held(lock),
+    ):
+        pytest.fail("two commands held the lock")
+    with package.held(lock):
+        pass
 
 
 def test_what_no_function_reads_is_trimmed(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_the_two_commands_are_shown() -> None:
 
 
 def test_the_aws_commands_of_the_readme_are_operations_that_work() -> None:
-    commands = re.findall(r"^\s+aws batch ([a-z-]+)", README, re.MULTILINE)
+    commands = re.findall(r"^(?:\s*|job=\$\()aws batch ([a-z-]+)", README, re.MULTILINE)
     assert commands
     for command in commands:
         operation = "".join(word.capitalize() for word in command.split("-"))
