@@ -139,7 +139,7 @@ def sweep(event: Any) -> None:
 @app.lambda_function(name="node_step")
 def node_step(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """A state of the multi-node machine."""
-    from chalicelib.engine.multinode.nodes import run_node_step
+    from chalicelib.engine.multinode.steps import run_node_step
     from chalicelib.wiring import ports
 
     return run_node_step(event, ports())

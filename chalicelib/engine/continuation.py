@@ -1,7 +1,8 @@
-"""Walks: work whose length the caller of an API decides, done a stretch at a time.
+"""Continuations: the rest of work that is too long for one invocation.
 
-A walk that one invocation should not finish goes on with a message to the task-events queue. Each
-stretch may be done twice; what it decides, it decides once.
+How many dependents or children a job has is up to its user. An invocation handles some of them and
+sends a continuation to the task-events queue, which says where the next one goes on. A part may be
+done twice, because a message may come twice; deciding twice changes nothing.
 """
 
 from collections.abc import Mapping
@@ -13,15 +14,17 @@ from chalicelib.core.dependencies import EACH, DependencyType, Edge
 
 
 class ContinuationKind(StrEnum):
-    DEPENDENTS = "DEPENDENTS"  # those that wait for a job
-    CATCH_UP = "CATCH_UP"  # the children that an array's children wait for
-    LEFT_BEHIND = "LEFT_BEHIND"  # an array's children that wait for what never had a row
-    RECONCILE = "SETTLE"  # an array's own children, whose parent's state has changed
+    """What is gone through."""
+
+    DEPENDENTS = "DEPENDENTS"  # the edges of a job that has ended
+    CATCH_UP = "CATCH_UP"  # the children that another array's children wait for
+    LEFT_BEHIND = "LEFT_BEHIND"  # an array's children that wait for virtual children
+    RECONCILE = "RECONCILE"  # an array's own children, after a change of their parent's state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Continuation:
-    """A walk along something of the job `job_id`, from the place `after` on."""
+    """The rest of what belongs to the job `job_id`, after the place `after`."""
 
     kind: ContinuationKind
     job_id: str
@@ -29,7 +32,7 @@ class Continuation:
     edge: Edge | None = None
 
     def detail(self) -> dict[str, Any]:
-        """The walk as the detail of a message."""
+        """Return the continuation as the detail of a message."""
         document: dict[str, Any] = {
             "kind": str(self.kind),
             "job": self.job_id,
@@ -44,7 +47,8 @@ class Continuation:
         return document
 
     @classmethod
-    def of_detail(cls, detail: Mapping[str, Any]) -> "Continuation":
+    def from_detail(cls, detail: Mapping[str, Any]) -> "Continuation":
+        """Return the continuation in the detail of a message."""
         edge = None
         if "dependent" in detail:
             edge = Edge(

@@ -25,7 +25,8 @@ from chalicelib.core.messages import DELAY_LIMIT_SECONDS
 from chalicelib.engine.arrays.children import end_array, reconcile_children
 from chalicelib.engine.dependencies.dependents import check_dependencies, notify_dependents
 from chalicelib.engine.dispatch.scheduling_domain import all_queues
-from chalicelib.engine.multinode.nodes import launch_node, stop_nodes
+from chalicelib.engine.multinode.launch import launch_node
+from chalicelib.engine.multinode.stop import stop_nodes
 from chalicelib.engine.notify.job_events import publish, to_publish
 from chalicelib.engine.notify.task_tokens import answer_waiting
 from chalicelib.engine.tasks.launch import launch

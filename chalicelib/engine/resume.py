@@ -1,4 +1,4 @@
-"""Going on with a walk that a message brings back."""
+"""Resuming the work that a continuation stands for."""
 
 from chalicelib.engine.arrays.children import reconcile_children
 from chalicelib.engine.continuation import Continuation, ContinuationKind
@@ -10,16 +10,17 @@ from chalicelib.engine.dependencies.dependents import (
 from chalicelib.wiring import Ports
 
 
-def go_on(walk: Continuation, ports: Ports) -> None:
-    """The next stretch of the walk."""
-    match walk.kind:
+def resume(continuation: Continuation, ports: Ports) -> None:
+    """Do the next part of the work; it sends another continuation if something is left."""
+    job_id, after = continuation.job_id, continuation.after
+    match continuation.kind:
         case ContinuationKind.DEPENDENTS:
-            notify_dependents_after(walk.job_id, walk.after, ports)
+            notify_dependents_after(job_id, after, ports)
         case ContinuationKind.RECONCILE:
-            reconcile_children(walk.job_id, int(walk.after), ports)
+            reconcile_children(job_id, int(after), ports)
         case ContinuationKind.CATCH_UP:
-            assert walk.edge is not None, "a walk along an edge tells which"
-            catch_up(walk.edge, int(walk.after), ports)
+            assert continuation.edge is not None, "a continuation along an edge says which"
+            catch_up(continuation.edge, int(after), ports)
         case ContinuationKind.LEFT_BEHIND:
-            assert walk.edge is not None, "a walk along an edge tells which"
-            release_left_behind(walk.edge, int(walk.after), ports)
+            assert continuation.edge is not None, "a continuation along an edge says which"
+            release_left_behind(continuation.edge, int(after), ports)

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chalicelib.engine.continuation import Continuation
-from chalicelib.engine.multinode.nodes import apply_node_reports
+from chalicelib.engine.multinode.reports import apply_node_reports
 from chalicelib.engine.notify.executions import on_stopped
-from chalicelib.engine.resume import go_on
+from chalicelib.engine.resume import resume
 from chalicelib.engine.tasks.ecs_events import (
     cluster_of_message,
     continuation_in_message,
@@ -38,8 +38,8 @@ def on_messages(records: Sequence[Mapping[str, Any]], ports: Ports) -> BatchAnsw
             if queue := wake_of_message(message):
                 wakes.add(queue)
                 continue
-            if walk := continuation_in_message(message):
-                go_on(Continuation.of_detail(walk), ports)
+            if detail := continuation_in_message(message):
+                resume(Continuation.from_detail(detail), ports)
                 continue
             if stopped := execution_of_message(message):
                 on_stopped(stopped, ports)

@@ -1,9 +1,10 @@
-"""The specs of the jobs that a batch of changes speaks of."""
+"""Specs of jobs: reading those of many jobs, and the retry rules in a spec."""
 
 from collections.abc import Mapping, Sequence
 
 from chalicelib.core.ids import JOB_PART
 from chalicelib.core.job import Job
+from chalicelib.core.retry import ExitRule, RetryAction, RetryStrategy
 from chalicelib.core.spec import Spec
 from chalicelib.wiring import Ports
 
@@ -11,10 +12,10 @@ KNOWN_LIMIT = 50  # specs that a process keeps
 
 
 def specs_of(jobs: Sequence[Job], ports: Ports) -> Mapping[str, Spec]:
-    """The specs that exist among those of `jobs`, by job id.
+    """Return the specs that exist among those of `jobs`, by job id.
 
-    Children come in many batches and share their array's spec, so that is kept once it was read.
-    Only its tags may change afterwards, and a child has none; a job itself is always read.
+    The children of an array share its spec and come in many batches, so it is kept once it was
+    read. That of a job itself is read each time: its tags may change, and a child has none.
     """
     wanted = {job.job_id for job in jobs}
     alone = {job.job_id for job in jobs if job.part == JOB_PART}
@@ -28,3 +29,20 @@ def specs_of(jobs: Sequence[Job], ports: Ports) -> Mapping[str, Spec]:
         known.update((job_id, found[job_id]) for job_id in found.keys() - alone)
         specs.update(found)
     return specs
+
+
+def retry_strategy_from_spec(spec: Spec) -> RetryStrategy:
+    """Return the job's retryStrategy; one attempt and no rules where it has none."""
+    given = spec.document.get("retryStrategy") or {}
+    return RetryStrategy(
+        attempts=int(given.get("attempts", 1)),
+        rules=tuple(
+            ExitRule(
+                action=RetryAction(str(rule["action"]).upper()),
+                on_status_reason=rule.get("onStatusReason"),
+                on_reason=rule.get("onReason"),
+                on_exit_code=rule.get("onExitCode"),
+            )
+            for rule in given.get("evaluateOnExit") or []
+        ),
+    )

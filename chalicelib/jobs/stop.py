@@ -3,34 +3,24 @@
 from chalicelib.core.errors import TooManyRequestsError
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import JobKey
-from chalicelib.core.lifecycle import decide
-from chalicelib.core.moves import Move
-from chalicelib.observe import log_decision
-from chalicelib.ports import ContentionError
+from chalicelib.jobs.transition import Keys, Rows, commit_decisions, job_after
 from chalicelib.wiring import Ports
 
-STOP_TRIES = 10
+STOP_TRIES = 10  # more than elsewhere, because no message brings a caller's request again
 
 
 def stop_job(key: JobKey, kind: EventKind, reason: str, ports: Ports) -> None:
-    """Apply one stop; TooManyRequestsError when others kept changing the job through every try.
+    """Apply one stop; a job that does not exist or has ended is left as it is.
 
-    A node cannot be stopped without its job: that is accepted, and nothing comes of it.
+    A node cannot be stopped without its job: the request is accepted and has no effect. Raises
+    TooManyRequestsError when others have changed the job in every try.
     """
     if key.is_node:
         return
-    for _ in range(STOP_TRIES):
-        found = ports.jobs.find_all([key])
-        job = found.get(key)
-        if job is None:
-            return
-        decision = decide(job, Event(kind=kind, at_ms=ports.now_ms(), reason=reason))
-        log_decision(decision)
-        if decision.job is job:
-            return
-        try:
-            if not ports.jobs.commit([Move.of(job, decision.job, found.get(key.root))]):
-                return
-        except ContentionError:
-            continue
-    raise TooManyRequestsError
+
+    def decide_on(keys: Keys, rows: Rows) -> Rows:
+        event = Event(kind=kind, at_ms=ports.now_ms(), reason=reason)
+        return {one: job_after(rows[one], [event]) for one in keys if one in rows}
+
+    if commit_decisions([key], ports.jobs.find_all, decide_on, ports, tries=STOP_TRIES):
+        raise TooManyRequestsError

@@ -1,21 +1,88 @@
-"""Reading jobs, deciding about them and writing what was decided, until it is written."""
+"""The loop that reads jobs, decides about them and writes what was decided.
 
-from collections.abc import Iterable, Mapping, Sequence
+A decision holds only for the rows that it was made on, so each write is conditional on their
+versions. Where a row has changed in between, `commit_decisions` reads and decides again; its
+callers say which rows to read and how to decide on them. `commit_once` is for decisions that must
+not be made a second time, and its callers say why.
+"""
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+
+from chalicelib.core.arrays import events_from_parent
 from chalicelib.core.events import Event
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job
 from chalicelib.core.lifecycle import decide
 from chalicelib.core.moves import Move
-from chalicelib.observe import log_decision
+from chalicelib.core.states import JobStatus
+from chalicelib.observe import log_decision, logger
 from chalicelib.ports import ContentionError
 from chalicelib.wiring import Ports
 
 COMMIT_TRIES = 6
 
+Keys = AbstractSet[JobKey]
+Rows = Mapping[JobKey, Job]
 
-def decided(job: Job, events: Iterable[Event]) -> Job:
-    """The job after all these events, in their order."""
+
+def commit_decisions(
+    keys: Iterable[JobKey],
+    read: Callable[[Keys], Rows],
+    decide_on: Callable[[Keys, Rows], Rows],
+    ports: Ports,
+    *,
+    tries: int = COMMIT_TRIES,
+) -> frozenset[JobKey]:
+    """Read, decide and write until all is written; return the keys of what is not after `tries`.
+
+    `read` returns the rows to decide on, given the keys that are still open. `decide_on` gets both
+    and returns the new jobs; one that is the very object of its row is not written. However many
+    decisions led to a new job, it is one write of one version.
+
+    A try that contends with other writers counts like one that lost a condition: its writes may
+    have been made in part, which the next read shows. What was written stays written.
+    """
+    pending = dict.fromkeys(keys)  # in their order
+    for _ in range(tries):
+        if not pending:
+            break
+        rows = read(pending.keys())
+        new = decide_on(pending.keys(), rows)
+        try:
+            lost = ports.jobs.commit(_moves(rows, new, ports))
+        except ContentionError:
+            logger.warning("others write the same rows", action="jobs.contended", jobs=len(pending))
+            continue
+        pending = dict.fromkeys(move.new.key for move in lost)
+    return frozenset(pending)
+
+
+def commit_events(events: Mapping[JobKey, Sequence[Event]], ports: Ports) -> None:
+    """Apply events to jobs and children; those of a job that has expired are dropped.
+
+    Raises ContentionError when others have changed a job in every try.
+    """
+
+    def decide_on(keys: Keys, rows: Rows) -> Rows:
+        return {key: job_after(rows[key], events[key]) for key in keys if key in rows}
+
+    left = commit_decisions(events, ports.jobs.find_all, decide_on, ports)
+    if left:
+        raise ContentionError(f"{len(left)} jobs, {COMMIT_TRIES} tries")
+
+
+def commit_once(job: Job, new: Job, ports: Ports) -> bool:
+    """Write a decision about a job that has a row; return False if that row has changed since.
+
+    For decisions that are not repeated: a lost condition means that the job has moved on, and
+    the stream's record of that move brings about whatever is still to be done.
+    """
+    return new is job or not ports.jobs.commit([Move.of(job, new)])
+
+
+def job_after(job: Job, events: Iterable[Event]) -> Job:
+    """Return the job after these events, in their order."""
     for event in events:
         decision = decide(job, event)
         log_decision(decision)
@@ -23,22 +90,26 @@ def decided(job: Job, events: Iterable[Event]) -> Job:
     return job
 
 
-def commit_events(events: Mapping[JobKey, Sequence[Event]], ports: Ports) -> None:
-    """Apply events to jobs; one that is not there any more has nothing to be told.
+def _moves(rows: Rows, decided: Rows, ports: Ports) -> list[Move]:
+    """Return the writes of all jobs that a decision has changed."""
+    changed = {key: job for key, job in decided.items() if job is not rows.get(key)}
+    _stop_with_their_arrays(changed, rows, ports)
+    return [
+        # Without a row is a node's first report. A virtual child needs the parent it is made of.
+        Move.of(rows.get(key) or job.at_version(0), job, parent=rows.get(key.root))
+        for key, job in changed.items()
+    ]
 
-    Raises ContentionError when others kept changing them through every try; what was written stays.
-    """
-    pending = dict(events)
-    for _ in range(COMMIT_TRIES):
-        jobs = ports.jobs.find_all(pending)
-        moves = []
-        for key, seen in pending.items():
-            job = jobs.get(key)
-            new = decided(job, seen) if job is not None else None
-            if job is not None and new is not None and new is not job:
-                moves.append(Move.of(job, new, parent=jobs.get(key.root)))
-        lost = ports.jobs.commit(moves)
-        if not lost:
-            return
-        pending = {move.old.key: pending[move.old.key] for move in lost}
-    raise ContentionError(f"{len(pending)} jobs, {COMMIT_TRIES} tries")
+
+def _stop_with_their_arrays(changed: dict[JobKey, Job], rows: Rows, ports: Ports) -> None:
+    """Stop the children that would wait for a (further) attempt although their array is stopped."""
+    waiting = [
+        key for key, job in changed.items() if key.is_child and job.status is JobStatus.RUNNABLE
+    ]
+    unread = {key.root for key in waiting} - rows.keys()
+    parents = {**rows, **ports.jobs.find_jobs(sorted(unread))} if unread else rows
+    for key in waiting:
+        parent = parents.get(key.root)
+        if parent is not None:
+            events = events_from_parent(parent, changed[key], ports.now_ms())
+            changed[key] = job_after(changed[key], events)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.core.ids import JobKey
-from chalicelib.engine.multinode import nodes
+from chalicelib.engine.multinode import stop
 from tests.support.drivers import fence_of
 from tests.support.multinode import ADDRESS, make_multinode_stage, submit_multinode_job
 from tests.support.world import Crash, World
@@ -130,7 +130,7 @@ class Story:
 )
 def test_no_node_outlives_its_job(attempts: int, large: bool, told: list[Any]) -> None:
     """Of a `large` job no task is looked for: those that nobody has heard of are met later."""
-    limit = mock.patch.object(nodes, "LOOKED_FOR_LIMIT", 0 if large else 40)
+    limit = mock.patch.object(stop, "LOOKED_FOR_LIMIT", 0 if large else 40)
     with limit, make_world() as world:
         story = Story(world, attempts)
         for name, *members in told:

@@ -1,1 +1,1 @@
-"""Children of array jobs that have a row."""
+"""What happens to the children of array jobs by itself."""

@@ -1,11 +1,13 @@
-"""Dependents: what the end of a job, or of a child, means for those that wait for it.
+"""What the end of a job, or of a child, means for the jobs and children that wait for it.
 
-The race between a submission and the end of what it waits for is closed by order: an edge is
-written with the dependent, and then the upstream is read (`check_dependencies`); the upstream's end
-is written, and then its edges are read (`tell_dependents`). One of the two sees the other, and
-deciding twice changes nothing. A failure goes from job to job by way of the stream, one hop a
-write, so no chain is too long; and where one job has many dependents, an invocation does some of
-them and leaves the rest to the next (`walks.py`).
+The race between a submission and the end of its upstream is closed by order. An edge is written
+with the dependent, and then the upstream is read (`check_dependencies`). The upstream's end is
+written, and then its edges are read (`notify_dependents`). At least one of the two sees the other,
+and deciding twice changes nothing.
+
+A failure passes from job to job through the stream, one job for each write, so no chain is too
+long. Where many jobs wait for one, an invocation handles some of them and sends a continuation for
+the rest (`engine/continuation.py`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,11 +38,11 @@ LAST_NUMBER = 99_999_999  # no array has so many children
 
 
 def notify_dependents(ended: Sequence[Job], ports: Ports) -> None:
-    """Let those go on, or fail, that wait for these jobs and children, all of them ended."""
+    """Release or fail what waits for these jobs and children, all of which have ended."""
     by_root: dict[str, list[Job]] = {}
     for job in ended:
         by_root.setdefault(job.job_id, []).append(job)
-    # However many end together, an invocation goes only so far.
+    # The more jobs end together, the fewer pages of each fit into one invocation.
     pages = max(1, PAGES_LIMIT // max(1, len(by_root)))
     for job_id, jobs in by_root.items():
         children = [job for job in jobs if job.key.is_child]
@@ -51,7 +53,7 @@ def notify_dependents(ended: Sequence[Job], ports: Ports) -> None:
 
 
 def _notify_of_children(job_id: str, children: Sequence[Job], ports: Ports) -> None:
-    """Edges to these very children, and those that every child of the array has."""
+    """Resolve the edges to these very children, and those that each child of the array has."""
     ended = {child.part: child for child in children}
     edges = ports.lanes.edges(job_id, first=min(ended), last=f"{EACH}#~", limit=EDGES_PAGE)
     _resolve([(edge, ended[edge.scope].status) for edge in edges if edge.scope in ended], ports)
@@ -59,19 +61,22 @@ def _notify_of_children(job_id: str, children: Sequence[Job], ports: Ports) -> N
         if edge.scope == EACH:
             _release_children(edge, children, ports)
     if len(edges) == EDGES_PAGE:
-        walk = Continuation(kind=ContinuationKind.DEPENDENTS, job_id=job_id, after=edges[-1].rank)
-        ports.messages.send_continuation(walk.detail())
+        rest = Continuation(kind=ContinuationKind.DEPENDENTS, job_id=job_id, after=edges[-1].rank)
+        ports.messages.send_continuation(rest.detail())
 
 
 def notify_dependents_after(
     job_id: str, after: str, ports: Ports, *, pages: int | None = None
 ) -> None:
-    """Go through the edges of a job from a rank on, as far as one invocation should."""
+    """Resolve the edges of a job after the rank `after`, as many as one invocation should.
+
+    `pages` is the number of pages of edges, by default PAGES_LIMIT.
+    """
     upstream = ports.jobs.find_job(JobKey(job_id))
     if upstream is None:
-        return  # expired; its end was told long ago
+        return  # it has expired, so its dependents were resolved long ago
     for _ in range(pages or PAGES_LIMIT):
-        # The rank after `after`: no rank has a character that sorts before a space.
+        # The space makes the first key after `after`: no rank has a character that sorts before it.
         edges = ports.lanes.edges(job_id, first=after and f"{after} ", limit=EDGES_PAGE)
         parts = {edge.scope for edge in edges if edge.scope not in {EACH, JOB_PART}}
         found = ports.jobs.find_all(JobKey(job_id, part) for part in parts)
@@ -94,7 +99,7 @@ def notify_dependents_after(
 
 
 def check_dependencies(job: Job, spec: Spec, ports: Ports) -> None:
-    """Look at what a PENDING job waits for: what has ended already told it nothing."""
+    """Resolve the dependencies of a PENDING job whose upstreams had ended before it was written."""
     dependencies = dependencies_of(spec.document.get("dependsOn", []), job.job_id)
     waits = [one for one in dependencies if one.number in job.waiting_on]
     found = ports.jobs.find_all(one.upstream for one in waits)
@@ -114,7 +119,7 @@ def check_dependencies(job: Job, spec: Spec, ports: Ports) -> None:
 
 
 def _resolve(ends: Iterable[tuple[Edge, JobStatus]], ports: Ports) -> None:
-    """Apply the ends of upstreams to the jobs that wait for them."""
+    """Apply the ends of upstreams to the jobs at the other end of these edges."""
     events: dict[JobKey, list[Event]] = {}
     for edge, status in ends:
         event = event_of_end(edge.kind, edge.number, status, ports.now_ms())
@@ -124,14 +129,14 @@ def _resolve(ends: Iterable[tuple[Edge, JobStatus]], ports: Ports) -> None:
 
 
 def catch_up(edge: Edge, after: int, ports: Ports) -> None:
-    """Bring an array's children up to what the children it waits for, above `after`, have become.
+    """Apply the ends of an upstream array's children, numbered above `after`, to their dependents.
 
-    Once the upstream array has ended, what it means for all children together is told in one write:
-    the dependency is met, or those that are still without a row have failed.
+    `edge` is one that each child of the dependent array has. Once the upstream array has ended, one
+    write says what this means for all virtual children: the dependency is met, or they have failed.
     """
     upstream = ports.jobs.find_job(JobKey(edge.upstream_id))
     over = edge.kind.is_n_to_n and (upstream is None or upstream.is_terminal)
-    # An upstream that has expired while it was waited for tells nothing more, so it has failed.
+    # An upstream that expired while others wait for it will never be reported, so it has failed.
     status = upstream.status if upstream is not None else JobStatus.FAILED
     if over and is_met_by(edge.kind, status):
         _notify_parent(edge, JobStatus.SUCCEEDED, ports)
@@ -145,22 +150,23 @@ def catch_up(edge: Edge, after: int, ports: Ports) -> None:
         _release_children(edge, [row for row in rows if row.is_terminal], ports)
         if len(rows) < CHILDREN_PAGE:
             if over:
-                # From now on no child gets a row, so one look finds all that are left behind.
+                # From now on no child gets a row, so reading once finds all that are left behind.
                 _notify_parent(edge, JobStatus.FAILED, ports)
                 release_left_behind(edge, -1, ports)
             return
         after = rows[-1].key.number or 0
-    walk = Continuation(
+    rest = Continuation(
         kind=ContinuationKind.CATCH_UP, job_id=edge.upstream_id, after=str(after), edge=edge
     )
-    ports.messages.send_continuation(walk.detail())
+    ports.messages.send_continuation(rest.detail())
 
 
 def release_left_behind(edge: Edge, after: int, ports: Ports) -> None:
-    """Tell the children that have a row what became of children that never got one.
+    """Apply the end of virtual children to the children with a row, above `after`, that wait.
 
-    The array that they wait for has ended. Those of its children that had a row have been told of
-    one by one, but a child may have got its own row by another dependency, or a cancel.
+    The array that they wait for has ended. The ends of its children with a row were applied one by
+    one, those of its virtual children to virtual children only. But a dependent child may have a
+    row of its own, because of another dependency or a cancel.
     """
     parent = ports.jobs.find_job(JobKey(edge.dependent_id))
     if parent is None or parent.is_terminal:
@@ -182,21 +188,21 @@ def release_left_behind(edge: Edge, after: int, ports: Ports) -> None:
             commit_events(events, ports)
     if len(child_ranges) == CHILD_RANGES_PAGE:
         place = str(child_ranges[-1].first)
-        walk = Continuation(
+        rest = Continuation(
             kind=ContinuationKind.LEFT_BEHIND, job_id=edge.upstream_id, after=place, edge=edge
         )
-        ports.messages.send_continuation(walk.detail())
+        ports.messages.send_continuation(rest.detail())
 
 
 def _notify_parent(edge: Edge, status: JobStatus, ports: Ports) -> None:
-    """The dependency has ended so for all children that it did not release one by one."""
-    kind = DependencyType.AFTER_SUCCESS  # the upstream's own end was weighed by the edge's kind
+    """Resolve the dependency for all children of the array that were not released one by one."""
+    kind = DependencyType.AFTER_SUCCESS  # the caller has applied the edge's own kind to `status`
     event = event_of_end(kind, edge.number, status, ports.now_ms())
     commit_events({JobKey(edge.dependent_id): [event]}, ports)
 
 
 def _release_children(edge: Edge, ended: Sequence[Job], ports: Ports) -> None:
-    """Each of these children has ended: let the one that waits for it in the other array know."""
+    """Release or fail the children of the dependent array that wait for these ended children."""
     parent = ports.jobs.find_job(JobKey(edge.dependent_id))
     if parent is None or parent.array is None or not _takes_children(parent):
         return
@@ -209,7 +215,7 @@ def _release_children(edge: Edge, ended: Sequence[Job], ports: Ports) -> None:
         if number >= size:
             continue
         if edge.kind.is_sequential and event.kind is EventKind.DEPENDENCY_FAILED:
-            # All later children wait for this one by way of one another: one write fails them.
+            # Each later child waits for the one before it: one write fails them all.
             _notify_parent(edge, JobStatus.FAILED, ports)
             continue
         events[JobKey(edge.dependent_id, child_part(number))] = [event]
@@ -218,12 +224,12 @@ def _release_children(edge: Edge, ended: Sequence[Job], ports: Ports) -> None:
 
 
 def _takes_children(parent: Job | None) -> bool:
-    """Whether its children are looked at one by one: nothing holds back all of them."""
+    """Return whether its children are released one by one: nothing holds all of them back."""
     return parent is not None and not parent.is_terminal and not parent.waiting_on
 
 
 def _release_first(parent: Job, ports: Ports) -> None:
-    """The first child of a SEQUENTIAL array has none before it to wait for."""
+    """Release the first child of a SEQUENTIAL array, which has no child before it."""
     nothing_more = Event(
         kind=EventKind.DEPENDENCY_MET, at_ms=ports.now_ms(), dependencies=frozenset()
     )

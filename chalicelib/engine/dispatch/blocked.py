@@ -1,15 +1,14 @@
-"""Telling a user why the head of a queue waits, in the job itself.
+"""Recording in the job itself why the head of a queue waits.
 
-The dispatcher tells what will not pass by itself, at once; the sweeper tells everything else that
-still holds when it looks, so that a queue in full swing pays for no such write.
+The dispatcher records at once what lasts until a user acts. The sweeper records any other reason
+that still holds when it looks, so that a busy queue pays for no such write.
 """
 
-from chalicelib.core.decision import Decision
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Job
 from chalicelib.core.lifecycle import decide
-from chalicelib.core.moves import Move
 from chalicelib.core.scheduling.plan import Blocked, Why
+from chalicelib.jobs.transition import commit_once
 from chalicelib.observe import log_decision
 from chalicelib.wiring import Ports
 
@@ -17,10 +16,10 @@ LASTING = frozenset({Why.NO_USABLE_ENVIRONMENT, Why.JOB_RESOURCE_REQUIREMENT})
 
 
 def record_reason(blocked: Blocked, ports: Ports) -> None:
-    """Put the reason into the head's row, unless it stands there already."""
+    """Write the reason into the head's row, unless the row has it already."""
     job = ports.jobs.find_job(blocked.ready.key)
     if job is not None:
-        commit_decision(job, decide(job, block_event(blocked, ports.now_ms())), ports)
+        commit_to_head(job, block_event(blocked, ports.now_ms()), ports)
 
 
 def block_event(blocked: Blocked, now_ms: int) -> Event:
@@ -29,8 +28,13 @@ def block_event(blocked: Blocked, now_ms: int) -> Event:
     )
 
 
-def commit_decision(job: Job, decision: Decision, ports: Ports) -> None:
-    """Write it; a lost condition means that the job moved on, and waits for nothing any more."""
+def commit_to_head(job: Job, event: Event, ports: Ports) -> None:
+    """Apply an event to the head of a queue.
+
+    Not repeated when the job has changed since: it may be waiting for nothing any more, and the
+    event was made for the job as it was. The next plan says what holds then.
+    """
+    decision = decide(job, event)
     if decision.job is not job:
         log_decision(decision)
-        ports.jobs.commit([Move(old=job, new=decision.job)])
+        commit_once(job, decision.job, ports)

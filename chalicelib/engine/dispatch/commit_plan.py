@@ -15,7 +15,7 @@ from chalicelib.core.lifecycle import decide
 from chalicelib.core.moves import Advance, CapacityLimit, Move
 from chalicelib.core.scheduling.plan import Placement, Plan
 from chalicelib.core.scheduling.snapshot import Snapshot
-from chalicelib.jobs.transition import decided
+from chalicelib.jobs.transition import commit_once, job_after
 from chalicelib.observe import log_decision, logger
 from chalicelib.ports import ContentionError
 from chalicelib.wiring import Ports
@@ -47,6 +47,8 @@ def carry_out(plan: Plan, snapshot: Snapshot, ports: Ports) -> int:
         for name, environment in snapshot.environments.items()
     }
     try:
+        # Not repeated: a placement that lost its condition may have lost the capacity that it was
+        # planned with too, so the next round plans again on a new snapshot.
         lost = ports.jobs.commit(moves, capacity_limits, advances)
     except ContentionError:
         logger.warning("others write the same rows; planning anew", action="dispatch.contended")
@@ -98,11 +100,10 @@ def _stopped_with_its_parent(job: Job, parent: Job | None, ports: Ports) -> bool
     """A child that waits alone does not run once its array is stopped: it is stopped like it."""
     if parent is None or parent.array is None or parent is job:
         return False
-    stopped = decided(job, events_from_parent(parent, job, ports.now_ms()))
-    if stopped is job:
-        return False
-    ports.jobs.commit([Move.of(job, stopped)])
-    return True
+    stopped = job_after(job, events_from_parent(parent, job, ports.now_ms()))
+    # Not repeated: if the child has changed and is still RUNNABLE, the next plan meets it again.
+    commit_once(job, stopped, ports)
+    return stopped is not job
 
 
 def _drop_dangling(ready: Ready, ports: Ports) -> None:

@@ -1,21 +1,19 @@
-"""How long the sweeper waits for what ECS tells by itself, all but always."""
+"""Grace periods before the sweeper acts on a missing ECS event."""
 
 from chalicelib.core.events import Event, EventKind
 
-# How long a launch may take before its task is looked for; ECS itself gives one up after minutes.
+# How long a launch may take before its task is looked for; ECS gives a launch up after minutes.
 LAUNCH_GRACE_MS = 90_000
-# How long what is RUNNING goes unexamined: its task's end is told by an event all but always.
+# How long a RUNNING task is not looked at; nearly always an event reports its end.
 RUNNING_GRACE_MS = 60_000
 # How long the event of a task's end may be on its way.
 STOPPED_GRACE_MS = 60_000
 
-GONE_REASON = "Task is gone: ECS does not know it any more"
-
 
 def is_overdue_end(event: Event, now_ms: int) -> bool:
-    """Whether a task stopped so long ago that its event will not come any more.
+    """Return whether a task stopped so long ago that ECS's own event of its end is lost.
 
-    An event on its way is waited for: it is ECS's own account of the end.
+    Until then that event is waited for.
     """
     if event.kind is not EventKind.TASK_STOPPED:
         return False

@@ -1,16 +1,24 @@
-"""Stopping a job's task: the one that is known, or any that its fence started."""
+"""Stopping tasks: that of a job which is being stopped, and one that no job wants any more."""
 
 from chalicelib.core.job import Job
 from chalicelib.wiring import Ports
 
+ORPHAN_REASON = "Task stopped by Batchyard: its job has ended or has moved on to another attempt"
+
 
 def stop(job: Job, ports: Ports) -> None:
-    """Have ECS stop the task of this placement; one that is yet to start is met when it runs.
+    """Stop the task of the job's current placement: the one in its row, or all that ECS finds.
 
-    A job that is stopping while its launch is under way has no task yet: its first event finds the
-    stop in the row, and the write that records it comes back here.
+    A job that is stopped during its launch has no task yet. When the task's first event arrives,
+    the job's row says that it is stopping; the write of that event leads here again.
     """
     cluster = ports.settings.cluster_of(job.environment or "")
     arns = [job.task_arn] if job.task_arn else ports.ecs.find_tasks(cluster, str(job.fence))
     for arn in arns:
         ports.ecs.stop_task(cluster, arn, job.stop_reason or "")
+
+
+def stop_orphan(cluster: str | None, task_arn: str | None, ports: Ports) -> None:
+    """Stop a reported task that runs for a placement which its job has left."""
+    if cluster and task_arn:
+        ports.ecs.stop_task(cluster, task_arn, ORPHAN_REASON)

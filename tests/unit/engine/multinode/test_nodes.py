@@ -218,9 +218,8 @@ def test_a_job_that_ends_while_a_node_s_report_is_written_stops_that_node(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The report's reader has seen the job run; the reactor has looked before the node's row."""
-    monkeypatch.setattr(
-        "chalicelib.engine.multinode.nodes.LOOKED_FOR_LIMIT", 0
-    )  # as of a large job
+    # As of a large job.
+    monkeypatch.setattr("chalicelib.engine.multinode.stop.LOOKED_FOR_LIMIT", 0)
     make_multinode_stage(world)
     job_id = submit_multinode_job(world)
     world.run_until_idle()

@@ -7,7 +7,7 @@ from chalicelib.core.child_range import ChildRange
 from chalicelib.core.ids import child_part
 from chalicelib.core.job import Job
 from chalicelib.core.states import JobStatus
-from chalicelib.engine.arrays.children import RUN_LIMIT, placed_children
+from chalicelib.engine.sweep.children import RUN_LIMIT, placed_children
 from tests.support.values import a_job
 
 

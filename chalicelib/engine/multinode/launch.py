@@ -1,0 +1,44 @@
+"""Launching the other nodes of a job: for the first time, and again after a failed launch."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from chalicelib.core.ids import Fence
+from chalicelib.core.job import Job
+from chalicelib.core.multinode import MainNode, as_task, main_node, nodes_of
+from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT
+from chalicelib.engine.tasks.launch import make_launch
+from chalicelib.wiring import Ports
+
+
+def start_nodes(job: Job, indices: Iterable[int], address: str, ports: Ports) -> None:
+    """Start the launch machine for these nodes; a repeated start finds the tasks of the first."""
+    ports.workflows.start_launch(_launches(job, indices, address, ports))
+
+
+def launch_node(node: Job, ports: Ports) -> None:
+    """Launch a node again whose launch made no task, if its job still runs at that placement."""
+    job = ports.jobs.find_job(node.key.root)
+    fence = Fence(
+        job_id=node.job_id,
+        part=node.key.root.part,
+        attempt=node.attempt,
+        dispatch_count=node.dispatch_count,
+    )
+    if job is None or main_node(job, fence) is not MainNode.RUNNING:
+        return
+    launches = _launches(job, [node.key.number or 0], nodes_of(job).address or "", ports)
+    for launch in launches:
+        # For a token that it has seen before, ECS may repeat its earlier answer.
+        launch["runTask"]["ClientToken"] = f"{launch['startedBy']}/{node.version}"
+    ports.workflows.start_launch(launches)
+
+
+def _launches(job: Job, indices: Iterable[int], address: str, ports: Ports) -> list[dict[str, Any]]:
+    """Return the launch machine's input for each node; one that cannot be made is left out."""
+    specs = ports.jobs.find_specs([job.job_id])
+    environments = ports.catalog.find_many(COMPUTE_ENVIRONMENT, [job.environment or ""])
+    main = replace(job, nodes=job.nodes_at(address))
+    made = [make_launch(as_task(main, index), specs, environments, {}, ports) for index in indices]
+    return [launch for launch in made if launch is not None]

@@ -1,0 +1,72 @@
+"""Reports about the nodes of multi-node jobs, applied to the nodes' rows."""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+from chalicelib.core.decision import Label
+from chalicelib.core.ids import JobKey
+from chalicelib.core.node_reports import NodeDecision, decide_node, may_still_run
+from chalicelib.engine.tasks.reports import Report
+from chalicelib.engine.tasks.stop import stop_orphan
+from chalicelib.jobs.transition import Keys, Rows, commit_decisions
+from chalicelib.observe import logger
+from chalicelib.wiring import Ports
+
+
+def apply_node_reports(reports: Sequence[Report], ports: Ports) -> set[str]:
+    """Decide and write what is reported; return the ids of the messages that must come again."""
+    started: dict[JobKey, Report] = {}
+
+    def read(keys: Keys) -> Rows:
+        return ports.jobs.find_jobs(one for key in keys for one in (key, key.root))
+
+    decide_on = partial(_decide_on, reports=reports, started=started, ports=ports)
+    left = commit_decisions([report.key for report in reports], read, decide_on, ports)
+    _stop_overtaken([report for key, report in started.items() if key not in left], ports)
+    return {report.message_id for report in reports if report.key in left}
+
+
+def _decide_on(
+    keys: Keys,
+    rows: Rows,
+    *,
+    reports: Sequence[Report],
+    started: dict[JobKey, Report],
+    ports: Ports,
+) -> Rows:
+    """Return the nodes after all reports about them; stop the tasks that nobody wants any more.
+
+    `started` is brought up to date: the reports that, by the latest decision, start a node.
+    """
+    latest = dict(rows)
+    for key in keys:
+        started.pop(key, None)
+    for report in reports:
+        if report.key not in keys:
+            continue
+        decision = decide_node(rows.get(report.key.root), latest.get(report.key), report.event)
+        _log(decision, report.key)
+        if decision.node is not None:
+            latest[report.key] = decision.node
+        if decision.stops_task:
+            _stop(report, ports)
+        elif decision.label is Label.STARTED:
+            started[report.key] = report
+    return latest
+
+
+def _stop_overtaken(started: Iterable[Report], ports: Ports) -> None:
+    """Stop tasks whose job ended, or was asked to stop, while their start was being written."""
+    reports = list(started)
+    jobs = ports.jobs.find_jobs(report.key.root for report in reports) if reports else {}
+    for report in reports:
+        if not may_still_run(jobs.get(report.key.root), report.event):
+            _stop(report, ports)
+
+
+def _stop(report: Report, ports: Ports) -> None:
+    stop_orphan(report.cluster, report.event.task_arn, ports)
+
+
+def _log(decision: NodeDecision, key: JobKey) -> None:
+    logger.info(decision.sentence, action="node", label=str(decision.label), job=key.public_id)

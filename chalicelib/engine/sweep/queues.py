@@ -1,0 +1,98 @@
+"""Examining the placed jobs of one queue: lost launches and tasks, deadlines, stops, nodes."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from chalicelib.core.events import Event, EventKind
+from chalicelib.core.job import Job
+from chalicelib.core.states import PLACED, JobStatus
+from chalicelib.engine.multinode.sweep import sweep_nodes
+from chalicelib.engine.sweep.children import placed_children
+from chalicelib.engine.tasks.grace_periods import LAUNCH_GRACE_MS
+from chalicelib.engine.tasks.lost import (
+    report_from_event,
+    report_launched_tasks,
+    report_loss,
+    report_running_tasks,
+)
+from chalicelib.engine.tasks.reports import Report, apply_reports
+from chalicelib.engine.tasks.stop import stop
+from chalicelib.wiring import Ports
+
+# A deadline this near gets a message of its own, because it may pass before the next sweep.
+DEADLINE_HORIZON_MS = 120_000
+PLACED_LIMIT = 10_000  # placed jobs of one status and queue that a sweep reads
+
+NO_TASK_REASON = (
+    f"Task failed to start: ECS has no task for this attempt {LAUNCH_GRACE_MS // 1000} seconds "
+    "after its launch"
+)
+
+
+def placed_jobs(queue: str, ports: Ports) -> list[Job]:
+    """Return the jobs and children of the queue that are STARTING or RUNNING."""
+    jobs = [
+        job
+        for status in sorted(PLACED)
+        for job in ports.jobs.list_oldest(queue, JobStatus(status), limit=PLACED_LIMIT)
+    ]
+    return [*jobs, *placed_children(queue, ports)]
+
+
+def examine(jobs: Sequence[Job], ports: Ports) -> None:
+    """Apply what was missed about these placed jobs, and stop again what should be stopped."""
+    now_ms = ports.now_ms()
+    apply_reports(_missed_reports(jobs, now_ms, ports), ports)
+    _send_near_deadlines(jobs, now_ms, ports)
+    for job in jobs:
+        if job.stop_cause is not None:
+            stop(job, ports)  # the first stop may have had no effect
+    for job in jobs:
+        if job.nodes is not None:
+            sweep_nodes(job, now_ms, ports)
+
+
+def _missed_reports(jobs: Sequence[Job], now_ms: int, ports: Ports) -> list[Report]:
+    reports: list[Report] = []
+    for cluster, members in _by_cluster(jobs, ports).items():
+        reports.extend(_overdue_launches(cluster, members, now_ms, ports))
+        reports.extend(report_running_tasks(cluster, members, now_ms, ports))
+    reports.extend(_passed_deadlines(jobs, now_ms))
+    return reports
+
+
+def _by_cluster(jobs: Iterable[Job], ports: Ports) -> dict[str, list[Job]]:
+    clusters: dict[str, list[Job]] = defaultdict(list)
+    for job in jobs:
+        if job.environment is not None:
+            clusters[ports.settings.cluster_of(job.environment)].append(job)
+    return clusters
+
+
+def _overdue_launches(
+    cluster: str, jobs: Iterable[Job], now_ms: int, ports: Ports
+) -> Iterator[Report]:
+    """Yield what ECS says of each job that has been STARTING for longer than the grace period."""
+    for job in jobs:
+        if job.status is JobStatus.STARTING and now_ms - job.changed_at_ms >= LAUNCH_GRACE_MS:
+            reports = report_launched_tasks(cluster, job.fence, now_ms, ports)
+            if reports is None:
+                reports = [report_loss(job.fence, NO_TASK_REASON, cluster, now_ms)]
+            yield from reports
+
+
+def _passed_deadlines(jobs: Iterable[Job], now_ms: int) -> Iterator[Report]:
+    for job in jobs:
+        if job.deadline_ms is not None and job.deadline_ms <= now_ms and job.stop_cause is None:
+            event = Event(kind=EventKind.DEADLINE, at_ms=now_ms, fence=job.fence)
+            yield report_from_event(event, job.fence, None)
+
+
+def _send_near_deadlines(jobs: Iterable[Job], now_ms: int, ports: Ports) -> None:
+    near = [
+        (job.fence, max(0, -(-(job.deadline_ms - now_ms) // 1000)))
+        for job in jobs
+        if job.deadline_ms is not None and 0 < job.deadline_ms - now_ms <= DEADLINE_HORIZON_MS
+    ]
+    if near:
+        ports.messages.send_deadlines(near)

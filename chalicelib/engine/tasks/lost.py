@@ -1,0 +1,72 @@
+"""Reports made for the sweeper of tasks whose ECS event was lost: of jobs and of nodes alike."""
+
+from collections.abc import Iterable, Iterator
+
+from chalicelib.core.events import Event, EventKind
+from chalicelib.core.ids import Fence
+from chalicelib.core.job import Job
+from chalicelib.core.states import JobStatus
+from chalicelib.engine.tasks.ecs_events import event_of_description
+from chalicelib.engine.tasks.grace_periods import RUNNING_GRACE_MS, is_overdue_end
+from chalicelib.engine.tasks.reports import Report
+from chalicelib.wiring import Ports
+
+GONE_REASON = "Task is gone: ECS no longer has a record of it"
+
+
+def report_running_tasks(
+    cluster: str, jobs: Iterable[Job], now_ms: int, ports: Ports
+) -> Iterator[Report]:
+    """Yield the end of each task of these jobs or nodes that stopped, or is gone, without an event.
+
+    Looked at are those that have been RUNNING for longer than the grace period.
+    """
+    due = [
+        (job, job.task_arn)
+        for job in jobs
+        if job.status is JobStatus.RUNNING
+        and job.task_arn is not None
+        and now_ms - job.changed_at_ms >= RUNNING_GRACE_MS
+    ]
+    if not due:
+        return
+    tasks = ports.ecs.describe_tasks(cluster, [task_arn for _, task_arn in due])
+    for job, task_arn in due:
+        if task_arn not in tasks:
+            yield report_loss(job.fence, GONE_REASON, cluster, now_ms)
+            continue
+        event = event_of_description(tasks[task_arn], job.fence, now_ms)
+        if event is not None and is_overdue_end(event, now_ms):
+            yield report_from_event(event, job.fence, cluster)
+
+
+def report_launched_tasks(
+    cluster: str, fence: Fence, now_ms: int, ports: Ports
+) -> list[Report] | None:
+    """Return the unreported starts and ends of the tasks that a placement launched.
+
+    None when ECS has no task of that placement.
+    """
+    task_arns = ports.ecs.find_tasks(cluster, str(fence))
+    if not task_arns:
+        return None
+    described = ports.ecs.describe_tasks(cluster, task_arns).values()
+    events = [event_of_description(task, fence, now_ms) for task in described]
+    return [
+        report_from_event(event, fence, cluster)
+        for event in events
+        if event is not None
+        and (event.kind is EventKind.TASK_RUNNING or is_overdue_end(event, now_ms))
+    ]
+
+
+def report_loss(fence: Fence, reason: str, cluster: str, now_ms: int) -> Report:
+    """Return the report that a placement has no task, for which `reason` is given."""
+    event = Event(kind=EventKind.TASK_LOST, at_ms=now_ms, fence=fence, reason=reason)
+    return report_from_event(event, fence, cluster)
+
+
+def report_from_event(event: Event, fence: Fence, cluster: str | None) -> Report:
+    """Return the report of an event that no message brought."""
+    key = fence.key
+    return Report(message_id=key.public_id, event=event, key=key, cluster=cluster)
