@@ -5,7 +5,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALL := $(PIP) install --require-hashes --no-deps -r
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv demo test up down lint bench test-docker clean
+.PHONY: help .venv demo up down format lint docs unit test test-slow test-docker bench clean
+
+# What `make unit` leaves to the gate: second runs over DynamoDB, all races, real processes, cfn-lint.
+NOT_QUICK := dynamodb or test_stop_races or test_agent or test_package or cfn_lint
+# The seed of `make test-slow`: another one each time, unless one is given to repeat a run.
+SEED := $(shell date +%s)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,15 +37,32 @@ up: .venv/.local ## Bring up the local cloud and stay with it until Ctrl-C
 down: .venv/.local ## Stop the local cloud
 	$(BIN)/batchyard down
 
+format: .venv/.dev ## Format the code, and correct what ruff can correct
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: .venv/.local ## Write what is generated from the code: tables, diagrams, event schemas
+	$(BIN)/python -m batchyard.docs
+
 lint: .venv/.dev ## Check format, style, types and the CloudFormation template
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/batchyard template | $(BIN)/cfn-lint
 
+unit: .venv/.dev ## Fast tests only, in less than a minute: no property, crash or end-to-end tests
+	$(BIN)/pytest --quiet --numprocesses 2 --dist loadfile -k "not ($(NOT_QUICK))" \
+		tests/unit tests/machines tests/style
+
 test: lint ## The whole gate: lint, then fast tests, then tests on the local cloud
 	$(BIN)/pytest --quiet --numprocesses 2 --dist loadfile
 	$(BIN)/pytest --quiet -m e2e --numprocesses 2 --dist loadfile
+
+test-slow: .venv/.dev ## Slow tests, and the property tests with random examples (repeat: SEED=...)
+	@echo "Hypothesis seed: $(SEED)"
+	HYPOTHESIS_PROFILE=random $(BIN)/pytest --quiet --hypothesis-seed=$(SEED) tests/property
+	HYPOTHESIS_PROFILE=random $(BIN)/pytest --quiet --hypothesis-seed=$(SEED) -m "slow and not e2e"
+	$(BIN)/pytest --quiet -m "slow and e2e"
 
 test-docker: .venv/.dev ## The container runtime against a real engine (Debian, as root)
 	tests/docker/engine.sh $(BIN)/pytest --quiet -m docker tests/docker

@@ -1,7 +1,7 @@
 """The settings of the functions, read once from the environment.
 
 The only module beside `wiring.py` that reads `os.environ`. The stack in `infra/stack` sets every
-variable named here; a missing one is named in the error.
+variable named here.
 """
 
 import os
@@ -15,7 +15,7 @@ _PREFIX = "BATCHYARD_"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a deployed stack tells its functions."""
+    """What a stack sets for its functions. Decisions depend only on `ports.StackSettings`."""
 
     stack: str
     jobs_table: str
@@ -42,7 +42,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
-        """The settings of this process; raises KeyError naming the variable that is missing."""
+        """Return the settings of this process; KeyError with the name of a missing variable."""
         days = int(environ.get(_PREFIX + "RETENTION_DAYS", "90"))
         return cls(
             stack=environ[_PREFIX + "STACK"],
@@ -71,18 +71,18 @@ class Settings:
 
     @property
     def scope(self) -> Scope:
-        """Where this stack lives, read off the ARN of its own launch machine."""
+        """The partition, region and account of the stack, taken from its launch machine's ARN."""
         _, partition, _, region, account, *_ = self.launch_machine_arn.split(":")
         return Scope(partition=partition, region=region, account=account)
 
     def queue_arn_of(self, queue_url: str) -> str:
-        """The ARN of a queue of this stack."""
+        """Return the ARN of an SQS queue of this stack."""
         scope, name = self.scope, queue_url.rpartition("/")[2]
         return f"arn:{scope.partition}:sqs:{scope.region}:{scope.account}:{name}"
 
     def cluster_of(self, environment: str) -> str:
-        """The name of the ECS cluster that a compute environment of this stack owns.
+        """Return the name of the ECS cluster that a compute environment of this stack owns.
 
-        No stack's name has an underscore, so no other stack's clusters share this one's prefix.
+        Names of stacks have no underscore, so clusters of different stacks have different prefixes.
         """
         return f"{self.stack}_{environment}"

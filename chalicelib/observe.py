@@ -1,7 +1,6 @@
-"""What the functions tell about themselves: one structured logger, and decisions as log lines.
+"""Logs and metrics of the functions: one structured logger, decisions as log lines, one metric.
 
-A decision's label is the machine-readable part (for metric filters and tests), its sentence the
-part for a person.
+Metric filters and tests read a decision's label; people read its sentence.
 """
 
 from aws_lambda_powertools import Logger
@@ -12,7 +11,7 @@ logger = Logger(service="batchyard", log_uncaught_exceptions=True)
 
 
 def log_decision(decision: Decision) -> None:
-    """One line for each decision about a job, with the fence that it speaks of."""
+    """Log a decision about a job with the job's fence and status."""
     logger.info(
         decision.sentence,
         action=f"job.{decision.label.lower()}",
@@ -22,7 +21,7 @@ def log_decision(decision: Decision) -> None:
 
 
 def count_failed_firings(stack: str, trigger: str, number: int) -> None:
-    """One line that CloudWatch reads as a metric; imported when needed, which is seldom."""
+    """Log a line that CloudWatch reads as a metric. Its library is imported on first use."""
     from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
     with single_metric(

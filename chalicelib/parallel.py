@@ -1,8 +1,8 @@
-"""Running independent calls one after the other, or side by side.
+"""Running independent calls one after another, or in parallel.
 
-Nearly all the time of a function is spent waiting for AWS; calls that do not depend on one another
-need not wait for one another. Whoever makes several such calls takes one of these as a parameter,
-so that a test decides the order.
+A function spends nearly all of its time waiting for AWS, so calls that do not depend on one another
+run in parallel. Code that makes several such calls takes one of these functions as a parameter, and
+tests pass the one with a fixed order.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,12 +16,15 @@ RunAll = Callable[[Sequence[Action]], list[Any]]
 
 
 def in_order(calls: Sequence[Action]) -> list[Any]:
-    """The results of the tasks, each run when the one before has ended."""
+    """Return the results of the calls, each made when the one before has ended."""
     return [call() for call in calls]
 
 
 def side_by_side(calls: Sequence[Action]) -> list[Any]:
-    """The results of the tasks, in their order; the first failure is raised when all have ended."""
+    """Return the results of the calls, in their order.
+
+    Raises the first failure, after every call has ended.
+    """
     if len(calls) < 2:
         return in_order(calls)
     with ThreadPoolExecutor(max_workers=min(THREADS_LIMIT, len(calls))) as pool:

@@ -1,8 +1,11 @@
-"""Where everything is put together: settings, clock, ids, stores and AWS clients of one process.
+"""The adapters of one process: settings, clock, ids, stores and AWS clients.
 
-The only module beside `config.py` that may read the clock or make random values. A `Ports` makes
-each thing when it is first asked for, so a function imports and connects to only what it uses.
+The only module that knows both the protocols of `ports` and the classes that implement them, and
+the only one that may read the clock or make random values. Each member is made on first use, so a
+function imports and connects to no more than it needs.
 """
+
+from __future__ import annotations
 
 import random
 import time
@@ -19,27 +22,33 @@ if TYPE_CHECKING:
     from botocore.session import Session
     from pynamodb.connection import Connection
 
-    from chalicelib.aws.buckets import Buckets
-    from chalicelib.aws.dead_letters import DeadLetters
-    from chalicelib.aws.ec2 import Ec2
-    from chalicelib.aws.ecs import Ecs
-    from chalicelib.aws.event_rules import EventRules
-    from chalicelib.aws.events import Events
-    from chalicelib.aws.manifests import Manifests
-    from chalicelib.aws.messages import Messages
-    from chalicelib.aws.schedules import Schedules
-    from chalicelib.aws.workflows import Workflows
     from chalicelib.core.spec import Spec
-    from chalicelib.store.bundles import BundleStore
-    from chalicelib.store.catalog import Catalog
-    from chalicelib.store.firings import FiringStore
-    from chalicelib.store.jobs import JobStore
-    from chalicelib.store.lanes import LaneStore
-    from chalicelib.store.overlap_locks import OverlapLockStore
+    from chalicelib.ports import (
+        AllPorts,
+        Buckets,
+        BundleStore,
+        CatalogStore,
+        DeadLetters,
+        Ec2,
+        Ecs,
+        EventBus,
+        EventRules,
+        FiringStore,
+        JobStore,
+        LaneStore,
+        Manifests,
+        Messages,
+        OverlapLockStore,
+        Schedules,
+        Workflows,
+    )
 
 
 class Ports:
-    """The outside world as the doors see it. Tests put their own clock, ids or clients in place."""
+    """Everything that the functions use of the outside. Tests replace clock, ids, stores, clients.
+
+    Each member has the type of its protocol, so mypy compares store and client with it here.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -54,19 +63,21 @@ class Ports:
         return str(uuid.uuid4())
 
     def pause(self, number: int) -> None:
-        """Wait before another try of a contended write: longer each time, never in step."""
         time.sleep(random.uniform(0, 0.01 * 2**number))
 
     def rest(self, seconds: float) -> None:
-        """Let time pass, for what another part of AWS needs it for."""
         time.sleep(seconds)
 
-    def run_all(self, tasks: Sequence[Action]) -> list[Any]:
-        """The results of calls that do not depend on one another, made side by side."""
-        return side_by_side(tasks)
+    def run_all(self, calls: Sequence[Action]) -> list[Any]:
+        return side_by_side(calls)
+
+    def is_overload(self, error: BaseException) -> bool:
+        from chalicelib.store.transactions import is_overload
+
+        return is_overload(error)
 
     @cached_property
-    def connection(self) -> "Connection":
+    def connection(self) -> Connection:
         from chalicelib.store.tables import bind
 
         return bind(
@@ -77,10 +88,10 @@ class Ports:
         )
 
     @cached_property
-    def jobs(self) -> "JobStore":
-        from chalicelib.store.jobs import JobStore
+    def jobs(self) -> JobStore:
+        from chalicelib.store.jobs import DynamoJobStore
 
-        return JobStore(
+        return DynamoJobStore(
             self.connection,
             retention_seconds=self.settings.retention_seconds,
             pause=self.pause,
@@ -88,41 +99,42 @@ class Ports:
         )
 
     @cached_property
-    def lanes(self) -> "LaneStore":
-        from chalicelib.store.lanes import LaneStore
+    def lanes(self) -> LaneStore:
+        from chalicelib.store.lanes import DynamoLaneStore
 
-        # The connection binds the models that the lane store reads through.
-        return LaneStore(self.connection, pause=self.pause)
-
-    @cached_property
-    def catalog(self) -> "Catalog":
-        from chalicelib.store.catalog import Catalog
-
-        return Catalog(self.connection, pause=self.pause)
+        return DynamoLaneStore(self.connection, pause=self.pause)
 
     @cached_property
-    def ecs(self) -> "Ecs":
-        from chalicelib.aws.ecs import Ecs
+    def catalog(self) -> CatalogStore:
+        from chalicelib.store.catalog import DynamoCatalogStore
 
-        return Ecs(self._client("ecs"))
-
-    @cached_property
-    def ec2(self) -> "Ec2":
-        from chalicelib.aws.ec2 import Ec2
-
-        return Ec2(self._client("ec2"))
+        return DynamoCatalogStore(self.connection, pause=self.pause)
 
     @cached_property
-    def events(self) -> "Events":
-        from chalicelib.aws.events import Events
+    def ecs(self) -> Ecs:
+        from chalicelib.aws.ecs import BotoEcs
 
-        return Events(self._client("events"), bus=self.settings.event_bus, run_all=self.run_all)
+        return BotoEcs(self._client("ecs"))
 
     @cached_property
-    def messages(self) -> "Messages":
-        from chalicelib.aws.messages import Messages
+    def ec2(self) -> Ec2:
+        from chalicelib.aws.ec2 import BotoEc2
 
-        return Messages(
+        return BotoEc2(self._client("ec2"))
+
+    @cached_property
+    def events(self) -> EventBus:
+        from chalicelib.aws.events import BotoEventBus
+
+        return BotoEventBus(
+            self._client("events"), bus=self.settings.event_bus, run_all=self.run_all
+        )
+
+    @cached_property
+    def messages(self) -> Messages:
+        from chalicelib.aws.messages import BotoMessages
+
+        return BotoMessages(
             self._client("sqs"),
             wake_queue_url=self.settings.wake_queue_url,
             task_events_queue_url=self.settings.task_events_queue_url,
@@ -130,28 +142,28 @@ class Ports:
         )
 
     @cached_property
-    def overlap_locks(self) -> "OverlapLockStore":
-        from chalicelib.store.overlap_locks import OverlapLockStore
+    def overlap_locks(self) -> OverlapLockStore:
+        from chalicelib.store.overlap_locks import DynamoOverlapLockStore
 
-        return OverlapLockStore(self.connection)
-
-    @cached_property
-    def firings(self) -> "FiringStore":
-        from chalicelib.store.firings import FiringStore
-
-        return FiringStore(self.connection, retention_seconds=self.settings.retention_seconds)
+        return DynamoOverlapLockStore(self.connection)
 
     @cached_property
-    def dead_letters(self) -> "DeadLetters":
-        from chalicelib.aws.dead_letters import DeadLetters
+    def firings(self) -> FiringStore:
+        from chalicelib.store.firings import DynamoFiringStore
 
-        return DeadLetters(self._client("sqs"), url=self.settings.trigger_dead_letters_url)
+        return DynamoFiringStore(self.connection, retention_seconds=self.settings.retention_seconds)
 
     @cached_property
-    def workflows(self) -> "Workflows":
-        from chalicelib.aws.workflows import Workflows
+    def dead_letters(self) -> DeadLetters:
+        from chalicelib.aws.dead_letters import BotoDeadLetters
 
-        return Workflows(
+        return BotoDeadLetters(self._client("sqs"), url=self.settings.trigger_dead_letters_url)
+
+    @cached_property
+    def workflows(self) -> Workflows:
+        from chalicelib.aws.workflows import BotoWorkflows
+
+        return BotoWorkflows(
             self._client("stepfunctions"),
             launch_machine_arn=self.settings.launch_machine_arn,
             multinode_machine_arn=self.settings.multinode_machine_arn,
@@ -159,10 +171,10 @@ class Ports:
         )
 
     @cached_property
-    def schedules(self) -> "Schedules":
-        from chalicelib.aws.schedules import Schedules
+    def schedules(self) -> Schedules:
+        from chalicelib.aws.schedules import BotoSchedules
 
-        return Schedules(
+        return BotoSchedules(
             self._client("scheduler"),
             group=self.settings.schedule_group,
             role_arn=self.settings.scheduler_role_arn,
@@ -171,41 +183,41 @@ class Ports:
         )
 
     @cached_property
-    def event_rules(self) -> "EventRules":
-        from chalicelib.aws.event_rules import EventRules
+    def event_rules(self) -> EventRules:
+        from chalicelib.aws.event_rules import BotoEventRules
 
-        return EventRules(
+        return BotoEventRules(
             self._client("events"),
             queue_arn=self.settings.queue_arn_of(self.settings.trigger_queue_url),
             dead_letters_arn=self.settings.queue_arn_of(self.settings.trigger_dead_letters_url),
         )
 
     @cached_property
-    def buckets(self) -> "Buckets":
-        from chalicelib.aws.buckets import Buckets
+    def buckets(self) -> Buckets:
+        from chalicelib.aws.buckets import BotoBuckets
 
         scope = self.settings.scope
-        return Buckets(self._client("s3"), account=scope.account, region=scope.region)
+        return BotoBuckets(self._client("s3"), account=scope.account, region=scope.region)
 
     @cached_property
-    def bundles(self) -> "BundleStore":
-        from chalicelib.store.bundles import BundleStore
+    def bundles(self) -> BundleStore:
+        from chalicelib.store.bundles import DynamoBundleStore
 
-        return BundleStore(self.connection, pause=self.pause, run_all=self.run_all)
+        return DynamoBundleStore(self.connection, pause=self.pause, run_all=self.run_all)
 
     @cached_property
-    def manifests(self) -> "Manifests":
-        from chalicelib.aws.manifests import Manifests
+    def manifests(self) -> Manifests:
+        from chalicelib.aws.manifests import BotoManifests
 
-        return Manifests(self._client("s3"), bucket=self.settings.manifests_bucket)
+        return BotoManifests(self._client("s3"), bucket=self.settings.manifests_bucket)
 
     def _client(self, service: str) -> Any:
-        # botocore, not boto3: the functions use none of what boto3 adds, and it costs a cold start.
-        with self._making:  # a session makes one client at a time
+        # botocore, not boto3: the functions need nothing that boto3 adds, and its import is slow.
+        with self._making:  # a session cannot make two clients at once
             return self._session.create_client(service, region_name=self.settings.scope.region)
 
     @cached_property
-    def _session(self) -> "Session":
+    def _session(self) -> Session:
         from botocore.session import get_session
 
         return get_session()
@@ -213,5 +225,12 @@ class Ports:
 
 @lru_cache(maxsize=1)
 def ports() -> Ports:
-    """The ports of this process, made once and kept while the function is warm."""
+    """Return the ports of this process: made once, kept while the function is warm."""
     return Ports(Settings.from_env())
+
+
+if TYPE_CHECKING:
+
+    def _has_all_ports(made: Ports) -> AllPorts:
+        """Fail the type check when `Ports` lacks a member of a protocol."""
+        return made

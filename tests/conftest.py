@@ -1,6 +1,7 @@
-"""What every test may use: a World, and one profile for all that Hypothesis makes up."""
+"""Fixtures that every test may use, and the profiles of the property tests."""
 
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -16,7 +17,11 @@ settings.register_profile(
     max_examples=100,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.load_profile("gate")
+# Other examples in every run (`make test-slow`, which prints the seed to repeat a run with).
+settings.register_profile(
+    "random", settings.get_profile("gate"), derandomize=False, max_examples=300, print_blob=True
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-"""The AWS Batch API: the contract on the wire and one module per resource."""
+"""The AWS Batch API and the triggers API: one module per kind of resource or request."""

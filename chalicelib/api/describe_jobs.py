@@ -1,4 +1,4 @@
-"""DescribeJobs: strongly consistent, in the order asked, unknown ids left out."""
+"""DescribeJobs: a strongly consistent read, in the order asked for; unknown ids are left out."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Between Chalice and the operations: what of an HTTP request makes a call, and its answer."""
+"""From an HTTP request of Chalice to a call of an operation, and back to an HTTP response."""
 
 from urllib.parse import unquote
 
@@ -12,13 +12,13 @@ INVOCATION_ID_HEADER = "amz-sdk-invocation-id"
 
 
 def operation(name: str, request: Request | None) -> Response:
-    """POST /v1/<name>."""
+    """Answer `POST /v1/<name>`."""
     assert request is not None, "Chalice sets the request before it calls a route"
     return response_of(answer(name, call_of(request), request_id_of(request)))
 
 
 def tags(arn: str, request: Request | None) -> Response:
-    """<method> /v1/tags/<arn>; the ARN may still be percent-encoded."""
+    """Answer `<method> /v1/tags/<arn>`; the ARN may still be percent-encoded."""
     assert request is not None, "Chalice sets the request before it calls a route"
     keys = request.query_params.getlist("tagKeys") if request.query_params else []
     call = call_of(request)
@@ -28,7 +28,7 @@ def tags(arn: str, request: Request | None) -> Response:
 
 
 def call_of(request: Request) -> Call:
-    """What an operation needs to know of the request."""
+    """Return what an operation needs to know about the request, beside its parsed body."""
     identity = request.context.get("identity") or {}
     return Call(
         ports=ports(),

@@ -1,56 +1,44 @@
-"""Job definitions: one row a revision, kept as it was registered.
+"""Job definitions: one row for each revision, kept as it was registered.
 
-Clients compare what they describe with what they registered, so a definition is echoed whole. The
-row's name is `<name>#<revision, 8 digits>`, so that the newest revision is one read away.
+Clients compare what they describe with what they registered, so a definition is echoed whole.
 """
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
+from chalicelib.api.catalog_pages import find_page
 from chalicelib.api.paging import name_in, results_limit, token_of
 from chalicelib.core.errors import ClientError, TooManyRequestsError
-from chalicelib.core.ids import Scope
+from chalicelib.core.resources.job_definition import JobDefinition, parse_reference, row_name
 from chalicelib.core.resources.resource import JOB_DEFINITION, Resource
 from chalicelib.core.validation.job_definition import validate_register
 from chalicelib.jobs.caller import Call
-from chalicelib.jobs.lookup import (
-    definition_name_of,
-    revision_of,
-    row_name,
-    split_reference,
-)
 
 REGISTER_TRIES = 10  # others registering the same name at the same moment take a revision each
-_OWN_FIELDS = {"jobDefinitionName", "tags"}
 
 
 def register_job_definition(request: dict[str, Any], call: Call) -> dict[str, Any]:
-    stored = validate_register(request)
-    name = stored["jobDefinitionName"]
-    document = {key: value for key, value in stored.items() if key not in _OWN_FIELDS}
+    definition = JobDefinition.from_members(validate_register(request), revision=1)
     for _ in range(REGISTER_TRIES):
-        newest = call.ports.catalog.newest(name)
-        revision = revision_of(newest[0]) + 1 if newest else 1
-        definition = Resource(
-            kind=JOB_DEFINITION,
-            name=row_name(name, revision),
-            document=document,
-            active=True,
-            tags=stored.get("tags", {}),
-        )
+        newest = call.ports.catalog.newest(definition.name)
+        if newest:
+            revision = JobDefinition.from_resource(newest[0]).revision + 1
+            definition = replace(definition, revision=revision)
         # Closes the race for a revision: one registration takes it, the others the next.
-        if call.ports.catalog.put(definition, replacing=None):
-            return _named(definition, call.ports.settings.scope)
+        if call.ports.catalog.put(definition.to_resource(), replacing=None):
+            return _named(definition, call)
     raise TooManyRequestsError
 
 
 def deregister_job_definition(request: dict[str, Any], call: Call) -> dict[str, Any]:
-    name, revision = split_reference(request["jobDefinition"], call.ports.settings.scope)
+    name, revision = parse_reference(request["jobDefinition"], call.ports.settings.scope)
     if revision is None:
         raise ClientError("A revision of the job definition is required.")
     found = call.ports.catalog.find(JOB_DEFINITION, row_name(name, revision))
     if found is None or not found.active:
         return {}
-    # A lost condition means that its tags changed; the caller's retry finds the row as it is.
+    # A lost condition means that its tags changed; the caller's retry reads the new row.
     if not call.ports.catalog.put(found.changed(active=False), replacing=found):
         raise TooManyRequestsError
     return {}
@@ -64,67 +52,66 @@ def describe_job_definitions(request: dict[str, Any], call: Call) -> dict[str, A
         found, next_token = _revisions(request, call)
     else:
         found, next_token = _all(request, call)
-    scope = call.ports.settings.scope
     return {
-        "jobDefinitions": [_detail(definition, scope) for definition in found],
+        "jobDefinitions": [_detail(definition, call) for definition in found],
         "nextToken": next_token,
     }
 
 
-def _named_ones(references: list[str], call: Call) -> list[Resource]:
+def _named_ones(references: list[str], call: Call) -> list[JobDefinition]:
     names = []
     for reference in references:
-        name, revision = split_reference(reference, call.ports.settings.scope)
+        name, revision = parse_reference(reference, call.ports.settings.scope)
         if revision is not None:
             names.append(row_name(name, revision))
-    return list(call.ports.catalog.find_many(JOB_DEFINITION, names).values())
+    found = call.ports.catalog.find_many(JOB_DEFINITION, names)
+    return [JobDefinition.from_resource(row) for row in found.values()]
 
 
-def _revisions(request: dict[str, Any], call: Call) -> tuple[list[Resource], str | None]:
-    """The revisions of one name, newest first, a page of them."""
-    name, _ = split_reference(request["jobDefinitionName"], call.ports.settings.scope)
+def _revisions(request: dict[str, Any], call: Call) -> tuple[list[JobDefinition], str | None]:
+    """Return a page of the revisions of one name, newest first, and its nextToken."""
+    name, _ = parse_reference(request["jobDefinitionName"], call.ports.settings.scope)
     limit = results_limit(request)
     position = name_in(request.get("nextToken"))
-    matching = [
-        definition
-        for definition in call.ports.catalog.newest(name, limit=None)
-        if _has_status(definition, request) and (position is None or definition.name < position)
+    rows = [
+        row
+        for row in call.ports.catalog.newest(name, limit=None)
+        if position is None or row.name < position
     ]
+    matching = _with_status(rows, request)
     more = len(matching) > limit
-    return matching[:limit], token_of(matching[limit - 1].name if more else None)
+    last = row_name(name, matching[limit - 1].revision) if more else None
+    return matching[:limit], token_of(last)
 
 
-def _all(request: dict[str, Any], call: Call) -> tuple[list[Resource], str | None]:
-    """A page of all definitions; a page may be short where the status filter leaves rows out."""
-    page = call.ports.catalog.list_kind(
-        JOB_DEFINITION, after=name_in(request.get("nextToken")), limit=results_limit(request)
-    )
-    found = [definition for definition in page.resources if _has_status(definition, request)]
-    return found, token_of(page.next_name)
+def _all(request: dict[str, Any], call: Call) -> tuple[list[JobDefinition], str | None]:
+    """Return a page of all definitions, and its nextToken.
+
+    The page may be short where the status filter leaves rows out.
+    """
+    rows, next_token = find_page(JOB_DEFINITION, request, call)
+    return _with_status(rows, request), next_token
 
 
-def _has_status(definition: Resource, request: dict[str, Any]) -> bool:
-    return not request.get("status") or request["status"] == _status(definition)
+def _with_status(rows: Iterable[Resource], request: dict[str, Any]) -> list[JobDefinition]:
+    """Return the definitions that have the status for which the request asks."""
+    definitions = map(JobDefinition.from_resource, rows)
+    wanted = request.get("status")
+    return [one for one in definitions if not wanted or wanted == one.status]
 
 
-def _status(definition: Resource) -> str:
-    return "ACTIVE" if definition.active else "INACTIVE"
-
-
-def _named(definition: Resource, scope: Scope) -> dict[str, Any]:
-    name, revision = definition_name_of(definition), revision_of(definition)
+def _named(definition: JobDefinition, call: Call) -> dict[str, Any]:
     return {
-        "jobDefinitionName": name,
-        "jobDefinitionArn": scope.arn(JOB_DEFINITION, f"{name}:{revision}"),
-        "revision": revision,
+        "jobDefinitionName": definition.name,
+        "jobDefinitionArn": call.ports.settings.scope.arn(JOB_DEFINITION, definition.reference),
+        "revision": definition.revision,
     }
 
 
-def _detail(definition: Resource, scope: Scope) -> dict[str, Any]:
+def _detail(definition: JobDefinition, call: Call) -> dict[str, Any]:
     return {
-        **definition.document,
-        **_named(definition, scope),
-        "status": _status(definition),
-        "tags": dict(definition.tags),
-        "containerOrchestrationType": "EKS" if "eksProperties" in definition.document else "ECS",
+        **definition.members(),
+        **_named(definition, call),
+        "status": definition.status,
+        "containerOrchestrationType": definition.orchestration,
     }

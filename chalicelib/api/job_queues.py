@@ -1,63 +1,50 @@
-"""Job queues: what the API says of them, and the row that a change of one leaves.
+"""Job queues: what the API answers, and the row that each change writes.
 
 A queue needs no provisioning: it is VALID when its row is written, linked to its environments in
-the same transaction. Deletion drains it first (`reactions/provisioning`).
+the same transaction. Deletion drains it first (`engine/provision`).
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from chalicelib.api.paging import name_in, results_limit, token_of
+from chalicelib.api.catalog_pages import find_by_reference, find_referenced_or_page, name_and_arn
 from chalicelib.core.errors import ClientError
-from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, JOB_QUEUE, Resource
+from chalicelib.core.resources.compute_environment import ComputeEnvironment
+from chalicelib.core.resources.job_queue import JobQueue
+from chalicelib.core.resources.platforms import Platform
+from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, JOB_QUEUE
 from chalicelib.core.validation.job_queue import validate_create, validate_update
 from chalicelib.jobs.caller import Call
 from chalicelib.jobs.lookup import find_queue
 
 HEALTHY = "JobQueue Healthy"
-_OWN_FIELDS = {"jobQueueName", "state", "tags", "status", "statusReason"}
 _CHANGED_MEANWHILE = (
     "Compute Environments must be created and valid before attaching them to a job queue"
 )
 
 
 def create_job_queue(request: dict[str, Any], call: Call) -> dict[str, Any]:
-    validate_create(request)  # before the environments are read: a wrong request reads nothing
+    validate_create(request)  # before the environments are read, so a wrong request costs no read
     _refuse_policy(request)
     environments = _environments_of(request, call)
-    stored = validate_create(request, _as_described(environments))
-    names = _with_names(stored, call)
-    queue = Resource(
-        kind=JOB_QUEUE,
-        name=stored["jobQueueName"],
-        document=_document(stored) | {"platform": _platform_of(environments)},
-        state=stored["state"],
+    members = _with_names(validate_create(request, environments), call)
+    queue = JobQueue.from_members(
+        members | {"platform": _platform_of(environments).value},
         status="VALID",
         status_reason=HEALTHY,
-        tags=stored["tags"],
     )
-    if not call.ports.catalog.put_linked(queue, replacing=None, link=names):
+    row = queue.to_resource()
+    if not call.ports.catalog.put_linked(row, replacing=None, link=queue.environments):
         if call.ports.catalog.find(JOB_QUEUE, queue.name):
             raise ClientError("Object already exists")
         raise ClientError(_CHANGED_MEANWHILE)
-    return _named(queue, call)
+    return name_and_arn(JOB_QUEUE, queue.name, call)
 
 
 def describe_job_queues(request: dict[str, Any], call: Call) -> dict[str, Any]:
-    references = request.get("jobQueues")
-    if references:
-        names = [call.ports.settings.scope.name_in(ref, JOB_QUEUE) for ref in references]
-        found = call.ports.catalog.find_many(JOB_QUEUE, (name for name in names if name))
-        resources, next_token = tuple(found.values()), None
-    else:
-        page = call.ports.catalog.list_kind(
-            JOB_QUEUE, after=name_in(request.get("nextToken")), limit=results_limit(request)
-        )
-        resources, next_token = page.resources, token_of(page.next_name)
-    return {
-        "jobQueues": [_detail(resource, call) for resource in resources],
-        "nextToken": next_token,
-    }
+    found, next_token = find_referenced_or_page(JOB_QUEUE, request.get("jobQueues"), request, call)
+    details = [_detail(JobQueue.from_resource(resource), call) for resource in found]
+    return {"jobQueues": details, "nextToken": next_token}
 
 
 def update_job_queue(request: dict[str, Any], call: Call) -> dict[str, Any]:
@@ -65,31 +52,36 @@ def update_job_queue(request: dict[str, Any], call: Call) -> dict[str, Any]:
     if current.status == "DELETING":
         raise ClientError("Cannot update, resource is being modified.")
     _refuse_policy(request)
-    validate_update(_request_shape(current), request)
-    before = {entry["computeEnvironment"] for entry in current.document["computeEnvironmentOrder"]}
+    validate_update(current.members(), request)
     environments = _environments_of(request, call)
-    stored = validate_update(
-        _request_shape(current),
+    members = validate_update(
+        current.members(),
         request,
-        _as_described(environments) if "computeEnvironmentOrder" in request else None,
+        environments if "computeEnvironmentOrder" in request else None,
     )
-    after = set(_with_names(stored, call))
-    document = _document(stored)
     if environments:
-        document["platform"] = _platform_of(environments)
-    updated = current.changed(document=document, state=stored["state"])
+        members["platform"] = _platform_of(environments).value
+    updated = JobQueue.from_members(
+        _with_names(members, call),
+        status=current.status,
+        status_reason=current.status_reason,
+        version=current.version + 1,
+    )
+    before, after = set(current.environments), set(updated.environments)
     written = call.ports.catalog.put_linked(
-        updated, replacing=current, link=sorted(after - before), unlink=sorted(before - after)
+        updated.to_resource(),
+        replacing=current.to_resource(),
+        link=sorted(after - before),
+        unlink=sorted(before - after),
     )
     if not written:
         raise ClientError("Cannot update, resource is being modified.")
-    return _named(updated, call)
+    return name_and_arn(JOB_QUEUE, updated.name, call)
 
 
 def delete_job_queue(request: dict[str, Any], call: Call) -> dict[str, Any]:
-    """Deleting what is not there is a success, as in AWS, so that a retry is one too."""
-    name = call.ports.settings.scope.name_in(request["jobQueue"], JOB_QUEUE)
-    current = call.ports.catalog.find(JOB_QUEUE, name) if name else None
+    """Delete a queue; one that is not there is a success, as in AWS, so is a retry."""
+    current = find_by_reference(JOB_QUEUE, request["jobQueue"], call)
     if current is None or current.status == "DELETING":
         return {}
     if current.state != "DISABLED":
@@ -107,72 +99,47 @@ def _refuse_policy(request: dict[str, Any]) -> None:
         raise ClientError(f"SchedulingPolicy {arn} not found.")
 
 
-def _environments_of(request: dict[str, Any], call: Call) -> list[Resource | None]:
-    """The environments that the request names, in its order, None for one that is not there."""
+def _environments_of(request: dict[str, Any], call: Call) -> list[ComputeEnvironment | None]:
+    """Return the environments that the request names, in its order, None for a missing one."""
     scope = call.ports.settings.scope
     order = request.get("computeEnvironmentOrder", [])
     names = [scope.name_in(entry["computeEnvironment"], COMPUTE_ENVIRONMENT) for entry in order]
     found = call.ports.catalog.find_many(COMPUTE_ENVIRONMENT, (name for name in names if name))
-    return [found.get(name) if name else None for name in names]
+    environments = {name: ComputeEnvironment.from_resource(row) for name, row in found.items()}
+    return [environments.get(name) if name else None for name in names]
 
 
-def _as_described(environments: Sequence[Resource | None]) -> list[dict[str, Any] | None]:
-    return [
-        {**environment.document, "status": environment.status} if environment else None
-        for environment in environments
-    ]
-
-
-def _platform_of(environments: Sequence[Resource | None]) -> str:
-    """The platform that all environments of a queue have, kept with it to spare submits a read."""
+def _platform_of(environments: Sequence[ComputeEnvironment | None]) -> Platform:
+    """Return the platform that all environments of a queue have."""
     first = next(environment for environment in environments if environment is not None)
-    compute_type = (first.document.get("computeResources") or {}).get("type", "UNMANAGED")
-    return "FARGATE" if compute_type.startswith("FARGATE") else "EC2"
+    return first.compute_type.platform
 
 
-def _with_names(stored: dict[str, Any], call: Call) -> list[str]:
-    """Put names where the request may have had ARNs; returns them."""
+def _with_names(members: dict[str, Any], call: Call) -> dict[str, Any]:
+    """Return the members of a queue with names where a request may have ARNs of environments."""
     scope = call.ports.settings.scope
-    stored["computeEnvironmentOrder"] = [
+    order = [
         {
             **entry,
             "computeEnvironment": scope.name_in(entry["computeEnvironment"], COMPUTE_ENVIRONMENT),
         }
-        for entry in stored["computeEnvironmentOrder"]
+        for entry in members["computeEnvironmentOrder"]
     ]
-    return [entry["computeEnvironment"] for entry in stored["computeEnvironmentOrder"]]
+    return members | {"computeEnvironmentOrder": order}
 
 
-def _document(stored: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in stored.items() if name not in _OWN_FIELDS}
-
-
-def _request_shape(queue: Resource) -> dict[str, Any]:
-    return {
-        **queue.document,
-        "jobQueueName": queue.name,
-        "state": queue.state,
-        "tags": dict(queue.tags),
-    }
-
-
-def _named(queue: Resource, call: Call) -> dict[str, Any]:
-    arn = call.ports.settings.scope.arn(JOB_QUEUE, queue.name)
-    return {"jobQueueName": queue.name, "jobQueueArn": arn}
-
-
-def _detail(queue: Resource, call: Call) -> dict[str, Any]:
+def _detail(queue: JobQueue, call: Call) -> dict[str, Any]:
     scope = call.ports.settings.scope
     order = [
         {
-            "order": entry["order"],
-            "computeEnvironment": scope.arn(COMPUTE_ENVIRONMENT, entry["computeEnvironment"]),
+            "order": entry.order,
+            "computeEnvironment": scope.arn(COMPUTE_ENVIRONMENT, entry.environment),
         }
-        for entry in queue.document["computeEnvironmentOrder"]
+        for entry in queue.environment_order
     ]
     return {
-        **_request_shape(queue),
-        **_named(queue, call),
+        **queue.members(),
+        **name_and_arn(JOB_QUEUE, queue.name, call),
         "computeEnvironmentOrder": order,
         "status": queue.status,
         "statusReason": queue.status_reason,

@@ -1,7 +1,7 @@
-"""ListJobs of an array's children: those with a row as it is, the others computed from the parent.
+"""ListJobs of an array: children that have a row, and virtual children computed from the parent.
 
-They come in the order of their numbers, because all of them are as old as their array. A call looks
-at a bounded number of rows, so a page may be short, or empty, and still carry a token.
+They come in the order of their numbers, because all are as old as their array. A call examines a
+bounded number of rows, so a page may be short, or empty, and still carry a token.
 """
 
 from collections.abc import Iterator
@@ -18,11 +18,11 @@ from chalicelib.jobs.lookup import job_key_in
 
 PAGE_LIMIT = 1000
 ROWS_PAGE = 500
-ROWS_LIMIT = 10_000  # rows that one call looks at
+ROWS_LIMIT = 10_000  # rows that one call examines
 
 
 def list_children(request: dict[str, Any], call: Call) -> dict[str, Any]:
-    """A page of the children in `jobStatus`, RUNNING when it is not given."""
+    """Return a page of the children in `jobStatus`, RUNNING when it is not given."""
     status = JobStatus(request.get("jobStatus") or JobStatus.RUNNING)
     limit = results_limit(request, PAGE_LIMIT)
     first = _first_in(request.get("nextToken"))
@@ -47,7 +47,7 @@ def list_children(request: dict[str, Any], call: Call) -> dict[str, Any]:
 def _children(
     parent: Job, status: JobStatus, first: int, call: Call
 ) -> Iterator[tuple[Job | None, int]]:
-    """(child, its number) of those in the status; (None, number) where this call must end."""
+    """Yield (child, its number) for those in the status; (None, number) where this call ends."""
     assert parent.array is not None, "a child's array has a size"
     size, looked_at = parent.array.size, 0
     rowless = status_without_row(parent) is status
@@ -71,7 +71,7 @@ def _children(
 
 
 def _between(parent: Job, first: int, end: int) -> Iterator[tuple[Job, int]]:
-    """The children without a row; below the cursor one has had a row that has expired."""
+    """Yield the virtual children in that range; those below the cursor had rows that expired."""
     assert parent.array is not None, "a child's array has a cursor"
     for number in range(max(first, parent.array.cursor), end):
         yield child_of(parent, number), number

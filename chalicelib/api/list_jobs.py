@@ -1,7 +1,7 @@
 """ListJobs: by status from the index, or by one filter over all statuses, as in AWS.
 
-A filtered listing merges the seven statuses of the queue by creation, newest first. It looks at a
-bounded number of jobs a call, so a page may be short, or empty, and still carry a token.
+A filtered listing merges the seven statuses of the queue by creation, newest first. A call examines
+a bounded number of jobs, so a page may be short, or empty, and still carry a token.
 """
 
 import heapq
@@ -12,7 +12,7 @@ from typing import Any
 from chalicelib.api.list_children import list_children
 from chalicelib.api.list_nodes import list_nodes
 from chalicelib.api.paging import name_in, results_limit, token_of
-from chalicelib.core.errors import ClientError, NotSupportedError
+from chalicelib.core.errors import ClientError
 from chalicelib.core.ids import Scope
 from chalicelib.core.job import Job, created_key_of
 from chalicelib.core.resources.resource import JOB_DEFINITION
@@ -35,9 +35,9 @@ def list_jobs(request: dict[str, Any], call: Call) -> dict[str, Any]:
         return list_nodes(request, job_key_in(request["multiNodeJobId"], call), call)
     filters = request.get("filters") or []
     if request.get("arrayJobId"):
-        # A filter is for jobs of a queue; it passes over children (API reference, ListJobs).
+        # Filters apply to the jobs of a queue and skip children (API reference, ListJobs).
         return {"jobSummaryList": []} if filters else list_children(request, call)
-    queue = _queue_of(request, call)
+    queue = find_queue(request["jobQueue"], call).name
     if not filters:
         return _by_status(queue, request, call)
     return _filtered(queue, filters, request, call)
@@ -47,12 +47,6 @@ def _refuse_ambiguous(request: dict[str, Any]) -> None:
     named = [n for n in ("jobQueue", "arrayJobId", "multiNodeJobId") if request.get(n)]
     if len(named) != 1:
         raise ClientError("Exactly one of jobQueue, arrayJobId, multiNodeJobId must be provided.")
-
-
-def _queue_of(request: dict[str, Any], call: Call) -> str:
-    if request.get("arrayJobId"):
-        raise NotSupportedError("ListJobs by arrayJobId")
-    return find_queue(request["jobQueue"], call).name
 
 
 def _by_status(queue: str, request: dict[str, Any], call: Call) -> dict[str, Any]:
@@ -78,19 +72,19 @@ def _filtered(
     merged = heapq.merge(*streams, key=created_key_of, reverse=True)
     for looked_at, job in enumerate(_distinct(merged)):
         if len(page) == limit or looked_at == LOOKED_AT_LIMIT:
-            # There is more to look at: the page ends here and the next begins after `last`.
+            # More jobs follow: the page ends here and the next begins after `last`.
             token = token_of(created_key_of(last)) if last else None
             return {**_page(page, False, call), "nextToken": token}
         last = job
         if matches(job):
             page.append(job)
         elif filters[0].get("name") == "AFTER_CREATED_AT":
-            break  # older ones do not match either
+            break  # jobs come newest first, so no later one matches
     return _page(page, False, call)
 
 
 def _distinct(jobs: Iterable[Job]) -> Iterator[Job]:
-    """Each job once: one that went on between the reads of two statuses was found in both."""
+    """Yield each job once; one that changed status between two reads was found in both."""
     for _, same in groupby(jobs, key=created_key_of):
         yield max(same, key=lambda job: job.version)
 
@@ -115,7 +109,7 @@ def _page(jobs: list[Job] | tuple[Job, ...], more: bool, call: Call) -> dict[str
 def _filter_of(
     given: dict[str, Any], request: dict[str, Any], call: Call
 ) -> tuple[Match, str | None, list[JobStatus]]:
-    """(what a job must be, the created key to begin before, the statuses to look in)."""
+    """Return (a test for jobs, the created key to begin before, the statuses to search)."""
     name, values = given.get("name"), given.get("values") or []
     if len(values) != 1:
         raise ClientError("A filter must have exactly one value.")
@@ -146,7 +140,7 @@ def _text_match(pattern: str, text_of: Callable[[Job], str]) -> Match:
 
 
 def _definition_match(value: str, scope: Scope) -> Match:
-    """By name, with a trailing `*`, or by ARN with its revision."""
+    """Return a test for the definition: by name, with a trailing `*`, or by ARN with revision."""
     if value.startswith("arn:"):
         wanted = scope.name_in(value, JOB_DEFINITION)
         return lambda job: job.definition == wanted

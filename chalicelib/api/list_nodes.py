@@ -1,6 +1,6 @@
-"""The nodes of a multi-node parallel job, as DescribeJobs and ListJobs find them.
+"""The nodes of a multi-node parallel job, for DescribeJobs and ListJobs.
 
-A node is made of its job and, if it has one, its own row (`core/nodes.py`).
+A node is made from its job and, if it has one, its own row (`core/multinode.py`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,12 +19,12 @@ PAGE_LIMIT = 1000
 
 
 def with_roots(keys: Iterable[JobKey]) -> list[JobKey]:
-    """The keys, and those of the jobs whose nodes are among them."""
+    """Return the keys, and for each node among them also the key of its job."""
     return [found for key in keys for found in ((key, key.root) if key.is_node else (key,))]
 
 
 def seen_job(key: JobKey, rows: Mapping[JobKey, Job]) -> Job | None:
-    """The job or node behind `key`, of the rows that `with_roots` asks for; None for no such."""
+    """Return the job or node for `key` from the rows of `with_roots`; None if there is none."""
     if not key.is_node:
         return rows.get(key)
     job, index = rows.get(key.root), key.number or 0
@@ -34,7 +34,7 @@ def seen_job(key: JobKey, rows: Mapping[JobKey, Job]) -> Job | None:
 
 
 def list_nodes(request: dict[str, Any], key: JobKey | None, call: Call) -> dict[str, Any]:
-    """The nodes of the job in the order of their indices: those RUNNING unless told otherwise.
+    """Return the nodes of the job in `jobStatus`, RUNNING when it is not given, by index.
 
     Filters do not apply to nodes (API reference, ListJobs). An unknown job has none.
     """

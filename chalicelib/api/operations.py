@@ -1,7 +1,7 @@
-"""The operations of the API: the door's one call, and the table of what answers which operation.
+"""The operations of the API: the entry point for requests, and the table of their functions.
 
-`answer` is all that `app.py` knows: a request in, HTTP status, headers and body out. An operation
-of the contract that is not in the table is answered as not supported yet, by name.
+`app.py` knows only `answer`: a request in, HTTP status, headers and body out. An operation of the
+contract that is not in the table is answered as not supported yet, by name.
 """
 
 import json
@@ -27,13 +27,12 @@ from chalicelib.core.errors import (
 )
 from chalicelib.jobs.caller import Call
 from chalicelib.observe import logger
-from chalicelib.store.transactions import is_overload
 
 Request = Mapping[str, Any]
 Operation = Callable[[dict[str, Any], Call], dict[str, Any]]
 Answer = tuple[int, dict[str, str], str]
 
-# Which module of this package answers an operation; the function is the operation in snake_case.
+# The module of this package that answers an operation, and the function in it.
 OPERATIONS: dict[str, tuple[str, str]] = {
     "CreateComputeEnvironment": ("compute_environments", "create_compute_environment"),
     "DescribeComputeEnvironments": ("compute_environments", "describe_compute_environments"),
@@ -65,6 +64,7 @@ def answer(operation_name: str, call: Call, request_id: str) -> Answer:
         lambda: _carry_out(
             model := operation_named(operation_name), parse_request(model, call.body), call
         ),
+        call,
         request_id,
     )
 
@@ -79,7 +79,7 @@ def answer_tags(method: str, arn: str, tag_keys: list[str], call: Call, request_
             located["tagKeys"] = tag_keys
         return _carry_out(model, parse_request(model, call.body, located), call)
 
-    return answered(carry_out, request_id)
+    return answered(carry_out, call, request_id)
 
 
 def _carry_out(model: OperationModel, request: dict[str, Any], call: Call) -> dict[str, Any]:
@@ -87,13 +87,13 @@ def _carry_out(model: OperationModel, request: dict[str, Any], call: Call) -> di
     if entry is None:
         raise NotSupportedError(model.name)
     module_name, function_name = entry
-    # Imported when first asked for: a process answers few kinds of operation.
+    # Imported on first use: one process answers few kinds of operation.
     operation: Operation = getattr(import_module(f"chalicelib.api.{module_name}"), function_name)
     return shape_response(model, operation(request, call))
 
 
-def answered(carry_out: Callable[[], dict[str, Any]], request_id: str) -> Answer:
-    """What `carry_out` answers, or the answer that its failure is. No exception leads out."""
+def answered(carry_out: Callable[[], dict[str, Any]], call: Call, request_id: str) -> Answer:
+    """Return the answer of `carry_out`, or of its failure; no exception leaves this function."""
     try:
         return 200, {"Content-Type": "application/json"}, json.dumps(carry_out())
     except BatchError as error:
@@ -102,7 +102,7 @@ def answered(carry_out: Callable[[], dict[str, Any]], request_id: str) -> Answer
         status, headers, body = error_response(error, request_id)
     except Exception as error:
         logger.exception("an operation failed", action="api.failed")
-        # Asked for too much at once is not a failure of ours: SDKs wait and come back.
-        known = TooManyRequestsError() if is_overload(error) else error
+        # Too many requests at once are not a failure of the service: SDKs wait and try again.
+        known = TooManyRequestsError() if call.ports.is_overload(error) else error
         status, headers, body = error_response(known, request_id)
     return status, headers, json.dumps(body)

@@ -1,4 +1,4 @@
-"""Page tokens: opaque to the caller, readable to us, refused when they are not ours."""
+"""Page tokens: opaque to the caller, decoded here, refused when they are malformed."""
 
 import base64
 import binascii
@@ -12,14 +12,14 @@ DEFAULT_RESULTS = 100
 
 
 def token_of(position: Any) -> str | None:
-    """The nextToken for a position; None on the last page."""
+    """Return the nextToken for a position; None on the last page."""
     if position is None:
         return None
     return base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
 
 
 def position_in(token: str | None) -> Any:
-    """The position in a nextToken; None for the first page, which clients also ask for by ""."""
+    """Return the position in a nextToken; None for the first page, which "" asks for as well."""
     if not token:
         return None
     try:
@@ -29,7 +29,7 @@ def position_in(token: str | None) -> Any:
 
 
 def name_in(token: str | None) -> str | None:
-    """The position of a listing by name."""
+    """Return the position in the nextToken of a listing by name."""
     position = position_in(token)
     if position is None:
         return None
@@ -39,7 +39,7 @@ def name_in(token: str | None) -> str | None:
 
 
 def results_limit(request: dict[str, Any], most: int = DEFAULT_RESULTS) -> int:
-    """How many results a page may have: maxResults, 1 to `most`, else `most`."""
+    """Return how many results a page may have: maxResults, 1 to `most`, else `most`."""
     wanted = request.get("maxResults")
     if wanted is None:
         return most

@@ -1,7 +1,7 @@
-"""CancelJob and TerminateJob, alone and in bulk, as AWS's API reference has them.
+"""CancelJob and TerminateJob, for one job and in bulk, as AWS's API reference describes them.
 
 What a stop does to a job in each status is the lifecycle's decision. A decision that loses its
-condition is made anew on what the job has become meanwhile; unknown and ended jobs are a success.
+condition is made again on the job's new state; for unknown and ended jobs the answer is a success.
 """
 
 from typing import Any

@@ -1,13 +1,13 @@
-"""Tags of environments, queues, definitions and jobs, by ARN."""
+"""Tags of compute environments, queues, definitions and jobs, by ARN."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from chalicelib.core.errors import ClientError, TooManyRequestsError
+from chalicelib.core.resources.job_definition import row_name
 from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, JOB_DEFINITION, JOB_QUEUE
 from chalicelib.core.validation.names import validate_tags
 from chalicelib.jobs.caller import Call
-from chalicelib.jobs.lookup import row_name
 
 TAG_TRIES = 5
 
@@ -54,7 +54,7 @@ def _change(arn: str, change: Change, call: Call) -> None:
 
 
 def _changed_once(kind: str, name: str, arn: str, change: Change, call: Call) -> bool:
-    """False when others changed the resource between the read and the write."""
+    """Change the tags once; False when the resource changed between the read and the write."""
     if kind == "job":
         tags = _job_tags(name, arn, call)
         return call.ports.jobs.put_tags(name, change(tags), replacing=tags)
@@ -72,7 +72,7 @@ def _job_tags(job_id: str, arn: str, call: Call) -> Tags:
 
 
 def _located(arn: str, call: Call) -> tuple[str, str]:
-    """(kind, row name) of a taggable resource. Children and nodes of jobs are not taggable."""
+    """Return (kind, row name) of a taggable resource; children and nodes of jobs are not."""
     parts = call.ports.settings.scope.split(arn)
     if parts is None or len(arn) > 1024:
         raise ClientError(f"The resource ARN {arn[:200]} is not valid.")

@@ -1,7 +1,7 @@
-"""Trigger documents: from a body to a document that is right by its JSON Schema and by its rules.
+"""Trigger documents: from a request's body to a document that its JSON Schema and rules accept.
 
-The schema beside this file is the one source of the shape: it validates, and it is the reference
-that the README and `batchyard trigger schema` print. Nothing leads out of here but ClientError.
+The schema beside this file is the only source of the shape: it validates, and `batchyard trigger
+schema` and the documentation print it. The only exception that leaves this module is ClientError.
 """
 
 import json
@@ -17,13 +17,13 @@ from chalicelib.core.errors import ClientError
 from chalicelib.core.triggers.validation import check_meaning
 
 DOCUMENT_LIMIT_BYTES = 64 * 1024
-DEPTH_LIMIT = 50  # more than any request or pattern has use for
+DEPTH_LIMIT = 50  # deeper than any request or pattern needs to be
 _TOO_LARGE = "Trigger size must be at most 64 KiB."
 _SCHEDULE = "Trigger.source.schedule"
 
 
 def parse_document(body: bytes) -> dict[str, Any]:
-    """The trigger document in a body, its defaults filled in where they decide about sameness."""
+    """Return the trigger document in a body, with the defaults that matter for comparing two."""
     given = json_object(body, DOCUMENT_LIMIT_BYTES, _TOO_LARGE)
     _check_text(given)
     _check_shape(given)
@@ -32,13 +32,13 @@ def parse_document(body: bytes) -> dict[str, Any]:
         _check_times(given["source"]["schedule"])
     document: dict[str, Any] = {"state": "ENABLED", "overlap": "ALLOW"} | given
     if "gather" in document:
-        # JSON knows 5.0 as an integer; an index is none.
+        # JSON Schema accepts 5.0 as an integer; an index must be an int.
         document["gather"] = {name: int(value) for name, value in given["gather"].items()}
     return document
 
 
 def parse_event(body: bytes, limit_bytes: int = 1024 * 1024) -> dict[str, Any] | None:
-    """The event in the body of a fire request; None when there is none."""
+    """Return the event in the body of a fire request; None when there is none."""
     given = json_object(body, limit_bytes, "Request body size must be at most 1 MiB.")
     _check_text(given)
     for name in given:
@@ -52,14 +52,14 @@ def parse_event(body: bytes, limit_bytes: int = 1024 * 1024) -> dict[str, Any] |
 
 @lru_cache(maxsize=1)
 def schema() -> dict[str, Any]:
-    """The JSON Schema of a trigger document."""
+    """Return the JSON Schema of a trigger document."""
     loaded: dict[str, Any] = json.loads(Path(__file__).with_name("trigger_schema.json").read_text())
     return loaded
 
 
 @lru_cache(maxsize=1)
 def _validator() -> Callable[[Any], Any]:
-    # Imported and compiled by the first PUT of a process: no other operation pays for it.
+    # Imported and compiled by the first PUT of a process, so no other operation is slowed down.
     import fastjsonschema
 
     compiled: Callable[[Any], Any] = fastjsonschema.compile(schema(), use_default=False)
@@ -67,7 +67,7 @@ def _validator() -> Callable[[Any], Any]:
 
 
 def _check_text(given: Any) -> None:
-    """Refuse what is JSON to a decoder and cannot be stored, or handed on, as JSON."""
+    """Refuse what a JSON decoder accepts and cannot be stored, or passed on, as JSON."""
     level = [given]
     for _ in range(DEPTH_LIMIT):
         level = [inner for value in level for inner in _members(value)]
@@ -78,7 +78,9 @@ def _check_text(given: Any) -> None:
     try:
         json.dumps(given, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeEncodeError:
-        raise ClientError("Request body has half of a surrogate pair, which is no text.") from None
+        raise ClientError(
+            "Request body has half of a surrogate pair, which is not valid."
+        ) from None
     except ValueError:
         raise ClientError("Request body has a number that is out of range.") from None
 
@@ -106,7 +108,7 @@ def _step(step: str) -> str:
 
 
 def _sentence(place: str, rule: str, wanted: Any, value: Any) -> str:
-    """What is wrong, in the words in which the rest of the API says it."""
+    """Return what is wrong, in the words that the rest of the API uses."""
     match rule:
         case "type":
             article = "an" if wanted[0] in "aio" else "a"
@@ -131,13 +133,13 @@ def _sentence(place: str, rule: str, wanted: Any, value: Any) -> str:
         case "maxLength":
             return f"{place} must have at most {wanted} characters."
         case "uniqueItems":
-            return f"{place} must not name anything twice."
+            return f"{place} must not have duplicates."
         case _:
             return f"{place} must match {wanted}."
 
 
 def _properties_at(place: str) -> Mapping[str, Any]:
-    """The members that the schema knows at a place of ours, such as `Trigger.source`."""
+    """Return the members that the schema has at a place such as `Trigger.source`."""
     found = schema()
     for step in place.split(".")[1:]:
         found = found["properties"][step]
@@ -167,7 +169,10 @@ def _time_in(schedule: Mapping[str, Any], name: str) -> datetime | None:
 
 
 def _is_time_zone(name: str) -> bool:
-    """Whether it is one; True where this machine knows none, and Scheduler will tell."""
+    """Return whether the name is a time zone.
+
+    True where this machine has no time zone data: then EventBridge Scheduler checks the name.
+    """
     from zoneinfo import ZoneInfo
 
     try:

@@ -1,8 +1,8 @@
-"""Triggers: what the API says of them, and the row that a change of one leaves.
+"""The operations on triggers, and the row that each change writes.
 
-An API of ours beside that of AWS Batch. A row in CREATING, UPDATING or DELETING is what
-provisioning reacts to (`reactions/trigger_provisioning`); nothing here calls EventBridge. A trigger
-that is deleted and made again has another `uid`.
+An API of this project beside that of AWS Batch. Provisioning reacts to a row in CREATING, UPDATING
+or DELETING (`triggers/provision`); nothing here calls EventBridge. A trigger that is deleted and
+made again has another `uid`.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,29 +20,29 @@ from chalicelib.jobs.lookup import find_definition, find_queue
 from chalicelib.triggers.request import validate_request
 from chalicelib.wiring import Ports
 
-BEING_MODIFIED = "The trigger is being modified; try again when its status has settled."
+BEING_MODIFIED = "The trigger is being modified; try again when its status is VALID or INVALID."
 PLACEHOLDER = "<$"
 
 _TRANSITIONAL = {"CREATING", "UPDATING", "DELETING"}
-# What the row holds beside the document as it was put.
+# The members of the row that are not part of the document that was sent.
 _OWN_FIELDS = {"uid", "createdAt", "buses"}
 
 Fire = Callable[[str, Mapping[str, Any] | None, Ports], Firing]
 
 
 def answer_trigger(method: str, name: str, call: Call, request_id: str) -> Answer:
-    """Carry out `<method> /triggers/<name>`."""
+    """Answer `<method> /triggers/<name>`."""
     verbs = {"PUT": _put, "GET": _get, "DELETE": _delete}
-    return answered(lambda: verbs[method](name, call), request_id)
+    return answered(lambda: verbs[method](name, call), call, request_id)
 
 
 def answer_triggers(query: Mapping[str, str], call: Call, request_id: str) -> Answer:
-    """Carry out `GET /triggers`."""
-    return answered(lambda: _list(query, call), request_id)
+    """Answer `GET /triggers`."""
+    return answered(lambda: _list(query, call), call, request_id)
 
 
 def answer_firings(name: str, query: Mapping[str, str], call: Call, request_id: str) -> Answer:
-    """Carry out `GET /triggers/<name>/firings`; those of a deleted trigger are told too."""
+    """Answer `GET /triggers/<name>/firings`, also for a trigger that was deleted."""
 
     def carry_out() -> dict[str, Any]:
         check_name(name)
@@ -54,22 +54,22 @@ def answer_firings(name: str, query: Mapping[str, str], call: Call, request_id: 
         token = token_of(page.before)
         return answer if token is None else answer | {"nextToken": token}
 
-    return answered(carry_out, request_id)
+    return answered(carry_out, call, request_id)
 
 
 def answer_fire(name: str, call: Call, fire: Fire, request_id: str) -> Answer:
-    """Carry out `POST /triggers/<name>/fire`; `fire` makes the job."""
+    """Answer `POST /triggers/<name>/fire`; `fire` submits the job."""
 
     def carry_out() -> dict[str, Any]:
         event = parse_event(call.body)
         _find(name, call)
         return described_firing(fire(name, event, call.ports))
 
-    return answered(carry_out, request_id)
+    return answered(carry_out, call, request_id)
 
 
 def described_firing(firing: Firing) -> dict[str, Any]:
-    """A firing as the API tells it."""
+    """Return a firing as the API shows it."""
     described = {
         "eventKey": firing.event_key,
         "uid": firing.uid,
@@ -87,7 +87,7 @@ def _told(told: Told) -> dict[str, Any]:
 
 
 def page_of(query: Mapping[str, str]) -> dict[str, Any]:
-    """maxResults and nextToken of a query, as a request's members."""
+    """Return maxResults and nextToken of a query string, as members of a request."""
     page: dict[str, Any] = {"nextToken": query.get("nextToken")}
     digits = query.get("maxResults")
     if digits is not None:
@@ -98,7 +98,7 @@ def page_of(query: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _put(name: str, call: Call) -> dict[str, Any]:
-    """Make or replace; the same document again changes nothing, and is answered as it stands."""
+    """Create or replace a trigger; a document equal to the current one changes nothing."""
     check_name(name)
     document = parse_document(call.body)
     validate_request(document["request"])
@@ -123,7 +123,7 @@ def _get(name: str, call: Call) -> dict[str, Any]:
 
 
 def _delete(name: str, call: Call) -> dict[str, Any]:
-    """Deleting what is not there is a success, so that a retry is one too."""
+    """Delete a trigger; one that does not exist is a success, so that a retry is one too."""
     check_name(name)
     current = call.ports.catalog.find(TRIGGER, name)
     if current is None or current.status == "DELETING":
@@ -131,7 +131,7 @@ def _delete(name: str, call: Call) -> dict[str, Any]:
     if current.status in _TRANSITIONAL:
         raise ClientError(BEING_MODIFIED)
     going = current.changed(status="DELETING", status_reason="")
-    # Closes the race with a change meanwhile: what is provisioned must be known to be removed.
+    # Closes the race with a concurrent change, whose resources would never be removed.
     if not call.ports.catalog.put(going, replacing=current):
         raise ClientError(BEING_MODIFIED)
     return {}
@@ -156,7 +156,7 @@ def _find(name: str, call: Call) -> Resource:
 
 
 def _check_references(request: Mapping[str, Any], call: Call) -> None:
-    """What the request names must be there, as far as it is known before an event."""
+    """Refuse a queue or definition that does not exist, where the name does not need an event."""
     queue, definition = request.get("jobQueue"), request.get("jobDefinition")
     if isinstance(queue, str) and PLACEHOLDER not in queue:
         find_queue(queue, call)
@@ -182,7 +182,7 @@ def _new(name: str, document: dict[str, Any], call: Call) -> Resource:
 
 def _replaced(current: Resource, document: dict[str, Any]) -> Resource:
     own = {member: current.document[member] for member in _OWN_FIELDS}
-    # A VALID trigger has a rule on its source's bus alone; any other may have left one elsewhere.
+    # A VALID trigger has a rule only on its source's bus; any other may have left one elsewhere.
     before = _buses_of(current.document) if current.status == "VALID" else own["buses"]
     own["buses"] = sorted({*before, *_buses_of(document)})
     return current.changed(
@@ -191,7 +191,7 @@ def _replaced(current: Resource, document: dict[str, Any]) -> Resource:
 
 
 def _buses_of(document: Mapping[str, Any]) -> list[str]:
-    """The buses on which the document's source has a rule: one, or none for a schedule."""
+    """Return the buses on which the document's source has a rule: one, or none for a schedule."""
     source = document["source"]
     if "schedule" in source:
         return []

@@ -1,4 +1,4 @@
-"""Between Chalice and the triggers API: what of an HTTP request makes a call, and its answer."""
+"""From an HTTP request of Chalice to a call of the triggers API, and back to an HTTP response."""
 
 from urllib.parse import unquote
 
@@ -17,27 +17,27 @@ _NO_REQUEST = "Chalice sets the request before it calls a route"
 
 
 def triggers(request: Request | None) -> Response:
-    """GET /triggers."""
+    """Answer `GET /triggers`."""
     assert request is not None, _NO_REQUEST
     return response_of(answer_triggers(_query(request), call_of(request), request_id_of(request)))
 
 
 def trigger(name: str, request: Request | None) -> Response:
-    """<method> /triggers/<name>."""
+    """Answer `<method> /triggers/<name>`."""
     assert request is not None, _NO_REQUEST
     call, request_id = call_of(request), request_id_of(request)
     return response_of(answer_trigger(request.method, unquote(name), call, request_id))
 
 
 def firings(name: str, request: Request | None) -> Response:
-    """GET /triggers/<name>/firings."""
+    """Answer `GET /triggers/<name>/firings`."""
     assert request is not None, _NO_REQUEST
     call, request_id = call_of(request), request_id_of(request)
     return response_of(answer_firings(unquote(name), _query(request), call, request_id))
 
 
 def fire(name: str, request: Request | None, fire_now: Fire) -> Response:
-    """POST /triggers/<name>/fire."""
+    """Answer `POST /triggers/<name>/fire`."""
     assert request is not None, _NO_REQUEST
     call, request_id = call_of(request), request_id_of(request)
     return response_of(answer_fire(unquote(name), call, fire_now, request_id))

@@ -1,1 +1,1 @@
-"""Thin verbs on AWS services. No rules live here."""
+"""Thin clients of AWS services, without rules. Their contracts are in `chalicelib.ports`."""

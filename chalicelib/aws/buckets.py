@@ -1,4 +1,4 @@
-"""Verbs on S3's buckets: having their events sent to EventBridge."""
+"""The client of S3's bucket notifications: has buckets send their events to EventBridge."""
 
 from typing import Any
 
@@ -10,37 +10,37 @@ _REFUSALS = {
     "NoSuchBucket": "there is no such bucket",
     "AccessDenied": "its policy does not let Batchyard configure notifications",
 }
-# What S3 calls the two regions that are older than its names for regions.
+# What S3 returns for the two oldest regions instead of their names.
 _OLD_NAMES = {None: "us-east-1", "EU": "eu-west-1"}
 
 
-class Buckets:
+class BotoBuckets:
     def __init__(self, client: Any, *, account: str, region: str) -> None:
         self._client = client
         self._account = account
         self._region = region
 
     def send_events(self, bucket: str) -> None:
-        """Switch the bucket's events to EventBridge on; RefusedError with the reason why not.
+        """Enable EventBridge events of the bucket, unless they are enabled already.
 
-        What else it notifies is put back as it was. S3 has no condition for that: a change that
-        somebody makes between the two calls is lost, so nothing is put where they are on already.
+        S3 replaces the whole notification configuration and offers no condition: a change that
+        somebody else makes between the read and the write is lost.
         """
-        ours = {"Bucket": bucket, "ExpectedBucketOwner": self._account}
+        named = {"Bucket": bucket, "ExpectedBucketOwner": self._account}
         try:
-            # A call to a bucket elsewhere is led there, and its events would never come here.
-            constraint = self._client.get_bucket_location(**ours).get("LocationConstraint")
+            # S3 redirects calls to other regions, but the bucket's events stay in its own region.
+            constraint = self._client.get_bucket_location(**named).get("LocationConstraint")
             region = _OLD_NAMES.get(constraint, constraint)
             if region != self._region:
                 raise RefusedError(f"The bucket {bucket}: it is in {region}, not {self._region}.")
-            found = self._client.get_bucket_notification_configuration(**ours)
+            found = self._client.get_bucket_notification_configuration(**named)
             if "EventBridgeConfiguration" in found:
                 return
             kept = {key: value for key, value in found.items() if key != "ResponseMetadata"}
             self._client.put_bucket_notification_configuration(
-                **ours,
+                **named,
                 NotificationConfiguration=kept | {"EventBridgeConfiguration": {}},
-                # A destination that is gone meanwhile is not for us to mend.
+                # A kept destination may be gone; that is for the bucket's owner to repair.
                 SkipDestinationValidation=True,
             )
         except ClientError as error:

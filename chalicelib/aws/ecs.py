@@ -1,4 +1,4 @@
-"""Verbs on ECS. A task that is gone is an answer here, not an error."""
+"""The client of ECS. A task or cluster that does not exist is not an error here."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,21 +10,11 @@ from chalicelib.ports import ClusterInUseError
 STOPPED = "STOPPED"
 
 
-def error_name(error: Exception) -> str:
-    """The name under which Step Functions would report this error of an ECS call."""
-    if isinstance(error, ClientError):
-        return f"Ecs.{error.response['Error']['Code']}"
-    if isinstance(error, BotoCoreError):
-        return "Ecs.SdkClientException"  # the call did not get through
-    return type(error).__name__
-
-
-class Ecs:
+class BotoEcs:
     def __init__(self, client: Any) -> None:
         self._client = client
 
     def register_task_definition(self, request: Mapping[str, Any]) -> str:
-        """Register and return the ARN of the new revision."""
         answer = self._client.register_task_definition(**request)
         return str(answer["taskDefinition"]["taskDefinitionArn"])
 
@@ -32,9 +22,8 @@ class Ecs:
         self._client.deregister_task_definition(taskDefinition=arn)
 
     def stop_task(self, cluster: str, task_arn: str, reason: str) -> None:
-        """Tell ECS to stop the task; one that does not exist any more is stopped."""
         try:
-            # ECS cuts no text: a reason over 1024 characters would be refused.
+            # ECS refuses a reason of more than 1024 characters.
             self._client.stop_task(cluster=cluster, task=task_arn, reason=reason[:255])
         except ClientError as error:
             if error.response["Error"]["Code"] not in {
@@ -44,7 +33,6 @@ class Ecs:
                 raise
 
     def find_tasks(self, cluster: str, started_by: str) -> list[str]:
-        """The ARNs of the tasks, running or lately stopped, that this fence started."""
         found: list[str] = []
         for status in ("RUNNING", STOPPED):
             try:
@@ -59,7 +47,7 @@ class Ecs:
         return found
 
     def describe_tasks(self, cluster: str, task_arns: list[str]) -> dict[str, dict[str, Any]]:
-        """The tasks that ECS still knows, by ARN; at most 100 are asked for at once."""
+        """Return the tasks by ARN, read in pages of 100, the limit of DescribeTasks."""
         tasks: dict[str, dict[str, Any]] = {}
         for start in range(0, len(task_arns), 100):
             page = task_arns[start : start + 100]
@@ -73,7 +61,6 @@ class Ecs:
         return tasks
 
     def find_instance(self, cluster: str, container_instance_arn: str) -> str | None:
-        """The EC2 instance behind a container instance; None for one that is gone, or is none."""
         answer = self._client.describe_container_instances(
             cluster=cluster, containerInstances=[container_instance_arn]
         )
@@ -88,7 +75,6 @@ class Ecs:
         container_insights: str,
         tags: Mapping[str, str],
     ) -> None:
-        """Make the cluster, or bring one of that name to these settings; idempotent."""
         settings = [{"name": "containerInsights", "value": container_insights}]
         self._client.create_cluster(
             clusterName=name,
@@ -101,7 +87,6 @@ class Ecs:
         )
 
     def delete_cluster(self, name: str) -> None:
-        """Delete the cluster; one that is gone is fine, ClusterInUseError while anything runs."""
         try:
             self._client.delete_cluster(cluster=name)
         except ClientError as error:
@@ -111,3 +96,10 @@ class Ecs:
             if code.startswith("ClusterContains") or code == "UpdateInProgressException":
                 raise ClusterInUseError(str(error)) from error
             raise
+
+    def error_name(self, error: Exception) -> str:
+        if isinstance(error, ClientError):
+            return f"Ecs.{error.response['Error']['Code']}"
+        if isinstance(error, BotoCoreError):
+            return "Ecs.SdkClientException"  # no response was received
+        return type(error).__name__

@@ -1,4 +1,4 @@
-"""Verbs on EventBridge's rules: those of triggers, which send their events to the trigger queue."""
+"""The client of EventBridge rules: those of triggers, whose target is the trigger queue."""
 
 import json
 from collections.abc import Mapping
@@ -9,13 +9,13 @@ from botocore.exceptions import ClientError
 from chalicelib.ports import RefusedError
 
 TARGET = "triggers"
-# The longest, and the most often, that EventBridge and Scheduler try to reach a target.
+# The maximum age and number of retries that EventBridge and Scheduler allow for a target.
 EVENT_AGE_SECONDS, RETRIES = 86_400, 185
 
 _REFUSALS = {"InvalidEventPatternException", "ValidationException", "ResourceNotFoundException"}
 
 
-class EventRules:
+class BotoEventRules:
     def __init__(self, client: Any, *, queue_arn: str, dead_letters_arn: str) -> None:
         self._client = client
         self._queue_arn = queue_arn
@@ -31,10 +31,6 @@ class EventRules:
         enabled: bool,
         description: str,
     ) -> None:
-        """Make the rule and its target, or make them what is wanted; RefusedError says why not.
-
-        `template` is the target's InputTemplate: the message that an event becomes.
-        """
         try:
             self._client.put_rule(
                 Name=name,
@@ -54,7 +50,6 @@ class EventRules:
             raise RefusedError(f"EventBridge: {answer['FailedEntries'][0].get('ErrorMessage')}")
 
     def delete(self, name: str, bus: str) -> None:
-        """Remove the target and the rule; what is not there is removed."""
         try:
             self._client.remove_targets(Rule=name, EventBusName=bus, Ids=[TARGET])
             self._client.delete_rule(Name=name, EventBusName=bus)

@@ -1,4 +1,4 @@
-"""Verbs on EventBridge: publishing what happened to jobs."""
+"""The client of EventBridge: publishes job events."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -15,17 +15,16 @@ REQUEST_LIMIT_BYTES = 256_000
 
 
 class PublishError(Exception):
-    """EventBridge took only part of a batch; the caller's own delivery is tried again."""
+    """EventBridge accepted only part of a request; the caller's delivery is repeated."""
 
 
-class Events:
+class BotoEventBus:
     def __init__(self, client: Any, *, bus: str, run_all: RunAll = in_order) -> None:
         self._client = client
         self._run_all = run_all
         self._bus = bus
 
     def publish(self, events: Sequence[JobEvent]) -> None:
-        """Publish these under our source; those of one request keep their order."""
         entries = [
             {
                 "Time": event.at_ms / 1000,
@@ -37,7 +36,7 @@ class Events:
             }
             for event in events
         ]
-        # A batch of the stream makes ten calls: one after the other they would hold up its shard.
+        # A batch of stream records makes ten requests; one by one they would delay its shard.
         self._run_all([partial(self._put, group) for group in _grouped(entries)])
 
     def _put(self, entries: list[dict[str, Any]]) -> None:
@@ -48,7 +47,7 @@ class Events:
 
 
 def _grouped(entries: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """The entries in groups that one PutEvents takes: ten, and 256 KB with their envelopes."""
+    """Yield the entries in groups that PutEvents accepts: ten entries, 256 KB with envelopes."""
     return in_groups(
         entries,
         lambda entry: len(entry["Detail"].encode()) + 512,

@@ -1,4 +1,4 @@
-"""Verbs on SQS: waking the dispatcher, and messages to ourselves on the task-events queue."""
+"""The client of the stack's own SQS queues: wakes, task events and trigger messages."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,10 +18,10 @@ SOURCE = "batchyard"
 
 
 class SendError(Exception):
-    """SQS took only part of a batch; the caller's own delivery is tried again."""
+    """SQS accepted only part of a request; the caller's delivery is repeated."""
 
 
-class Messages:
+class BotoMessages:
     def __init__(
         self,
         client: Any,
@@ -36,10 +36,9 @@ class Messages:
         self._task_events_queue_url = task_events_queue_url
 
     def send_wakes(self, queues: Iterable[str], cause: str) -> None:
-        """Wake the dispatcher for each queue, one message group a queue.
+        """Send a message for each queue, in a message group of its own.
 
-        `cause` names what happened: SQS drops the repetition of one cause within five minutes, and
-        never the wake of another.
+        Queue and cause make the deduplication id.
         """
         entries = [
             {
@@ -53,7 +52,7 @@ class Messages:
         self._send(self._wake_queue_url, entries)
 
     def send_deadlines(self, deadlines: Sequence[tuple[Fence, int]]) -> None:
-        """For each (fence, delay in seconds): report the deadline when it has passed."""
+        """Send a delayed message for each; a delay above the limit of SQS is cut to it."""
         entries = [
             {
                 "Id": str(number),
@@ -71,10 +70,7 @@ class Messages:
         self._send(self._task_events_queue_url, entries)
 
     def send_wakes_later(self, queues: Iterable[str], delay_seconds: int) -> None:
-        """Wake the dispatcher after a while.
-
-        By way of the task-events queue, because a FIFO queue delays no single message.
-        """
+        """Send the wakes through the task-events queue: a FIFO queue cannot delay one message."""
         entries = [
             {
                 "Id": str(number),
@@ -88,24 +84,20 @@ class Messages:
         self._send(self._task_events_queue_url, entries)
 
     def send_continuation(self, detail: Mapping[str, Any]) -> None:
-        """Have a walk gone on with; `detail` comes back as it is."""
         body = {"source": SOURCE, "detail-type": CONTINUATION, "detail": detail}
         self._send(self._task_events_queue_url, [{"Id": "0", "MessageBody": json.dumps(body)}])
 
     def send_execution_stopped(self, detail: Mapping[str, Any], delay_seconds: int) -> None:
-        """Tell after a while that an execution was stopped; `detail` comes back as it is."""
         body = {"source": SOURCE, "detail-type": EXECUTION_STOPPED, "detail": detail}
         entry = {"Id": "0", "DelaySeconds": delay_seconds, "MessageBody": json.dumps(body)}
         self._send(self._task_events_queue_url, [entry])
 
     def send_launch_failure(self, fence: Fence, error: str, reason: str) -> None:
-        """Report that no task can be made for this placement, as the launch machine would."""
         detail = {"startedBy": str(fence), "reason": reason, "error": error}
         body = {"source": SOURCE, "detail-type": LAUNCH_FAILED, "detail": detail}
         self._send(self._task_events_queue_url, [{"Id": "0", "MessageBody": json.dumps(body)}])
 
     def send_closes(self, closes: Iterable[Mapping[str, Any]], *, delay_seconds: int = 0) -> None:
-        """Have bundles closed that triggers gather; each of `closes` comes back as it is."""
         entries = [
             {
                 "Id": str(number % 10),

@@ -1,4 +1,4 @@
-"""Verbs on EventBridge Scheduler: the schedule of a trigger, in the stack's group."""
+"""The client of EventBridge Scheduler: the schedules of triggers, in the stack's group."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from chalicelib.ports import RefusedError
 _REFUSALS = {"ValidationException"}
 
 
-class Schedules:
+class BotoSchedules:
     def __init__(
         self, client: Any, *, group: str, role_arn: str, queue_arn: str, dead_letters_arn: str
     ) -> None:
@@ -25,10 +25,6 @@ class Schedules:
     def put(
         self, name: str, timing: Mapping[str, Any], message: Mapping[str, Any], *, enabled: bool
     ) -> None:
-        """Make the schedule, or make it what is wanted; RefusedError with Scheduler's reason.
-
-        `timing` has the members of CreateSchedule that say when. `message` goes to the queue.
-        """
         wanted = {
             "Name": name,
             "GroupName": self._group,
@@ -59,7 +55,6 @@ class Schedules:
             raise
 
     def delete(self, name: str) -> None:
-        """Deleting what is not there is done."""
         try:
             self._client.delete_schedule(Name=name, GroupName=self._group)
         except ClientError as error:

@@ -1,4 +1,4 @@
-"""Verbs on Step Functions: starting the machines of the stack, and answering waiting tasks."""
+"""The client of Step Functions: starts the stack's machines and answers waiting tasks."""
 
 import hashlib
 import json
@@ -11,12 +11,12 @@ from chalicelib.core.groups import in_groups
 from chalicelib.core.ids import Fence
 from chalicelib.ports import CAUSE_LIMIT, ERROR_LIMIT
 
-# Nobody waits any more: answered before, timed out, stopped, or never a token at all.
-_NOBODY_WAITS = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
-INPUT_LIMIT_BYTES = 240_000  # of 256 KiB, leaving room for what the service counts beside
+# Nothing waits with the token: answered before, timed out, stopped, or never a token.
+_NOT_WAITING = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
+INPUT_LIMIT_BYTES = 240_000  # of 256 KiB, less what the service adds
 
 
-class Workflows:
+class BotoWorkflows:
     def __init__(
         self,
         client: Any,
@@ -31,10 +31,10 @@ class Workflows:
         self._provision_machine_arn = provision_machine_arn
 
     def start_launch(self, launches: Sequence[Mapping[str, Any]]) -> int:
-        """Start Express executions for RunTask requests; returns how many were needed.
+        """Start Express executions, each with as many requests as its input holds.
 
         A repeated start is harmless: every request carries its fence as client token, so ECS
-        answers the second with the first one's task.
+        returns the first task again.
         """
         count = 0
         for group in _grouped(launches):
@@ -49,22 +49,18 @@ class Workflows:
         return count
 
     def start_multinode(self, fence: Fence, main: Mapping[str, Any]) -> None:
-        """Start the multi-node machine once for this placement; `main` launches the main node."""
         name = f"{fence.job_id}-{fence.attempt}-{fence.dispatch_count}"
         self._start_once(
             self._multinode_machine_arn, name, {"fence": str(fence), "launches": [main]}
         )
 
     def start_provision(self, name: str, request: Mapping[str, Any]) -> None:
-        """Start the provision machine once for this change: the name is the change's own."""
         self._start_once(self._provision_machine_arn, name, request)
 
     def send_success(self, token: str, output: str) -> bool:
-        """Answer a waiting task with this JSON; False when nobody waits for it any more."""
         return self._answer(self._client.send_task_success, taskToken=token, output=output)
 
     def send_failure(self, token: str, error: str, cause: str) -> bool:
-        """Have a waiting task fail; False when nobody waits for it any more."""
         return self._answer(
             self._client.send_task_failure,
             taskToken=token,
@@ -76,13 +72,13 @@ class Workflows:
         try:
             call(**members)
         except ClientError as error:
-            if error.response["Error"]["Code"] not in _NOBODY_WAITS:
+            if error.response["Error"]["Code"] not in _NOT_WAITING:
                 raise
             return False
         return True
 
     def _start_once(self, machine_arn: str, name: str, request: Mapping[str, Any]) -> None:
-        """A Standard machine runs once for each name."""
+        """Start a Standard machine, which runs once for each execution name."""
         try:
             self._client.start_execution(
                 stateMachineArn=machine_arn, name=name, input=json.dumps(request)

@@ -1,1 +1,1 @@
-"""The contract on the wire: botocore's model of AWS Batch, and values held against its shapes."""
+"""The contract on the wire: botocore's model of AWS Batch, and checks against its shapes."""

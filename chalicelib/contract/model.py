@@ -1,11 +1,11 @@
-"""The contract on the wire: what a request must look like, how a response and an error are shaped.
+"""The contract on the wire: how requests are checked, and how responses and errors are shaped.
 
-botocore's service model of AWS Batch is the contract. It is read here without a client, because the
-model is all that is needed and a client costs a cold start.
+botocore's service model of AWS Batch is the contract. It is read here without a client, because
+only the model is needed and a client makes a cold start slower.
 
-Must not know what a member means: rules of meaning are in `chalicelib.core.validation`.
-No input leads out of here by any exception but `BatchError`.
-Next: `chalicelib.contract.shapes` holds a single value against a single shape.
+What a member means is not known here: the rules of meaning are in `chalicelib.core.validation`.
+Whatever the input, the only exception that leaves this module is `BatchError`. Next:
+`chalicelib.contract.shapes` checks a single value against a single shape.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from chalicelib.core.errors import BatchError, ClientError, ServerError
 _MODEL_PATH = "batch/2016-08-10/service-2"
 
 _BODY_LIMIT_BYTES = 1024 * 1024
-# Limits of AWS Batch that are tighter than ours, with the words it refuses with.
+# Limits of AWS Batch for single operations, with its own messages.
 _OPERATION_LIMIT_BYTES: Mapping[str, tuple[int, str]] = {
     "RegisterJobDefinition": (24 * 1024, "JobDefinition size must be less than 24 KiB."),
     "SubmitJob": (30 * 1024, "SubmitJob request size must be less than 30 KiB."),
@@ -51,17 +51,17 @@ _HTTP_STATUS: Mapping[str, int] = {
 
 @lru_cache(maxsize=1)
 def service_model() -> ServiceModel:
-    """The model of AWS Batch in the botocore beside us, read once per process."""
+    """Return the model of AWS Batch in the installed botocore, read once per process."""
     loader = Loader(
         extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False
     )
-    # Asking for the file by name spares the search through every service that botocore knows.
+    # Loading the file by name avoids a search through all services that botocore has.
     return ServiceModel(loader.load_data(_MODEL_PATH), service_name="batch")
 
 
 @lru_cache(maxsize=1)
 def _operation_names() -> Mapping[tuple[str, str], str]:
-    """Operation names by HTTP method and first path segment under /v1."""
+    """Return operation names by HTTP method and first path segment under /v1."""
     model = service_model()
     names = {}
     for name in model.operation_names:
@@ -71,7 +71,7 @@ def _operation_names() -> Mapping[tuple[str, str], str]:
 
 
 def operation_named(path_name: str) -> OperationModel:
-    """The operation behind `POST /v1/<path_name>`. Raises ClientError when there is none."""
+    """Return the operation for `POST /v1/<path_name>`. Raises ClientError for none."""
     name = _operation_names().get(("POST", path_name))
     if name is None or path_name == "tags":
         raise ClientError(f"Unknown operation: {shown(path_name)}.")
@@ -79,7 +79,7 @@ def operation_named(path_name: str) -> OperationModel:
 
 
 def tag_operation(method: str) -> OperationModel:
-    """The operation behind `<method> /v1/tags/{resourceArn}`; ClientError when there is none."""
+    """Return the operation for `<method> /v1/tags/{resourceArn}`. Raises ClientError for none."""
     name = _operation_names().get((method, "tags"))
     if name is None:
         raise ClientError(f"Unknown operation: {shown(method)} on tags.")
@@ -91,10 +91,10 @@ def parse_request(
     body: bytes | str | None,
     located: Mapping[str, Any] | None = None,
 ) -> JsonObject:
-    """The request as a dict that fits the operation's input shape, unknown members dropped.
+    """Return the request as a dict that fits the input shape, unknown members dropped.
 
-    `located` holds the members that travel in the path or the query instead of the body; without
-    it they are not asked for. Raises ClientError, naming the member, for all that does not fit.
+    `located` holds the members that travel in the path or the query instead of the body; without it
+    they are not required. Raises ClientError, naming the member, for all that does not fit.
     """
     value = _decode(operation.name, body)
     shape = operation.input_shape
@@ -108,9 +108,9 @@ def parse_request(
 
 
 def shape_response(operation: OperationModel, value: Mapping[str, Any]) -> JsonObject:
-    """The modelled part of `value`, recursively, without members that are None.
+    """Return the modelled part of `value`, recursively, without members that are None.
 
-    Raises TypeError when a value is not of its member's kind: that is a defect of ours.
+    Raises TypeError when a value has another type than its member: that is a programming error.
     """
     shape = operation.output_shape
     return {} if shape is None else shaped_structure(shape, value)
@@ -119,11 +119,11 @@ def shape_response(operation: OperationModel, value: Mapping[str, Any]) -> JsonO
 def error_response(
     error: BaseException, request_id: str | None = None
 ) -> tuple[int, dict[str, str], dict[str, str]]:
-    """HTTP status, headers and body (to be written as JSON) that the SDKs turn into this error.
+    """Return HTTP status, headers and body (to be encoded as JSON) that SDKs turn into this error.
 
     With a request id a ClientError gets the frame that AWS puts around most refusals; those marked
-    bare stay as they are. Anything that is not a BatchError answers as ServerException, and no
-    ServerException tells what happened: that is for the log.
+    bare stay as they are. Anything that is not a BatchError is answered as ServerException, and its
+    message never says what happened: that goes to the log.
     """
     answer = error if isinstance(error, BatchError) else ServerError()
     status, message = _HTTP_STATUS[answer.code], answer.message
@@ -136,15 +136,15 @@ def error_response(
 
 
 def _decode(operation_name: str, body: bytes | str | None) -> JsonObject:
-    """The body as a JSON object, of a size that the operation takes."""
+    """Return the body as a JSON object, within the operation's limit of size."""
     limit_bytes, sentence = _OPERATION_LIMIT_BYTES.get(operation_name, (_BODY_LIMIT_BYTES, ""))
     return json_object(body, limit_bytes, sentence)
 
 
 def json_object(body: bytes | str | None, limit_bytes: int, sentence: str) -> JsonObject:
-    """A body as a JSON object; no body is an empty one. ClientError for all that is none.
+    """Return a body as a JSON object; no body is an empty one. Raises ClientError otherwise.
 
-    `sentence` refuses a body that is longer than `limit_bytes`.
+    `sentence` is the refusal of a body longer than `limit_bytes`.
     """
     raw = _as_bytes(body)
     if len(raw) > _BODY_LIMIT_BYTES:

@@ -1,9 +1,9 @@
-"""One value against one shape of botocore's model: checked on the way in, trimmed on the way out.
+"""Checks of one value against one shape of botocore's model, for requests and for responses.
 
-botocore's own client checks neither enums nor lengths, so this side checks everything. A refusal is
+botocore's own client checks neither enums nor lengths, so everything is checked here. A refusal is
 a ClientError that names the member by its path, such as `dependsOn[0].jobId`.
 
-Must not know operations, bodies or HTTP: `chalicelib.contract.model` does.
+Operations, bodies and HTTP are not known here: see `chalicelib.contract.model`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _INTEGER_RANGES: Mapping[str, tuple[int, int]] = {
     "long": (-(2**63), 2**63 - 1),
 }
 
-# The model closes the kinds of dependency; ours are a superset, so the core judges them.
+# The core checks these: it supports more types of dependency than the model.
 _OPEN_ENUMS = frozenset({"ArrayJobDependency"})
-# AWS takes these in any case, whatever the model says.
+# AWS accepts these in upper and lower case, whatever the model says.
 _CASELESS_ENUMS = frozenset({"RetryAction", "ServiceJobRetryAction"})
 _ENUM_SENTENCES: Mapping[str, str] = {
     "PlatformCapability": (
@@ -37,13 +37,10 @@ _ENUM_SENTENCES: Mapping[str, str] = {
     "JobStateTimeLimitActionsAction": "Invalid job action. Valid job actions: [CANCEL]",
 }
 
-# Members of ours that ride beside the modelled ones in a response, by the name of the shape.
-_EXTENSIONS: Mapping[str, tuple[str, ...]] = {}
-
 
 def members_of(shape: Shape) -> list[tuple[str, Shape]]:
-    """The members of a structure with their shapes."""
-    # The stubs know members only on the subclass for structures, the model hands out the base.
+    """Return the members of a structure with their shapes."""
+    # The type stubs have `members` only on the subclass for structures; the model returns the base.
     members: Mapping[str, Shape] = shape.members  # type: ignore[attr-defined]
     return list(members.items())
 
@@ -60,9 +57,9 @@ def _check_structure(shape: Shape, value: Any, path: str) -> JsonObject:
 def checked_members(
     shape: Shape, value: Mapping[str, Any], prefix: str, waived: Set[str]
 ) -> JsonObject:
-    """The members of a structure that are there, each checked; unknown ones are dropped.
+    """Return the members of a structure that are present, each checked; drop unknown ones.
 
-    A null member counts as absent. `prefix` stands before each name in a message; `waived` names
+    A null member counts as absent. `prefix` is put before each name in a message; `waived` names
     required members that may be missing. Raises ClientError.
     """
     for name in shape.metadata.get("required", ()):
@@ -83,7 +80,7 @@ def _check_list(shape: Any, value: Any, path: str) -> list[Any]:
 
 def _check_map(shape: Any, value: Any, path: str) -> JsonObject:
     _expect(value, dict, "an object", path)
-    # An empty map is always right, though the model asks tags for at least one: clients send it.
+    # An empty map is accepted, though the model requires at least one tag, because clients send it.
     if value:
         _check_size(shape, len(value), path, "entries")
     return {
@@ -99,7 +96,7 @@ def _check_string(shape: Shape, value: Any, path: str) -> str:
     if not text.isascii() and re.search("[\ud800-\udfff]", text):
         raise ClientError(f"{path} is not valid Unicode.")
     if "\0" in text:
-        # No command, variable or name can carry one, so it would only fail later.
+        # No command, variable or name can contain one, so the job would fail later.
         raise ClientError(f"{path} must not contain a NUL character.")
     _check_size(shape, len(text), path, "characters")
     pattern = shape.metadata.get("pattern")
@@ -180,7 +177,7 @@ _CHECKS: Mapping[str, Callable[[Any, Any, str], Any]] = {
 
 
 def json_kind(value: Any) -> str:
-    """What a JSON value is, in words."""
+    """Return the type of a JSON value, in words."""
     if value is None:
         return "null"
     kinds = {bool: "a boolean", int: "an integer", float: "a number", str: "a string"}
@@ -188,25 +185,24 @@ def json_kind(value: Any) -> str:
 
 
 def shown(value: str) -> str:
-    """A value from outside as it may stand in a message: bounded, printable, encodable."""
+    """Return a value from outside as it may be put in a message: bounded, printable, encodable."""
     shown = value if len(value) <= _SHOWN_CHARACTERS else value[:_SHOWN_CHARACTERS] + "..."
     return "".join(character if character.isprintable() else "?" for character in shown)
 
 
-# Shaping a response
+# Responses
 
 
 def shaped_structure(shape: Shape, value: Mapping[str, Any]) -> JsonObject:
-    """The modelled members that are not None, recursively. TypeError for a value of wrong kind."""
-    shaped = {
+    """Return the modelled members that are not None, recursively.
+
+    Raises TypeError for a value of the wrong type.
+    """
+    return {
         name: _shaped(member, value[name])
         for name, member in members_of(shape)
         if value.get(name) is not None
     }
-    for name in _EXTENSIONS.get(shape.name, ()):
-        if value.get(name) is not None:
-            shaped[name] = value[name]
-    return shaped
 
 
 def _shaped(shape: Any, value: Any) -> Any:

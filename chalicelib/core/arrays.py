@@ -1,8 +1,9 @@
-"""Arrays: what follows from the one row of a parent, and what events do to it.
+"""Array jobs: what a parent's row says about its children, and what events do to the parent.
 
-A child that has no row is computed from its parent here, so that an array of any size is one row
-until it runs. Figures in `counts` change with the children's own writes and are no decision of the
-parent, so its version does not count them.
+A child that has no row of its own yet is a virtual child: it is computed from its parent here, so
+an array of any size is stored as one row until its children run. The figures in `counts` change
+together with the children's rows; they are no decision of the parent, so they do not raise its
+version.
 """
 
 from collections.abc import Collection, Mapping
@@ -28,13 +29,13 @@ CHILD_FAILED_REASON = "Array Child Job failed"
 
 
 def array_of(parent: Job) -> ArrayState:
-    """The array of a job that is known to be one."""
-    assert parent.array is not None, f"{parent.job_id} is no array"
+    """Return the array state of a job that is an array's parent."""
+    assert parent.array is not None, f"{parent.job_id} is not an array"
     return parent.array
 
 
 def status_without_row(parent: Job) -> JobStatus:
-    """The status of every child that has no row."""
+    """Return the status that all virtual children have."""
     array = array_of(parent)
     if array.closed_at_ms is not None:
         return JobStatus.FAILED
@@ -44,14 +45,14 @@ def status_without_row(parent: Job) -> JobStatus:
 
 
 def waits_of(parent: Job, number: int) -> tuple[int, ...]:
-    """The dependencies that a child without a row waits for on its own, the parent's set aside."""
+    """Return the dependencies that virtual child `number` waits for, beside those of its parent."""
     array = array_of(parent)
     own = () if array.sequential is None or number == 0 else (array.sequential,)
     return (*array.each_waits, *own)
 
 
 def child_of(parent: Job, number: int) -> Job:
-    """A child as it is without a row: version 0, made of its parent."""
+    """Return virtual child `number`, computed from its parent; its version is 0."""
     array, status = array_of(parent), status_without_row(parent)
     closed = status is JobStatus.FAILED
     return replace(
@@ -72,9 +73,10 @@ def child_of(parent: Job, number: int) -> Job:
 
 
 def child_at(parent: Job, key: JobKey) -> Job | None:
-    """The child of that key without a row; None where the array has none, or had one with a row.
+    """Return the virtual child of that key, or None where there is none.
 
-    A row below the cursor was there, so a child without one there has expired.
+    There is none at or beyond the size of the array, and none below the cursor: each child below it
+    has had a row, so one that is missing there has expired.
     """
     array, number = parent.array, key.number
     if array is None or number is None or not key.is_child:
@@ -83,7 +85,7 @@ def child_at(parent: Job, key: JobKey) -> Job | None:
 
 
 def summary_of(parent: Job) -> dict[JobStatus, int]:
-    """How many children are in each of the seven statuses; adds up to the size."""
+    """Return how many children are in each of the seven statuses; the sum is the size."""
     array = array_of(parent)
     summary = dict.fromkeys(JobStatus, 0) | dict(array.counts)
     summary[status_without_row(parent)] += array.size - array.rows
@@ -91,7 +93,7 @@ def summary_of(parent: Job) -> dict[JobStatus, int]:
 
 
 def children_to_dispatch(parent: Job) -> int:
-    """How many children are RUNNABLE without a row."""
+    """Return how many virtual children are RUNNABLE."""
     array = array_of(parent)
     return array.size - array.cursor - array.singled
 
@@ -99,9 +101,10 @@ def children_to_dispatch(parent: Job) -> int:
 def next_numbers(
     array: ArrayState, taken: Collection[int], *, count: int, known_to: int
 ) -> tuple[list[int], int, int]:
-    """(the next `count` numbers to dispatch, the cursor after them, how many `taken` it passed).
+    """Return (the next `count` numbers to dispatch, the cursor after them, how many it skipped).
 
-    `taken` are the numbers at or above the cursor that have a row, known below `known_to`.
+    `taken` are the numbers at or above the cursor that have a row, complete for all below
+    `known_to`; these are skipped.
     """
     numbers: list[int] = []
     passed, number = 0, array.cursor
@@ -117,12 +120,13 @@ def next_numbers(
 
 
 def children_ended(parent: Job) -> bool:
+    """Return whether every child has ended."""
     summary = summary_of(parent)
     return summary[JobStatus.SUCCEEDED] + summary[JobStatus.FAILED] == array_of(parent).size
 
 
 def count_changes(old: Job, new: Job) -> Mapping[JobStatus, int]:
-    """By how much the parent's counts change when a child's row goes from `old` to `new`."""
+    """Return by how much the parent's counts change when a child goes from `old` to `new`."""
     before = None if old.version == 0 else old.status
     if before is new.status:
         return {}
@@ -137,10 +141,10 @@ def events_from_parent(
     before: Job | None = None,
     kind: DependencyType = DependencyType.SEQUENTIAL,
 ) -> tuple[Event, ...]:
-    """What the parent's present state means for a child that has a row, in this order.
+    """Return the events that follow from the parent's current state for a child that has a row.
 
-    `before` is the child of the number before, needed where each child waits for that one, which
-    it does as `kind` says.
+    The order matters. `before` is the child with the previous number, needed where each child waits
+    for that one; `kind` says how it waits.
     """
     if child.is_terminal:
         return ()
@@ -149,14 +153,14 @@ def events_from_parent(
     if closed and parent.stop_cause is not None:
         how = EventKind.CANCEL if parent.stop_cause is StopCause.CANCEL else EventKind.TERMINATE
         stop = Event(kind=how, at_ms=at_ms, reason=parent.stop_reason or "")
-        # A stop waits for the dependencies of a PENDING child, and those do not matter any more.
+        # A PENDING child keeps a stop until its dependencies are met: they no longer matter.
         return (stop, all_met) if child.status is JobStatus.PENDING else (stop,)
     if child.status is not JobStatus.PENDING or parent.waiting_on:
         return ()
     sequential = array_of(parent).sequential
     one_before_failed = before is not None and before.status is JobStatus.FAILED
     if closed and one_before_failed and sequential is not None and sequential in child.waiting_on:
-        # If it had no row, nothing else will tell of its end.
+        # If that one was a virtual child, no write of a row of its own has reported its end.
         return (event_of_end(kind, sequential, JobStatus.FAILED, at_ms),)
     if not child.waiting_on:
         return (all_met,)
@@ -165,7 +169,7 @@ def events_from_parent(
 
 
 def decide_array(parent: Job, event: Event, strategy: RetryStrategy) -> Decision:
-    """What `event` does to an array's parent."""
+    """Return what `event` changes in an array's parent."""
     if parent.is_terminal:
         return unchanged(parent, Label.IGNORED, "the array has ended")
     return ARRAY_RULES.get(event.kind, _NOT_FOR_ARRAYS)(parent, event, strategy)
@@ -182,7 +186,7 @@ def _meet(parent: Job, event: Event, strategy: RetryStrategy) -> Decision:
         return Decision(job=met, label=Label.WAITING, sentence="other dependencies are open")
     if parent.stop_cause is not None:
         return _closed(met.at_version(parent.version), event, parent.stop_reason or "")
-    return Decision(job=met, label=Label.RELEASED, sentence="its children may run")
+    return Decision(job=met, label=Label.RELEASED, sentence="the array's children may run")
 
 
 def _close_failed(parent: Job, event: Event, strategy: RetryStrategy) -> Decision:
@@ -199,7 +203,7 @@ def _close_unneeded(parent: Job, event: Event, strategy: RetryStrategy) -> Decis
 
 
 def _stop(parent: Job, event: Event, strategy: RetryStrategy) -> Decision:
-    """Children without a row are FAILED by this one write; those with one are told one by one."""
+    """Fail all virtual children with this one write; those that have a row get a stop each."""
     if parent.waiting_on and event.kind is not EventKind.DISCARD:
         return store_stop(parent, event, strategy)
     cause, closed = cause_of(event), array_of(parent).closed_at_ms is not None
@@ -209,14 +213,14 @@ def _stop(parent: Job, event: Event, strategy: RetryStrategy) -> Decision:
     if not closed:
         return _closed(parent, event, parent.stop_reason or "")
     if cause is StopCause.CANCEL or parent.stop_cause is StopCause.TERMINATE:
-        return unchanged(parent, Label.IGNORED, "a stop has been requested before")
-    # Cancelled before, so what ran went on; a terminate ends that too.
+        return unchanged(parent, Label.IGNORED, "a stop was requested before")
+    # A cancel has let running children go on; a terminate ends these too.
     harder = parent.next_version(stop_cause=cause, stop_reason=event.reason)
     return Decision(job=harder, label=Label.STOPPING, sentence=event.reason)
 
 
 def _closed(parent: Job, event: Event, reason: str) -> Decision:
-    """No child gets a row any more; the array ends when those that have one have ended."""
+    """Close the array: no child gets a row any more, and it ends when those that have one end."""
     array = array_of(parent)
     if array.closed_at_ms is None:
         array = replace(array, closed_at_ms=event.at_ms, closed_reason=reason)
@@ -245,13 +249,13 @@ def _end(parent: Job, event: Event, strategy: RetryStrategy) -> Decision:
     return Decision(job=failed, label=Label.FAILED, sentence=reason)
 
 
-_NOT_FOR_ARRAYS = ignore("an array's parent never runs")
+_NOT_FOR_ARRAYS = ignore("the parent of an array never runs itself")
 
 ARRAY_RULES: dict[EventKind, Rule] = {
     EventKind.DEPENDENCY_MET: _meet,
     EventKind.DEPENDENCY_FAILED: _close_failed,
     EventKind.DEPENDENCY_UNNEEDED: _close_unneeded,
-    EventKind.BLOCKED: block,  # its next child is the head of its queue
+    EventKind.BLOCKED: block,  # the array's next child is the head of its queue
     EventKind.CHILDREN_ENDED: _end,
     EventKind.CANCEL: _stop,
     EventKind.TERMINATE: _stop,

@@ -1,4 +1,4 @@
-"""How much of its compute environment a job holds, and what a write of its row changes in that."""
+"""How a write of a job's row changes the capacity in use in its compute environment."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from chalicelib.core.states import JobStatus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapacityChange:
-    """By how much the figures of one compute environment change with a write."""
+    """By how much one write changes the figures of a compute environment."""
 
     environment: str
     cpu_units: int = 0
@@ -29,7 +29,10 @@ class CapacityChange:
 
 
 def capacity_change_of(old: Job | None, new: Job) -> CapacityChange | None:
-    """What writing `new` over `old` takes from, or gives back to, the job's environment."""
+    """Return what replacing `old` with `new` takes from, or gives back to, the environment.
+
+    None if the figures stay as they are. `old` is None for a job that had no row.
+    """
     environment = new.environment or (old.environment if old else None)
     if environment is None:
         return None

@@ -1,4 +1,4 @@
-"""Ranges of an array's children that got their rows together."""
+"""Child ranges: children of an array that got their rows in one transaction."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -6,7 +6,7 @@ from itertools import pairwise
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildRange:
-    """Children of an array that got their rows together; `first` is the least of `numbers`."""
+    """Children of an array that got their rows together; `first` is the lowest of `numbers`."""
 
     queue: str
     job_id: str
@@ -15,7 +15,7 @@ class ChildRange:
 
 
 def spans_of(ordered: list[int]) -> str:
-    """Numbers in short: 0-4,7,9-10."""
+    """Return ascending numbers in short form: 0-4,7,9-10."""
     breaks = [i for i, (a, b) in enumerate(pairwise(ordered), start=1) if b != a + 1]
     starts, ends = [0, *breaks], [*breaks, len(ordered)]
     return ",".join(
@@ -25,7 +25,7 @@ def spans_of(ordered: list[int]) -> str:
 
 
 def numbers_in(spans: str) -> list[int]:
-    """The numbers behind `spans_of`."""
+    """Return the numbers that `spans_of` was given."""
     found: list[int] = []
     for span in spans.split(","):
         first, _, last = span.partition("-")

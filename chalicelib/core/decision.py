@@ -1,4 +1,4 @@
-"""What a decision about a job says: the next job, a closed label, and the sentence behind it."""
+"""The result of a decision about a job: the next job, a label from a closed set, and a sentence."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,11 +7,11 @@ from chalicelib.core.job import Job
 
 
 class Label(StrEnum):
-    """What was decided: a closed set, for metrics and tests."""
+    """The kinds of decision, for metrics and tests."""
 
     RELEASED = "RELEASED"
     WAITING = "WAITING"  # one dependency is met, others are not
-    CLOSED = "CLOSED"  # an array makes no more children
+    CLOSED = "CLOSED"  # an array dispatches no further children
     DISPATCHED = "DISPATCHED"
     GIVEN_BACK = "GIVEN_BACK"
     STARTED = "STARTED"
@@ -23,12 +23,12 @@ class Label(StrEnum):
     STOP_STORED = "STOP_STORED"
     IGNORED = "IGNORED"
     STALE = "STALE"
-    ORPHAN_TASK = "STRAY_TASK"  # the task runs for a placement that has been given up: stop it
+    ORPHAN_TASK = "ORPHAN_TASK"  # the task runs for a placement that was given up: stop it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The next state of the job (the very same object when nothing changes) and why."""
+    """The job after a decision, and why. When nothing changes it is the very same object."""
 
     job: Job
     label: Label

@@ -1,7 +1,8 @@
-"""Dependencies: how a job may wait for another, and what the other's end means for it.
+"""Dependencies: how a job may wait for another, and what the end of that one means for it.
 
-AWS Batch has three: on the success of a whole job, N_TO_N and SEQUENTIAL (its user guide, array job
-dependencies). The types with AFTER in their name go beyond it; an SDK lets their names through.
+AWS Batch has three kinds: on the success of a whole job, N_TO_N and SEQUENTIAL (its user guide,
+array job dependencies). The types with AFTER in their name are additions of this project; an SDK
+sends their names unchecked.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,11 +14,11 @@ from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import JobKey
 from chalicelib.core.states import JobStatus
 
-EACH = "each"  # the scope of an edge that every child of an array hangs on
+EACH = "each"  # the scope of an edge that waits for each child of an array on its own
 
 
 class DependencyType(StrEnum):
-    """How a dependent waits. The values are those of `dependsOn[].type`, "" when there is none."""
+    """How a dependent job waits. The values are those of `dependsOn[].type`, "" for no type."""
 
     AFTER_SUCCESS = ""
     N_TO_N = "N_TO_N"
@@ -29,22 +30,23 @@ class DependencyType(StrEnum):
 
     @property
     def is_n_to_n(self) -> bool:
-        """Whether each child waits for the child of its own number in another array."""
+        """Return whether each child waits for the child with the same number in another array."""
         return self in {self.N_TO_N, self.N_TO_N_AFTER_ANY}
 
     @property
     def is_sequential(self) -> bool:
-        """Whether each child waits for the one before it in its own array."""
+        """Return whether each child waits for the child before it in its own array."""
         return self in {self.SEQUENTIAL, self.SEQUENTIAL_AFTER_ANY}
 
     @property
     def is_by_child(self) -> bool:
+        """Return whether each child of an array waits on its own."""
         return self.is_n_to_n or self.is_sequential
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependency:
-    """One entry of dependsOn: `number` is its place there, `upstream` what it waits for."""
+    """One entry of dependsOn: `number` is its position there, `upstream` what it waits for."""
 
     number: int
     kind: DependencyType
@@ -52,13 +54,13 @@ class Dependency:
 
     @property
     def scope(self) -> str:
-        """What of the upstream it hangs on: the whole job, one child, or each child."""
+        """Return what of the upstream job it waits for: the whole job, one child, or each child."""
         return EACH if self.kind.is_by_child else self.upstream.part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
-    """Who waits for whom, as it is found from the upstream's side."""
+    """One dependency as a stored row, found by its upstream job."""
 
     upstream_id: str
     scope: str
@@ -72,9 +74,10 @@ class Edge:
 
 
 def dependencies_of(entries: Sequence[Mapping[str, Any]], job_id: str) -> tuple[Dependency, ...]:
-    """The dependsOn of the job `job_id` as values; each jobId is a plain id, as the spec keeps it.
+    """Return the dependsOn of the job `job_id` as values.
 
-    A SEQUENTIAL dependency names no job: it is on the job's own children.
+    Each jobId is a plain id, as the spec keeps it. A SEQUENTIAL dependency names no job: it is on
+    the job's own children.
     """
     return tuple(
         Dependency(
@@ -97,7 +100,7 @@ def edge_of(dependency: Dependency, dependent_id: str) -> Edge:
 
 
 def is_met_by(kind: DependencyType, status: JobStatus) -> bool:
-    """Whether this end of the upstream lets the dependent run."""
+    """Return whether this end of the upstream job lets the dependent job run."""
     match kind:
         case DependencyType.AFTER_FAILURE:
             return status is JobStatus.FAILED
@@ -112,7 +115,7 @@ def is_met_by(kind: DependencyType, status: JobStatus) -> bool:
 
 
 def event_of_end(kind: DependencyType, number: int, status: JobStatus, at_ms: int) -> Event:
-    """What the end of an upstream in `status` is to the dependent."""
+    """Return the event that the end of an upstream job in `status` is for the dependent job."""
     if is_met_by(kind, status):
         met = frozenset({number})
         return Event(kind=EventKind.DEPENDENCY_MET, at_ms=at_ms, dependencies=met)

@@ -1,11 +1,11 @@
-"""From a job's payload to ECS: the task definition, and the RunTask that uses it.
+"""Requests to ECS made from a job's payload: the task definition, and the RunTask that uses it.
 
-A payload has one container or several (`core/payload.py`); here they are all named containers of a
-task. It is given apart from the job, because each node of a multi-node job has its own.
+A payload has one container or several (`core/payload.py`); here all are named containers of a task.
+It is passed apart from the job, because each node of a multi-node job has its own.
 
-A task definition holds all that a job definition's revision and size fix; command and environment
-are given with each RunTask, so jobs share one. Only where ECS would refuse overrides of that length
-(8192 characters) are they part of a definition of their own. Pure mapping; no calls, no rules.
+A task definition holds all that a job definition's revision and size determine. Command and
+environment are passed with each RunTask, so jobs share one task definition; only where ECS would
+refuse overrides of that length (8192 characters) a job gets a definition of its own.
 """
 
 import hashlib
@@ -16,12 +16,12 @@ from typing import Any
 
 from chalicelib.core.job import Job
 from chalicelib.core.multinode import node_variables
-from chalicelib.core.payload import TaskPayload, name_of, task_of
-from chalicelib.core.scheduling.snapshot import ComputeType
+from chalicelib.core.payload import name_of, task_of
+from chalicelib.core.resources.compute_types.compute_type import ComputeType, Target
 from chalicelib.core.validation.resources import resource_needs
 
 OVERRIDES_LIMIT_CHARACTERS = 8192
-_STREAM_PREFIX_LIMIT = 200  # AWS Batch cuts the definition's name there
+_STREAM_PREFIX_LIMIT = 200  # AWS Batch cuts the definition's name at this length
 
 # Members of a Batch container that ECS knows by the same name and meaning.
 _SAME_IN_ECS = (
@@ -42,31 +42,29 @@ _SAME_IN_ECS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchSettings:
-    """What the stack and the environment add to a job's own wishes."""
+    """What the stack and the environment add to a job's own settings."""
 
-    cluster: str
     compute_type: ComputeType
-    subnets: Sequence[str]
-    security_groups: Sequence[str]
+    target: Target
     log_group: str
     region: str
     execution_role_arn: str
 
 
 def stream_prefix_of(container: Mapping[str, Any], definition_name: str) -> str:
-    """The log stream prefix of a container: its own option, else the definition's name, cut."""
+    """Return the log stream prefix of a container: its own option, else the definition's name."""
     options = (container.get("logConfiguration") or {}).get("options") or {}
     return options.get("awslogs-stream-prefix") or definition_name[:_STREAM_PREFIX_LIMIT]
 
 
 def log_stream_of(container: Mapping[str, Any], definition_name: str, task_arn: str) -> str:
-    """The log stream of a container in a task, named as AWS Batch names it."""
+    """Return the log stream of a container in a task, named as AWS Batch names it."""
     task_id = task_arn.rsplit("/", 1)[-1]
     return f"{stream_prefix_of(container, definition_name)}/{name_of(container)}/{task_id}"
 
 
 def batch_environment(payload: Mapping[str, Any], job: Job) -> dict[str, str]:
-    """The variables that AWS Batch adds to every container (its user guide lists them)."""
+    """Return the variables that AWS Batch adds to every container (its user guide lists them)."""
     variables = {
         "AWS_BATCH_JOB_ID": job.key.public_id,
         "AWS_BATCH_JQ_NAME": job.queue,
@@ -83,7 +81,7 @@ def batch_environment(payload: Mapping[str, Any], job: Job) -> dict[str, str]:
 def container_overrides(
     payload: Mapping[str, Any], job: Job, *, baked: bool = False
 ) -> list[dict[str, Any]]:
-    """What RunTask sets for this job in each container of the shared task definition.
+    """Return what RunTask overrides in each container of the shared task definition.
 
     With `baked` only what AWS Batch adds: the rest is in a definition of the job's own.
     """
@@ -107,21 +105,21 @@ def _overrides_of(
 
 
 def overrides_fit(overrides: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether ECS takes them: it counts the JSON of all containers together."""
+    """Return whether ECS accepts overrides of this size: the JSON of all containers counts."""
     return len(json.dumps({"containerOverrides": overrides})) <= OVERRIDES_LIMIT_CHARACTERS
 
 
 def task_definition(
     payload: Mapping[str, Any], job: Job, settings: LaunchSettings, *, bake: bool
 ) -> dict[str, Any]:
-    """The RegisterTaskDefinition request for this job's definition, size and compute type.
+    """Return the RegisterTaskDefinition request for this job's definition, size and compute type.
 
-    `bake` makes command and environment part of it, for a job whose overrides ECS would refuse.
+    `bake` puts command and environment into it, for a job whose overrides ECS would refuse.
     """
     task = task_of(payload)
     definition_name = job.definition.rpartition(":")[0]
     given = {name: value for name, value in task.settings.items() if value}
-    fargate = settings.compute_type is not ComputeType.UNMANAGED
+    ecs = settings.compute_type.require_ecs()
     request: dict[str, Any] = {
         "family": f"batchyard-{definition_name}"[:255],
         "executionRoleArn": given.get("executionRoleArn") or settings.execution_role_arn,
@@ -130,13 +128,12 @@ def task_definition(
             for container in task.containers
         ],
         "volumes": _volumes(given.get("volumes") or ()),
-        "networkMode": "awsvpc" if fargate else "host",
-        "requiresCompatibilities": ["FARGATE" if fargate else "EC2"],
+        "networkMode": ecs.network_mode,
+        "requiresCompatibilities": [settings.compute_type.platform.value],
+        **_present(given, "taskRoleArn", "ipcMode", "pidMode", *ecs.task_members),
     }
-    request |= _present(given, "taskRoleArn", "ipcMode", "pidMode")
-    if fargate:
+    if ecs.has_task_size:
         request |= {"cpu": str(job.cpu_units), "memory": str(job.memory_mib)}
-        request |= _present(given, "ephemeralStorage", "runtimePlatform")
     return request
 
 
@@ -145,7 +142,7 @@ def _present(members: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 
 def variant_of(request: Mapping[str, Any]) -> str:
-    """The name of a task definition's content: equal requests share one registration."""
+    """Return a name derived from the content, so that equal requests share one registration."""
     canonical = json.dumps(request, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:24]
 
@@ -158,7 +155,7 @@ def _container_definition(
         "name": container["name"],
         "image": container["image"],
         "essential": container.get("essential", True),
-        # Cut, not rounded: ECS refuses containers that are together bigger than their task.
+        # Rounded down: ECS refuses containers that are together bigger than their task.
         "cpu": int(needs.vcpus * 1024),
         "memory": needs.memory_mib,
         "logConfiguration": _log_configuration(container, settings, definition_name),
@@ -197,7 +194,7 @@ def _volumes(given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         shaped = dict(volume)
         efs = shaped.get("efsVolumeConfiguration")
         if efs:
-            # ECS wants the word that Batch leaves to its default.
+            # ECS requires the value that Batch leaves to its default.
             shaped["efsVolumeConfiguration"] = {"transitEncryption": "DISABLED", **efs}
         volumes.append(shaped)
     return volumes
@@ -212,19 +209,20 @@ def run_task(
     baked: bool,
     tags: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The RunTask request of one placement, in the PascalCase of Step Functions' SDK calls.
+    """Return the RunTask request of one placement, in the PascalCase of Step Functions' SDK calls.
 
-    `startedBy` and `clientToken` are the fence, so a repeated launch makes no second task.
+    `startedBy` and `clientToken` are the fencing token, so that a repeated launch starts no second
+    task.
     """
     task = task_of(payload)
     request: dict[str, Any] = {
-        "cluster": settings.cluster,
+        "cluster": settings.target.cluster,
         "taskDefinition": task_definition_arn,
         "count": 1,
         "startedBy": str(job.fence),
         "clientToken": str(job.fence),
         "overrides": {"containerOverrides": container_overrides(payload, job, baked=baked)},
-        **_where(task, settings),
+        **settings.compute_type.require_ecs().run_task(settings.target, task.settings),
     }
     if tags:
         request["tags"] = [{"key": key, "value": value} for key, value in tags.items()]
@@ -233,25 +231,11 @@ def run_task(
     return dict(_pascal(request))
 
 
-def _where(task: TaskPayload, settings: LaunchSettings) -> dict[str, Any]:
-    if settings.compute_type is ComputeType.UNMANAGED:
-        return {"launchType": "EC2"}
-    network = task.settings.get("networkConfiguration") or {}
-    return {
-        "capacityProviderStrategy": [{"capacityProvider": str(settings.compute_type), "weight": 1}],
-        "platformVersion": task.settings.get("platformVersion") or "LATEST",
-        "networkConfiguration": {
-            "awsvpcConfiguration": {
-                "subnets": list(settings.subnets),
-                "securityGroups": list(settings.security_groups),
-                "assignPublicIp": network.get("assignPublicIp") or "DISABLED",
-            }
-        },
-    }
-
-
 def _pascal(value: Any) -> Any:
-    """RunTask has no free-form maps, so every key is a member name and may be capitalised."""
+    """Return `value` with capitalised keys.
+
+    RunTask has no free-form maps, so every key is a member name.
+    """
     if isinstance(value, Mapping):
         return {key[0].upper() + key[1:]: _pascal(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,7 +1,7 @@
-"""The errors a caller can be answered with: one root, one class per kind of answer.
+"""The errors that a caller gets as an answer: one root class, one class per kind of answer.
 
-A class carries the sentence that says what is wrong and nothing of the wire: which HTTP status,
-header and body it becomes is decided in one place, `chalicelib.contract.model.error_response`.
+A class carries the sentence that says what is wrong and nothing about HTTP: status, header and body
+are decided in one place, `chalicelib.contract.model.error_response`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import ClassVar
 
 
 class BatchError(Exception):
-    """The root of every error that is an answer. `message` is the sentence the caller reads."""
+    """The root of every error that is an answer. `message` is the text that the caller reads."""
 
     code: ClassVar[str] = "ServerException"
 
@@ -20,9 +20,9 @@ class BatchError(Exception):
 
 
 class ClientError(BatchError):
-    """The request is wrong, or cannot be carried out as things stand; repeating it does not help.
+    """The request is wrong, or refused in the current state; repeating it does not help.
 
-    `bare` tells that AWS reports this refusal without its "Error executing request" frame.
+    `bare` marks a refusal that AWS reports without its "Error executing request" frame.
     """
 
     code: ClassVar[str] = "ClientException"
@@ -33,15 +33,15 @@ class ClientError(BatchError):
 
 
 class NotFoundError(BatchError):
-    """What the path names is not there. The Batch API has no such answer; ours beside it has."""
+    """The resource in the path does not exist. Only the triggers API answers so, not AWS Batch."""
 
     code: ClassVar[str] = "ResourceNotFoundException"
 
 
 class NotSupportedError(ClientError):
-    """The request is right by the API and asks for something that is not offered yet.
+    """The request is valid in AWS Batch and asks for a feature that is not supported yet.
 
-    `feature` names that thing.
+    `feature` names it.
     """
 
     def __init__(self, feature: str) -> None:
@@ -50,7 +50,7 @@ class NotSupportedError(ClientError):
 
 
 class TooManyRequestsError(BatchError):
-    """The caller is asked to slow down; sending the same request later is right."""
+    """The caller sends too many requests; the same request may succeed later."""
 
     code: ClassVar[str] = "TooManyRequestsException"
 
@@ -59,7 +59,7 @@ class TooManyRequestsError(BatchError):
 
 
 class ServerError(BatchError):
-    """Something failed on our side. The message is for our log; the caller is told nothing."""
+    """A failure inside the service. `message` is for the log; the caller does not see it."""
 
     def __init__(self, message: str = "Internal error") -> None:
         super().__init__(message)

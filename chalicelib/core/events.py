@@ -1,4 +1,4 @@
-"""Everything that can happen to a job, as values. What it does to one is in `lifecycle.py`."""
+"""Everything that can happen to a job, as values. What it does to a job is in `lifecycle.py`."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,28 +7,28 @@ from chalicelib.core.ids import Fence
 
 
 class EventKind(StrEnum):
-    """Everything that can happen to a job."""
+    """The kinds of event in the life of a job."""
 
     DEPENDENCY_MET = "DEPENDENCY_MET"
     DEPENDENCY_FAILED = "DEPENDENCY_FAILED"
-    DEPENDENCY_UNNEEDED = "DEPENDENCY_UNNEEDED"  # it was to run after a failure, and there is none
-    CHILDREN_ENDED = "CHILDREN_ENDED"  # of an array
+    DEPENDENCY_UNNEEDED = "DEPENDENCY_UNNEEDED"  # it runs only after a failure that did not occur
+    CHILDREN_ENDED = "CHILDREN_ENDED"  # all children of an array have ended
     BLOCKED = "BLOCKED"  # it is the head of its queue and cannot be placed
     DISPATCHED = "DISPATCHED"
-    LAUNCH_REFUSED = "LAUNCH_REFUSED"  # no task was made, for a reason that may pass
-    LAUNCH_FAILED = "LAUNCH_FAILED"  # no task was made, and none ever will be
+    LAUNCH_REFUSED = "LAUNCH_REFUSED"  # no task was started; a later launch may succeed
+    LAUNCH_FAILED = "LAUNCH_FAILED"  # no task was started, and no launch can succeed
     TASK_RUNNING = "TASK_RUNNING"
     TASK_STOPPED = "TASK_STOPPED"
-    TASK_LOST = "TASK_LOST"  # the sweeper looked for the task and there is none
+    TASK_LOST = "TASK_LOST"  # the sweeper found no task where one must be
     DEADLINE = "DEADLINE"
     CANCEL = "CANCEL"
     TERMINATE = "TERMINATE"
-    DISCARD = "DISCARD"  # its queue is deleted
+    DISCARD = "DISCARD"  # the job's queue is being deleted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerEnd:
-    """How one container of a task ended; without an exit code it never ran."""
+    """How one container of a task ended; a container without an exit code never ran."""
 
     name: str
     exit_code: int | None = None
@@ -37,7 +37,7 @@ class ContainerEnd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that happened at `at_ms`. Reports from ECS carry the fence of their task."""
+    """Something that happened to a job at `at_ms`; ECS reports carry their task's fencing token."""
 
     kind: EventKind
     at_ms: int
@@ -50,7 +50,7 @@ class Event:
     stopped_at_ms: int | None = None
     exit_code: int | None = None
     container_reason: str | None = None
-    dependencies: frozenset[int] | None = None  # the numbers of those met; None is all
+    dependencies: frozenset[int] | None = None  # the numbers of those met; None for all
     container_ends: tuple[ContainerEnd, ...] = ()
-    essential_exited: bool = False  # an essential container's end stopped the task, and no request
-    address: str | None = None  # the private IPv4 address of the task, where ECS tells it
+    essential_exited: bool = False  # an essential container's end stopped it, not a request
+    address: str | None = None  # the task's private IPv4 address, where ECS reports it

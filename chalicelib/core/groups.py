@@ -1,4 +1,4 @@
-"""Groups of what goes into one request: no more, by number and size, than a service takes."""
+"""Groups for one request each: no larger, in number and size, than a service accepts."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
@@ -13,9 +13,10 @@ def in_groups(
     size_limit: int,
     number_limit: int | None = None,
 ) -> Iterator[list[Item]]:
-    """The items in order, in groups within both limits; one over the size has a group of its own.
+    """Yield the items in order, in groups within both limits.
 
-    None for no limit of number.
+    An item that exceeds the size by itself has a group of its own. None stands for no limit of
+    number.
     """
     group: list[Item] = []
     size = 0

@@ -1,7 +1,9 @@
-"""Identifiers: job ids, the fence that ties a task to one attempt, and ARNs.
+"""Identifiers: job ids, the fencing token that ties a task to one attempt, and ARNs.
 
-A fence is what ECS carries in `startedBy`, so that a task's event names its job, attempt and
-placement without a lookup. ARN forms are those of AWS Batch. Randomness is passed in.
+A fencing token (`Fence`) names one placement of one attempt of a job. ECS carries it in
+`startedBy`, so that a task's event names its job, attempt and placement without a lookup, and a
+report about an earlier placement can be refused. ARNs have the forms of AWS Batch. Randomness is
+passed in.
 """
 
 import hashlib
@@ -14,10 +16,10 @@ JOB_PART = "job"
 CHILD_PREFIX = "child#"
 NODE_PREFIX = "node#"
 
-# Longer than any ARN of ours, and half of what DynamoDB takes as a sort key.
+# Longer than any ARN of this service, and half of what DynamoDB accepts as a sort key.
 _KEY_LIMIT_BYTES = 512
 
-# A namespace of our own, so that derived job ids never collide with other uses of UUID version 5.
+# A separate namespace, so that derived job ids never collide with other uses of UUID version 5.
 _SUBMISSIONS = uuid.UUID("5a8ed1f5-6f43-5d6c-9f0e-0c6f0d1d3a52")
 _FENCE = re.compile(
     r"(?P<job>[0-9a-f-]{36})/(?P<part>job|[cn][0-9]{1,8})"
@@ -30,7 +32,7 @@ _ARN = re.compile(
 
 
 def can_be_key(text: str) -> bool:
-    """Whether DynamoDB takes `text` in a key; what it would refuse names nothing of ours."""
+    """Return whether DynamoDB accepts `text` in a key; a name that it refuses names no resource."""
     try:
         return len(text.encode()) <= _KEY_LIMIT_BYTES
     except UnicodeEncodeError:
@@ -38,59 +40,64 @@ def can_be_key(text: str) -> bool:
 
 
 def derived_job_id(caller: str, invocation_id: str, body: bytes) -> str:
-    """The job id of one SubmitJob call: the same for every try of it by the same caller.
+    """Return the job id of one SubmitJob call: the same for every try of it by the same caller.
 
     AWS SDKs send one `amz-sdk-invocation-id` on all tries of a call. The body is part of the id so
-    that a client which reuses an invocation id for another request still gets another job.
+    that a client that reuses an invocation id for another request still gets another job.
     """
     digest = hashlib.sha256(body).hexdigest()
     return str(uuid.uuid5(_SUBMISSIONS, f"{caller}\n{invocation_id}\n{digest}"))
 
 
 def child_part(index: int) -> str:
-    """The part of an array's child; the digits keep the parts in the order of their numbers."""
+    """Return the sort key of an array's child; its digits keep children in numeric order."""
     return f"{CHILD_PREFIX}{index:08d}"
 
 
 def node_part(index: int) -> str:
-    """The part of a node of a multi-node parallel job."""
+    """Return the sort key of a node of a multi-node parallel job."""
     return f"{NODE_PREFIX}{index:04d}"
 
 
 class JobKey(NamedTuple):
-    """Where the row of a job, of an array's child or of a node is."""
+    """The key of the row of a job, of an array's child or of a node."""
 
     job_id: str
     part: str = JOB_PART
 
     @property
     def number(self) -> int | None:
-        """The number of a child or a node; None for a job."""
+        """Return the number of a child or a node; None for a job."""
         return None if self.part == JOB_PART else int(self.part.partition("#")[2])
 
     @property
     def is_child(self) -> bool:
+        """Return whether it is the key of an array's child."""
         return self.part.startswith(CHILD_PREFIX)
 
     @property
     def is_node(self) -> bool:
+        """Return whether it is the key of a node of a multi-node parallel job."""
         return self.part.startswith(NODE_PREFIX)
 
     @property
     def root(self) -> "JobKey":
-        """The key of the job that this is, or is part of."""
+        """Return the key of the job that this is, or is part of."""
         return JobKey(self.job_id)
 
     @property
     def public_id(self) -> str:
-        """The id as AWS Batch writes it: `<id>`, `<id>:<child>` or `<id>#<node>`."""
+        """Return the id as AWS Batch writes it: `<id>`, `<id>:<child>` or `<id>#<node>`."""
         if self.part == JOB_PART:
             return self.job_id
         return f"{self.job_id}{':' if self.is_child else '#'}{self.number}"
 
     @classmethod
     def parse(cls, public_id: str) -> "JobKey":
-        """The key behind an id of the API. A number that is none of ours makes a key of no row."""
+        """Return the key for an id of the API: `<id>`, `<id>:<child>` or `<id>#<node>`.
+
+        Text in any other form is taken as a whole job id, for which no row exists.
+        """
         for mark, part_of in ((":", child_part), ("#", node_part)):
             job_id, found, digits = public_id.rpartition(mark)
             plain = digits.isascii() and digits.isdigit() and str(int(digits[:9])) == digits
@@ -101,10 +108,11 @@ class JobKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fence:
-    """One placement of one attempt of a job: what every effect and every report is fenced by.
+    """A fencing token: one placement of one attempt of a job.
 
-    `placement` counts how often this attempt was given to ECS; it exceeds 1 only when a launch was
-    given back, and tells a task of the earlier placement from one of the later.
+    Every action on a task and every report about one carries it. `dispatch_count` is how often this
+    attempt was sent to ECS; it exceeds 1 only when a launch was given back, and distinguishes a
+    task of the earlier placement from one of the later.
     """
 
     job_id: str
@@ -114,7 +122,7 @@ class Fence:
 
     def __str__(self) -> str:
         suffix = f"-{self.dispatch_count}" if self.dispatch_count > 1 else ""
-        # ECS takes no `#` here, and 64 characters at most.
+        # ECS accepts no `#` in startedBy, and 64 characters at most.
         part = self.part if self.part == JOB_PART else f"{self.part[0]}{self.key.number}"
         return f"{self.job_id}/{part}/{self.attempt}{suffix}"
 
@@ -124,7 +132,7 @@ class Fence:
 
     @classmethod
     def parse(cls, started_by: str) -> "Fence | None":
-        """The fence in an ECS task's `startedBy`, or None when the task is not one of ours."""
+        """Return the fencing token in a task's `startedBy`; None for a task of somebody else."""
         found = _FENCE.fullmatch(started_by)
         if found is None:
             return None
@@ -137,7 +145,7 @@ class Fence:
 
 
 def _part_of(short: str) -> str:
-    """The part behind its short form in a fence: `job`, `c17` or `n3`."""
+    """Return the sort key for its short form in a fencing token: `job`, `c17` or `n3`."""
     if short == JOB_PART:
         return short
     return (child_part if short[0] == "c" else node_part)(int(short[1:]))
@@ -145,20 +153,20 @@ def _part_of(short: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """Where this control plane lives; makes and reads the ARNs of its resources."""
+    """The partition, region and account of this control plane; makes and reads their ARNs."""
 
     partition: str
     region: str
     account: str
 
     def arn(self, kind: str, name: str) -> str:
-        """The ARN of a Batch resource, e.g. kind `job-queue`, name `urgent`."""
+        """Return the ARN of a Batch resource, e.g. kind `job-queue`, name `urgent`."""
         return f"arn:{self.partition}:batch:{self.region}:{self.account}:{kind}/{name}"
 
     def name_in(self, reference: str, kind: str) -> str | None:
-        """The name in `reference`, which is a bare name or an ARN of that kind and of this scope.
+        """Return the name in `reference`: a bare name, or an ARN of that kind in this scope.
 
-        None when it is an ARN of something else or of somewhere else, or longer than any name.
+        None for an ARN of another kind or another scope, and for text longer than any name.
         """
         if not can_be_key(reference):
             return None
@@ -170,7 +178,7 @@ class Scope:
         return found["name"] if found["region"] == self.region else None
 
     def split(self, arn: str) -> tuple[str, str] | None:
-        """(kind, name) of an ARN of this scope, or None."""
+        """Return (kind, name) of an ARN of this scope, or None."""
         found = _ARN.fullmatch(arn) if can_be_key(arn) else None
         if found is None or (found["region"], found["account"]) != (self.region, self.account):
             return None

@@ -1,7 +1,8 @@
-"""A job as a value: the state that its row holds, and what follows from it alone.
+"""A job as a value: the state that its row holds, and what follows from that state alone.
 
 A job never changes; a decision (`lifecycle.py`) makes the next one. The request and the definition
-behind it are the spec, written once and kept apart, so that a transition costs one write unit.
+behind it are the spec, which is written once and kept apart, so that a transition costs one write
+unit.
 """
 
 from dataclasses import dataclass, replace
@@ -9,13 +10,12 @@ from enum import StrEnum
 
 from chalicelib.core.events import ContainerEnd
 from chalicelib.core.ids import JOB_PART, Fence, JobKey
+from chalicelib.core.lane import FIFO_SHARE, Lane
 from chalicelib.core.states import PLACED, TERMINAL, JobStatus
-
-FIFO_SHARE = "-"
 
 
 class StopCause(StrEnum):
-    """Why an attempt was told to end before its container did."""
+    """Why an attempt is stopped before its container ends."""
 
     CANCEL = "CANCEL"
     TERMINATE = "TERMINATE"
@@ -37,45 +37,45 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArrayState:
-    """What an array's parent row adds: a child without a row is computed from it (`arrays.py`).
+    """What the row of an array's parent adds; virtual children are computed from it.
 
     Children get their rows in the order of their numbers as they are dispatched: those below
-    `cursor` have one. One that is singled out before (it is cancelled alone, or released by its
-    own dependency) has a row at or above the cursor; `singled` tells how many do. `counts` tells
-    how many children with a row are in each status. `closed_at_ms` is set when no child shall get
-    a row any more: from then on those without one are FAILED.
+    `cursor` have one. A child that is cancelled alone, or released by its own dependency, gets a
+    row earlier, at or above the cursor; `singled` is the number of those. `counts` is the number of
+    children with a row by status. `closed_at_ms` is set when no further child gets a row: from then
+    on virtual children are FAILED. See `arrays.py`.
     """
 
     size: int
     cursor: int = 0
     singled: int = 0
-    each_waits: tuple[int, ...] = ()  # N_TO_N: the numbers of the dependencies of each child
-    sequential: int | None = None  # the number of the dependency of each child on the one before
+    each_waits: tuple[int, ...] = ()  # N_TO_N: the numbers of each child's dependencies
+    sequential: int | None = None  # the number of each child's dependency on the one before
     closed_at_ms: int | None = None
     closed_reason: str | None = None
     counts: tuple[tuple[JobStatus, int], ...] = ()
 
     def count(self, status: JobStatus) -> int:
-        """How many children with a row are in this status."""
+        """Return how many children with a row are in this status."""
         return dict(self.counts).get(status, 0)
 
     @property
     def rows(self) -> int:
-        """How many children have, or had, a row."""
+        """Return how many children have, or had, a row."""
         return sum(number for _, number in self.counts)
 
     @property
     def waits_by_child(self) -> bool:
-        """Whether a child may wait where another runs, so that each is released alone."""
+        """Return whether one child may wait while another runs, so that each is released alone."""
         return bool(self.each_waits) or self.sequential is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeState:
-    """What the row of a multi-node parallel job adds: the job itself is its main node.
+    """What the row of a multi-node parallel job adds; the job itself is its main node.
 
-    The others are `nodes.py`'s. `address` is the main node's while it runs, None where ECS does
-    not tell it.
+    The other nodes are in `multinode.py`. `address` is the main node's while it runs, None where
+    ECS does not report one.
     """
 
     count: int
@@ -89,14 +89,14 @@ class Job:
 
     job_id: str
     part: str = JOB_PART
-    # Grows by one with every decision, which holds only for the version it saw; 0 without a row.
+    # Grows by one with every decision, which is valid only for the version it read. 0: no row yet.
     version: int = 1
     name: str
     queue: str
     definition: str  # <name>:<revision>
     status: JobStatus
     status_reason: str | None = None
-    attempt: int = 1  # the attempt that the status speaks of
+    attempt: int = 1  # the attempt that the status belongs to
     dispatch_count: int = 0  # how often this attempt was dispatched
     attempts_limit: int = 1
     timeout_seconds: int | None = None
@@ -104,7 +104,7 @@ class Job:
     priority: int = 0
     cpu_units: int
     memory_mib: int
-    essential: tuple[str, ...] = ()  # of several containers (ecsProperties), those that count
+    essential: tuple[str, ...] = ()  # the essential containers, where there are several
     created_at_ms: int
     changed_at_ms: int  # when the status last changed
     started_at_ms: int | None = None
@@ -113,13 +113,13 @@ class Job:
     task_arn: str | None = None
     exit_code: int | None = None
     container_reason: str | None = None
-    container_ends: tuple[ContainerEnd, ...] = ()  # of several containers, each one's end
-    blocked_why: str | None = None  # the label of what keeps the head of a queue waiting
+    container_ends: tuple[ContainerEnd, ...] = ()  # how each ended, where there are several
+    blocked_why: str | None = None  # the label of why the head of its queue waits
     blocked_since_ms: int | None = None
     stop_cause: StopCause | None = None
     stop_reason: str | None = None
-    history: tuple[Attempt, ...] = ()  # the finished attempts before the present one
-    waiting_on: tuple[int, ...] = ()  # the numbers of the dependencies that are not met yet
+    history: tuple[Attempt, ...] = ()  # the finished attempts before the current one
+    waiting_on: tuple[int, ...] = ()  # the numbers of the dependencies that are not met
     array: ArrayState | None = None
     nodes: NodeState | None = None
 
@@ -133,12 +133,12 @@ class Job:
 
     @property
     def holds_capacity(self) -> bool:
-        """Whether its compute environment counts this job's vCPUs as in use."""
+        """Return whether its compute environment counts this job's vCPUs as in use."""
         return self.status in PLACED
 
     @property
     def is_retry(self) -> bool:
-        """Whether it has been dispatched before: such a job goes to the front of its lane."""
+        """Return whether it was dispatched before; such a job goes to the front of its lane."""
         return self.attempt > 1 or self.dispatch_count > 0
 
     @property
@@ -152,17 +152,17 @@ class Job:
 
     @property
     def deadline_ms(self) -> int | None:
-        """When the running attempt exceeds its timeout, counted from its start; None if never."""
+        """Return when the running attempt exceeds its timeout, from its start; None for never."""
         if self.status is not JobStatus.RUNNING or self.timeout_seconds is None:
             return None
         return (self.started_at_ms or self.changed_at_ms) + self.timeout_seconds * 1000
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
-        """Every finished attempt, the last included once the job has ended in it.
+        """Return every finished attempt, the last one included once the job has ended.
 
         A job that ended without a task (cancelled, a dependency failed) made no attempt; one whose
-        task could not start did, and says so in the container's reason.
+        task could not start made one, and the container's reason says so.
         """
         began = self.task_arn is not None or self.container_reason is not None
         if not self.is_terminal or not began:
@@ -170,7 +170,7 @@ class Job:
         return (*self.history, self.last_attempt())
 
     def last_attempt(self) -> Attempt:
-        """The present attempt as a finished one."""
+        """Return the current attempt as a finished one."""
         return Attempt(
             started_at_ms=self.started_at_ms,
             stopped_at_ms=self.stopped_at_ms or self.changed_at_ms,
@@ -182,7 +182,7 @@ class Job:
         )
 
     def running_image(self, attempt: Attempt) -> "Job":
-        """This STARTING job as it was while `attempt`, which has ended since, ran."""
+        """Return this STARTING job as it was while `attempt`, which has ended by now, ran."""
         return replace(
             self,
             status=JobStatus.RUNNING,
@@ -192,28 +192,28 @@ class Job:
         )
 
     def nodes_at(self, address: str | None) -> NodeState | None:
-        """The state of its nodes once the main node runs at `address`; None if it has none."""
+        """Return the node state once the main node runs at `address`; None without nodes."""
         return replace(self.nodes, address=address) if self.nodes else None
 
     def next_version(self, **changes: object) -> "Job":
-        """This job with `changes`, as the row that may replace it."""
+        """Return this job with `changes`, as the row that may replace it."""
         return replace(self, version=self.version + 1, **changes)  # type: ignore[arg-type]
 
     def at_version(self, version: int) -> "Job":
-        """This job as the row of that version: several decisions may make one write."""
+        """Return this job with another version, for several decisions that make one write."""
         return replace(self, version=version)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """A ready row: the right of one job to be dispatched, and all that placing it needs to know."""
+    """A ready row: permission to dispatch one job, with all that its placement depends on."""
 
     queue: str
     share: str
     rank: str
     job_id: str
     part: str = JOB_PART
-    is_array: bool = False  # it stands for the children that are not dispatched yet
+    is_array: bool = False  # it stands for all children that are not dispatched yet
     cpu_units: int
     memory_mib: int
     created_at_ms: int
@@ -222,25 +222,29 @@ class Ready:
     def key(self) -> JobKey:
         return JobKey(self.job_id, self.part)
 
+    @property
+    def lane(self) -> Lane:
+        return Lane(self.queue, self.share)
+
 
 def rank_of(job: Job) -> str:
-    """The place of a job in its lane, smallest first: retries, then priority, age and id.
+    """Return the sort key of a job in its lane: retries first, then by priority, age and id.
 
-    A retry goes to the front of the queue and scheduling priority orders only inside a share, as
-    in AWS Batch's user guide; it is 0 for every job of a FIFO queue.
+    As AWS Batch's user guide says, a retry goes to the front of the queue, and the scheduling
+    priority orders only the jobs of one share. It is 0 for every job of a FIFO queue.
     """
     front = "0" if job.is_retry else "1"
     return f"{front}#{9999 - job.priority:04d}#{job.created_at_ms:013d}#{job.key.public_id}"
 
 
 def ready_of(job: Job) -> Ready | None:
-    """The ready row that must exist beside this job, or None.
+    """Return the ready row that must exist beside this job, or None.
 
     There is one beside a RUNNABLE job, and one beside an array whose next children may be
     dispatched, for all of them together.
     """
     if job.version == 0:
-        return None  # a child without a row is dispatched by its parent's
+        return None  # virtual children are dispatched from their parent's ready row
     if job.status is not JobStatus.RUNNABLE and not _has_runnable_children(job):
         return None
     return Ready(
@@ -269,5 +273,5 @@ def _has_runnable_children(job: Job) -> bool:
 
 
 def created_key_of(job: Job) -> str:
-    """The sort key of the by_status index: creation first, the id breaks ties."""
+    """Return the sort key of the by_status index: creation time, then the id."""
     return f"{job.created_at_ms:013d}#{job.job_id}"

@@ -1,4 +1,4 @@
-"""AWS Batch's own events, as Batchyard publishes them."""
+"""Events in AWS Batch's own form, as this service publishes them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ JOB_QUEUE_BLOCKED = "Batch Job Queue Blocked"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobEvent:
-    """An event of Batch's own form: `detail` is a JobDetail, `resources` are ARNs."""
+    """An event in AWS Batch's form: `detail` is a JobDetail, `resources` are ARNs."""
 
     at_ms: int
     detail_type: str

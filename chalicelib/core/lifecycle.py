@@ -2,9 +2,9 @@
 
 Only a rule in this table moves a job from one status to another. `TRANSITIONS` has every pair of
 status and event; a rule takes the job and the event (`events.py`) and returns a complete decision
-(`decision.py`). Rules of waiting are in `waiting.py`, those of an array's parent, which never runs
-itself, in `arrays.py`. Nothing is performed here: what must follow in the world is derived from the
-written row by `consequences.py`. To change a rule, change its function and the table.
+(`decision.py`). The rules for waiting are in `waiting.py`, those for an array's parent, which never
+runs itself, in `arrays.py`. Nothing is carried out here: `consequences.py` derives the actions from
+the written row. To change a rule, change its function and the table.
 """
 
 from chalicelib.core.arrays import decide_array
@@ -36,10 +36,10 @@ START_FAILURE_REASON = "Task failed to start"
 
 
 def decide(job: Job, event: Event, strategy: RetryStrategy | None = None) -> Decision:
-    """What `event` does to `job`. Deciding twice on the same fact changes nothing the second time.
+    """Return what `event` changes in `job`. A second decision on the same fact changes nothing.
 
-    `strategy` carries the evaluateOnExit rules, which are needed only when an attempt that may be
-    retried fails; without it the job's own limit of attempts counts.
+    `strategy` carries the evaluateOnExit rules, needed only when an attempt that may be retried
+    fails; without it the job's own limit of attempts counts.
     """
     if event.fence is not None and event.fence != job.fence:
         return _stale(job, event)
@@ -50,18 +50,20 @@ def decide(job: Job, event: Event, strategy: RetryStrategy | None = None) -> Dec
 
 
 def _stale(job: Job, event: Event) -> Decision:
-    """A report of another placement than the present one: never applied.
+    """Ignore a report about another placement than the current one.
 
-    A task that runs for a placement which never came to be known (its launch was given up) would
-    run beside the present one, so it is a stray; a known task's late report is not.
+    If the report is of a running task that no placement of the job is known to have, its launch had
+    been given up: it is an orphan task, and would run beside the current one, so it is stopped. A
+    late report about a known task stops nothing.
     """
     known = {job.task_arn, *(attempt.task_arn for attempt in job.history)}
     if event.kind is EventKind.TASK_RUNNING and event.task_arn not in known:
-        return unchanged(job, Label.ORPHAN_TASK, "the task's placement has been given up")
-    return unchanged(job, Label.STALE, f"the report is of {event.fence}, the job at {job.fence}")
+        return unchanged(job, Label.ORPHAN_TASK, "the task's placement was given up")
+    return unchanged(job, Label.STALE, f"the report is about {event.fence}, not about {job.fence}")
 
 
 def _dispatch(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
+    """Place the job in the event's compute environment."""
     placed = move(
         job,
         event,
@@ -76,7 +78,7 @@ def _dispatch(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
 
 
 def _give_back(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
-    """The launch came to nothing: back to the front of the lane, in the same attempt."""
+    """Return the job to the front of its lane, in the same attempt: its launch made no task."""
     if job.stop_cause is not None:
         return fail(job, event, job.stop_reason or "")
     back = move(
@@ -86,6 +88,7 @@ def _give_back(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
 
 
 def _start(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
+    """Move the job to RUNNING, since its task runs."""
     started = move(
         job,
         event,
@@ -94,27 +97,29 @@ def _start(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
         started_at_ms=event.started_at_ms or event.at_ms,
         nodes=job.nodes_at(event.address),
     )
-    return Decision(job=started, label=Label.STARTED, sentence="its task is running")
+    return Decision(job=started, label=Label.STARTED, sentence="the job's task is running")
 
 
 def _terminate(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
+    """Record a stop; the job ends when its task has stopped."""
     if job.stop_cause is not None:
-        return unchanged(job, Label.IGNORED, f"it is stopping already: {job.stop_reason}")
+        return unchanged(job, Label.IGNORED, f"the job is stopping already: {job.stop_reason}")
     stopping = job.next_version(stop_cause=StopCause.TERMINATE, stop_reason=event.reason)
     return Decision(job=stopping, label=Label.STOPPING, sentence=event.reason)
 
 
 def _time_out(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
+    """Record a stop if the attempt's deadline has passed."""
     if job.stop_cause is not None:
-        return unchanged(job, Label.IGNORED, f"it is stopping already: {job.stop_reason}")
+        return unchanged(job, Label.IGNORED, f"the job is stopping already: {job.stop_reason}")
     if job.deadline_ms is None or event.at_ms < job.deadline_ms:
-        return unchanged(job, Label.IGNORED, "its deadline has not passed")
+        return unchanged(job, Label.IGNORED, "the attempt's deadline has not passed")
     stopping = job.next_version(stop_cause=StopCause.TIMEOUT, stop_reason=TIMEOUT_REASON)
     return Decision(job=stopping, label=Label.STOPPING, sentence=TIMEOUT_REASON)
 
 
 def _end_attempt(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
-    """The attempt is over: the task stopped, could not start, or is gone."""
+    """End the attempt, whose task stopped, could not start, or no longer exists."""
     stopped_at_ms = event.stopped_at_ms or event.at_ms
     ended = move(
         job,
@@ -136,13 +141,14 @@ def _end_attempt(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
 
 
 def _stopped_by_request(job: Job, stopped_at_ms: int) -> bool:
-    """Whether the end came from a stop; a container that ended before its deadline beat it."""
+    """Return whether a stop ended the attempt, not a container that ended before its deadline."""
     if job.stop_cause is StopCause.TIMEOUT:
         return job.deadline_ms is None or stopped_at_ms > job.deadline_ms
     return job.stop_cause is not None
 
 
 def _fail_or_retry(ended: Job, event: Event, strategy: RetryStrategy) -> Decision:
+    """Fail the job or make its next attempt, by its retry strategy."""
     verdict = decide_retry(
         strategy,
         ended.attempt,
@@ -169,9 +175,9 @@ def _fail_or_retry(ended: Job, event: Event, strategy: RetryStrategy) -> Decisio
 
 
 def _late_report(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
-    """A task reported RUNNING for a job that is not waiting for it."""
+    """Ignore a task that is reported RUNNING for a job that does not wait for it."""
     if event.task_arn != job.task_arn:
-        return unchanged(job, Label.ORPHAN_TASK, "the task's placement has been given up")
+        return unchanged(job, Label.ORPHAN_TASK, "the task's placement was given up")
     return unchanged(job, Label.IGNORED, "the task's end is already recorded")
 
 

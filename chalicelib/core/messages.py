@@ -1,8 +1,8 @@
-"""The kinds of message that Batchyard sends to itself on the task-events queue."""
+"""The kinds of message that the service sends to itself on the task-events queue."""
 
 DEADLINE = "Deadline"
 LAUNCH_FAILED = "Launch Failed"
 WAKE = "Wake"
-CONTINUATION = "Walk"
+CONTINUATION = "Continuation"
 EXECUTION_STOPPED = "Execution Stopped"
-DELAY_LIMIT_SECONDS = 900  # the longest that SQS holds a message back
+DELAY_LIMIT_SECONDS = 900  # the longest delay of a message in SQS

@@ -1,4 +1,4 @@
-"""Decided transitions, as a store is asked to write them."""
+"""Decided transitions in the form that the store writes."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from chalicelib.core.job import Job
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """One decided transition: `new` may replace the row only while it is at `old.version`.
+    """A decided transition: `new` may replace the row only while the row is at `old.version`.
 
-    Where `old` is a child without a row (version 0), `parent` is what it was computed from.
+    Where `old` is a virtual child (version 0), `parent` is the job that it was computed from.
     """
 
     old: Job
@@ -18,15 +18,16 @@ class Move:
 
     @classmethod
     def of(cls, old: Job, new: Job, parent: Job | None = None) -> "Move":
-        """The move from `old` to `new`, however many decisions led there: they make one write."""
+        """Return the move from `old` to `new`; several decisions in between make one write."""
         return cls(old=old, new=new.at_version(old.version + 1), parent=parent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advance:
-    """The next children of an array are dispatched: all of `moves` or none.
+    """The dispatch of an array's next children, written as a whole or not at all.
 
-    `cursor` is the parent's new one; `passed` of the children below it had a row already.
+    `cursor` is the new cursor of the parent; `passed` of the children that it moved past had a row
+    already.
     """
 
     parent: Job
@@ -37,7 +38,7 @@ class Advance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapacityLimit:
-    """The bound under which a dispatch may take capacity; None where no limit is stated."""
+    """The limits of an environment when a dispatch takes capacity; None means no limit."""
 
     limit_cpu_units: int | None
     starting_window: int

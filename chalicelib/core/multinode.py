@@ -1,9 +1,9 @@
-"""The nodes of a multi-node parallel job: ranges, what each runs, and how each looks.
+"""The nodes of a multi-node parallel job: node ranges, what each node runs and how it is shown.
 
-The job is its main node: whatever happens to the job happens to that node, and the other way
-round (AWS Batch user guide, "Multi-node parallel jobs"). Any other node has a row of its own from
-its first report on; before, and after the job has ended without one, it is computed from its job.
-What a report does to a node is in `node_reports.py`.
+The job is its main node: whatever happens to the job happens to that node, and the other way round
+(AWS Batch user guide, "Multi-node parallel jobs"). Every other node gets a row of its own with its
+first report; before that, and after the job has ended without one, it is computed from its job.
+What a report changes in a node is in `node_reports.py`.
 """
 
 import re
@@ -16,7 +16,7 @@ from chalicelib.core.ids import Fence, node_part
 from chalicelib.core.job import Attempt, Job, NodeState
 from chalicelib.core.states import JobStatus
 
-CHUNK_NODES = 40  # what ECS takes of RunTask calls in the two seconds between two chunks
+CHUNK_NODES = 40  # RunTask calls that ECS accepts in the two seconds between two chunks
 SHORTEST_WAIT_SECONDS = 2
 LONGEST_WAIT_SECONDS = 60
 
@@ -24,22 +24,22 @@ _TARGET = re.compile(r"([0-9]{1,4})|([0-9]{0,4}):([0-9]{0,4})")
 
 
 class MainNode(StrEnum):
-    """What the other nodes of one placement of a job have to do, by the state of the main one."""
+    """The state of the main node, as far as the other nodes of its placement depend on it."""
 
-    WAIT = "WAIT"  # it does not run yet
+    WAIT = "WAIT"  # the main node does not run yet
     RUNNING = "RUNNING"
     GONE = "GONE"  # the placement is over, or is being stopped
 
 
 class Chunk(NamedTuple):
-    """Nodes that are started together: `first` to `last`, the main node left out."""
+    """Nodes that are started together: from `first` to `last`, without the main node."""
 
     first: int
     last: int
 
 
 def targeted(target: str, count: int) -> range | None:
-    """The nodes that `n`, `n:`, `:m`, `n:m` or `:` stands for; None for any other text."""
+    """Return the nodes that `n`, `n:`, `:m`, `n:m` or `:` stands for; None for any other text."""
     match = _TARGET.fullmatch(target)
     if match is None:
         return None
@@ -48,7 +48,7 @@ def targeted(target: str, count: int) -> range | None:
 
 
 def payload_at(properties: Mapping[str, Any], index: int) -> Mapping[str, Any]:
-    """The node range that says what node `index` runs: of nested ranges the narrowest."""
+    """Return the node range that says what node `index` runs: the narrowest of nested ranges."""
     found = [
         (len(nodes), number)
         for number, entry in enumerate(properties["nodeRangeProperties"])
@@ -59,21 +59,21 @@ def payload_at(properties: Mapping[str, Any], index: int) -> Mapping[str, Any]:
 
 
 def nodes_of(job: Job) -> NodeState:
-    """The state of the nodes of a job that has them."""
+    """Return the node state of a job that is known to have nodes."""
     assert job.nodes is not None, f"{job.key.public_id} has no nodes"
     return job.nodes
 
 
 def index_of(job: Job) -> int:
-    """The index of the node that `job` is; a job itself is its main node."""
+    """Return the index of the node that `job` is; the job itself is its main node."""
     number = job.key.number if job.key.is_node else None
     return nodes_of(job).main if number is None else number
 
 
 def task_document(job: Job, document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The part of a job's document that says what its task, or the node's, runs.
+    """Return the part of a job's document that describes what its task, or the node's, runs.
 
-    That of a job without nodes is the document itself.
+    For a job without nodes that is the document itself.
     """
     if job.nodes is None:
         return document
@@ -84,9 +84,9 @@ def task_document(job: Job, document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def node_of(job: Job, index: int) -> Job:
-    """A node of `job` that is not its main one, as it is before anything was reported of it.
+    """Return a node of `job` other than the main one, as it is before the first report about it.
 
-    It takes no capacity: the job has taken that of all its nodes.
+    It takes no capacity: the job holds that of all its nodes.
     """
     ended = job.is_terminal
     runs = job.status is JobStatus.RUNNING
@@ -113,14 +113,14 @@ def node_of(job: Job, index: int) -> Job:
 
 
 def past_attempts(row: Job | None, job: Job) -> tuple[Attempt, ...]:
-    """The node's attempts before the one that its job is in, as far as its row knows of them."""
+    """Return the node's attempts before the job's current one, as far as its row has them."""
     if row is None or row.attempt == job.attempt or row.task_arn is None:
         return row.history if row is not None else ()
     return (*row.history, row.last_attempt())
 
 
 def is_present(node: Job | None, job: Job) -> bool:
-    """Whether the row of a node is of the placement that its job is in, not of an earlier one."""
+    """Return whether a node's row belongs to the job's current placement, not to an earlier one."""
     return node is not None and (node.attempt, node.dispatch_count) == (
         job.attempt,
         job.dispatch_count,
@@ -128,7 +128,7 @@ def is_present(node: Job | None, job: Job) -> bool:
 
 
 def seen_node(job: Job, index: int, row: Job | None) -> Job:
-    """Node `index` as the API tells of it, with its job's traits; `row` is the node's own, if any.
+    """Return node `index` as the API shows it, with its job's traits; `row` is its own, if any.
 
     A node of a job that has ended has ended, whether or not that was reported.
     """
@@ -153,12 +153,15 @@ def seen_node(job: Job, index: int, row: Job | None) -> Job:
 
 
 def as_task(job: Job, index: int) -> Job:
-    """The job as the task of node `index`, so with its fence: the main node's is the job's own."""
+    """Return the job as the task of node `index`, with that task's fencing token.
+
+    The main node's is the job's own.
+    """
     return job if index == nodes_of(job).main else replace(job, part=node_part(index))
 
 
 def node_variables(job: Job) -> dict[str, str]:
-    """The variables that AWS Batch adds to a node of a multi-node parallel job; none to others."""
+    """Return the variables that AWS Batch adds to a node; none for a job without nodes."""
     if job.nodes is None:
         return {}
     index = index_of(job)
@@ -174,20 +177,20 @@ def node_variables(job: Job) -> dict[str, str]:
 
 
 def others_of(job: Job) -> list[int]:
-    """The indices of all nodes but the main one."""
+    """Return the indices of all nodes but the main one."""
     nodes = nodes_of(job)
     return [index for index in range(nodes.count) if index != nodes.main]
 
 
 def chunks_of(job: Job) -> list[Chunk]:
-    """The other nodes in the chunks in which they are started."""
+    """Return the other nodes in the chunks in which they are started."""
     others = others_of(job)
     parts = [others[at : at + CHUNK_NODES] for at in range(0, len(others), CHUNK_NODES)]
     return [Chunk(part[0], part[-1]) for part in parts]
 
 
 def main_node(job: Job | None, fence: Fence) -> MainNode:
-    """Whether the other nodes of the placement that `fence` names may be started."""
+    """Return whether the other nodes of the placement that `fence` names may be started."""
     if job is None or job.nodes is None or job.fence != fence:
         return MainNode.GONE
     if not job.holds_capacity or job.stop_cause is not None:
@@ -196,9 +199,9 @@ def main_node(job: Job | None, fence: Fence) -> MainNode:
 
 
 def wait_seconds(job: Job, now_ms: int) -> int:
-    """How long to wait before the main node is looked at again.
+    """Return how long to wait before the main node is checked again.
 
-    A quarter of the time that it has been starting: each look costs, and none is late by much.
+    A quarter of the time that it has been starting: each check costs, and no node is late by much.
     """
     waited_seconds = (now_ms - job.changed_at_ms) // 1000
     return max(SHORTEST_WAIT_SECONDS, min(LONGEST_WAIT_SECONDS, waited_seconds // 4))

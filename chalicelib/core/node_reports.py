@@ -1,9 +1,9 @@
-"""What a report does to a node of a multi-node parallel job that is not its main one.
+"""What a report changes in a node of a multi-node parallel job, other than its main node.
 
-A node's end, whatever it is, does nothing to its job; only the main node's decides (AWS Batch user
-guide, "Job lifecycle for MNP jobs"). So a node's row is a record of what was reported, and the one
-thing to decide is whether its task may run: only while the job is at the placement that the task
-carries in its fence. Any other is a stray, and is stopped.
+The end of such a node changes nothing in its job; only the main node's end does (AWS Batch user
+guide, "Job lifecycle for MNP jobs"). So a node's row records what was reported, and the one
+decision is whether its task may run: only while the job is at the placement in the task's fencing
+token. Any other is an orphan task and is stopped.
 """
 
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ _NO_TASK = frozenset({EventKind.LAUNCH_FAILED, EventKind.LAUNCH_REFUSED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeDecision:
-    """What the node's row becomes (None: it stays as it is), and whether its task must stop."""
+    """The node's next row (None: it stays as it is), and whether its task must stop."""
 
     node: Job | None
     label: Label
@@ -30,9 +30,9 @@ class NodeDecision:
 
 
 def decide_node(job: Job | None, row: Job | None, event: Event) -> NodeDecision:
-    """What `event`, whose fence is the node's, does to the node; `row` is what is known of it.
+    """Return what `event`, which carries the node's fencing token, changes in the node.
 
-    Deciding twice on the same report changes nothing the second time.
+    `row` is the node's row, if it has one. A second decision on the same report changes nothing.
     """
     if job is None or not _is_of(job, event):
         return _out_of_date(row, event)
@@ -45,16 +45,16 @@ def decide_node(job: Job | None, row: Job | None, event: Event) -> NodeDecision:
         case kind if kind in _NO_TASK:
             return _fail_launch(job, row, known, event)
         case _:
-            return _unchanged(Label.IGNORED, "it says nothing about a node")
+            return _unchanged(Label.IGNORED, "the report is not about a node")
 
 
 def launch_again(job: Job, row: Job | None, index: int, now_ms: int) -> Job:
-    """The row of a node whose launch came to nothing: the next is made because of this write."""
+    """Return the row of a node whose launch failed; writing it causes the next launch."""
     return _written(job, row, index, now_ms, status=JobStatus.STARTING)
 
 
 def may_still_run(job: Job | None, event: Event) -> bool:
-    """Whether the task of a node that was reported RUNNING may go on, as the job is now."""
+    """Return whether the task of a node that was reported RUNNING may go on in the job's state."""
     placed = job is not None and _is_of(job, event) and job.holds_capacity
     return placed and job is not None and job.stop_cause is None
 
@@ -69,12 +69,12 @@ def _is_of(job: Job, event: Event) -> bool:
 
 def _out_of_date(row: Job | None, event: Event) -> NodeDecision:
     if event.kind is EventKind.TASK_RUNNING:
-        return _orphan_task("the job has left the placement of this task")
+        return _orphan_task("the job is no longer at this task's placement")
     if event.kind is EventKind.TASK_STOPPED and _awaits(row, event) and row is not None:
-        # The nodes of an attempt are stopped when its main node has ended, so their ends are told
-        # of an attempt that the job has left. What was written of it is still written to its end.
+        # The nodes of an attempt are stopped after its main node has ended, so their ends may come
+        # when the job is in its next attempt. The row of the earlier one is still completed.
         return _ended(row.next_version(**_ending(row, event)), event)
-    return _unchanged(Label.STALE, "the job has left the placement of this report")
+    return _unchanged(Label.STALE, "the job is no longer at this report's placement")
 
 
 def _awaits(row: Job | None, event: Event) -> bool:
@@ -88,10 +88,13 @@ def _run(job: Job, row: Job | None, known: Job | None, event: Event) -> NodeDeci
     if known is not None and known.task_arn is not None:
         if known.task_arn != event.task_arn:
             return _orphan_task("the node has another task")
-        # Whoever wrote it may have died before looking whether its job had ended meanwhile.
+        # The process that wrote the row may have died before it checked whether the job had ended.
         stops = not known.is_terminal and not may_still_run(job, event)
         return NodeDecision(
-            node=None, label=Label.IGNORED, sentence="the task is known", stops_task=stops
+            node=None,
+            label=Label.IGNORED,
+            sentence="the task is already recorded",
+            stops_task=stops,
         )
     started = _written(
         job,
@@ -105,7 +108,7 @@ def _run(job: Job, row: Job | None, known: Job | None, event: Event) -> NodeDeci
     return NodeDecision(
         node=started,
         label=Label.STARTED,
-        sentence="its task is running",
+        sentence="the node's task is running",
         stops_task=not may_still_run(job, event),
     )
 
@@ -131,10 +134,10 @@ def _end(job: Job, row: Job | None, known: Job | None, event: Event) -> NodeDeci
 
 
 def _ending(job: Job, event: Event) -> dict[str, object]:
-    """What a task's end changes in the row.
+    """Return what the end of a task changes in the row.
 
-    Of several containers each counts: which are essential is in the job's spec, and reading that
-    for an end that decides nothing would cost more than it tells.
+    All containers count as essential: which of them are is in the job's spec, and reading that is
+    not worth it for an end that decides nothing.
     """
     names = tuple(end.name for end in event.container_ends)
     essential = () if CONTAINER_NAME in names else names
@@ -154,11 +157,11 @@ def _ended(node: Job, event: Event) -> NodeDecision:
 
 
 def _fail_launch(job: Job, row: Job | None, known: Job | None, event: Event) -> NodeDecision:
-    """No task was made. Where that may pass, the sweeper has the node launched again."""
+    """Record that no task was started; if the cause may pass, the sweeper launches it again."""
     if not job.holds_capacity:
         return _unchanged(Label.IGNORED, "the job has ended")
     if known is not None and (known.task_arn is not None or known.status_reason is not None):
-        return _unchanged(Label.IGNORED, "the node runs, or this is known")
+        return _unchanged(Label.IGNORED, "the node runs, or this failure is already recorded")
     if event.kind is EventKind.LAUNCH_REFUSED:
         refused = _written(
             job,
@@ -184,12 +187,12 @@ def _fail_launch(job: Job, row: Job | None, known: Job | None, event: Event) -> 
 
 def _index(event: Event) -> int:
     number = event.fence.key.number if event.fence else None
-    assert number is not None, "a report of a node carries its number"
+    assert number is not None, "a report about a node carries its number"
     return number
 
 
 def _written(job: Job, row: Job | None, index: int, at_ms: int, **changes: object) -> Job:
-    """The row that may replace `row`, or be the first; nothing of an earlier placement stays."""
+    """Return the row that may replace `row`, or be the first; it keeps no earlier placement."""
     fresh = node_of(job, index).at_version(row.version if row is not None else 0)
     cleared = {
         "status_reason": None,

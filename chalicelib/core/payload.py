@@ -1,8 +1,8 @@
 """What a job runs, in one shape: a task of named containers.
 
 A payload is a mapping with either `container` (one container, which ECS knows as `default`) or
-`ecsProperties` (one to ten, a lone one perhaps without a name). A job's document is one, and so is
-each node range of a multi-node job. What is asked of ECS goes by `task_of`.
+`ecsProperties` (one to ten containers; a single one may have no name). A job's document is one, and
+so is each node range of a multi-node job. Requests to ECS are made from `task_of`.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import Any
 
 CONTAINER_NAME = "default"
 
-# The members of `container` that are about its task, under the names that `ecsProperties` has.
+# The members of `container` that belong to its task, with their names in `ecsProperties`.
 _TASK_MEMBERS = {
     "executionRoleArn": "executionRoleArn",
     "jobRoleArn": "taskRoleArn",
@@ -25,7 +25,7 @@ _TASK_MEMBERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskPayload:
-    """`settings` has the members of EcsTaskProperties without its containers.
+    """A task: its containers, and `settings`, the other members of EcsTaskProperties.
 
     The containers are in the order of the definition, and each has a name.
     """
@@ -35,7 +35,7 @@ class TaskPayload:
 
 
 def task_of(payload: Mapping[str, Any]) -> TaskPayload:
-    """The payload as one task, whichever of its two forms it has."""
+    """Return the payload as one task, whichever of its two forms it has."""
     if "ecsProperties" in payload:
         given = payload["ecsProperties"]["taskProperties"][0]
         return TaskPayload(
@@ -54,12 +54,12 @@ def task_of(payload: Mapping[str, Any]) -> TaskPayload:
 
 
 def name_of(container: Mapping[str, Any]) -> str:
-    """The name that ECS knows the container by."""
+    """Return the name by which ECS knows the container."""
     return str(container.get("name") or CONTAINER_NAME)
 
 
 def essential_names(payload: Mapping[str, Any]) -> tuple[str, ...]:
-    """The essential containers of `ecsProperties`, in order; none for a payload of one container.
+    """Return the essential containers of `ecsProperties`, in order; none for a single `container`.
 
     A job's row keeps them: ECS's events name a task's containers and do not say which of them are
     essential, and whose exit counts must be known without reading the job's spec.

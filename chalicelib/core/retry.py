@@ -1,8 +1,8 @@
-"""Retry: whether a failed attempt is followed by another, and why.
+"""Retries: whether a failed attempt is followed by another, and why.
 
-The rules are AWS Batch's (user guide, job retries): `attempts` counts placements, the first one
-too; `evaluateOnExit` entries are tried in order, all conditions of an entry must match, the first
-match wins, and no match means retry.
+The rules are AWS Batch's (user guide, job retries): `attempts` counts all attempts, the first one
+included; `evaluateOnExit` entries are tried in order, all conditions of an entry must match, the
+first match wins, and no match means retry.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,8 @@ from enum import StrEnum
 
 
 class RetryAction(StrEnum):
+    """What follows the failure of an attempt."""
+
     RETRY = "RETRY"
     EXIT = "EXIT"
 
@@ -24,6 +26,7 @@ class ExitRule:
     on_exit_code: str | None = None
 
     def matches(self, *, status_reason: str, reason: str | None, exit_code: int | None) -> bool:
+        """Return whether all conditions of the entry match this end of an attempt."""
         code = None if exit_code is None else str(exit_code)
         return (
             _matches(self.on_status_reason, status_reason)
@@ -34,12 +37,16 @@ class ExitRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryStrategy:
+    """How often a job is attempted, and which failures end it early."""
+
     attempts: int = 1
     rules: tuple[ExitRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryDecision:
+    """What follows the failure of an attempt, and why."""
+
     action: RetryAction
     sentence: str
 
@@ -52,7 +59,7 @@ def decide_retry(
     reason: str | None,
     exit_code: int | None,
 ) -> RetryDecision:
-    """What follows the failure of attempt number `attempt`."""
+    """Return what follows the failure of attempt number `attempt`."""
     if attempt >= strategy.attempts:
         return RetryDecision(
             action=RetryAction.EXIT,
@@ -61,7 +68,7 @@ def decide_retry(
     for number, rule in enumerate(strategy.rules, start=1):
         if rule.matches(status_reason=status_reason, reason=reason, exit_code=exit_code):
             return RetryDecision(
-                action=rule.action, sentence=f"evaluateOnExit rule {number} says {rule.action}"
+                action=rule.action, sentence=f"evaluateOnExit entry {number} asks for {rule.action}"
             )
     return RetryDecision(
         action=RetryAction.RETRY,

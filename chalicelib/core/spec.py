@@ -1,4 +1,4 @@
-"""What a job was asked to do, as its spec row keeps it."""
+"""What a job was submitted to do, as its spec row keeps it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,9 +7,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """What a job was asked to do: the merged request and definition, and its tags.
+    """What a job was submitted to do: the merged request and definition, and its tags.
 
-    `task_tokens` are of the Step Functions tasks that wait for its end; the API never shows them.
+    `task_tokens` belong to the Step Functions tasks that wait for the job's end; the API never
+    shows them.
     """
 
     job_id: str

@@ -1,7 +1,7 @@
-"""The seven statuses of a job, and who moves a job out of each.
+"""The seven statuses of a job, and what moves a job out of each.
 
-This module may hold the vocabulary of the lifecycle and nothing else; what an event does to a job
-in a status is the table of `lifecycle.py`. The README's status table is generated from here.
+This module holds the vocabulary of the lifecycle and nothing else; what an event does to a job in a
+status is the table of `lifecycle.py`. The documentation's status table is generated from here.
 """
 
 from enum import StrEnum
@@ -21,10 +21,10 @@ class JobStatus(StrEnum):
 
 TERMINAL = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED})
 
-# A job in one of these holds vCPUs of its compute environment.
+# A job in one of these statuses holds vCPUs of its compute environment.
 PLACED = frozenset({JobStatus.STARTING, JobStatus.RUNNING})
 
-# Meaning, who moves a job out, and what ECS shows meanwhile. The README's table is made of it.
+# Meaning, what moves a job out, and the ECS task's status meanwhile; the source of the table.
 STATUS_NOTES: dict[JobStatus, tuple[str, str, str]] = {
     JobStatus.SUBMITTED: (
         "accepted, not yet evaluated; SubmitJob evaluates at once, so no row ever rests here",

@@ -1,4 +1,4 @@
-"""What the rules of the lifecycle are made of: steps that several of them take."""
+"""Steps from which the rules of the lifecycle are built."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,12 +13,12 @@ Rule = Callable[[Job, Event, RetryStrategy], Decision]
 
 
 def unchanged(job: Job, label: Label, sentence: str) -> Decision:
-    """Nothing is written: the decision carries the very same job."""
+    """Return a decision that writes nothing: it carries the very same job."""
     return Decision(job=job, label=label, sentence=sentence)
 
 
 def ignore(sentence: str) -> Rule:
-    """The rule of an event that does nothing to a job in this status."""
+    """Return the rule for an event that changes nothing in a job of this status."""
 
     def rule(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
         return unchanged(job, Label.IGNORED, sentence)
@@ -27,12 +27,12 @@ def ignore(sentence: str) -> Rule:
 
 
 def move(job: Job, event: Event, status: JobStatus, **changes: object) -> Job:
-    """The job in `status` since the event, at its next version."""
+    """Return the job in `status` since the event, at its next version."""
     return job.next_version(status=status, changed_at_ms=event.at_ms, **changes)
 
 
 def fail(job: Job, event: Event, reason: str, **changes: object) -> Decision:
-    """The job has failed for `reason`."""
+    """Return the decision that the job has failed for `reason`."""
     stopped_at_ms = event.stopped_at_ms or event.at_ms
     failed = move(
         job,
@@ -45,14 +45,14 @@ def fail(job: Job, event: Event, reason: str, **changes: object) -> Decision:
 
 
 def same_version(job: Job, **changes: object) -> Job:
-    """A further step inside one decision: one write, so one version."""
+    """Return the job after a further step of the same decision: one write, so one version."""
     return replace(job, **changes)  # type: ignore[arg-type]
 
 
 def block(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
-    """Tell the user why the job waits; the time it has waited for one cause goes on counting."""
+    """Record why the job waits; the time since the same cause was first recorded is kept."""
     if (job.blocked_why, job.status_reason) == (event.label, event.reason):
-        return unchanged(job, Label.IGNORED, "the reason is known")
+        return unchanged(job, Label.IGNORED, "the reason is already recorded")
     since_ms = job.blocked_since_ms if job.blocked_why == event.label else event.at_ms
     blocked = job.next_version(
         status_reason=event.reason, blocked_why=event.label, blocked_since_ms=since_ms

@@ -1,4 +1,4 @@
-"""One call of the API: what its operation needs to know beside the request itself."""
+"""One call of the API: what an operation needs to know beside the request itself."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from chalicelib.wiring import Ports
 
 
 class Definitions(Protocol):
-    """What a submission reads of the catalog: its queue and its definition."""
+    """What a submission reads from the catalog: its queue and its definition."""
 
     def find(self, kind: str, name: str) -> Resource | None: ...
 
@@ -22,13 +22,14 @@ class Definitions(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """Who calls, and how the try can be told from another call.
+    """Who calls, and what identifies the call when it is tried again.
 
-    `caller` is the IAM identity that API Gateway established. `invocation_id` is what an AWS SDK
-    sends on every try of one call, None for clients that send none. `body` is as it came.
-    `shared` is what calls that are made together have read; `claim` is written with the job.
-    `smallest_array` is AWS's own bound for its callers; ours alone may ask for an array of one.
-    `task_token` is Step Functions' own, for whom a submission's end is to be told.
+    `caller` is the IAM identity that API Gateway established. `invocation_id` is the header that an
+    AWS SDK sends on every try of one call, None for clients that send none. `body` is unparsed.
+    `shared` is the catalog as read once for several calls that are made together; `overlap_lock` is
+    written together with the job. `smallest_array` is AWS's own limit for callers of the API; only
+    internal calls may submit an array of one. `task_token` is that of the Step Functions task which
+    waits for the job's end.
     """
 
     ports: Ports

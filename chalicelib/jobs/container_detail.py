@@ -1,4 +1,4 @@
-"""What the API shows of the containers of a job: in JobDetail, and in each of its attempts.
+"""The containers of a job as the API shows them: in JobDetail, and in each of its attempts.
 
 A job of one container is described in `container`; one with ecsProperties container by container,
 while its `container` is empty, as AWS documents it (API reference, JobDetail).
@@ -27,7 +27,7 @@ Json = dict[str, Any]
 
 
 def payload_detail(payload: Mapping[str, Any], job: Job) -> Json:
-    """The members of JobDetail that describe the payload and how its containers are doing.
+    """Return the members of JobDetail that describe the payload and the state of its containers.
 
     `job` is whatever runs the payload: a job, a child of an array, or a node.
     """
@@ -55,7 +55,7 @@ def payload_detail(payload: Mapping[str, Any], job: Job) -> Json:
 
 
 def attempt_detail(attempt: Attempt, payload: Mapping[str, Any], job: Job) -> Json:
-    """The AttemptDetail of a finished attempt."""
+    """Return the AttemptDetail of a finished attempt."""
     return without_none(
         {
             **_attempt_containers(attempt, payload, job),
@@ -79,12 +79,12 @@ def _attempt_containers(attempt: Attempt, payload: Mapping[str, Any], job: Job) 
     if "ecsProperties" in payload:
         return {"container": {}, "taskProperties": [{**task, "containers": containers}]}
     (alone,) = containers
-    del alone["name"]  # its attempt has no member for it
+    del alone["name"]  # the attempt's shape has no member for it
     return {"container": {**task, **alone}}
 
 
 def _ends_of(payload: Mapping[str, Any], run: Attempt) -> dict[str, ContainerEnd]:
-    """How the containers of an attempt ended, by name, as far as they have."""
+    """Return how the containers of an attempt ended, by name, for those that have ended."""
     if "ecsProperties" in payload:
         return {end.name: end for end in run.container_ends}
     end = ContainerEnd(name=CONTAINER_NAME, exit_code=run.exit_code, reason=run.container_reason)
@@ -94,11 +94,11 @@ def _ends_of(payload: Mapping[str, Any], run: Attempt) -> dict[str, ContainerEnd
 def _end_detail(
     container: Mapping[str, Any], ends: Mapping[str, ContainerEnd], run: Attempt, job: Job
 ) -> Json:
-    """Exit code, reason and log stream of one container in an attempt of `job`."""
+    """Return exit code, reason and log stream of one container in an attempt of `job`."""
     name = name_of(container)
     end = ends.get(name) or ContainerEnd(name=name)
-    # Only a container that ran has written anything; one that others wait for runs before its task
-    # as a whole does.
+    # Only a container that ran has written logs; one that others depend on runs before its task is
+    # RUNNING.
     ran = run.started_at_ms is not None or end.exit_code is not None
     stream = None
     if ran and run.task_arn is not None:

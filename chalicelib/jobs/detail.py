@@ -1,9 +1,8 @@
-"""A job as the API and the events describe it: JobDetail and JobSummary, made of job and spec.
+"""A job as the API and the events describe it: JobDetail and JobSummary, from job and spec.
 
-What is derived here is never stored: ARNs, the log stream, the attempts, the queue's full name.
-Members that AWS leaves out before their time (`startedAt`, `stoppedAt`, `exitCode`) are left out,
-because clients test for their presence (AWS's examples of
-DescribeJobs show a job without them).
+What is derived here is never stored: ARNs, the log stream, the attempts, the queue's ARN. Members
+that AWS leaves out before they are known (`startedAt`, `stoppedAt`, `exitCode`) are left out,
+because clients test for their presence (AWS's examples of DescribeJobs show a job without them).
 """
 
 from typing import Any
@@ -19,14 +18,14 @@ from chalicelib.jobs.node_detail import node_members, node_summary
 
 
 def job_detail(job: Job, spec: Spec, scope: Scope, *, at_ms: int) -> dict[str, Any]:
-    """The JobDetail of a job, child or node, as it is at `at_ms`.
+    """Return the JobDetail of a job, child or node, as it is at `at_ms`.
 
-    What a multi-node job tells of is its main node; see `task_detail.py` for containers.
+    For a multi-node job it describes the main node; see `container_detail.py` for containers.
     """
     document = task_document(job, spec.document)
     public_id = job.key.public_id
     arn = scope.arn("job", public_id)
-    # AWS does not hand an array's tags on to its children (user guide, tagging).
+    # AWS does not pass an array's tags on to its children (user guide, tagging).
     tags = spec.tags if job.part == JOB_PART else {}
     return without_none(
         {
@@ -59,7 +58,7 @@ def job_detail(job: Job, spec: Spec, scope: Scope, *, at_ms: int) -> dict[str, A
 
 
 def job_summary(job: Job, scope: Scope) -> dict[str, Any]:
-    """The JobSummary of ListJobs, which needs no spec."""
+    """Return the JobSummary of ListJobs, which needs no spec."""
     ended = job.exit_code is not None or job.container_reason is not None
     container = {"exitCode": job.exit_code, "reason": job.container_reason} if ended else None
     return without_none(
@@ -83,7 +82,7 @@ def job_summary(job: Job, scope: Scope) -> dict[str, Any]:
 
 
 def _array_detail(job: Job, at_ms: int) -> dict[str, Any] | None:
-    """Of a parent, size and summary; of a child, its index alone: `size` marks parents."""
+    """Return size and summary of a parent, or the index of a child: `size` marks parents."""
     if job.array is not None:
         summary = {str(status): number for status, number in summary_of(job).items()}
         return {

@@ -1,4 +1,4 @@
-"""What DescribeJobs and ListJobs add for multi-node parallel jobs and their nodes."""
+"""The members of DescribeJobs and ListJobs that only multi-node parallel jobs and nodes have."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,9 +8,9 @@ from chalicelib.core.multinode import index_of
 
 
 def node_members(job: Job, document: Mapping[str, Any], arn: str) -> dict[str, Any]:
-    """The members of JobDetail that make the difference.
+    """Return the members of JobDetail that differ from those of an ordinary job.
 
-    A multi-node job has its ranges in place of a container; a node has its place among them, and
+    A multi-node job has its ranges in place of a container; a node has its index among them, and
     none of the job's tags. An ordinary job has neither.
     """
     if job.nodes is None:
@@ -29,7 +29,7 @@ def node_members(job: Job, document: Mapping[str, Any], arn: str) -> dict[str, A
 
 
 def node_summary(job: Job) -> dict[str, Any] | None:
-    """The NodePropertiesSummary of a multi-node job or of a node; None for any other."""
+    """Return the NodePropertiesSummary of a multi-node job or of a node; None for any other."""
     if job.nodes is None:
         return None
     if not job.key.is_node:

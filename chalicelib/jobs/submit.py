@@ -1,8 +1,8 @@
 """SubmitJob: from a request to the rows of a job, in one transaction.
 
-The definition is snapshotted, overrides are merged and parameters substituted here and now, so a
-job goes its way whatever becomes of its definition. A try that repeats an accepted submission gets
-the first one's answer: its job id is derived from the call (`core/ids.derived_job_id`).
+The definition is copied, overrides are merged and parameters substituted at once, so later changes
+of the definition do not affect the job. A try that repeats an accepted submission gets the answer
+of the first one: its job id is derived from the call (`core/ids.derived_job_id`).
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,8 @@ from chalicelib.core.ids import JobKey, derived_job_id
 from chalicelib.core.job import Job, NodeState
 from chalicelib.core.multinode import payload_at
 from chalicelib.core.payload import essential_names
-from chalicelib.core.resources.resource import Resource
+from chalicelib.core.resources.job_definition import JobDefinition
+from chalicelib.core.resources.job_queue import JobQueue
 from chalicelib.core.spec import Spec
 from chalicelib.core.states import JobStatus
 from chalicelib.core.validation.submit import (
@@ -25,7 +26,7 @@ from chalicelib.core.validation.submit import (
     validate_share,
 )
 from chalicelib.jobs.caller import Call
-from chalicelib.jobs.lookup import definition_name_of, find_definition, find_queue, revision_of
+from chalicelib.jobs.lookup import find_definition, find_queue
 from chalicelib.jobs.upstreams import (
     dependencies_in,
     described,
@@ -37,7 +38,7 @@ from chalicelib.jobs.upstreams import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """An accepted submission; `is_new` unless an earlier try of it had been accepted."""
+    """An accepted submission; `is_new` is False when an earlier try of it was accepted."""
 
     job_id: str
     name: str
@@ -45,12 +46,17 @@ class Submission:
 
 
 def submit(request: dict[str, Any], call: Call) -> Submission:
-    """Write the job, once. ClientError for what AWS refuses; ClaimLostError as the store has it."""
+    """Write the job, at most once per call, and return its id and name.
+
+    Raises ClientError for what AWS refuses, and OverlapLockLostError when the overlap lock that was
+    to be written with the job has changed. Tries of one call are recognised by
+    `call.invocation_id`.
+    """
     job_id = _job_id(call)
     try:
         return _submit(request, job_id, call)
     except ClientError:
-        # What was accepted stays accepted, whatever has become of its queue between two tries.
+        # An accepted job stays accepted, even if its queue was disabled between two tries.
         accepted = call.ports.jobs.find_job(JobKey(job_id)) if call.invocation_id else None
         if accepted is None:
             raise
@@ -60,7 +66,7 @@ def submit(request: dict[str, Any], call: Call) -> Submission:
 def _submit(request: dict[str, Any], job_id: str, call: Call) -> Submission:
     queue = find_queue(request["jobQueue"], call)
     definition = find_definition(request["jobDefinition"], call)
-    merged = merge_submission(_with_tags(definition), request)
+    merged = merge_submission(definition.members(), request)
     validate_share(request, fair_share=False)
     _refuse_queue(queue, merged)
     largest = call.ports.settings.array_size_limit
@@ -79,20 +85,16 @@ def _submit(request: dict[str, Any], job_id: str, call: Call) -> Submission:
         tags=merged["tags"],
         task_tokens=frozenset({call.task_token} if call.task_token else ()),
     )
-    # A submission that was accepted before is answered like the first time.
+    # An earlier try was accepted: the answer is the same.
     is_new = call.ports.jobs.submit(job, spec, edges_of(job, dependencies), call.overlap_lock)
     return Submission(job_id=job_id, name=job.name, is_new=is_new)
 
 
-def _with_tags(definition: Resource) -> dict[str, Any]:
-    return {**definition.document, "tags": dict(definition.tags)}
-
-
-def _refuse_queue(queue: Resource, merged: dict[str, Any]) -> None:
-    if queue.state != "ENABLED" or queue.status != "VALID":
+def _refuse_queue(queue: JobQueue, merged: dict[str, Any]) -> None:
+    if not queue.accepts_jobs:
         raise ClientError(f"Job Queue {queue.name} is not in ENABLED state.", bare=True)
     wanted = merged["platformCapabilities"][0]
-    if wanted != queue.document["platform"]:
+    if wanted != queue.platform.value:
         raise ClientError(
             "Job Queue is attached to Compute Environment that can not run Jobs with capability "
             f"{wanted}.",
@@ -104,8 +106,8 @@ def _job(
     job_id: str,
     request: dict[str, Any],
     merged: dict[str, Any],
-    queue: Resource,
-    definition: Resource,
+    queue: JobQueue,
+    definition: JobDefinition,
     now_ms: int,
 ) -> Job:
     needs = resource_needs(merged)
@@ -113,7 +115,7 @@ def _job(
         job_id=job_id,
         name=request["jobName"],
         queue=queue.name,
-        definition=f"{definition_name_of(definition)}:{revision_of(definition)}",
+        definition=definition.reference,
         status=JobStatus.RUNNABLE,
         attempts_limit=merged["retryStrategy"]["attempts"],
         timeout_seconds=(merged.get("timeout") or {}).get("attemptDurationSeconds"),
@@ -127,7 +129,7 @@ def _job(
 
 
 def _essential(merged: dict[str, Any]) -> tuple[str, ...]:
-    """Whose exits end an attempt: of a multi-node job, those in its main node."""
+    """Return the containers whose exits end an attempt; for a multi-node job the main node's."""
     properties = merged.get("nodeProperties")
     payload = merged if properties is None else payload_at(properties, properties["mainNode"])
     return essential_names(payload)
@@ -149,7 +151,7 @@ def _job_id(call: Call) -> str:
 def _document(
     merged: dict[str, Any], size: int | None, dependencies: Sequence[Dependency]
 ) -> dict[str, Any]:
-    """What the job keeps of its merged request, empty members left out: each byte is stored."""
+    """Return what the job keeps of its merged request, without empty members, to save storage."""
     kept = {name: value for name, value in merged.items() if value and name != "tags"}
     if "container" in kept:
         kept["container"] = {name: value for name, value in merged["container"].items() if value}
@@ -161,6 +163,6 @@ def _document(
 
 
 def submission_answer(done: Submission, call: Call) -> dict[str, Any]:
-    """SubmitJob's response."""
+    """Return SubmitJob's response."""
     arn = call.ports.settings.scope.arn("job", done.job_id)
     return {"jobId": done.job_id, "jobName": done.name, "jobArn": arn}

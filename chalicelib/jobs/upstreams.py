@@ -1,8 +1,8 @@
 """A submission's dependsOn: what it may name, and the state in which the job begins.
 
-What a dependency waits for is looked up at once, so that a wrong id is told to the caller and what
-has ended already is no longer waited for. What ends between this look and the write is found by the
-reactor, which looks again once the job is written (`reactions/dependents.py`).
+Each dependency is looked up at once, so that a wrong id is reported to the caller and a job that
+has ended already is not waited for. One that ends between this read and the write is found after
+the job is written, when `engine/dependencies` reads it again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ Upstreams = Mapping[JobKey, Job]
 
 
 def dependencies_in(request: Mapping[str, Any], job_id: str, call: Call) -> tuple[Dependency, ...]:
-    """The request's dependencies; a jobId may be an ARN."""
+    """Return the request's dependencies; a jobId may be an ARN."""
     entries = []
     for entry in request.get("dependsOn", []):
         if not entry.get("jobId"):
@@ -44,7 +44,7 @@ def dependencies_in(request: Mapping[str, Any], job_id: str, call: Call) -> tupl
 
 
 def find_upstreams(dependencies: Sequence[Dependency], size: int | None, call: Call) -> Upstreams:
-    """What the job waits for, strongly consistent. ClientError for what is not there or unfit."""
+    """Return what the job waits for, read consistently. Raises ClientError for unknown or unfit."""
     others = [one.upstream for one in dependencies if not one.kind.is_sequential]
     if not others:
         return {}
@@ -63,9 +63,9 @@ def find_upstreams(dependencies: Sequence[Dependency], size: int | None, call: C
 def with_dependencies(
     job: Job, size: int | None, dependencies: Sequence[Dependency], upstreams: Upstreams
 ) -> Job:
-    """The job as it begins: an array if it has a size, PENDING on what has not ended yet.
+    """Return the job as it begins: an array if it has a size, PENDING on open dependencies.
 
-    What has ended otherwise than it was waited for ends the job here and now.
+    A dependency that has already ended, and not in the way it is waited for, ends the job at once.
     """
     whole = tuple(one.number for one in dependencies if not one.kind.is_by_child)
     begun = replace(
@@ -78,7 +78,7 @@ def with_dependencies(
         upstream = upstreams.get(one.upstream)
         if upstream is None or not upstream.is_terminal:
             continue
-        # Of an array that failed, some children succeeded: those are let go one by one.
+        # Some children of a failed array succeeded: their dependents are released one by one.
         if not one.kind.is_n_to_n or is_met_by(one.kind, upstream.status):
             event = event_of_end(one.kind, one.number, upstream.status, job.created_at_ms)
             begun = decide(begun, event).job
@@ -89,7 +89,7 @@ def with_dependencies(
 
 
 def edges_of(job: Job, dependencies: Sequence[Dependency]) -> list[Edge]:
-    """The edges to what is still waited for."""
+    """Return the edges to the jobs that are still waited for."""
     if job.is_terminal:
         return []
     waits = set(job.waiting_on)
@@ -100,7 +100,7 @@ def edges_of(job: Job, dependencies: Sequence[Dependency]) -> list[Edge]:
 
 
 def described(dependency: Dependency) -> dict[str, str]:
-    """The dependency as DescribeJobs shows it."""
+    """Return the dependency as DescribeJobs shows it."""
     entry = {} if dependency.kind.is_sequential else {"jobId": dependency.upstream.public_id}
     return entry | ({"type": str(dependency.kind)} if dependency.kind else {})
 

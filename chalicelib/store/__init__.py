@@ -4,34 +4,34 @@
 | pattern | method | table or index, key | consistency | bound |
 |---|---|---|---|---|
 | a few jobs, children or nodes by id | JobStore.find_jobs, JobStore.find_job, JobStore.find_all | jobs (root, part), batch | strong | 100 keys a read |
-| what they were asked to do | JobStore.find_specs | jobs (root, spec), batch | strong | 100 keys a read |
+| the specs of jobs | JobStore.find_specs | jobs (root, spec), batch | strong | 100 keys a read |
 | make a job | JobStore.submit | jobs, lanes: job, spec, ready row, edges, overlap lock | transaction | 24 actions |
-| move jobs on | JobStore.commit | jobs, lanes | transaction, or one put | 100 actions |
+| write decided moves | JobStore.commit | jobs, lanes | transaction, or one put | 100 actions |
 | jobs of a queue by status | JobStore.list_by_status | by_status (queue#status) | eventual | a page |
 | a queue's jobs of one status, oldest first | JobStore.list_oldest | by_status (queue#status) | eventual | 10,000 rows |
 | change a job's tags | JobStore.put_tags | jobs (root, spec) | conditional | 1 row |
-| who else waits for a job's end | JobStore.add_task_token | jobs (root, spec) | conditional | 1 row |
+| a further task that gets a job's result | JobStore.add_task_token | jobs (root, spec) | conditional | 1 row |
 | an array's children by number | JobStore.list_children | jobs (root, child#) | strong | a page |
 | an expired job's spec | JobStore.forget | jobs (root, spec) | - | 1 row |
 | heads of a lane | LaneStore.heads | lanes (queue/share) | strong | a page |
-| does a lane hold work | LaneStore.has_work | lanes (queue/share) | strong | 1 row |
-| who waits for a job | LaneStore.edges | lanes (/after/job) | strong | a page |
-| forget who waited | LaneStore.forget_edges | lanes (/after/job) | - | all of one job |
-| what of an array may not have ended | LaneStore.child_ranges | lanes (/child-ranges/queue, job#number) | strong | a page |
-| forget what has | LaneStore.drop_child_range | lanes (/child-ranges/queue, job#number) | - | 1 row |
+| whether a lane holds work | LaneStore.has_work | lanes (queue/share) | strong | 1 row |
+| jobs that wait for a job | LaneStore.edges | lanes (/after/job) | strong | a page |
+| delete the edges of an expired job | LaneStore.forget_edges | lanes (/after/job) | - | all of one job |
+| child ranges that may not have ended | LaneStore.child_ranges | lanes (/child-ranges/queue, job#number) | strong | a page |
+| delete a child range that has ended | LaneStore.drop_child_range | lanes (/child-ranges/queue, job#number) | - | 1 row |
 | capacity of environments | LaneStore.capacities | lanes (capacity, name), batch | strong | 100 keys |
 | tasks no longer starting | JobStore.commit | lanes (capacity, name) | update | 1 row |
 | correct drifted figures | LaneStore.correct_capacity | lanes (capacity, name) | conditional | 1 row |
-| drop a ready row of no job | LaneStore.drop_ready | lanes (queue/share, rank) | conditional | 1 row |
-| whose job was a trigger's last | OverlapLockStore.find | lanes (/overlap-locks, trigger#uid) | strong | 1 row |
-| what became of events | FiringStore.record | lanes (/firings/trigger, time#message) | - | 1 row |
+| drop a ready row without its job | LaneStore.drop_ready | lanes (queue/share, rank) | conditional | 1 row |
+| a trigger's overlap lock | OverlapLockStore.find | lanes (/overlap-locks, trigger#uid) | strong | 1 row |
+| record what happened to events | FiringStore.record | lanes (/firings/trigger, time#message) | - | 1 row |
 | a trigger's last firings | FiringStore.page | lanes (/firings/trigger) | eventual | a page |
-| one resource | Catalog.find | catalog (kind, name) | strong | 1 row |
-| a few resources by name | Catalog.find_many | catalog (kind, name), batch | strong | 100 keys a read |
-| resources of a kind | Catalog.list_kind | catalog (kind) | strong | a page |
-| a definition's newest revisions | Catalog.newest | catalog (job-definition, name#) | strong | a page |
-| make or change a resource | Catalog.put, Catalog.put_linked | catalog | conditional | 1 row, or 8 in one transaction |
-| drop a resource | Catalog.remove, Catalog.remove_linked | catalog | conditional | 1 row, or 4 in one transaction |
+| one resource | CatalogStore.find | catalog (kind, name) | strong | 1 row |
+| a few resources by name | CatalogStore.find_many | catalog (kind, name), batch | strong | 100 keys a read |
+| resources of a kind | CatalogStore.list_kind | catalog (kind) | strong | a page |
+| a definition's newest revisions | CatalogStore.newest | catalog (job-definition, name#) | strong | a page |
+| make or change a resource | CatalogStore.put, CatalogStore.put_linked | catalog | conditional | 1 row, or 8 in one transaction |
+| drop a resource | CatalogStore.remove, CatalogStore.remove_linked | catalog | conditional | 1 row, or 4 in one transaction |
 | gather events into bundles | BundleStore.add, BundleStore.move_on | lanes (/events/trigger, digest), (/gather/trigger, bundle#place), (/gather/trigger, head) | transaction | 100 actions |
 | the open bundle of triggers | BundleStore.head, BundleStore.heads | lanes (/gather/trigger, head), batch | strong | 100 keys a read |
 | the events of a bundle | BundleStore.ranks, BundleStore.items | lanes (/gather/trigger, bundle#), then (/events/trigger, digest) in batches | strong | 10,000 events |

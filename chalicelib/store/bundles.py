@@ -1,8 +1,8 @@
-"""Bundles in the lanes table: events that count once, the order they came in, and the head.
+"""Bundles in the lanes table: events, their places in arrival order, and the open bundle's head.
 
-An event, its place in a bundle and the head that counts it are one transaction, conditional on the
-head's version: no event is without its place, and no place without its event. An event's row is
-written only where there is none, which is what makes it count once for as long as the row lives.
+An event, its place in a bundle and the head that counts it are written in one transaction,
+conditional on the head's version: no event is without a place, and no place without its event. An
+event's row is written only if there is none, so an event counts once while its row exists.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,14 +18,14 @@ from chalicelib.parallel import RunAll, in_order
 from chalicelib.store.tables import EventRow, HeadRow, PlacesRow
 from chalicelib.store.transactions import Action, Pause, transact, write_alone
 
-# Longer than a message, or one put aside as a dead letter, can come again: 14 days.
+# Longer than a message or a dead letter can be delivered again, which is 14 days.
 EVENT_SECONDS = 15 * 24 * 3600
 HEAD_RANK = "head"
 KEYS_LIMIT = 100  # of one BatchGetItem
 
 
-class BundleStore:
-    """Reads and writes of what triggers gather; strongly consistent."""
+class DynamoBundleStore:
+    """The events that triggers gather."""
 
     def __init__(self, connection: Connection, *, pause: Pause, run_all: RunAll = in_order) -> None:
         self._connection = connection
@@ -36,7 +36,6 @@ class BundleStore:
         return self.heads([origin]).get(origin, Head())
 
     def heads(self, origins: Sequence[Origin]) -> dict[Origin, Head]:
-        """The heads of those that ever gathered anything."""
         keys = [(origin.bundles_lane, HEAD_RANK) for origin in origins]
         rows = {row.lane: row for row in HeadRow.batch_get(keys, consistent_read=True)}
         return {
@@ -53,16 +52,12 @@ class BundleStore:
         placed: Sequence[tuple[BundleSlice, Sequence[Item]]],
         now_ms: int,
     ) -> Refused | None:
-        """Write the items of each share, their places, and the head; None when all is written.
-
-        The numbers of refused items count through all shares.
-        """
         expires_at = now_ms // 1000 + EVENT_SECONDS
         actions = [_change_head(origin, before, after)]
         for _, items in placed:
             actions += [_put_event(origin, item, expires_at) for item in items]
         count = len(actions) - 1
-        actions += [_put_places(origin, share, items, expires_at) for share, items in placed]
+        actions += [_put_places(origin, piece, items, expires_at) for piece, items in placed]
         refused = transact(self._connection, actions, self._pause)
         if not refused:
             return None
@@ -72,11 +67,9 @@ class BundleStore:
         )
 
     def move_on(self, origin: Origin, before: Head, after: Head) -> bool:
-        """Replace the head alone; False if it has changed since it was read."""
         return not transact(self._connection, [_change_head(origin, before, after)], self._pause)
 
     def ranks(self, origin: Origin, bundle: int) -> list[str]:
-        """The ranks of a bundle's items, in the order in which they came."""
         rows = PlacesRow.query(
             origin.bundles_lane,
             PlacesRow.rank.startswith(f"{bundle:08d}#"),
@@ -85,33 +78,27 @@ class BundleStore:
         return [rank for row in rows for rank in row.ranks.split()]
 
     def items(self, origin: Origin, ranks: Sequence[str]) -> dict[str, Item]:
-        """The items of these ranks that have not expired, by rank."""
+        """Read the items in pages, in parallel."""
         pages = [ranks[start : start + KEYS_LIMIT] for start in range(0, len(ranks), KEYS_LIMIT)]
         found = self._run_all([partial(_items_of, origin, page) for page in pages])
         return {rank: item for page in found for rank, item in page.items()}
 
     def leave(self, origin: Origin, bundle: int) -> None:
-        """The bundle is not being closed any more: it is done, or it has failed.
-
-        Does not raise the head's version: no decision about the open bundle depends on it.
-        """
         row = HeadRow(origin.bundles_lane, HEAD_RANK)
-        # Unconditional because taking a number out of a set twice is the same as once.
+        # Unconditional because removing a number from a set twice is the same as once.
         write_alone(lambda: row.update(actions=[HeadRow.closing.delete({bundle})]), self._pause)
 
     def forget(self, origin: Origin, now_ms: int) -> None:
-        """Let the head expire: its trigger is gone, and what comes late finds it for a while."""
         row = HeadRow(origin.bundles_lane, HEAD_RANK)
         expires_at = HeadRow.expires_at.set(now_ms // 1000 + EVENT_SECONDS)
-        # Closes the race with nothing: it only keeps a head from being made of an expiry alone.
+        # Closes no race: the condition only prevents a head that consists of an expiry alone.
         exists = HeadRow.version.exists()
         write_alone(lambda: row.update(actions=[expires_at], condition=exists), self._pause)
 
     def note_failure(self, origin: Origin, bundle: int, now_ms: int) -> None:
-        """Note that the bundle has failed, so that closing it again is known to be wanted."""
         expires_at = now_ms // 1000 + EVENT_SECONDS
         row = PlacesRow(origin.bundles_lane, _failed_rank(bundle), ranks="", expires_at=expires_at)
-        row.save()  # unconditional because noting it twice is the same as once
+        row.save()  # unconditional because writing it twice is the same as once
 
     def has_failed(self, origin: Origin, bundle: int) -> bool:
         keys = [(origin.bundles_lane, _failed_rank(bundle))]
@@ -123,7 +110,7 @@ class BundleStore:
 
 
 def _failed_rank(bundle: int) -> str:
-    return f"{bundle:08d}~failed"  # no place: those have a # behind the number
+    return f"{bundle:08d}~failed"  # not a place: those have a # after the number
 
 
 def _items_of(origin: Origin, ranks: Iterable[str]) -> dict[str, Item]:
@@ -142,16 +129,16 @@ def _put_event(origin: Origin, item: Item, expires_at: int) -> Action:
 
 
 def _put_places(
-    origin: Origin, share: BundleSlice, items: Iterable[Item], expires_at: int
+    origin: Origin, piece: BundleSlice, items: Iterable[Item], expires_at: int
 ) -> Action:
     def action(transaction: TransactWrite) -> None:
         row = PlacesRow(
             origin.bundles_lane,
-            f"{share.bundle:08d}#{share.position:05d}",
+            f"{piece.bundle:08d}#{piece.position:05d}",
             ranks=" ".join(item.rank for item in items),
             expires_at=expires_at,
         )
-        transaction.save(row)  # fenced by the head's condition, which gives each place once
+        transaction.save(row)  # fenced by the head's condition: each place is given once
 
     return action
 
@@ -167,7 +154,7 @@ def _change_head(origin: Origin, before: Head, after: Head) -> Action:
     closing = after.closing - before.closing
     if closing:
         changes.append(HeadRow.closing.add(set(closing)))
-    # Closes the race between two batches, and between a batch and a close.
+    # Closes the race between two additions, and between an addition and a close.
     unchanged: Any = HeadRow.version == before.version
     if before.version == 0:
         unchanged = HeadRow.version.does_not_exist()

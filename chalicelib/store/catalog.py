@@ -1,8 +1,8 @@
 """The catalog table: every resource of the Batch API that is not a job.
 
-A resource is (kind, name), a version that every change raises, and its document. A change is
-conditional on the version that was read. Queues and environments are linked by a count on the
-environment, changed in the queue's own transaction, so that neither can be deleted under the other.
+Every change increments a resource's version and is conditional on the version that was read. Queues
+and environments are linked by a count on the environment, which changes in the transaction that
+changes the queue, so that an environment cannot be deleted while a queue uses it.
 """
 
 import json
@@ -17,7 +17,7 @@ from chalicelib.store.tables import CatalogRow
 from chalicelib.store.transactions import Action, Pause, transact, write_alone
 
 
-class Catalog:
+class DynamoCatalogStore:
     """Reads and conditional writes of resources."""
 
     def __init__(self, connection: Connection, *, pause: Pause) -> None:
@@ -30,13 +30,11 @@ class Catalog:
         return None
 
     def find_many(self, kind: str, names: Iterable[str]) -> dict[str, Resource]:
-        """The resources that exist among `names`, by name."""
         keys = [(kind, name) for name in dict.fromkeys(names)]
         rows = CatalogRow.batch_get(keys, consistent_read=True)
         return {row.name: resource_of_row(row) for row in rows}
 
     def list_kind(self, kind: str, *, after: str | None = None, limit: int = 100) -> Page:
-        """Resources of a kind by name, strongly consistent, `after` excluded."""
         later = CatalogRow.name > after if after else None
         rows = [
             resource_of_row(row)
@@ -50,7 +48,6 @@ class Catalog:
     def newest(
         self, name: str, *, limit: int | None = 1, active_only: bool = False
     ) -> list[Resource]:
-        """The newest revisions of the job definition `name`, newest first; None is all."""
         active = CatalogRow.active == True if active_only else None  # noqa: E712  (an expression)
         rows = CatalogRow.query(
             JOB_DEFINITION,
@@ -63,7 +60,6 @@ class Catalog:
         return [resource_of_row(row) for row in rows]
 
     def put(self, resource: Resource, *, replacing: Resource | None) -> bool:
-        """Write `resource` in place of what was read; False if that has changed meanwhile."""
         row = row_of_resource(resource)
         return write_alone(lambda: row.save(condition=_unchanged(replacing)), self._pause)
 
@@ -75,10 +71,6 @@ class Catalog:
         link: Iterable[str] = (),
         unlink: Iterable[str] = (),
     ) -> bool:
-        """Write a queue and count it in, or out of, the environments it serves, all or nothing.
-
-        False when the queue has changed, or an environment to link is gone or going.
-        """
         return not transact(
             self._connection,
             [_save(queue, replacing), *_links(link, +1), *_links(unlink, -1)],
@@ -86,21 +78,18 @@ class Catalog:
         )
 
     def remove_linked(self, queue: Resource, *, unlink: Sequence[str]) -> bool:
-        """Delete a queue and count it out of its environments, all or nothing."""
-
         def delete(transaction: TransactWrite) -> None:
             transaction.delete(CatalogRow(queue.kind, queue.name), condition=_unchanged(queue))
 
         return not transact(self._connection, [delete, *_links(unlink, -1)], self._pause)
 
     def remove(self, resource: Resource) -> bool:
-        """Delete what was read; False if it has changed meanwhile."""
         row = CatalogRow(resource.kind, resource.name)
         return write_alone(lambda: row.delete(condition=_unchanged(resource)), self._pause)
 
 
 def _unchanged(replacing: Resource | None) -> Any:
-    """Closes the race between two changes of one resource: the later must read again."""
+    """Return the condition that closes the race between two changes: the later reads again."""
     if replacing is None:
         return CatalogRow.kind.does_not_exist()
     return CatalogRow.version == replacing.version
@@ -119,7 +108,7 @@ def _links(environments: Iterable[str], amount: int) -> list[Action]:
 
 def _link(environment: str, amount: int) -> Action:
     def action(transaction: TransactWrite) -> None:
-        # Closes the race with the environment's deletion: one that is going takes no new queue.
+        # Closes the race with the environment's deletion, after which it must get no new queue.
         condition = CatalogRow.kind.exists()
         if amount > 0:
             condition = condition & (CatalogRow.status != "DELETING")
@@ -163,7 +152,7 @@ def resource_of_row(row: CatalogRow) -> Resource:
 
 
 def resource_of_image(image: Mapping[str, Any] | None) -> Resource | None:
-    """The resource in a stream record's image (DynamoDB JSON), or None where there is none."""
+    """Return the resource in a stream record's image (DynamoDB JSON), or None without an image."""
     if not image:
         return None
     row = CatalogRow()

@@ -1,4 +1,4 @@
-"""Between rows and values: how a job and a ready row are written, and read back from a stream."""
+"""Conversion between the values of the core and rows of the jobs and lanes tables."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
@@ -35,7 +35,7 @@ _PLAIN = tuple(field.name for field in fields(Job) if field.name not in _SHAPED)
 
 
 def row_of_job(job: Job, retention_seconds: int) -> JobRow:
-    """The row that holds `job`; a terminal one expires `retention_seconds` after its end."""
+    """Return the row of a job; a terminal one expires `retention_seconds` after its end."""
     indexed = job.part == JOB_PART
     expires_at = None
     if job.is_terminal:
@@ -73,7 +73,7 @@ def job_of_row(row: JobRow) -> Job:
 
 
 def job_of_image(image: Mapping[str, Any] | None) -> Job | None:
-    """The job in a stream record's image (DynamoDB JSON), or None where there is no image."""
+    """Return the job in a stream record's image (DynamoDB JSON), or None without an image."""
     if not image:
         return None
     row = JobRow()
@@ -117,7 +117,7 @@ def _attempt_document(attempt: Attempt) -> dict[str, Any]:
     document = asdict(attempt)
     del document["container_ends"]
     ends = _ends_document(attempt.container_ends)
-    # A job of one container has none, and its row stays as small as it was.
+    # A job of one container has no such list, which keeps its row small.
     return {**document, "container_ends": ends} if ends else document
 
 
@@ -136,7 +136,7 @@ def _ends(document: list[list[Any]] | None) -> tuple[ContainerEnd, ...]:
     )
 
 
-# The attribute that counts the children of each status in which a child may be.
+# The attribute that counts the children in each status that a child can have.
 COUNTERS = {
     JobStatus.PENDING: JobRow.n_pending,
     JobStatus.RUNNABLE: JobRow.n_runnable,
@@ -185,7 +185,7 @@ def _array_state(row: JobRow) -> ArrayState | None:
     )
 
 
-# Names of queues have no slash, so these lanes are no queue's.
+# Names of queues have no slash, so these lanes cannot be the lanes of a queue.
 def edge_lane_of(job_id: str) -> str:
     return f"/after/{job_id}"
 

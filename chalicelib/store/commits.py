@@ -1,12 +1,12 @@
-"""The transactions that move jobs on: what is written together, and under which conditions.
+"""The transactions that write decided moves, and the conditions of each write.
 
-A decision holds for the version of the job that it saw, so every write is conditional on that
-version. The ready row, the environment's capacity and the counts of an array change in the same
-transaction as the status they mirror. Counts are added to and so need no version of the parent's;
-what makes new rows of children does, because the parent decides whether there may be any.
+A decision holds for the version of the job it was made for, so every write is conditional on that
+version. Ready rows, the capacity in use and the counts of an array change in the same transaction
+as the status they mirror. Counts are only added to, so they need no version of the parent. The
+first row of a child does, because the parent decides whether it may have one.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.core.arrays import array_of, count_changes
-from chalicelib.core.capacity import CapacityChange, capacity_change_of
+from chalicelib.core.commit_units import CommitUnit, by_root, capacity_changes
 from chalicelib.core.ids import JOB_PART
 from chalicelib.core.job import Job, Ready, ready_of
 from chalicelib.core.moves import Advance, CapacityLimit, Move
@@ -22,80 +22,33 @@ from chalicelib.core.states import JobStatus
 from chalicelib.store.codec import COUNTERS, child_range_row, ready_row_of, row_of_job
 from chalicelib.store.lanes import capacity_action
 from chalicelib.store.tables import JobRow, ReadyRow
-from chalicelib.store.transactions import ACTIONS_LIMIT, Action
+from chalicelib.store.transactions import Action, put_action
 
-# In these a child goes on by itself; an array that is stopped lets none begin to.
+# A child that enters one of these will run; it must not do so once its array is stopped.
 _GOING_ON = frozenset({JobStatus.RUNNABLE, JobStatus.STARTING})
 _NOT_DECIDED = frozenset(
     {"root", "part", "array_cursor", "array_singled"} | {one.attr_name for one in COUNTERS.values()}
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Unit:
-    """Moves that are written together or not at all."""
-
-    moves: tuple[Move, ...]
-    advance: Advance | None = None
-
-    @property
-    def actions(self) -> int:
-        """How many actions of a transaction its own rows take at most."""
-        return sum(1 + (ready_of(m.old) != ready_of(m.new)) for m in self.moves) + (
-            self.advance is not None
-        )
-
-    @property
-    def roots(self) -> set[str]:
-        """The arrays whose parents' rows the unit changes."""
-        children = {move.new.job_id for move in self.moves if move.new.key.is_child}
-        return children if self.advance is None else children | {self.advance.parent.job_id}
-
-
 @dataclass(slots=True)
 class Built:
-    """A transaction: its actions, and whose each is (None: an environment's)."""
+    """A transaction: its actions, and the units that own each (None for an environment's)."""
 
     actions: list[Action] = field(default_factory=list)
-    owners: list[frozenset[Unit] | None] = field(default_factory=list)
+    owners: list[frozenset[CommitUnit] | None] = field(default_factory=list)
 
-    def add(self, action: Action, owner: Iterable[Unit] | None) -> None:
+    def add(self, action: Action, owner: Iterable[CommitUnit] | None) -> None:
         self.actions.append(action)
         self.owners.append(None if owner is None else frozenset(owner))
 
 
-def is_plain(move: Move) -> bool:
-    """Whether the job's row is all that must change at once (an update, or STARTING to RUNNING)."""
-    if move.new.key.is_child and count_changes(move.old, move.new):
-        return False
-    change = capacity_change_of(move.old, move.new)
-    return ready_of(move.old) == ready_of(move.new) and (change is None or change.tasks == 0)
-
-
-def packed(units: Iterable[Unit]) -> Iterator[list[Unit]]:
-    """The units in groups that fit one transaction."""
-    group: list[Unit] = []
-    taken, roots, environments = 0, set[str](), set[str]()
-    for unit in units:
-        places = {m.new.environment or m.old.environment or "" for m in unit.moves}
-        shared = 2 * len(roots | unit.roots) + len(environments | places)
-        if group and taken + unit.actions + shared > ACTIONS_LIMIT:
-            yield group
-            group, taken, roots, environments = [], 0, set(), set()
-        group.append(unit)
-        taken, roots, environments = (
-            taken + unit.actions,
-            roots | unit.roots,
-            environments | places,
-        )
-    if group:
-        yield group
-
-
 def build(
-    units: Sequence[Unit], capacity_limits: Mapping[str, CapacityLimit], retention_seconds: int
+    units: Sequence[CommitUnit],
+    capacity_limits: Mapping[str, CapacityLimit],
+    retention_seconds: int,
 ) -> Built:
-    """The transaction that carries out all these units."""
+    """Return the transaction that writes all these units."""
     built = Built()
     for unit in units:
         for move in unit.moves:
@@ -105,7 +58,7 @@ def build(
             ready = ready_of(unit.advance.parent)
             if ready is not None:
                 built.add(_delete_ready(ready), [unit])
-    for job_id, members in _by_root(units).items():
+    for job_id, members in by_root(units):
         _add_parent(job_id, members, built)
     moves = [move for unit in units for move in unit.moves]
     for environment, change in capacity_changes(moves).items():
@@ -126,26 +79,26 @@ def _job_actions(move: Move, retention_seconds: int) -> Iterator[Action]:
         changes, condition = parent_update(move, retention_seconds)
         yield _update(move.new.job_id, changes, condition)
     else:
-        yield _put(row_of_job(move.new, retention_seconds), unchanged(move.old))
+        yield put_action(row_of_job(move.new, retention_seconds), unchanged(move.old))
     before, after = ready_of(move.old), ready_of(move.new)
     if before == after:
         return
     if before is not None:
-        # The ready row is the right to be dispatched: whoever deletes it has used it up.
+        # The ready row is the right to be dispatched once: deleting it uses the right.
         yield _delete_ready(before)
     if after is not None:
-        yield _put(ready_row_of(after))  # fenced by the job's own condition
+        yield put_action(ready_row_of(after))  # fenced by the job's own condition
 
 
 def unchanged(old: Job) -> Any:
-    """Closes the race with every other decision about this job, or with its first row."""
+    """Return the condition that closes the race with other decisions about this job."""
     if old.version == 0:
         return JobRow.root.does_not_exist()
     return JobRow.version == old.version
 
 
 def parent_update(move: Move, retention_seconds: int) -> tuple[list[Any], Any]:
-    """(what a decision about an array's parent changes, its condition); counts are left alone."""
+    """Return a decision's changes of an array's parent, without counts, and their condition."""
     before = row_of_job(move.old, retention_seconds)
     after = row_of_job(move.new, retention_seconds)
     changes = []
@@ -156,16 +109,8 @@ def parent_update(move: Move, retention_seconds: int) -> tuple[list[Any], Any]:
     return changes, JobRow.version == move.old.version
 
 
-def _by_root(units: Sequence[Unit]) -> dict[str, list[Unit]]:
-    by_root: dict[str, list[Unit]] = defaultdict(list)
-    for unit in units:
-        for job_id in unit.roots:
-            by_root[job_id].append(unit)
-    return by_root
-
-
-def _add_parent(job_id: str, units: Sequence[Unit], built: Built) -> None:
-    """What the moves of an array's children change in its parent, in one update."""
+def _add_parent(job_id: str, units: Sequence[CommitUnit], built: Built) -> None:
+    """Add the update of an array's parent that the units make together, and the new child range."""
     moves = [m for u in units for m in u.moves if m.new.job_id == job_id and m.new.key.is_child]
     advance = next(
         (u.advance for u in units if u.advance and u.advance.parent.job_id == job_id), None
@@ -174,69 +119,51 @@ def _add_parent(job_id: str, units: Sequence[Unit], built: Built) -> None:
     for move in moves:
         counts.update(count_changes(move.old, move.new))
     changes: list[Any] = [COUNTERS[s].add(number) for s, number in counts.items() if number]
-    born = [move for move in moves if move.old.version == 0]
-    condition = _parent_condition(moves, born, advance)
+    first_rows = [move for move in moves if move.old.version == 0]
+    condition = _parent_condition(moves, first_rows, advance)
     if advance is not None:
         changes.append(JobRow.array_cursor.set(advance.cursor))
         if advance.passed:
             changes.append(JobRow.array_singled.add(-advance.passed))
         if advance.parent.status_reason is not None:
-            changes += [one.remove() for one in _BLOCK]  # they are placed: nothing is in the way
-    elif born:
-        changes.append(JobRow.array_singled.add(len(born)))
+            changes += [one.remove() for one in _BLOCK]  # placed, so not blocked
+    elif first_rows:
+        changes.append(JobRow.array_singled.add(len(first_rows)))
     if changes or condition is not None:
-        # Adding commutes; how often it is done is fenced by the children's own conditions.
+        # Additions commute; the children's own conditions fence how often they are made.
         built.add(_update(job_id, changes, condition), units)
-    alive = [move.new.key.number or 0 for move in born if not move.new.is_terminal]
+    alive = [move.new.key.number or 0 for move in first_rows if not move.new.is_terminal]
     if alive:
-        # No condition: a child is born once, so a batch has a name of its own.
-        built.add(_put(child_range_row(born[0].new.queue, job_id, alive)), units)
+        # Unconditional because a child gets its first row once, so no other range has this key.
+        built.add(put_action(child_range_row(first_rows[0].new.queue, job_id, alive)), units)
 
 
 _BLOCK = (JobRow.status_reason, JobRow.blocked_why, JobRow.blocked_since_ms)
 
 
 def _parent_condition(
-    moves: Sequence[Move], born: Sequence[Move], advance: Advance | None
+    moves: Sequence[Move], first_rows: Sequence[Move], advance: Advance | None
 ) -> Any | None:
     if advance is not None:
         # Closes the races with a stop of the array and with another dispatcher.
         return (JobRow.version == advance.parent.version) & (
             JobRow.array_cursor == array_of(advance.parent).cursor
         )
-    if born:
-        parent = born[0].parent
-        assert parent is not None, "a child's first row needs the parent that it was made of"
-        # Closes the races with a decision about the array and with the dispatch of this very child.
-        first = min(move.new.key.number or 0 for move in born)
+    if first_rows:
+        parent = first_rows[0].parent
+        assert parent is not None, "the first row of a child needs the parent it was computed from"
+        # Closes the races with a decision about the array and with a dispatch of the same child.
+        first = min(move.new.key.number or 0 for move in first_rows)
         return (JobRow.version == parent.version) & (JobRow.array_cursor <= first)
     if any(move.new.status in _GOING_ON for move in moves):
-        # Closes the race with a stop of the array: a child that begins after it would be missed.
+        # Closes the race with a stop of the array, which would miss a child that starts after it.
         return JobRow.stop_cause.does_not_exist()
     return None
 
 
-def capacity_changes(moves: Iterable[Move]) -> dict[str, CapacityChange]:
-    """The moves' capacity by environment, so that one transaction writes each figure once."""
-    changes: dict[str, CapacityChange] = {}
-    for move in moves:
-        change = capacity_change_of(move.old, move.new)
-        if change is not None:
-            before = changes.get(change.environment)
-            changes[change.environment] = before.plus(change) if before else change
-    return changes
-
-
-def _put(row: Any, condition: Any = None) -> Action:
-    def action(transaction: TransactWrite) -> None:
-        transaction.save(row, condition=condition)
-
-    return action
-
-
 def _update(job_id: str, changes: list[Any], condition: Any) -> Action:
     def action(transaction: TransactWrite) -> None:
-        # Where counts cancel out, the condition alone is left, and an update must change something.
+        # Counts may cancel out, which leaves only the condition, but an update needs an action.
         actions = changes or [JobRow.n_runnable.add(0)]
         transaction.update(JobRow(job_id, JOB_PART), actions=actions, condition=condition)
 

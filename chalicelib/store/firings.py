@@ -1,6 +1,6 @@
-"""Firings in the lanes table: one row for the events that came together for a trigger.
+"""Firings in the lanes table: one row for the events of a trigger that arrived together.
 
-So a firing costs a fraction of a write. Rows are only added, and go when their time is over.
+A firing so costs a fraction of a write. Rows are added, never changed, and expire.
 """
 
 import json
@@ -13,10 +13,10 @@ from chalicelib.core.triggers.firing import Firing, FiringOutcome, FiringPage, r
 from chalicelib.store.tables import FiringRow
 
 _ROWS_OF_A_READ = 100
-_FIRINGS_OF_A_ROW = 100  # with keys and reasons of any length, half of what an item holds
+_FIRINGS_OF_A_ROW = 100  # half of an item's limit, even with the longest keys and reasons
 
 
-class FiringStore:
+class DynamoFiringStore:
     """Takes the connection because the models must be bound to their tables before any use."""
 
     def __init__(self, connection: Connection, *, retention_seconds: int) -> None:
@@ -24,7 +24,6 @@ class FiringStore:
         self._retention_seconds = retention_seconds
 
     def record(self, trigger: str, firings: Sequence[Firing], message_id: str) -> None:
-        """Keep what became of events that came together; `message_id` is the first one's."""
         for number, start in enumerate(range(0, len(firings), _FIRINGS_OF_A_ROW)):
             some = firings[start : start + _FIRINGS_OF_A_ROW]
             at_ms = some[0].at_ms
@@ -34,13 +33,10 @@ class FiringStore:
                 firings=json.dumps([_document(one) for one in some], separators=(",", ":")),
                 expires_at=at_ms // 1000 + self._retention_seconds,
             )
-            row.save()  # unconditional because no two visits share a message and a moment
+            row.save()  # unconditional because no other call has the same message and time
 
     def page(self, trigger: str, *, limit: int, before: str | None = None) -> FiringPage:
-        """At least `limit` firings of the trigger if there are as many, and few more.
-
-        What is told of one event is put together as far as it is on one page.
-        """
+        """Read whole rows, so the page may have some firings more than `limit`."""
         found: list[Firing] = []
         last: str | None = None
         for row in self._rows(trigger, limit, before):
@@ -65,7 +61,7 @@ def _lane(trigger: str) -> str:
 
 
 def _document(firing: Firing) -> list[Any]:
-    """The members in order, without names: each byte is stored for every firing."""
+    """Return the members in order, without names, because every firing stores them."""
     return [
         str(firing.outcome),
         firing.uid,

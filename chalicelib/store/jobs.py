@@ -1,18 +1,23 @@
-"""Job and spec rows: reading them, making them, and moving jobs on.
+"""Job and spec rows: reads, submissions, and the writing of decided moves.
 
-A lost condition is an answer: the move is handed back, to be read and decided again. What is
-written together, and under which conditions, is in `commits.py`.
+A move whose condition fails is returned, so that its caller reads and decides again. What is
+written together is in `core/commit_units.py`, and under which conditions in `commits.py`.
 """
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from pynamodb.connection import Connection
-from pynamodb.transactions import TransactWrite
 
 from chalicelib.core.arrays import child_at
+from chalicelib.core.commit_units import (
+    CommitUnit,
+    capacity_changes,
+    changes_one_row,
+    grouped,
+    units_of,
+)
 from chalicelib.core.dependencies import Edge
 from chalicelib.core.ids import JobKey, child_part
 from chalicelib.core.job import Job, ready_of
@@ -23,24 +28,23 @@ from chalicelib.core.triggers.overlap_lock import OverlapLock
 from chalicelib.parallel import RunAll, in_order
 from chalicelib.ports import OverlapLockLostError
 from chalicelib.store.codec import edge_row_of, job_of_row, ready_row_of, row_of_job
-from chalicelib.store.commits import (
-    Unit,
-    build,
-    capacity_changes,
-    is_plain,
-    packed,
-    parent_update,
-    unchanged,
-)
+from chalicelib.store.commits import build, parent_update, unchanged
 from chalicelib.store.lanes import record_started
 from chalicelib.store.overlap_locks import OVERLAP_LOCK_SECONDS, overlap_lock_action
 from chalicelib.store.tables import JobRow, SpecRow
-from chalicelib.store.transactions import Action, Pause, transact, write_alone
+from chalicelib.store.transactions import (
+    ACTIONS_LIMIT,
+    Action,
+    Pause,
+    put_action,
+    transact,
+    write_alone,
+)
 
 SPEC_PART = "spec"
 
 
-class JobStore:
+class DynamoJobStore:
     """The jobs table. `retention_seconds` is how long a terminal row is kept."""
 
     def __init__(
@@ -57,15 +61,10 @@ class JobStore:
         self._pause = pause
 
     def find_jobs(self, keys: Iterable[JobKey]) -> dict[JobKey, Job]:
-        """The jobs, children and nodes that have a row among `keys`, strongly consistent."""
         rows = JobRow.batch_get(list(dict.fromkeys(keys)), consistent_read=True)
         return {JobKey(row.root, row.part): job_of_row(row) for row in rows}
 
     def find_all(self, keys: Iterable[JobKey]) -> dict[JobKey, Job]:
-        """The jobs and children that exist among `keys`, and the parents of those children.
-
-        A child that has no row is computed from its parent, at version 0.
-        """
         wanted = list(keys)
         found = self.find_jobs([*wanted, *(key.root for key in wanted if key.is_child)])
         for key in wanted:
@@ -79,7 +78,6 @@ class JobStore:
         return self.find_jobs([key]).get(key)
 
     def find_specs(self, job_ids: Iterable[str]) -> dict[str, Spec]:
-        """The specs that exist among `job_ids`, by job id, strongly consistent."""
         keys = [(job_id, SPEC_PART) for job_id in dict.fromkeys(job_ids)]
         rows = SpecRow.batch_get(keys, consistent_read=True)
         return {row.root: _spec_of_row(row) for row in rows}
@@ -91,11 +89,6 @@ class JobStore:
         edges: Sequence[Edge] = (),
         overlap_lock: OverlapLock | None = None,
     ) -> bool:
-        """Write a new job with its spec, ready row and `edges` to what it waits for, or nothing.
-
-        False when a job of that id exists: the submission is a retry of one that was accepted.
-        With it goes the `claim` of its trigger; ClaimLostError when another firing has taken it.
-        """
         spec_row = SpecRow(
             job.job_id,
             SPEC_PART,
@@ -105,13 +98,13 @@ class JobStore:
         )
         actions: list[Action] = [
             # Closes the race between two tries of one submission: only the first may write.
-            _put(row_of_job(job, self._retention_seconds), JobRow.root.does_not_exist()),
-            _put(spec_row, SpecRow.root.does_not_exist()),
+            put_action(row_of_job(job, self._retention_seconds), JobRow.root.does_not_exist()),
+            put_action(spec_row, SpecRow.root.does_not_exist()),
         ]
         ready = ready_of(job)
         if ready is not None:
-            actions.append(_put(ready_row_of(ready)))  # fenced by the job's own condition
-        actions.extend(_put(edge_row_of(edge)) for edge in edges)  # likewise
+            actions.append(put_action(ready_row_of(ready)))  # fenced by the job's own condition
+        actions.extend(put_action(edge_row_of(edge)) for edge in edges)  # likewise
         if overlap_lock is not None:
             actions.append(
                 overlap_lock_action(overlap_lock, job.created_at_ms // 1000 + OVERLAP_LOCK_SECONDS)
@@ -127,28 +120,22 @@ class JobStore:
         capacity_limits: Mapping[str, CapacityLimit] | None = None,
         advances: Sequence[Advance] = (),
     ) -> tuple[Move, ...]:
-        """Write the moves and advances; returns the moves that are not written.
-
-        They lost their condition, or `rooms`, which bounds what moves to STARTING may take, has
-        less left than all of a transaction's moves need: then all of them are handed back.
-        """
+        """Write moves of one row alone, in parallel, and all others in transactions."""
         lost: list[Move] = []
-        alone = [move for move in moves if is_plain(move)]
+        alone = [move for move in moves if changes_one_row(move)]
         written = self._put_each(alone)
         lost.extend(move for move, done in zip(alone, written, strict=True) if not done)
         self._record_started(move for move, done in zip(alone, written, strict=True) if done)
-        units = [Unit((move,)) for move in moves if not is_plain(move)]
-        units.extend(Unit(advance.moves, advance) for advance in advances)
-        for group in packed(units):
+        for group in grouped(units_of(moves, advances), ACTIONS_LIMIT):
             lost.extend(self._commit_group(group, capacity_limits or {}))
         return tuple(lost)
 
     def _put_each(self, moves: Sequence[Move]) -> list[bool]:
-        """Whether each move was written. They are independent, so they are written side by side."""
+        """Return whether each move was written. They are independent, so they run in parallel."""
         return self._run_all([partial(self._put_alone, move) for move in moves])
 
     def _put_alone(self, move: Move) -> bool:
-        """A move that touches no other row needs no transaction, which would cost twice."""
+        """Write a move of one row without a transaction, which would cost twice as much."""
         if move.new.array is not None:
             changes, condition = parent_update(move, self._retention_seconds)
             parent = JobRow(move.new.job_id, move.new.part)
@@ -159,18 +146,21 @@ class JobStore:
         return write_alone(lambda: row.save(condition=unchanged(move.old)), self._pause)
 
     def _record_started(self, moves: Iterable[Move]) -> None:
-        """Free the launch window of tasks that run now.
+        """Subtract tasks that now run from their environments' number of starting tasks.
 
-        Outside the job's own write because it only steers how many launches are under way: a crash
-        in between leaves the figure too high until the sweeper counts anew.
+        Not in the job's own write, because the number only limits concurrent launches: a crash in
+        between leaves it too high until the sweeper counts again.
         """
         for change in capacity_changes(moves).values():
             record_started(change, self._pause)
 
     def _commit_group(
-        self, group: Sequence[Unit], capacity_limits: Mapping[str, CapacityLimit]
+        self, group: Sequence[CommitUnit], capacity_limits: Mapping[str, CapacityLimit]
     ) -> list[Move]:
-        """The moves of the group that are not written."""
+        """Write the group; return the moves that were not written.
+
+        Units whose conditions fail are left out, and the others are tried again.
+        """
         remaining, lost = list(group), list[Move]()
         while remaining:
             built = build(remaining, capacity_limits, self._retention_seconds)
@@ -178,7 +168,7 @@ class JobStore:
             if not refused:
                 break
             owners = [built.owners[number] for number in refused]
-            # Without an owner it is an environment that is full, for all of them.
+            # An action without an owner is an environment's, whose limit holds for all units.
             losers = {unit for owner in owners for unit in (remaining if owner is None else owner)}
             lost.extend(move for unit in remaining if unit in losers for move in unit.moves)
             remaining = [unit for unit in remaining if unit not in losers]
@@ -187,7 +177,6 @@ class JobStore:
     def list_children(
         self, job_id: str, first: int, last: int, *, limit: int | None = None
     ) -> tuple[Job, ...]:
-        """The children with a row among those numbers, in order, strongly consistent."""
         numbers = JobRow.part.between(child_part(first), child_part(last))
         rows = JobRow.query(job_id, numbers, consistent_read=True, limit=limit)
         return tuple(job_of_row(row) for row in rows)
@@ -195,7 +184,6 @@ class JobStore:
     def list_by_status(
         self, queue: str, status: JobStatus, *, before: str | None, limit: int
     ) -> tuple[Job, ...]:
-        """At most `limit` root jobs, newest first, older than the created key `before`."""
         older = JobRow.created_key < before if before else None
         rows = JobRow.by_status.query(
             f"{queue}#{status}",
@@ -206,34 +194,28 @@ class JobStore:
         return tuple(job_of_row(row) for row in rows)
 
     def list_oldest(self, queue: str, status: JobStatus, *, limit: int) -> tuple[Job, ...]:
-        """At most `limit` root jobs of one status, oldest first."""
         rows = JobRow.by_status.query(f"{queue}#{status}", limit=limit)
         return tuple(job_of_row(row) for row in rows)
 
     def put_tags(
         self, job_id: str, tags: Mapping[str, str], *, replacing: Mapping[str, str]
     ) -> bool:
-        """Put `tags` in place of those that were read.
-
-        False if they have changed meanwhile, or the job has expired, whose spec must not come back.
-        """
         row = SpecRow(job_id, SPEC_PART)
         action = SpecRow.tags.set(dict(tags)) if tags else SpecRow.tags.remove()
         unchanged = SpecRow.tags == dict(replacing) if replacing else SpecRow.tags.does_not_exist()
-        # Closes the race between two changes of one job's tags: the later must read again.
+        # Closes the race between two changes of one job's tags: the later must read again. The spec
+        # of an expired job must not be created anew.
         condition = SpecRow.root.exists() & unchanged
         return write_alone(lambda: row.update(actions=[action], condition=condition), self._pause)
 
     def add_task_token(self, job_id: str, token: str) -> bool:
-        """Have the job's end told to this token too; False if the job has expired."""
         row = SpecRow(job_id, SPEC_PART)
         action = SpecRow.task_tokens.add({token})
-        # An expired job's spec must not come back. Adding twice is the same as once.
+        # The spec of an expired job must not be created anew. Adding twice is the same as once.
         condition = SpecRow.root.exists()
         return write_alone(lambda: row.update(actions=[action], condition=condition), self._pause)
 
     def forget(self, job_id: str) -> None:
-        """Delete the spec of an expired job; deleting it twice is the same as once."""
         SpecRow(job_id, SPEC_PART).delete()  # unconditional because deletion is idempotent
 
 
@@ -244,10 +226,3 @@ def _spec_of_row(row: SpecRow) -> Spec:
         tags=row.tags or {},
         task_tokens=frozenset(row.task_tokens or ()),
     )
-
-
-def _put(row: Any, condition: Any = None) -> Action:
-    def action(transaction: TransactWrite) -> None:
-        transaction.save(row, condition=condition)
-
-    return action

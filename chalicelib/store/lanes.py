@@ -1,7 +1,8 @@
-"""The lanes table: ready rows in rank order, and what is in use in each environment.
+"""The lanes table: ready rows in rank order, and the capacity in use in each environment.
 
-Ready rows are written and deleted only in the transactions of `jobs.py`. This module reads them,
-and keeps the figures of capacity, strongly consistent both.
+Ready rows are written and deleted in the transactions of `jobs.py`; this module reads them, and
+drops one that was left without a job. It also reads and corrects the capacity figures, the
+dependency edges and the child ranges. All reads are strongly consistent.
 """
 
 from collections.abc import Iterable
@@ -13,7 +14,8 @@ from pynamodb.transactions import TransactWrite
 from chalicelib.core.capacity import CapacityChange
 from chalicelib.core.child_range import ChildRange, numbers_in
 from chalicelib.core.dependencies import Edge
-from chalicelib.core.job import FIFO_SHARE, Ready
+from chalicelib.core.job import Ready
+from chalicelib.core.lane import Lane
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.store.codec import (
     child_range_lane,
@@ -30,32 +32,33 @@ from chalicelib.store.transactions import Action, Pause, write_alone
 CAPACITY_LANE = "capacity"
 
 
-class LaneStore:
-    """Reads of the lanes table, and the two repairs that the sweeper makes in it.
+class DynamoLaneStore:
+    """Reads of the lanes table, and the corrections of rows that are wrong or no longer needed.
 
-    Takes the connection because the models must be bound to their tables before any use.
+    The connection is a parameter because the models must be bound to their tables before any use.
     """
 
     def __init__(self, connection: Connection, *, pause: Pause) -> None:
         self._connection = connection
         self._pause = pause
 
-    def heads(self, queue: str, limit: int) -> tuple[Ready, ...]:
-        """The first `limit` ready rows of the queue's lane, in rank order."""
-        rows = ReadyRow.query(lane_of(queue, FIFO_SHARE), consistent_read=True, limit=limit)
+    def heads(self, lane: Lane, limit: int) -> tuple[Ready, ...]:
+        """Return the first `limit` ready rows of the lane, in rank order."""
+        rows = ReadyRow.query(lane_of(*lane), consistent_read=True, limit=limit)
         return tuple(ready_of_row(row) for row in rows)
 
     def has_work(self, queue: str) -> bool:
-        return bool(self.heads(queue, 1))
+        """Return whether the queue has a ready row."""
+        return bool(self.heads(Lane.fifo(queue), 1))
 
     def capacities(self, environments: Iterable[str]) -> dict[str, Capacity]:
-        """What is in use, by environment; one that never ran anything is absent."""
+        """Return the capacity in use by environment, without those that never ran anything."""
         keys = [(CAPACITY_LANE, name) for name in dict.fromkeys(environments)]
         rows = CapacityRow.batch_get(keys, consistent_read=True)
         return {row.rank: _capacity_of_row(row) for row in rows}
 
     def correct_capacity(self, seen: Capacity | None, counted: Capacity) -> bool:
-        """Replace drifted figures by counted ones; False if they changed since they were seen."""
+        """Replace wrong figures with counted ones; return False if they changed since `seen`."""
         unchanged = CapacityRow.lane.does_not_exist()
         if seen is not None:
             # Closes the race with a dispatch or an end between the count and this write.
@@ -76,20 +79,23 @@ class LaneStore:
     def edges(
         self, job_id: str, *, first: str = "", last: str = "~", limit: int
     ) -> tuple[Edge, ...]:
-        """Who waits for the job: at most `limit` edges, their ranks from `first` on, to `last`."""
+        """Return at most `limit` edges of jobs that wait for this one, ranks `first` to `last`."""
         ranks = EdgeRow.rank.between(first or " ", last)
         rows = EdgeRow.query(edge_lane_of(job_id), ranks, consistent_read=True, limit=limit)
         return tuple(edge_of_row(row) for row in rows)
 
     def forget_edges(self, job_id: str) -> None:
-        """Delete the edges to an expired job; deleting them twice is the same as once."""
+        """Delete the edges to an expired job; may be repeated."""
         for row in list(EdgeRow.query(edge_lane_of(job_id), consistent_read=True)):
             row.delete()  # unconditional because deletion is idempotent
 
     def child_ranges(
         self, queue: str, job_id: str | None = None, *, after: int = -1, limit: int
     ) -> tuple[ChildRange, ...]:
-        """Batches of children that may not have ended: of an array after a number, or of all."""
+        """Return child ranges with children that may not have ended, at most `limit`.
+
+        With `job_id`, only those of that array whose first number is greater than `after`.
+        """
         ranks = None
         if job_id is not None:
             first = child_range_rank(job_id, after + 1)
@@ -100,7 +106,7 @@ class LaneStore:
         return tuple(_child_range_from_row(row) for row in rows)
 
     def drop_child_range(self, child_range: ChildRange) -> None:
-        """Forget a batch whose children have all ended; nothing brings one of them back."""
+        """Delete a child range whose children have all ended; they never become active again."""
         row = ChildRangeRow(
             child_range_lane(child_range.queue),
             child_range_rank(child_range.job_id, child_range.first),
@@ -108,11 +114,14 @@ class LaneStore:
         row.delete()  # unconditional because deletion is idempotent
 
     def drop_ready(self, ready: Ready) -> bool:
-        """Delete a ready row whose job is not RUNNABLE; False if it is another's by now."""
+        """Delete a ready row whose job is not RUNNABLE; may be repeated.
+
+        Returns False if the row is gone or belongs to another job.
+        """
         row = ready_row_of(ready)
-        return write_alone(
-            lambda: row.delete(condition=ReadyRow.job_id == ready.job_id), self._pause
-        )
+        # Closes the race with the transaction that deletes or replaces the row.
+        own = ReadyRow.job_id == ready.job_id
+        return write_alone(lambda: row.delete(condition=own), self._pause)
 
 
 def _child_range_from_row(row: ChildRangeRow) -> ChildRange:
@@ -128,9 +137,10 @@ def _child_range_from_row(row: ChildRangeRow) -> ChildRange:
 def capacity_action(
     change: CapacityChange, *, limit_cpu_units: int | None, starting_window: int | None
 ) -> Action:
-    """The update of an environment's figures inside a transaction.
+    """Return the update of an environment's figures as part of a transaction.
 
-    Taking capacity is bounded by what is in use at that very moment; giving back is not.
+    Taking capacity has a condition on the figures of that moment: it closes the race with another
+    dispatch. Giving capacity back has none.
     """
     conditions = []
     if change.cpu_units > 0 and limit_cpu_units is not None:
@@ -151,8 +161,9 @@ def capacity_action(
 
 
 def record_started(change: CapacityChange, pause: Pause) -> None:
-    """Apply a change of the launch window alone."""
-    # Unconditional because an addition commutes; the job's own write fences how often it is made.
+    """Apply a change of the figures on its own, outside a transaction."""
+    # Unconditional because an addition commutes; the write of the job makes sure that it happens
+    # once.
     row = CapacityRow(CAPACITY_LANE, change.environment)
     write_alone(lambda: row.update(actions=_additions(change)), pause)
 
@@ -163,7 +174,7 @@ def _additions(change: CapacityChange) -> list[UpdateAction]:
         (CapacityRow.tasks, change.tasks),
         (CapacityRow.starting, change.starting),
     )
-    # Zeros too: a row that an update makes has every figure, as `mend_capacity` expects.
+    # Zeros too: a row that an update creates has every figure, as `correct_capacity` expects.
     return [attribute.add(amount) for attribute, amount in additions]
 
 

@@ -1,7 +1,7 @@
-"""Claims in the lanes table: of each trigger that heeds overlaps, whose job was the last.
+"""Overlap locks in the lanes table: the last job of each trigger with an overlap policy.
 
-A claim changes in the transaction that makes the job (`JobStore.submit`), so that of two firings at
-once one is the later, and knows of the other.
+A lock changes in the transaction that writes the job (`JobStore.submit`), so that of two concurrent
+firings the later one sees the job of the other.
 """
 
 import json
@@ -15,17 +15,16 @@ from chalicelib.store.tables import OverlapLockRow
 from chalicelib.store.transactions import Action
 
 OVERLAP_LOCKS_LANE = "/overlap-locks"
-OVERLAP_LOCK_SECONDS = 366 * 24 * 3600  # longer than a job goes on
+OVERLAP_LOCK_SECONDS = 366 * 24 * 3600  # longer than any job runs
 
 
-class OverlapLockStore:
+class DynamoOverlapLockStore:
     """Takes the connection because the models must be bound to their tables before any use."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def find(self, trigger: str, uid: str) -> OverlapLock:
-        """The claim as it is, strongly consistent; one of version 0 where there is none."""
         keys = [(OVERLAP_LOCKS_LANE, _rank(trigger, uid))]
         for row in OverlapLockRow.batch_get(keys, consistent_read=True):
             return overlap_lock_from_row(row)
@@ -44,7 +43,7 @@ def overlap_lock_from_row(row: OverlapLockRow) -> OverlapLock:
 
 
 def overlap_lock_action(overlap_lock: OverlapLock, expires_at: int) -> Action:
-    """The write of a claim inside a transaction, in place of the version before it."""
+    """Return the action that writes a lock in place of the version before it."""
     row = OverlapLockRow(
         OVERLAP_LOCKS_LANE,
         _rank(overlap_lock.trigger, overlap_lock.uid),
@@ -61,7 +60,7 @@ def overlap_lock_action(overlap_lock: OverlapLock, expires_at: int) -> Action:
 
 
 def _unchanged(overlap_lock: OverlapLock) -> Any:
-    """Closes the race of two firings: the later must know the job of the other."""
+    """Return the condition that closes the race of two firings: the later must see the other."""
     if overlap_lock.version == 1:
         return OverlapLockRow.lane.does_not_exist()
     return OverlapLockRow.version == overlap_lock.version - 1

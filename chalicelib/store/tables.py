@@ -1,7 +1,7 @@
-"""The three tables as PynamoDB models: keys, attributes and the index. No rules, no decisions.
+"""The three tables as PynamoDB models: keys, attributes and the index.
 
-The register of access patterns is `store/__init__.py`; the code of each pattern is in `jobs.py`,
-`lanes.py` and `catalog.py`. `bind` names the tables of this stack and must run once before use.
+The register of access patterns is `store/__init__.py`; the stores beside this module implement it.
+`bind` sets the names of the stack's tables and must run once before any use.
 """
 
 from pynamodb.attributes import (
@@ -32,7 +32,7 @@ class WholeNumberAttribute(Attribute[int]):
 
 
 class ByStatus(GlobalSecondaryIndex["JobRow"]):  # type: ignore[no-untyped-call]
-    """Root rows by queue and status, in order of creation. Children carry no entry here."""
+    """Jobs by queue and status, in order of creation. Children and nodes have no entry."""
 
     class Meta:
         index_name = "by_status"
@@ -87,7 +87,7 @@ class JobRow(Model):
     array_sequential = WholeNumberAttribute(null=True)
     array_closed_at_ms = WholeNumberAttribute(null=True)
     array_closed_reason = UnicodeAttribute(null=True)
-    # Children with a row, by status. Attributes of their own, so that a write can add to them.
+    # Children with a row, by status. One attribute each, so that a write can add to it.
     n_pending = WholeNumberAttribute(null=True)
     n_runnable = WholeNumberAttribute(null=True)
     n_starting = WholeNumberAttribute(null=True)
@@ -103,9 +103,9 @@ class JobRow(Model):
 
 
 class SpecRow(Model):
-    """The snapshotted request and definition of a job (part `spec`).
+    """The request and the definition of a job as they were at submission (part `spec`).
 
-    Only its tags change, and the tokens of those who wait for its end.
+    Only its tags change, and the tokens of the Step Functions tasks that get its result.
     """
 
     class Meta:
@@ -118,14 +118,19 @@ class SpecRow(Model):
     task_tokens = UnicodeSetAttribute(null=True)
 
 
-class ReadyRow(Model):
-    """The right of a job, or of an array's next children, to be dispatched, in its queue's lane."""
+class LaneItem(Model):
+    """The key of every row of the lanes table; each kind of row is a subclass."""
 
     class Meta:
         table_name = "lanes"
 
     lane = UnicodeAttribute(hash_key=True)
     rank = UnicodeAttribute(range_key=True)
+
+
+class ReadyRow(LaneItem):
+    """The right of a job, or of an array's next children, to be dispatched, in its queue's lane."""
+
     job_id = UnicodeAttribute()
     part = UnicodeAttribute(null=True)  # of a child that waits alone
     is_array = BooleanAttribute(null=True)
@@ -134,79 +139,53 @@ class ReadyRow(Model):
     created_at_ms = WholeNumberAttribute()
 
 
-class EdgeRow(Model):
-    """Who waits for a job (lane `/after/<job id>`); see `core.dependencies.Edge`."""
+class EdgeRow(LaneItem):
+    """A job that waits for another (lane `/after/<job id>`); see `core.dependencies.Edge`."""
 
-    class Meta:
-        table_name = "lanes"
-
-    lane = UnicodeAttribute(hash_key=True)
-    rank = UnicodeAttribute(range_key=True)
     kind = UnicodeAttribute()
 
 
-class ChildRangeRow(Model):
-    """The children of an array that got their rows together (lane `/child-ranges/<queue>`).
+class ChildRangeRow(LaneItem):
+    """Children of an array that got their rows together (lane `/child-ranges/<queue>`).
 
-    By it those that have not ended are found among all that have, at the cost of those alone.
+    The row is deleted when all of them have ended, so that children that have not ended are found
+    without reading the others.
     """
 
-    class Meta:
-        table_name = "lanes"
-
-    lane = UnicodeAttribute(hash_key=True)
-    rank = UnicodeAttribute(range_key=True)
     numbers = UnicodeAttribute()  # such as 0-89,93
 
 
-class CapacityRow(Model):
+class CapacityRow(LaneItem):
     """What is in use in one compute environment (lane `capacity`, rank its name)."""
 
-    class Meta:
-        table_name = "lanes"
-
-    lane = UnicodeAttribute(hash_key=True)
-    rank = UnicodeAttribute(range_key=True)
     cpu_units = WholeNumberAttribute(default=0)
     tasks = WholeNumberAttribute(default=0)
     starting = WholeNumberAttribute(default=0)
 
 
-class EventRow(Model):
-    """An event that a trigger has gathered (lane `/events/<trigger>#<uid>`), deflated."""
+class EventRow(LaneItem):
+    """An event that a trigger has gathered, compressed (lane `/events/<trigger>#<uid>`).
 
-    class Meta:
-        table_name = "lanes"
+    Its rank is a digest of the event's key.
+    """
 
-    lane = UnicodeAttribute(hash_key=True)
-    rank = UnicodeAttribute(range_key=True)  # a digest of the event's key
     event = BinaryAttribute(legacy_encoding=False)
     expires_at = WholeNumberAttribute()
 
 
-class PlacesRow(Model):
-    """Events of one batch in their bundle (lane `/gather/<trigger>#<uid>`).
+class PlacesRow(LaneItem):
+    """Events that were added to a bundle together (lane `/gather/<trigger>#<uid>`).
 
-    Its rank is the bundle and the position of the first of them.
+    Its rank is the bundle and the position of the first event.
     """
 
-    class Meta:
-        table_name = "lanes"
-
-    lane = UnicodeAttribute(hash_key=True)
-    rank = UnicodeAttribute(range_key=True)
     ranks = UnicodeAttribute()  # those of the events, in order
     expires_at = WholeNumberAttribute()
 
 
-class HeadRow(Model):
+class HeadRow(LaneItem):
     """The open bundle of a trigger (the lane of its places, rank `head`)."""
 
-    class Meta:
-        table_name = "lanes"
-
-    lane = UnicodeAttribute(hash_key=True)
-    rank = UnicodeAttribute(range_key=True)
     bundle = WholeNumberAttribute()
     n_events = WholeNumberAttribute()
     n_bytes = WholeNumberAttribute()
@@ -216,38 +195,28 @@ class HeadRow(Model):
     expires_at = WholeNumberAttribute(null=True)
 
 
-class OverlapLockRow(Model):
-    """Whose job was a trigger's last (lane `/overlap-locks`, rank trigger#uid)."""
+class OverlapLockRow(LaneItem):
+    """The last job of a trigger (lane `/overlap-locks`, rank trigger#uid)."""
 
-    class Meta:
-        table_name = "lanes"
-
-    lane = UnicodeAttribute(hash_key=True)
-    rank = UnicodeAttribute(range_key=True)
     version = WholeNumberAttribute()
     last = UnicodeAttribute()
     earlier = UnicodeAttribute()  # JSON
     expires_at = WholeNumberAttribute()
 
 
-class FiringRow(Model):
-    """What became of the events that came together for a trigger (lane `/firings/<trigger>`)."""
+class FiringRow(LaneItem):
+    """What happened to events that arrived together (lane `/firings/<trigger>`)."""
 
-    class Meta:
-        table_name = "lanes"
-
-    lane = UnicodeAttribute(hash_key=True)
-    rank = UnicodeAttribute(range_key=True)
     firings = UnicodeAttribute()  # JSON
     expires_at = WholeNumberAttribute()
 
 
 class CatalogRow(Model):
-    """A resource of the Batch API other than a job: (kind, name) and its document.
+    """A resource of the Batch API other than a job.
 
-    `document` is the resource as the API describes it, without what has an attribute of its own.
-    `used_by` counts the queues that an environment serves, so that its deletion can be refused in
-    the one write that would delete it.
+    `document` is the resource as the API describes it, without the members that have an attribute
+    of their own. `used_by` counts the queues that an environment serves, so that the write that
+    would delete it can be conditional on there being none.
     """
 
     class Meta:
@@ -283,10 +252,10 @@ _MODELS: dict[str, tuple[type[Model], ...]] = {
 
 
 def bind(*, jobs: str, lanes: str, catalog: str, region: str) -> Connection:
-    """Point the models at the tables of this stack; returns the connection they all share.
+    """Set the models' table names and region; return the connection that all of them share.
 
-    PynamoDB would make a connection, and so a botocore client, for each model: five times the
-    cold start. One serves all.
+    PynamoDB would make a connection, and so a botocore client, for each model, which makes a cold
+    start five times as long.
     """
     shared = Connection(region=region)
     for role, name in (("jobs", jobs), ("lanes", lanes), ("catalog", catalog)):

@@ -1,7 +1,7 @@
-"""One DynamoDB transaction: sent, retried against contention, its refusals named by action.
+"""One DynamoDB write or transaction: sent, and retried on contention.
 
-DynamoDB cancels a transaction either because a condition does not hold (an answer) or because
-another one touches an item at this moment (contention, worth another try after a short pause).
+DynamoDB cancels a transaction because a condition does not hold, which is a result for the caller,
+or because another transaction is using an item, which is retried after a short pause.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,6 +9,7 @@ from typing import Any
 
 from pynamodb.connection import Connection
 from pynamodb.exceptions import PynamoDBException, TransactWriteError
+from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.ports import ContentionError
@@ -31,14 +32,14 @@ _THROTTLED = frozenset(
 
 
 def is_overload(error: BaseException) -> bool:
-    """Whether DynamoDB, or contention, asks to come back later."""
+    """Return whether the error is contention, or DynamoDB throttling its caller."""
     if isinstance(error, ContentionError):
         return True
     return isinstance(error, PynamoDBException) and error.cause_response_code in _THROTTLED
 
 
 def write_alone(write: Callable[[], object], pause: Pause) -> bool:
-    """One conditional write outside a transaction; False when its condition does not hold."""
+    """Make one conditional write outside a transaction; False when its condition does not hold."""
     for number in range(1, CONTENTION_TRIES + 1):
         try:
             write()
@@ -47,16 +48,16 @@ def write_alone(write: Callable[[], object], pause: Pause) -> bool:
                 return False
             if error.cause_response_code != "TransactionConflictException":
                 raise
-            pause(number)  # a transaction is writing the same item at this moment
+            pause(number)  # a transaction is writing the same item
         else:
             return True
     raise ContentionError(f"1 write, {CONTENTION_TRIES} tries")
 
 
 def transact(connection: Connection, actions: Sequence[Action], pause: Pause) -> tuple[int, ...]:
-    """Carry out all `actions` or none; returns the numbers of those whose condition failed.
+    """Carry out all `actions` or none; return the numbers of those whose condition failed.
 
-    An empty answer means that everything is written. `pause(n)` waits before try n + 1.
+    An empty result means that everything is written. `pause(n)` waits before try n + 1.
     """
     for number in range(1, CONTENTION_TRIES + 1):
         refused = _attempt(connection, actions)
@@ -66,11 +67,20 @@ def transact(connection: Connection, actions: Sequence[Action], pause: Pause) ->
     raise ContentionError(f"{len(actions)} actions, {CONTENTION_TRIES} tries")
 
 
-class _Transaction(TransactWrite):
-    """A transaction that knows where each of its actions stands in what is sent.
+def put_action(row: Model, condition: Any = None) -> Action:
+    """Return the action that puts a row. Without a condition its caller says what fences it."""
 
-    PynamoDB sends deletions first, then puts, then updates, in whatever order they were asked for,
-    and DynamoDB gives its reasons in the order sent.
+    def action(transaction: TransactWrite) -> None:
+        transaction.save(row, condition=condition)
+
+    return action
+
+
+class _Transaction(TransactWrite):
+    """A transaction that knows the position of each of its actions in the request.
+
+    PynamoDB sends deletions first, then puts, then updates, and DynamoDB returns its reasons in
+    that order.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -90,12 +100,12 @@ class _Transaction(TransactWrite):
         super().update(*args, **kwargs)
 
     def numbers_as_sent(self) -> list[int]:
-        """The numbers of the actions, as they were asked for, in the order of sending."""
+        """Return the numbers of the actions, as they were added, in the order of sending."""
         return sorted(range(len(self._kinds)), key=self._kinds.__getitem__)
 
 
 def _attempt(connection: Connection, actions: Sequence[Action]) -> tuple[int, ...] | None:
-    """The refused actions; empty when all is written, None on contention alone."""
+    """Send once. Return the refused actions; none when all is written, None on contention."""
     sent = _Transaction(connection)
     try:
         with sent as transaction:

@@ -1,1 +1,1 @@
-"""Crashes of every door at every call outward: what is delivered again must come to the same."""
+"""Crashes of every handler at every outgoing call: delivered again, it must end the same."""

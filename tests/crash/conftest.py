@@ -1,8 +1,8 @@
-"""Hundreds of lives a test: their logs would tell nobody anything."""
+"""Fixtures of the crash tests."""
 
 import pytest
 
 
 @pytest.fixture(autouse=True)
 def _no_logs(no_logs: None) -> None:
-    """Every test here is without them."""
+    """Silence the logs: each test runs hundreds of stories, whose logs say nothing useful."""

@@ -1,7 +1,8 @@
-"""For every door and every call outward of it: die there, deliver again, and end the same.
+"""For every handler and every outgoing call: crash there, deliver again, and end the same.
 
-Stories are played once undisturbed, which tells the visits of doors and the calls of each; then
-once more for each of those calls, and for the moment after the last, when all is done but unheard.
+Each story is played once undisturbed, which lists the handler runs and the calls of each; then once
+more for each of those calls, with a crash there, and for the moment after the last call, when all
+is done but not yet acknowledged.
 """
 
 from collections.abc import Callable
@@ -47,7 +48,7 @@ A_WHILE_SECONDS = 600  # longer than anything that is delivered again is held ba
 
 
 def lives(world: MortalWorld) -> None:
-    """A job that is retried with success, one whose launch is refused once, one terminated."""
+    """Play a job that is retried with success, one whose launch is refused once, one terminated."""
     make_stage(world)
     retried = submit(world, "retried", retryStrategy={"attempts": 2})
     world.run_until_idle()
@@ -65,7 +66,7 @@ def lives(world: MortalWorld) -> None:
 
 
 def environments(world: MortalWorld) -> None:
-    """An environment and a queue: made, changed, and deleted under a job that runs."""
+    """Play an environment and a queue that are made, changed, and deleted under a running job."""
     make_environment(world)
     make_queue(world)
     make_definition(world)
@@ -80,7 +81,7 @@ def environments(world: MortalWorld) -> None:
 
 
 def lost_tasks(world: MortalWorld) -> None:
-    """A task that is gone, a launch and a stop that came to nothing: the sweeper's."""
+    """Play a lost task, a lost launch and a lost stop, which the sweeper finds."""
     make_stage(world)
     gone = running(world, "gone", retryStrategy={"attempts": 2})
     world.ecs.lose(world.task_of(gone))
@@ -97,7 +98,7 @@ def lost_tasks(world: MortalWorld) -> None:
 
 
 def lost_moments(world: MortalWorld) -> None:
-    """A deadline and a wake that were lost, a head that waits, and drift: the sweeper's."""
+    """Play a lost deadline, a lost wake, a waiting head and drift, which the sweeper finds."""
     make_stage(world, max_vcpus=2)
     overdue = running(world, "overdue", timeout={"attemptDurationSeconds": 60})
     world.sqs.task_events.messages.clear()
@@ -113,7 +114,7 @@ def lost_moments(world: MortalWorld) -> None:
 
 
 def multinode_jobs(world: MortalWorld) -> None:
-    """Multi-node jobs: one that is retried, and one that is terminated."""
+    """Play two multi-node jobs: one that is retried, and one that is terminated."""
     make_multinode_stage(world)
     retried = submit_multinode_job(world, "retried", retryStrategy={"attempts": 2})
     world.run_until_idle()
@@ -129,10 +130,10 @@ def multinode_jobs(world: MortalWorld) -> None:
     run_to_the_end(world, [retried, doomed], script)
 
 
-def mended(world: MortalWorld) -> None:
+def retried_child(world: MortalWorld) -> None:
     """An array of three, one child of which fails and is retried."""
     make_stage(world)
-    job_id = array(world, 3, jobName="mended", retryStrategy={"attempts": 2})
+    job_id = array(world, 3, jobName="retried_child", retryStrategy={"attempts": 2})
 
     def script(fence: Fence) -> int:
         return int(fence.key == JobKey.parse(f"{job_id}:1") and fence.attempt == 1)
@@ -141,7 +142,7 @@ def mended(world: MortalWorld) -> None:
 
 
 def likes(world: MortalWorld) -> None:
-    """Two arrays, child after child, one of the first failing; and a job after the second."""
+    """Play two N_TO_N arrays, one of whose children fails, and a job after the second array."""
     make_stage(world)
     first = array(world, 2, jobName="first")
     second = array(world, 2, jobName="second", dependsOn=after(first, type="N_TO_N"))
@@ -151,7 +152,7 @@ def likes(world: MortalWorld) -> None:
 
 
 def sequence(world: MortalWorld) -> None:
-    """Three children one after the other, the second of which fails."""
+    """Play three children one after the other, the second of which fails."""
     make_stage(world)
     job_id = array(world, 3, jobName="sequence", dependsOn=[{"type": "SEQUENTIAL"}])
     failing = JobKey.parse(f"{job_id}:1")
@@ -159,7 +160,7 @@ def sequence(world: MortalWorld) -> None:
 
 
 def terminated_array(world: MortalWorld) -> None:
-    """One child has succeeded, one runs, one starts and one waits when the array is terminated."""
+    """Play an array that is terminated with one child in each status from SUCCEEDED to PENDING."""
     make_stage(world, max_vcpus=2)
     job_id = array(world, 4, jobName="terminated", retryStrategy={"attempts": 3})
     world.run_until_idle()
@@ -172,7 +173,7 @@ def terminated_array(world: MortalWorld) -> None:
 
 
 def firings(world: MortalWorld) -> None:
-    """Events that become a job, that come twice, that become none; and a job that is replaced."""
+    """Play events that make a job, come twice, or make none; and a job that is replaced."""
     make_stage(world)
     allowing = put_trigger(world, "allowing")
     replacing = put_trigger(world, "replacing", overlap="REPLACE")
@@ -194,7 +195,7 @@ def firings(world: MortalWorld) -> None:
 
 
 def waited_for(world: MortalWorld) -> None:
-    """Three executions that wait for a job: one succeeds, one fails, one is stopped."""
+    """Play three executions that wait for a job: one succeeds, one fails, one is stopped."""
     make_stage(world)
     for name in ("good", "bad", "stopped"):
         start(world, REQUEST | {"jobName": name}, name=name)
@@ -206,7 +207,7 @@ def waited_for(world: MortalWorld) -> None:
 
 
 def bundles(world: MortalWorld) -> None:
-    """Seven events, five to a bundle, all of which come again; and one bundle is left open."""
+    """Play seven events, five to a bundle, all delivered twice; the second bundle stays open."""
     make_stage(world)
     trigger = put_gatherer(world)
     for numbers in (range(7), range(7), range(7, 9)):
@@ -238,12 +239,12 @@ STORIES: tuple[tuple[Story, tuple[str, ...]], ...] = (
     (firings, ("fire_triggers",)),
     (waited_for, ("submit", "react", "task_events")),
     (bundles, ("fire_triggers", "sweep")),
-    *((story, (API, *OF_ARRAYS)) for story in (mended, likes, sequence, terminated_array)),
+    *((story, (API, *OF_ARRAYS)) for story in (retried_child, likes, sequence, terminated_array)),
 )
 
 
 def state_of(world: MortalWorld) -> dict[str, Any]:
-    """All that must not depend on how often, and when, things were delivered."""
+    """Return all that must not depend on how often, and when, things were delivered."""
     ids = {str(entry["Detail"]["jobId"]) for entry in world.events.published}
     keys = {key for key in map(JobKey.parse, ids) if not key.is_node}
     jobs = world.ports.jobs.find_jobs(keys)
@@ -269,7 +270,7 @@ def state_of(world: MortalWorld) -> dict[str, Any]:
             for run in world.machines.ended
             if run.machine == RUN_JOB_MACHINE_ARN
         },
-        "told": sorted(call for call, _, _ in world.machines.answers),
+        "answered": sorted(call for call, _, _ in world.machines.answers),
         "live": [task.started_by for task in world.ecs.live()],
         "attempts": {task.started_by.partition("-2")[0] for task in world.ecs.tasks.values()},
         "capacity": world.capacity("fargate"),
@@ -304,9 +305,9 @@ def undisturbed(story: Story) -> tuple[dict[str, Any], list[Visit]]:
 
 
 def deaths_of(handler: str, visits: list[Visit]) -> list[Death]:
-    """A death at each call of the door's visits, and at their ends.
+    """Yield a crash at each call of each handler run, and at the end of each run.
 
-    Visits that made the same calls so far have gone the same way: one of them is enough.
+    Runs with the same calls up to that point are equal, so one of them is enough.
     """
     found: dict[tuple[str, ...], Death] = {}
     for number, visit in enumerate(visits):
@@ -344,7 +345,7 @@ def test_a_story_makes_the_same_calls_over_both_stores(story: Story) -> None:
     assert play(story, None, in_memory=False) == undisturbed(story)
 
 
-def test_every_door_of_the_application_is_crashed() -> None:
+def test_every_handler_of_the_application_is_crashed() -> None:
     crashed = {handler for _, of_story in STORIES for handler in of_story}
     assert crashed == {API, *HANDLERS.values()}
     routes = {"batch_operation", "batch_tags", "batch_tags_decoded"}

@@ -1,7 +1,7 @@
-"""A World whose process dies once: at one call outward of one visit to one door, or just after it.
+"""A World whose process crashes once: at one outgoing call of one handler run, or right after it.
 
-The visits of a run are counted and their calls written down, so that a first run, undisturbed,
-tells where all the others are to die.
+The runs of handlers are counted and their calls recorded, so that a first run, undisturbed, lists
+the places of all crashes.
 """
 
 import itertools
@@ -17,7 +17,7 @@ API = "APIHandler"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """One run of a door, and what it called."""
+    """One run of a handler, and its outgoing calls."""
 
     handler: str
     calls: tuple[str, ...]
@@ -43,10 +43,10 @@ class MortalWorld(World):
             return super().call_handler(handler, event)
 
     def api(self, operation: str, request: Json | None = None, **members: Any) -> Json:
-        """As an SDK calls: the same call again, under the same id, when no answer comes.
+        """Call an operation as an SDK does: try again with the same invocation id after no answer.
 
-        RegisterJobDefinition is spared: in AWS, too, each of its tries that got through has made
-        a revision.
+        RegisterJobDefinition is not crashed: in AWS, too, each try of it that succeeded has made a
+        revision.
         """
         members = {"invocation_id": f"call-{next(self._invocations)}", **members}
         if operation == "RegisterJobDefinition":
@@ -79,7 +79,7 @@ class MortalWorld(World):
         try:
             yield
             if self.crash_at is not None:
-                raise Crash(f"{handler} has done everything, and nobody hears of it")
+                raise Crash(f"{handler} has done everything, and nobody learns of it")
         finally:
             self.visits[number] = Visit(handler=handler, calls=tuple(self.calls))
             self.calls, self.crash_at = outer, None

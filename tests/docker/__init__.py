@@ -1,1 +1,1 @@
-"""Tests that need a container engine; `engine.sh` runs them beside one of its own."""
+"""Tests that need a container engine; `engine.sh` runs them with an engine of their own."""

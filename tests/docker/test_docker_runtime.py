@@ -1,6 +1,6 @@
 """The Docker runtime against a real engine: `tests/docker/engine.sh pytest -m docker tests/docker`.
 
-The whole agent runs here, between stand-ins for ECS, SQS and CloudWatch Logs.
+The whole agent runs here, between fakes of ECS, SQS and CloudWatch Logs.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def world(tmp_path: Path, engine: Any) -> Iterator[World]:
 
 
 def docker(engine: Any) -> Any:
-    """Makes the runtime under test."""
+    """Return the runtime under test."""
 
     def make(emit: Emit) -> Runtime:
         return docker_engine.DockerRuntime(
@@ -58,19 +58,19 @@ def docker(engine: Any) -> Any:
 
 
 def owned(engine: Any) -> list[Json]:
-    """Containers that the agent has made, in any state."""
+    """Return the containers that the agent has made, in any state."""
     listed: list[Json] = engine.containers(all=True, filters={"label": f"{OWNER_LABEL}={OWNER}"})
     return listed
 
 
 def shell(script: str, volumes: list[Json] | None = None, **more: Any) -> Json:
-    """A task of one container that runs a shell script."""
+    """Return a task of one container that runs a shell script."""
     one = container(command=["sh", "-c", script], **more)
     return task_definition(one, volumes=volumes or [])
 
 
 def outcome(world: World, definition: Json) -> tuple[int, list[str]]:
-    """The exit code and the log of a task."""
+    """Return the exit code and the log of a task."""
     task_id = world.ecs.run_task(definition)
     stopped = world.stopped(task_id)
     assert stopped["stopCode"] == "EssentialContainerExited", stopped
@@ -253,7 +253,7 @@ def test_a_container_removed_by_hand_counts_as_killed(world: World, engine: Any)
     assert world.stopped(task_id)["containers"][0]["exitCode"] == 137
 
 
-def test_a_new_agent_removes_strays_and_reports_their_host_lost(
+def test_a_new_agent_removes_orphans_and_reports_their_host_lost(
     tmp_path: Path, engine: Any
 ) -> None:
     world = World(tmp_path)

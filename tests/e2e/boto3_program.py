@@ -1,7 +1,7 @@
-"""An ordinary program on boto3: makes what a job needs, runs one and prints how it ended.
+"""An ordinary boto3 program: it makes what a job needs, runs one and prints how it ended.
 
-Run by test_clients in a process that has nothing but what `batchyard env` prints; so it imports
-nothing of ours. `boto3_program.py NAME COMMAND...` prints {"job": ..., "log": [...]}.
+test_clients runs it in a process that has only what `batchyard env` prints; so it imports nothing
+of the project. `boto3_program.py NAME COMMAND...` prints {"job": ..., "log": [...]}.
 """
 
 import json

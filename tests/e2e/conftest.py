@@ -26,7 +26,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture(scope="session")
 def client_env(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of a shell that has evaluated what `batchyard env` prints, and no more."""
+    """Return the environment of a shell that has evaluated what `batchyard env` prints."""
     exports = batchyard("env", "--state-dir", str(world.state_dir)).stdout
     home = tmp_path_factory.mktemp("home")
     return _environment_after(exports, {"PATH": os.environ["PATH"], "HOME": str(home)})

@@ -1,4 +1,4 @@
-"""The life of triggers, for the proof of least privilege (test_privilege.py)."""
+"""All that triggers do, for the proof of least privilege (test_privilege.py)."""
 
 from batchyard.cli import triggers_view
 from batchyard.client.triggers import TriggerCalls
@@ -6,7 +6,7 @@ from tests.e2e.world import PATIENCE_SECONDS, World, until
 
 
 def triggers_are_made_and_fired(world: World, queue: str, long: str) -> None:
-    """Each kind of source is made and removed; an event, and the API, fire and replace."""
+    """Make, fire and remove a trigger with each kind of source, and replace one."""
     calls = TriggerCalls(world.clients)
     world.clients("s3").create_bucket(Bucket="guarded-inbox")
     request = {"jobName": "fired", "jobQueue": queue, "jobDefinition": long}

@@ -66,7 +66,7 @@ def test_an_array_of_200_retries_the_children_that_failed(world: World, queue: s
 
 
 def processes_of_job(job_id: str) -> list[int]:
-    """The processes of a job's containers, its children's among them."""
+    """Return the processes of a job's containers, including those of its children."""
     mark = f"\0AWS_BATCH_JOB_ID={job_id}".encode()
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
@@ -79,7 +79,7 @@ def processes_of_job(job_id: str) -> list[int]:
 
 
 def test_a_terminated_array_runs_nothing_more(world: World) -> None:
-    queue = world.queue(world.environment(vcpus=2))  # room for eight
+    queue = world.queue(world.environment(vcpus=2))  # capacity for eight
     quick_then_endless = "test $AWS_BATCH_JOB_ARRAY_INDEX -lt 4 || exec sleep 600"
     array = world.submit(
         queue,
@@ -108,7 +108,7 @@ def test_a_terminated_array_runs_nothing_more(world: World) -> None:
 
 
 def test_children_are_terminated_alone(world: World, tmp_path: Path) -> None:
-    queue = world.queue(world.environment(vcpus=1))  # room for four
+    queue = world.queue(world.environment(vcpus=1))  # capacity for four
     gate = tmp_path / "gate"
     array = world.submit(
         queue,

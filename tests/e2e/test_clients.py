@@ -39,7 +39,7 @@ CONTAINER = {
 
 
 def run(command: Sequence[str], env: dict[str, str], cwd: Path | None = None) -> Any:
-    """The JSON that a program prints."""
+    """Run a program and return the JSON that it prints."""
     done = subprocess.run(
         command, env=env, cwd=cwd, capture_output=True, text=True, check=False, timeout=RUN_SECONDS
     )
@@ -48,7 +48,7 @@ def run(command: Sequence[str], env: dict[str, str], cwd: Path | None = None) ->
 
 
 def assert_seen_to_end(job: dict[str, Any], log: list[str], name: str) -> None:
-    """The job failed with exit code 3, as each client is to have seen it."""
+    """Check that the client saw the job fail with exit code 3."""
     job_id = job["jobId"]
     assert job["jobName"] == name
     assert job["jobArn"] == f"arn:aws:batch:us-east-1:000000000000:job/{job_id}"

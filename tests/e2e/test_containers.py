@@ -1,4 +1,4 @@
-"""Jobs of several containers, run by the local agent and told of through the API."""
+"""Jobs of several containers, run by the local agent and described by the API."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def queue(world: World) -> str:
 
 
 def shell(name: str, script: str, *, needs: list[dict[str, str]] = HALF, **members: Any) -> Json:
-    """A container that runs a script."""
+    """Return a container that runs a script."""
     return {
         "name": name,
         "image": "busybox",
@@ -36,7 +36,7 @@ def waiting_for(name: str, condition: str) -> list[dict[str, str]]:
 
 
 def task(world: World, *containers: Json, **members: Any) -> str:
-    """A definition of these containers; returns its name."""
+    """Register a definition of these containers; return its name."""
     name = world.new_name("task")
     properties = {
         "executionRoleArn": "arn:aws:iam::000000000000:role/e2e",
@@ -106,8 +106,8 @@ def test_containers_start_in_their_order_and_end_with_the_essential_one(
     assert set(printed) >= {f"init: job {job_id}", "init: end", "main: end", "sidecar: up"}
 
     [attempt] = job["attempts"]
-    [told] = attempt["taskProperties"]
-    assert {one["name"]: one["exitCode"] for one in told["containers"]} == exit_codes_of(job)
+    [reported] = attempt["taskProperties"]
+    assert {one["name"]: one["exitCode"] for one in reported["containers"]} == exit_codes_of(job)
 
 
 def moment_in(lines: list[str], word: str) -> int:

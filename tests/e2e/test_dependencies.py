@@ -1,4 +1,4 @@
-"""Jobs that wait for others, as their owner sees them: in which order they run, and whether."""
+"""Jobs that depend on others, as their owner sees them: in which order they run, and whether."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -31,12 +31,12 @@ def fails(world: World) -> str:
 
 
 def after(*job_ids: str, kind: str = "") -> list[dict[str, str]]:
-    """A dependsOn that names these jobs."""
+    """Return a dependsOn that names these jobs."""
     return [{"jobId": job_id} | ({"type": kind} if kind else {}) for job_id in job_ids]
 
 
 def assert_in_order(earlier: Job, later: Job) -> None:
-    """One had ended when the other began."""
+    """Check that one job had ended when the other started."""
     assert earlier["stoppedAt"] <= later["startedAt"], (earlier, later)
 
 
@@ -137,7 +137,7 @@ def test_what_runs_after_any_end_and_after_a_failure(
         assert_in_order(world.job(upstream), job)
     dropped = world.await_job(unneeded, "FAILED")
     assert_never_ran(dropped, dropped["statusReason"])
-    assert "it was to run after a failure" in dropped["statusReason"]
+    assert "it runs only if the job that it depends on fails" in dropped["statusReason"]
     assert dropped["isCancelled"]
 
 

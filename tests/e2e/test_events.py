@@ -1,7 +1,7 @@
-"""The events of jobs as a rule of EventBridge delivers them to whoever listens.
+"""The events of jobs as a rule of EventBridge delivers them to a queue.
 
-The order of a job's own events is looked at too: EventBridge promises none, but it is that in which
-they are published, and the local cloud keeps it.
+The order of a job's own events is checked too: EventBridge promises none, but they are published in
+order, and the local cloud keeps that order.
 """
 
 import json
@@ -25,34 +25,38 @@ Event = dict[str, Any]
 
 @dataclass(slots=True)
 class Ear:
-    """An SQS queue that a rule sends events to; `heard` are those that came, in their order."""
+    """An SQS queue that a rule sends events to; `received` are those that came, in their order."""
 
     sqs: Any
     url: str
-    heard: list[Event] = field(default_factory=list)
+    received: list[Event] = field(default_factory=list)
 
     def listen(self) -> list[Event]:
-        """What has been heard so far, with what is there now."""
+        """Return what has been received so far, with what is there now."""
         while True:
             answer = self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10)
             messages = answer.get("Messages", [])
             for message in messages:
-                self.heard.append(json.loads(message["Body"]))
+                self.received.append(json.loads(message["Body"]))
                 handle = message["ReceiptHandle"]
                 self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=handle)
             if not messages:
-                return self.heard
+                return self.received
 
     def of(self, job_id: str, detail_type: str = STATE_CHANGE) -> list[Event]:
         return [
             event
-            for event in self.heard
+            for event in self.received
             if (event["detail"]["jobId"], event["detail-type"]) == (job_id, detail_type)
         ]
 
     def await_lives(self, lives: Mapping[str, list[str]]) -> None:
-        """Listen until just these statuses of each job have been heard, in this order."""
-        until(lambda: self._lives_of(lives), lambda heard: heard == lives, seconds=PATIENCE_SECONDS)
+        """Wait until exactly these statuses of each job have arrived, in this order."""
+        until(
+            lambda: self._lives_of(lives),
+            lambda received: received == lives,
+            seconds=PATIENCE_SECONDS,
+        )
 
     def _lives_of(self, job_ids: Iterable[str]) -> dict[str, list[str]]:
         self.listen()
@@ -75,7 +79,7 @@ def ear(world: World) -> Iterator[Ear]:
         sqs.delete_queue(QueueUrl=url)
 
 
-def test_whoever_listens_hears_of_every_change_once_and_in_order(world: World, ear: Ear) -> None:
+def test_a_subscriber_receives_every_change_once_and_in_order(world: World, ear: Ear) -> None:
     queue, narrow = world.queue(world.environment()), world.queue(world.environment(vcpus=1))
     quick, flaky = world.definition("true"), world.definition("sh", "-c", FAILS_ONCE)
     alone = world.submit(queue, quick)
@@ -92,7 +96,7 @@ def test_whoever_listens_hears_of_every_change_once_and_in_order(world: World, e
     ear.await_lives(lives)
     until(ear.listen, lambda _: bool(ear.of(head, BLOCKED)), seconds=PATIENCE_SECONDS)
     waiting = world.job(head)
-    world.batch.terminate_job(jobId=head, reason="heard enough")
+    world.batch.terminate_job(jobId=head, reason="received enough")
     lives[head].append("FAILED")
     ear.await_lives(lives)
 

@@ -1,4 +1,4 @@
-"""Parts of the local cloud are killed while jobs run; the jobs end all the same, once each."""
+"""Parts of the local cloud are killed while jobs run; every job still ends, and runs once."""
 
 import json
 import os
@@ -20,7 +20,7 @@ def queue(world: World) -> str:
 
 
 def descendants(pid: int) -> list[int]:
-    """The processes under this one, as /proc knows them."""
+    """Return the processes under this one, as /proc lists them."""
     children: dict[int, list[int]] = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -39,7 +39,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def kill_function_workers(world: World) -> int:
-    """Kill every process that runs a function; returns how many there were."""
+    """Kill every process that runs a function; return how many there were."""
     killed = 0
     for pid in descendants(world.cloud.processes["emulator"].pid):
         try:
@@ -53,7 +53,7 @@ def kill_function_workers(world: World) -> int:
 
 
 def agent_pid(world: World) -> int | None:
-    """The agent's process, or None while it is not ready."""
+    """Return the agent's process id, or None while it is not ready."""
     try:
         ready = json.loads((StateDir.at(world.state_dir).agent / "agent.json").read_text())
     except (FileNotFoundError, json.JSONDecodeError):
@@ -62,7 +62,7 @@ def agent_pid(world: World) -> int | None:
 
 
 def assert_ran_once(world: World, job_id: str) -> None:
-    """The job succeeded in one attempt, with one task and one log stream."""
+    """Check that the job succeeded in one attempt, with one task and one log stream."""
     job = world.await_job(job_id, "SUCCEEDED", seconds=RECOVERY_SECONDS)
     [attempt] = job["attempts"]
     assert attempt["container"]["exitCode"] == 0

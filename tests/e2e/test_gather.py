@@ -1,4 +1,4 @@
-"""Events that a trigger gathers, from the bus to the children that each read one of them."""
+"""Events that a trigger gathers, from the event bus to the children that each read one of them."""
 
 import json
 import sys
@@ -23,7 +23,7 @@ print("read", json.loads(lines[int(os.environ["AWS_BATCH_JOB_ARRAY_INDEX"])])["d
 
 
 def bundles(world: World, name: str) -> list[str]:
-    """The ids of the array jobs that the trigger has made."""
+    """Return the ids of the array jobs that the trigger has made."""
     options = ["--json", "--last", "100", "--state-dir", str(world.state_dir)]
     shown = json.loads(batchyard("trigger", "show", name, *options).stdout)
     return [one["jobId"] for one in shown["firings"] if one.get("jobId")]

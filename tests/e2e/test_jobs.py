@@ -24,13 +24,13 @@ SWEEP_SECONDS = 90.0  # within which the minute sweeper has come by
 
 @pytest.fixture(scope="module")
 def queue(world: World) -> str:
-    """A queue with room for all that these tests do not need to see waiting."""
+    """Return a queue with capacity for all jobs of these tests that need not wait."""
     return world.queue(world.environment(vcpus=16))
 
 
 @pytest.fixture(scope="module", autouse=True)
 def overdue_job(world: World, queue: str) -> str:
-    """A job that exceeds its timeout while the other tests of this module run."""
+    """Submit a job that exceeds its timeout while the other tests of this module run."""
     timeout = {"attemptDurationSeconds": TIMEOUT_SECONDS}
     definition = world.definition("sleep", "600", timeout=timeout)
     return world.submit(queue, definition, retryStrategy={"attempts": 3})
@@ -38,7 +38,7 @@ def overdue_job(world: World, queue: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crowd:
-    """Two jobs in an environment that has room for one."""
+    """Two jobs in an environment with capacity for one."""
 
     running: str
     waiting: str
@@ -46,7 +46,7 @@ class Crowd:
 
 @pytest.fixture(scope="module", autouse=True)
 def crowd(world: World) -> Crowd:
-    """Made early, because why a job waits is told by the sweeper, once a minute."""
+    """Submit them early, because the sweeper records why a job waits once a minute."""
     queue = world.queue(world.environment(vcpus=1))
     definition = world.definition("sleep", "600", vcpus="1", memory="2048")
     running = world.submit(queue, definition)
@@ -129,10 +129,10 @@ def test_the_queue_of_higher_priority_goes_first(world: World) -> None:
     world.await_job(blocker, "RUNNING")
     short = world.definition("true", **size)
     submitted = [world.submit(low, short), world.submit(low, short), world.submit(high, short)]
-    world.batch.terminate_job(jobId=blocker, reason="make room")
+    world.batch.terminate_job(jobId=blocker, reason="make capacity")
     first, second, favoured = (world.await_job(job_id, "SUCCEEDED") for job_id in submitted)
     assert favoured["startedAt"] <= first["startedAt"] <= second["startedAt"]
-    assert favoured["stoppedAt"] <= first["startedAt"], "one vCPU has room for one job"
+    assert favoured["stoppedAt"] <= first["startedAt"], "one vCPU holds one job"
 
 
 def test_list_jobs_pages_through_all_jobs_once(world: World, queue: str) -> None:
@@ -167,7 +167,7 @@ def test_a_submit_that_is_sent_twice_makes_one_job(world: World, queue: str) -> 
 
 
 def _submit_raw(world: World, body: dict[str, Any], invocation: str) -> dict[str, Any]:
-    """Send SubmitJob as an SDK's retry does: signed anew, with the invocation id of its call."""
+    """Send SubmitJob as an SDK's retry does: signed again, with the invocation id of its call."""
     values = variables(world.state_dir)
     request = AWSRequest(
         method="POST",
@@ -219,7 +219,7 @@ def test_a_queue_and_its_environment_are_deleted(world: World) -> None:
     assert not any(arn.endswith(f"-{environment}") for arn in clusters)
 
 
-def test_a_job_waits_for_room_and_is_cancelled(world: World, crowd: Crowd) -> None:
+def test_a_job_that_waits_for_capacity_is_cancelled(world: World, crowd: Crowd) -> None:
     waiting = until(
         lambda: world.job(crowd.waiting),
         lambda job: bool(job.get("statusReason")),

@@ -10,7 +10,7 @@ from tests.e2e.world import Job, World, until
 
 pytestmark = pytest.mark.e2e
 
-# Hears each of the others once, tells what it heard, and fails in as many attempts as it is told.
+# Receives from each other node once, prints what it received, fails in the attempts it is given.
 MAIN = """
 import os, socket, sys
 with socket.create_server(("", int(os.environ["PORT"]))) as server:
@@ -46,7 +46,7 @@ def queue(world: World) -> str:
 
 
 def multinode_job(world: World, main: list[str], others: list[str]) -> str:
-    """A definition of three nodes; returns its name."""
+    """Register a definition of three nodes; return its name."""
     name = world.new_name("multinode")
 
     def container(command: list[str]) -> dict[str, Any]:
@@ -69,9 +69,9 @@ def multinode_job(world: World, main: list[str], others: list[str]) -> str:
 
 
 def submit_talk(world: World, queue: str, port: int, *, failures: int, **members: Any) -> str:
-    """A job whose nodes talk on that port; its main node fails in its first attempts."""
-    told = {"PORT": str(port), "FAILURES": str(failures)}
-    environment = [{"name": name, "value": value} for name, value in told.items()]
+    """Submit a job whose nodes talk on that port; its main node fails in its first attempts."""
+    reported = {"PORT": str(port), "FAILURES": str(failures)}
+    environment = [{"name": name, "value": value} for name, value in reported.items()]
     overrides = [
         {"targetNodes": target, "containerOverrides": {"environment": environment}}
         for target in ("0", "1:")
@@ -131,7 +131,7 @@ def test_the_main_node_s_failure_runs_every_node_again(world: World, queue: str)
         seconds=30,
     )
     assert world.log_of(node["container"], last_line="attempt 2") == ["attempt 2"]
-    # Of its first attempt it knows if its start was heard of before the main node had ended.
+    # Its first attempt is known if its start was reported before the main node had ended.
     assert [a["container"]["exitCode"] for a in node["attempts"]] in ([143], [143, 143])
 
 

@@ -1,7 +1,7 @@
-"""Proof of least privilege: the whole life of the stack under IAM's rule, and nothing is refused.
+"""Proof of least privilege: all that the stack does is done under its IAM policies, and allowed.
 
-The emulator holds the callers of the API and the functions to their policies. It does not hold the
-state machines to theirs, nor the mappings that read queues and streams: those are checked as text
+The emulator checks the callers of the API and the functions against their policies. It does not
+check the state machines, nor the mappings that read queues and streams: those are checked as text
 (tests/unit/infra/test_privileges.py).
 """
 
@@ -33,7 +33,7 @@ Policy = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A local cloud whose emulator refuses what no policy allows; the tests are its root user."""
+    """Return a local cloud whose emulator enforces IAM policies; the tests are its root user."""
     state = StateDir.at(tmp_path_factory.mktemp("guarded"))
     with reserved_port() as port:
         try:
@@ -55,7 +55,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 def roles_of(world: World) -> dict[str, str]:
-    """The stack's roles, by the names that they have in the template."""
+    """Return the stack's roles, by their names in the template."""
     described = world.clients("cloudformation").describe_stack_resources(StackName="batchyard")
     return {
         resource["LogicalResourceId"]: resource["PhysicalResourceId"]
@@ -65,7 +65,7 @@ def roles_of(world: World) -> dict[str, str]:
 
 
 def translate(iam: Any, role: str) -> None:
-    """Say what a role may do in the emulator's words too, where they differ from AWS's."""
+    """Rewrite a role's policies for the emulator, where its rules differ from AWS's."""
     statements = [
         put
         for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
@@ -120,7 +120,7 @@ def allow(action: str, resource: str | list[str]) -> Policy:
 
 
 def refused(world: World) -> list[str]:
-    """Every line in the functions' logs that tells of a call that was refused."""
+    """Return every line in the functions' logs about a call that was refused."""
     logs = world.clients("logs")
     groups = logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/batchyard-")["logGroups"]
     assert len(groups) == 10
@@ -144,7 +144,7 @@ def sweep(world: World) -> Mapping[str, Any]:
 
 
 def change_row(world: World, job_id: str, **values: Any) -> None:
-    """Put a job's row into a state that only a lost message leads to; None removes a member."""
+    """Change a job's row into a state that only a lost message leads to; None removes a member."""
     kinds = {str: "S", int: "N"}
     put = {name: value for name, value in values.items() if value is not None}
     gone = [name for name, value in values.items() if value is None]
@@ -163,7 +163,7 @@ def change_row(world: World, job_id: str, **values: Any) -> None:
 
 
 def row_of(world: World, job_id: str, part: str = "job") -> dict[str, Any]:
-    """A row of the jobs table as DynamoDB has it, empty if there is none."""
+    """Return a row of the jobs table as DynamoDB has it, empty if there is none."""
     row: dict[str, Any] = (
         world.clients("dynamodb")
         .get_item(
@@ -181,7 +181,7 @@ def swept(world: World) -> None:
 
 
 def expired(world: World, job_id: str) -> None:
-    """Delete a job's row, as DynamoDB does when its time to live is over."""
+    """Delete a job's row, as DynamoDB does after its time to live."""
     key = {"root": {"S": job_id}, "part": {"S": "job"}}
     world.clients("dynamodb").delete_item(TableName="batchyard-jobs", Key=key)
     until(lambda: row_of(world, job_id, "spec"), lambda row: row == {}, seconds=PATIENCE_SECONDS)
@@ -213,7 +213,7 @@ def test_a_whole_life_is_refused_nothing(world: World) -> None:
 
 
 def waiting_is_swept(world: World, queue: str, once: str, huge: str) -> None:
-    """The sweeper tells a head why it waits, and cancels it when its queue's limit is over."""
+    """The sweeper records why a head waits, and cancels it when its queue's limit is over."""
     why = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"
     limit = {"state": "RUNNABLE", "reason": why, "action": "CANCEL", "maxTimeSeconds": 600}
     world.batch.update_job_queue(jobQueue=queue, jobStateTimeLimitActions=[limit])
@@ -230,34 +230,34 @@ def waiting_is_swept(world: World, queue: str, once: str, huge: str) -> None:
 
 
 def lost_launches_are_swept(world: World, queue: str, long: str) -> None:
-    """The sweeper finds the tasks that no event told of, and gives back what has none."""
-    unheard = world.submit(queue, long, timeout={"attemptDurationSeconds": 100})
+    """The sweeper finds the tasks that no event reported, and gives back what has none."""
+    unreported = world.submit(queue, long, timeout={"attemptDurationSeconds": 100})
     lost = world.submit(queue, long)
-    for job_id in (unheard, lost):
+    for job_id in (unreported, lost):
         world.await_job(job_id, "RUNNING")
     orphan = world.job(lost)["container"]["taskArn"]
     starting = {"status": "STARTING", "queue_status": f"{queue}#STARTING", "changed_at_ms": 1}
     forgotten = {"task_arn": None, "started_at_ms": None}
-    change_row(world, unheard, **starting, **forgotten)
+    change_row(world, unreported, **starting, **forgotten)
     # Of this placement there is no task.
     change_row(world, lost, **starting, **forgotten, dispatch_count=7)
     swept(world)
-    for job_id in (unheard, lost):
+    for job_id in (unreported, lost):
         world.await_job(job_id, "RUNNING")
-    tasks_are_stopped(world, lost, unheard, orphan)
+    tasks_are_stopped(world, lost, unreported, orphan)
 
 
-def tasks_are_stopped(world: World, lost: str, unheard: str, orphan: str) -> None:
-    """By whoever finds that one must: the sweeper, the reactor, or the door of its reports."""
+def tasks_are_stopped(world: World, lost: str, unreported: str, orphan: str) -> None:
+    """By whoever finds that one must: the sweeper, the reactor, or the handler of its reports."""
     # A stop that came to nothing is repeated. The deadline of the other job is near.
     change_row(world, lost, stop_cause="TERMINATE", stop_reason="swept away", changed_at_ms=1)
     swept(world)
     assert world.await_job(lost, "FAILED")["statusReason"] == "swept away"
-    # A task that runs for a placement that was given up, and a deadline that is told too early.
+    # A task that runs for a placement that was given up, and a deadline that is reported too early.
     cluster = orphan.replace(":task/", ":cluster/").rpartition("/")[0]
     task = {"taskArn": orphan, "clusterArn": cluster, "lastStatus": "RUNNING"}
-    tell(world, "aws.ecs", "ECS Task State Change", task | {"startedBy": f"{lost}/job/1"})
-    tell(world, "batchyard", "Deadline", {"startedBy": f"{unheard}/job/1"})
+    notify(world, "aws.ecs", "ECS Task State Change", task | {"startedBy": f"{lost}/job/1"})
+    notify(world, "batchyard", "Deadline", {"startedBy": f"{unreported}/job/1"})
     ecs = world.clients("ecs")
     until(
         lambda: ecs.describe_tasks(cluster=cluster, tasks=[orphan])["tasks"][0]["lastStatus"],
@@ -265,21 +265,21 @@ def tasks_are_stopped(world: World, lost: str, unheard: str, orphan: str) -> Non
         seconds=PATIENCE_SECONDS,
     )
     # A stop that is decided before the task is known: the reactor looks for it.
-    version = int(row_of(world, unheard)["version"]["N"]) + 1
+    version = int(row_of(world, unreported)["version"]["N"]) + 1
     stop = {"stop_cause": "TERMINATE", "stop_reason": "looked for", "task_arn": None}
-    change_row(world, unheard, **stop, version=version)
-    assert world.await_job(unheard, "FAILED")["statusReason"] == "looked for"
+    change_row(world, unreported, **stop, version=version)
+    assert world.await_job(unreported, "FAILED")["statusReason"] == "looked for"
 
 
 def children_wait_and_are_stopped(world: World, queue: str, once: str, long: str) -> None:
-    """Rows that are born by a dispatch, a release or a stop, and what is found by their batches."""
+    """Have child rows made by a dispatch, a release and a stop, and found by child range."""
     size = {"size": 3}
     first = world.submit(queue, once, arrayProperties=size)
     each = [{"jobId": first, "type": "N_TO_N"}, {"type": "SEQUENTIAL"}]
     second = world.submit(queue, once, arrayProperties=size, dependsOn=each)
     third = world.submit(queue, once, dependsOn=[{"jobId": second, "type": "AFTER_ANY"}])
     world.await_job(third, "SUCCEEDED")
-    # More than there is room for: the last has no row when it is stopped.
+    # More than fit: the last is a virtual child when it is stopped.
     many = world.submit(queue, long, arrayProperties={"size": 100})
     never = world.submit(queue, once, dependsOn=[{"jobId": f"{many}:99"}])
     world.await_job(f"{many}:0", "RUNNING")
@@ -293,7 +293,7 @@ def children_wait_and_are_stopped(world: World, queue: str, once: str, long: str
 
 
 def executions_wait_for_jobs(world: World, queue: str, once: str, long: str) -> None:
-    """By the submit function and the reactor; a stop and another token for the same job as well."""
+    """Run jobs for waiting executions, with a stop and with a second token for the same job."""
     states, run_job = world.clients("stepfunctions"), world.cloud.outputs["RunJobMachineArn"]
     request = {"jobName": "waited-for", "jobQueue": queue, "jobDefinition": once}
     runs = [
@@ -329,7 +329,7 @@ def executions_wait_for_jobs(world: World, queue: str, once: str, long: str) -> 
 
 
 def nodes_are_started_and_stopped(world: World, role: str) -> None:
-    """By the steps of the multi-node machine, and by the reactor when the main node has ended."""
+    """Start nodes by the multi-node machine, and stop them by the reactor."""
     queue = world.queue(world.unmanaged_environment())
     needs = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "128"}]
     container = {
@@ -368,7 +368,7 @@ def queue_is_gone(world: World, queue: str) -> None:
     )
 
 
-def tell(world: World, source: str, kind: str, detail: Mapping[str, str]) -> None:
+def notify(world: World, source: str, kind: str, detail: Mapping[str, str]) -> None:
     """Put a message on the task-events queue."""
     body = json.dumps({"source": source, "detail-type": kind, "detail": detail})
     url = world.cloud.outputs["TaskEventsQueueUrl"]
@@ -376,7 +376,7 @@ def tell(world: World, source: str, kind: str, detail: Mapping[str, str]) -> Non
 
 
 def the_rest_of_the_api(world: World, queue: str, once: str, long: str) -> None:
-    """Every kind of read and write that the operations are made of."""
+    """Make every other kind of read and write that the operations need."""
     batch = world.batch
     batch.update_job_queue(jobQueue=queue, priority=2)
     batch.describe_job_queues()
@@ -401,7 +401,7 @@ def the_rest_of_the_api(world: World, queue: str, once: str, long: str) -> None:
 
 
 def all_is_removed(world: World, queue: str, environment: str, long: str, huge: str) -> None:
-    """An update and a deletion of each; a queue is drained of what it holds before it goes."""
+    """Update and delete each resource; a queue is drained before it is deleted."""
     batch = world.batch
     batch.update_compute_environment(
         computeEnvironment=environment, computeResources={"maxvCpus": 1}
@@ -424,7 +424,7 @@ def all_is_removed(world: World, queue: str, environment: str, long: str, huge: 
     )
 
 
-def test_what_a_role_lacks_is_refused_and_told_in_the_log(world: World) -> None:
+def test_a_call_that_a_role_does_not_allow_is_refused_and_logged(world: World) -> None:
     """Without this, the test above would pass on an emulator that refuses nothing."""
     iam, role = world.clients("iam"), roles_of(world)["SweepRole"]
     denial = {"Effect": "Deny", "Action": "dynamodb:Query", "Resource": "*"}
@@ -433,13 +433,13 @@ def test_what_a_role_lacks_is_refused_and_told_in_the_log(world: World) -> None:
         assert "FunctionError" in sweep(world)
     finally:
         iam.delete_role_policy(RoleName=role, PolicyName="denial")
-    told = until(lambda: refused(world), bool, seconds=PATIENCE_SECONDS)
-    assert all("/aws/lambda/batchyard-sweep: " in line for line in told)
+    reported = until(lambda: refused(world), bool, seconds=PATIENCE_SECONDS)
+    assert all("/aws/lambda/batchyard-sweep: " in line for line in reported)
     swept(world)
 
 
 def user(world: World, name: str, statements: list[Policy]) -> Any:
-    """The Batch API as a user with these permissions reaches it."""
+    """Return a Batch client for a user with these permissions."""
     iam = world.clients("iam")
     iam.create_user(UserName=name)
     if statements:

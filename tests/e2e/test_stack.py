@@ -1,6 +1,6 @@
-"""The local cloud as a whole: two of them side by side, reached by unmodified clients, then gone.
+"""The local cloud as a whole: two of them side by side, used by unmodified clients, then removed.
 
-What jobs do on it is told in the other files of this folder.
+What jobs do on it is in the other files of this folder.
 """
 
 import json
@@ -35,7 +35,7 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPOSITORY / "infra")}
 
 
 def batchyard(*arguments: str, code: int = 0) -> "subprocess.CompletedProcess[str]":
-    """The command line, as a user calls it, ending with this exit code."""
+    """Run the command line, as a user does, and expect this exit code."""
     done = subprocess.run(
         [*COMMAND, *arguments], env=ENVIRONMENT, capture_output=True, text=True, check=False
     )
@@ -72,7 +72,7 @@ def marks(state: StateDir) -> dict[str, Mark]:
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[StateDir]]:
-    """Two local clouds, brought up by the command line, taken down whatever happens."""
+    """Yield two local clouds, started by the command line, and remove them in any case."""
     states = [StateDir.at(tmp_path_factory.mktemp(name)) for name in ("one", "two")]
     with reserved_port() as first, reserved_port() as second:
         try:
@@ -103,7 +103,7 @@ def test_each_answers_the_batch_api_for_itself(two: list[StateDir]) -> None:
     assert client(other, "batch").describe_compute_environments()["computeEnvironments"] == []
 
 
-def test_the_command_line_tells_clients_where_to_go(two: list[StateDir]) -> None:
+def test_the_command_line_gives_clients_the_endpoint(two: list[StateDir]) -> None:
     lines = batchyard("env", "--state-dir", str(two[1].root)).stdout
     program = "import boto3; print(boto3.client('batch').describe_job_queues()['jobQueues'])"
     script = f'{lines}\nexec {sys.executable} -c "{program}"'

@@ -48,7 +48,7 @@ class Site:
         return arn
 
     def end(self, arn: str) -> Json:
-        """The execution, once it is over."""
+        """Wait for the end of the execution and return its description."""
         return until(
             lambda: self.states.describe_execution(executionArn=arn),
             lambda run: run["status"] != "RUNNING",

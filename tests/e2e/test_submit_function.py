@@ -1,4 +1,4 @@
-"""Jobs from events: the very resources that the README shows, deployed beside the stack."""
+"""Jobs from events: the very resources that the documentation shows, deployed beside the stack."""
 
 import json
 import re
@@ -16,18 +16,17 @@ from tests.e2e.world import ENDED, PATIENCE_SECONDS, World, until
 
 pytestmark = pytest.mark.e2e
 
-README = (REPOSITORY / "README.md").read_text()
-SECTION = README.partition("## Submit from anywhere")[2].partition("\n## ")[0]
-STACK = "from-the-readme"
+PAGE = (REPOSITORY / "infra" / "docs" / "submit-from-anywhere.md").read_text()
+STACK = "from-the-page"
 Json = dict[str, Any]
 
 
 def blocks(kind: str) -> list[str]:
-    return re.findall(rf"```{kind}\n(.*?)```", SECTION, re.DOTALL)
+    return re.findall(rf"```{kind}\n(.*?)```", PAGE, re.DOTALL)
 
 
 class Site:
-    """The README's stack on the local cloud, with a queue and a definition of its own."""
+    """The stack of the page on the local cloud, with a queue and a definition of its own."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -36,7 +35,7 @@ class Site:
         self.deployed: dict[str, str] = {}
 
     def filled(self, text: str) -> str:
-        """What the README says, for this queue and definition, and for soon instead of 3 a.m."""
+        """Return a block for this queue and definition, and for soon instead of 3 a.m."""
         soon = (datetime.now(UTC) + timedelta(seconds=1)).strftime("at(%Y-%m-%dT%H:%M:%S)")
         for word, ours in {
             '"default"': f'"{self.queue}"',
@@ -82,14 +81,14 @@ class Site:
         return [job["jobId"] for job in listed["jobSummaryList"]]
 
     def one_job(self, name: str) -> Json:
-        """The job of that name, once it is there; there must be no second one."""
+        """Return the job of that name once it exists; there must be no second one."""
         (job_id,) = until(lambda: self.jobs(name), bool, seconds=PATIENCE_SECONDS)
         job = self.world.await_job(job_id, "SUCCEEDED")
         assert self.jobs(name) == [job_id]
         return job
 
     def invoke(self, event: Any) -> Json:
-        """What the function answers to this event."""
+        """Return what the function answers to this event."""
         answered = self.world.clients("lambda").invoke(
             FunctionName=self.world.cloud.outputs["SubmitFunctionName"],
             Payload=json.dumps(event),
@@ -98,7 +97,7 @@ class Site:
         return payload
 
     def run(self, machine: str, **members: Any) -> str:
-        """Start an execution that asks for a job; returns its ARN."""
+        """Start an execution that submits a job; return its ARN."""
         request = {"jobName": machine, "jobQueue": self.queue, "jobDefinition": self.definition}
         arn: str = self.world.clients("stepfunctions").start_execution(
             stateMachineArn=self.deployed[machine], input=json.dumps(request | members)
@@ -154,7 +153,7 @@ def test_a_message_of_a_topic_becomes_one_job(site: Site) -> None:
 
 def test_another_function_submits(site: Site) -> None:
     (block,) = blocks("python")
-    program = compile(textwrap.dedent(site.filled(block)), "README", "exec")
+    program = compile(textwrap.dedent(site.filled(block)), "submit-from-anywhere.md", "exec")
     outside = {
         "boto3": SimpleNamespace(client=site.world.clients),
         "json": json,
@@ -201,5 +200,5 @@ def test_an_event_that_is_refused_is_kept_with_the_reason(site: Site) -> None:
 
 
 def test_a_schedule_submits(site: Site) -> None:
-    """The last of the file: a schedule is up to ten seconds late here."""
+    """The last test of the file: a schedule is up to ten seconds late here."""
     assert site.one_job("nightly")["status"] in ENDED

@@ -19,7 +19,7 @@ Make = Callable[..., str]
 
 @pytest.fixture(scope="module")
 def stage(world: World) -> tuple[str, str]:
-    """A queue and a definition whose job tells its parameter."""
+    """Return a queue and a definition whose job prints its parameter."""
     environment = world.environment()
     definition = world.definition("echo", "Ref::key", parameters={"key": "-"})
     return world.queue(environment), definition
@@ -27,7 +27,7 @@ def stage(world: World) -> tuple[str, str]:
 
 @pytest.fixture
 def make(world: World, stage: tuple[str, str]) -> Iterator[Make]:
-    """Puts a trigger by the command line, and deletes it in the end; returns its name."""
+    """Return a function that puts a trigger by the command line; delete the triggers in the end."""
     queue, definition = stage
     made: list[str] = []
 
@@ -46,7 +46,7 @@ def make(world: World, stage: tuple[str, str]) -> Iterator[Make]:
 
 
 def trigger(world: World, *arguments: str, text: str = "") -> str:
-    """`batchyard trigger ...`, as a person calls it; answers what it prints."""
+    """Run `batchyard trigger ...`, as a person does; return what it prints."""
     return batchyard("trigger", *arguments, "--state-dir", str(world.state_dir), text=text).stdout
 
 
@@ -56,7 +56,7 @@ def shown(world: World, name: str) -> Json:
 
 
 def fired(world: World, name: str, count: int = 1) -> list[Json]:
-    """The firings of a trigger once there are so many, oldest first."""
+    """Return the firings of a trigger once there are so many, oldest first."""
     found: list[Json] = until(
         lambda: shown(world, name)["firings"],
         lambda firings: len(firings) >= count,
@@ -122,7 +122,7 @@ def test_a_disabled_or_deleted_trigger_makes_no_job(world: World, make: Make) ->
         lambda seen: seen["status"] == "DELETED",
         seconds=PATIENCE_SECONDS,
     )
-    assert deleted["firings"] == [firing], "what it did is still told"
+    assert deleted["firings"] == [firing], "what it did is still shown"
 
 
 @pytest.mark.e2e
@@ -194,7 +194,7 @@ def test_a_rate_makes_a_job(world: World, make: Make) -> None:
 
 
 @pytest.mark.e2e
-def test_what_is_wrong_is_told_by_the_command_line(world: World, tmp_path: Path) -> None:
+def test_the_command_line_says_what_is_wrong_with_a_trigger(world: World, tmp_path: Path) -> None:
     document = {"source": {"schedule": {"expression": "rate(1 minutes)"}}, "request": {}}
     file = tmp_path / "trigger.json"
     file.write_text(json.dumps(document))

@@ -1,6 +1,6 @@
-"""The local cloud as the tests see it: making what a job needs, running jobs, waiting for them.
+"""The local cloud for tests: making what a job needs, running jobs, waiting for them.
 
-Waiting is polling with a deadline, and what was last seen is in the failure's message.
+Waiting is polling with a deadline; a failure's message has what was last seen.
 """
 
 import itertools
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 def until(look: Callable[[], T], ready: Callable[[T], bool], *, seconds: float) -> T:
-    """What `look` sees once it is ready; fails with what it saw last if that takes too long."""
+    """Return what `look` returns once it is ready; fail with the last value after the deadline."""
     deadline = time.monotonic() + seconds
     while not ready(seen := look()):
         assert time.monotonic() < deadline, f"not within {seconds} s, but still: {seen}"
@@ -54,7 +54,7 @@ def batchyard(
 
 
 def processes_of(state_dir: Path) -> dict[int, str]:
-    """Every process that has to do with this state dir, by id: what `down` must leave none of.
+    """Return every process of this state dir, by id: `down` must leave none of them.
 
     The emulator, its workers, the agent and the jobs all have the path in their command, their
     environment or their working directory.
@@ -74,7 +74,7 @@ def processes_of(state_dir: Path) -> dict[int, str]:
 
 @dataclass(slots=True)
 class World:
-    """One local cloud, with short ways to do what tests do often."""
+    """One local cloud, with short methods for what tests do often."""
 
     state_dir: Path
     clients: Clients = field(init=False)
@@ -89,7 +89,7 @@ class World:
 
     @property
     def cloud(self) -> Cloud:
-        """What runs, as the state dir has it on record."""
+        """Return what runs, as recorded in the state dir."""
         cloud = Cloud.load(StateDir.at(self.state_dir))
         assert cloud is not None, "the local cloud has no record"
         return cloud
@@ -98,7 +98,7 @@ class World:
         return f"{word}-{next(self._numbers)}"
 
     def environment(self, *, vcpus: int = 8) -> str:
-        """A Fargate environment that is VALID."""
+        """Make a Fargate environment, and wait until it is VALID; return its name."""
         name = self.new_name("environment")
         self.batch.create_compute_environment(
             computeEnvironmentName=name,
@@ -114,7 +114,7 @@ class World:
         return name
 
     def unmanaged_environment(self) -> str:
-        """An environment whose instances are ours to bring; here the agent runs its tasks."""
+        """Make an unmanaged environment, where the agent runs the tasks; return its name."""
         name = self.new_name("environment")
         self.batch.create_compute_environment(
             computeEnvironmentName=name,
@@ -152,7 +152,7 @@ class World:
         execution_role: str = "arn:aws:iam::000000000000:role/e2e",
         **members: Any,
     ) -> str:
-        """A container job definition for this command; returns its name."""
+        """Register a container job definition for this command; return its name."""
         name = self.new_name("definition")
         self.batch.register_job_definition(
             jobDefinitionName=name,
@@ -172,7 +172,7 @@ class World:
         return name
 
     def submit(self, queue: str, definition: str, **members: Any) -> str:
-        """The id of a new job."""
+        """Submit a job and return its id."""
         answer = self.batch.submit_job(
             jobName=self.new_name("job"), jobQueue=queue, jobDefinition=definition, **members
         )
@@ -185,7 +185,7 @@ class World:
         return jobs[0]
 
     def await_job(self, job_id: str, *statuses: str, seconds: float = PATIENCE_SECONDS) -> Job:
-        """The job once it is in one of the statuses, or has ended if none is given."""
+        """Return the job once it is in one of the statuses, or has ended if none is given."""
         wanted = frozenset(statuses) or ENDED
         job = until(
             lambda: self.job(job_id),
@@ -196,12 +196,12 @@ class World:
         return job
 
     def summary_of(self, job_id: str) -> dict[str, int]:
-        """How many children of an array are in which status, none left out where there are some."""
+        """Return how many children of an array are in each status, without zeros."""
         summary: dict[str, int] = self.job(job_id)["arrayProperties"]["statusSummary"]
         return {status: number for status, number in summary.items() if number}
 
     def children_of(self, job_id: str) -> list[Job]:
-        """All children of an array that has ended, in the order of their numbers, as described."""
+        """Return all children of an array that has ended, in numeric order, as described."""
         ids = [f"{job_id}:{n}" for n in range(self.job(job_id)["arrayProperties"]["size"])]
         pages = [ids[start : start + 100] for start in range(0, len(ids), 100)]
         found = [job for page in pages for job in self.batch.describe_jobs(jobs=page)["jobs"]]
@@ -209,9 +209,9 @@ class World:
         return sorted(found, key=lambda child: int(child["arrayProperties"]["index"]))
 
     def tasks_of(self, job_ids: Sequence[str], *statuses: str) -> dict[str, int]:
-        """How many ECS tasks there are for each job, its children's among them.
+        """Return how many ECS tasks there are for each job, including its children.
 
-        Those of the desired statuses that are named; if none is, all that were ever started.
+        Only tasks of the desired statuses that are named; if none is, all that were ever started.
         """
         ecs = self.clients("ecs")
         counts = dict.fromkeys(job_ids, 0)
@@ -233,7 +233,7 @@ class World:
         return counts
 
     def log_of(self, container: Mapping[str, Any], *, last_line: str) -> list[str]:
-        """What a container has written, once `last_line` is there."""
+        """Return what a container has written, once `last_line` is there."""
         return until(
             lambda: self._lines(container["logStreamName"]),
             lambda lines: last_line in lines,
@@ -241,7 +241,7 @@ class World:
         )
 
     def lines_of(self, container: Mapping[str, Any]) -> list[str]:
-        """What a container has written, once there is anything."""
+        """Return what a container has written, once there is anything."""
         return until(
             lambda: self._lines(container["logStreamName"]),
             bool,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 # What was waited for may have failed before the submission; and a child may be singled out by its
-# end, where all that came before is its array's to tell.
+# end, where everything before is reported by its array.
 ENTRIES = frozenset({"PENDING", "RUNNABLE", "FAILED"})
 STEPS: dict[str, frozenset[str]] = {
     # An array's parent goes from here to its end.

@@ -30,7 +30,7 @@ def input_shape(name: str) -> Any:
 
 
 def parsed(name: str, request: dict[str, Any]) -> dict[str, Any]:
-    """The request parsed as the doors do it: members of path and query apart from the body."""
+    """Return the request as the entry points parse it: path and query apart from the body."""
     members = input_shape(name).members.items()
     outside = {member for member, shape in members if "location" in shape.serialization}
     located = {member: request[member] for member in outside if member in request}

@@ -57,7 +57,7 @@ def stories(draw: st.DrawFn) -> list[Step]:
     return draw(st.lists(st.one_of(kinds), min_size=5, max_size=30))
 
 
-class Telling:
+class Playback:
     """One graph in one World, with what is seen of it checked after every step."""
 
     def __init__(self, world: World, plans: Sequence[JobPlan]) -> None:
@@ -68,7 +68,7 @@ class Telling:
         self.seen: dict[Place, dict[str, Any]] = {}
         self.ends: dict[Place, tuple[Any, ...]] = {}
         self.started: set[Place] = set()
-        self.told_again = False  # a record of the stream came twice, and its events with it
+        self.redelivered = False  # a record of the stream came twice, and its events with it
 
     # Steps
 
@@ -78,19 +78,19 @@ class Telling:
         took(*members)
         self.check()
 
-    def tell(self, what: str) -> None:
+    def notify(self, what: str) -> None:
         self.story.append(what)
 
     def submit(self) -> None:
         if len(self.job_ids) == len(self.plans):
             return
         plan = self.plans[len(self.job_ids)]
-        self.tell(f"submit {graphs.name_of(plan.index)}")
+        self.notify(f"submit {graphs.name_of(plan.index)}")
         request = request_of(plan, self.job_ids)
         self.job_ids[plan.index] = submit(self.world, graphs.name_of(plan.index), **request)
 
     def go_on(self, count: int) -> None:
-        self.tell(f"go on {count}")
+        self.notify(f"go on {count}")
         for _ in range(count):
             self.world.step()
 
@@ -107,7 +107,7 @@ class Telling:
         place = self._place_of(task)
         attempt = fence_of(task).attempt
         code = self.plans[place.job].exit_code(place, attempt)
-        self.tell(f"the task of {place}/{attempt} ({task.status}, {task.desired}) goes on")
+        self.notify(f"the task of {place}/{attempt} ({task.status}, {task.desired}) goes on")
         if task.desired == "STOPPED":
             self.world.ecs.end_stopping(task)
         elif task.status == "RUNNING":
@@ -116,7 +116,7 @@ class Telling:
             self.world.ecs.start(task)
 
     def wait(self, seconds: int, sweep: bool) -> None:
-        self.tell(f"wait {seconds} s{', sweep' if sweep else ''}")
+        self.notify(f"wait {seconds} s{', sweep' if sweep else ''}")
         self.world.advance(seconds)
         if sweep:
             self.world.sweep()
@@ -128,37 +128,37 @@ class Telling:
         if not places:
             return
         place = places[which % len(places)]
-        self.tell(f"{operation} {place}")
+        self.notify(f"{operation} {place}")
         self.stopped.add(place)
         for _ in range(1 + again):
             request = {"jobId": public_id(place, self.job_ids), "reason": operation}
             self.world.api(operation, request)
 
     def stream(self, count: int, again: bool) -> None:
-        self.tell(f"{count} record(s) of the stream{', which will come again' if again else ''}")
-        self.told_again |= again
+        self.notify(f"{count} record(s) of the stream{', which will come again' if again else ''}")
+        self.redelivered |= again
         self.world.deliver_stream(count, again=again)
 
     def messages(self, which: int, count: int, again: bool) -> None:
         due = self.world.sqs.task_events.deliverable(self.world.now_ms)
         start = which % len(due) if due else 0
         picked = (due[start:] + due[:start])[:count]
-        self.tell(f"{len(picked)} message(s) from {start}{', to come again' if again else ''}")
+        self.notify(f"{len(picked)} message(s) from {start}{', to come again' if again else ''}")
         self.world.deliver_messages(picked, again=again)
 
     def wakes(self, again: bool) -> None:
-        self.tell(f"the wakes{', which will come again' if again else ''}")
+        self.notify(f"the wakes{', which will come again' if again else ''}")
         self.world.deliver_wakes(again=again)
 
     def slow_stops(self, slow: bool) -> None:
-        self.tell(f"tasks take their time to stop: {slow}")
+        self.notify(f"tasks take their time to stop: {slow}")
         self.world.ecs.obeys_stops = not slow
 
     def end(self) -> None:
         """The faults stop, and time passes with the sweeper going its rounds."""
         while len(self.job_ids) < len(self.plans):
             self.take(("submit",))
-        self.tell("the faults stop")
+        self.notify("the faults stop")
         self.world.ecs.obeys_stops = True
         for _ in range(ROUNDS_LIMIT):
             self.world.advance(30)
@@ -170,7 +170,7 @@ class Telling:
             self.check()
             if all(seen["status"] in ENDED for seen in self.seen.values()):
                 break
-        self.tell("the end")
+        self.notify("the end")
         self.world.advance(3600)
         self.world.sweep()
         self.world.run_until_idle()
@@ -203,11 +203,11 @@ class Telling:
         return {place: seen["status"] for place, seen in self.seen.items()}
 
     def look(self) -> None:
-        """All jobs and children as DescribeJobs tells them."""
+        """All jobs and children as DescribeJobs shows them."""
         places = [place for plan in self.submitted for place in plan.places]
         names = {public_id(place, self.job_ids): place for place in places}
-        told = self.world.api("DescribeJobs", {"jobs": list(names)})["jobs"] if names else []
-        self.seen = {names[one["jobId"]]: one for one in told}
+        reported = self.world.api("DescribeJobs", {"jobs": list(names)})["jobs"] if names else []
+        self.seen = {names[one["jobId"]]: one for one in reported}
         assert list(self.seen) == places, "every job and child is described"
 
     def check_summaries(self) -> None:
@@ -215,8 +215,10 @@ class Telling:
             if plan.size:
                 summary = self.seen[Place(plan.index)]["arrayProperties"]["statusSummary"]
                 counted = Counter(self.seen[child]["status"] for child in plan.children)
-                told = {status: count for status, count in summary.items() if count}
-                assert told == counted, f"{graphs.name_of(plan.index)}: {told} is told of {counted}"
+                reported = {status: count for status, count in summary.items() if count}
+                assert reported == counted, (
+                    f"{graphs.name_of(plan.index)}: {reported} is shown, not {counted}"
+                )
 
     def check_starts(self) -> None:
         statuses = self.statuses
@@ -253,7 +255,7 @@ class Telling:
 
     def check_the_end(self) -> None:
         statuses = self.statuses
-        assert set(statuses.values()) <= ENDED, f"{_told(statuses)}"
+        assert set(statuses.values()) <= ENDED, f"{_described(statuses)}"
         fences = [fence_of(task) for task in self.world.ecs.tasks.values()]
         assert len(set(fences)) == len(fences), "an attempt has one task"
         ran = Counter(self._place_of(task) for task in self.world.ecs.tasks.values())
@@ -272,19 +274,19 @@ class Telling:
         touched = bool({place, Place(place.job)} & self.stopped) and place in plan.runs
         # Of what somebody stopped this much is sure: it succeeded only if it would have anyway.
         assert statuses[place] == expected or (touched and statuses[place] == "FAILED"), (
-            f"{place} should be {expected}: {_told(statuses)}"
+            f"{place} should be {expected}: {_described(statuses)}"
         )
         if place in plan.runs and not touched:
             runs = graphs.may_run(plan, place, statuses)
             assert tasks == (plan.attempts_of(place) if runs else 0), f"{place} had {tasks} tasks"
         published = self.world.events.statuses_of(public_id(place, self.job_ids))
         ends = {status for status in published if status in ENDED}
-        # A child that never got a row has its end told by its array's.
+        # The end of a child that never got a row is published only as its array's end.
         assert ends == {statuses[place]} or (place.is_child and not tasks and not ends), (
             f"{place} is {statuses[place]}, and {published} was published"
         )
-        if published and not self.told_again:
-            # That its last is its own status follows: it is the only end that was told.
+        if published and not self.redelivered:
+            # That its last is its own status follows: it is the only end that was published.
             assert is_path(published), f"{place}: {published}"
 
     def _check_listed(self, plan: JobPlan) -> None:
@@ -297,58 +299,57 @@ class Telling:
             assert [one["jobId"] for one in listed] == names, f"listed as {status}"
 
 
-def _told(statuses: dict[Place, str]) -> str:
+def _described(statuses: dict[Place, str]) -> str:
     return ", ".join(f"{place} {status}" for place, status in statuses.items())
 
 
-def tell(plans: list[JobPlan], steps: list[Step], max_vcpus: int, window: int) -> None:
+def notify(plans: list[JobPlan], steps: list[Step], max_vcpus: int, window: int) -> None:
     """Play the story; a failure carries it as a note."""
-    telling: Telling | None = None
+    playback: Playback | None = None
     try:
         with make_world(in_memory=True, starting_window=window) as world:
             make_stage(world, max_vcpus=max_vcpus)
-            telling = Telling(world, plans)
-            telling.take(("submit",))
+            playback = Playback(world, plans)
+            playback.take(("submit",))
             for step in steps:
-                telling.take(step)
-            telling.end()
+                playback.take(step)
+            playback.end()
     except BaseException as error:
-        if telling is not None:
-            error.add_note(f"{max_vcpus} vCPUs, window {window}\n" + "\n".join(telling.story))
+        if playback is not None:
+            error.add_note(f"{max_vcpus} vCPUs, window {window}\n" + "\n".join(playback.story))
         raise
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _no_logs() -> Iterator[None]:
-    """A hundred lives a test: their logs would tell nobody anything."""
+    """A hundred lives a test: their logs would help nobody."""
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
 
 
-ROOM = {"max_vcpus": st.sampled_from([16, 2]), "window": st.sampled_from([200, 2])}
+CAPACITY = {"max_vcpus": st.sampled_from([16, 2]), "window": st.sampled_from([200, 2])}
 GATE = settings(
     max_examples=50,
     # Making a failure small takes a while; add Phase.shrink to have it done.
     phases=[Phase.generate],
-    derandomize=True,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 
 @GATE
-@given(plans=graphs.graphs(6), steps=stories(), **ROOM)
+@given(plans=graphs.graphs(6), steps=stories(), **CAPACITY)
 def test_every_graph_of_jobs_comes_to_the_end_that_was_asked_for(
     plans: list[JobPlan], steps: list[Step], max_vcpus: int, window: int
 ) -> None:
-    tell(plans, steps, max_vcpus, window)
+    notify(plans, steps, max_vcpus, window)
 
 
 @pytest.mark.slow
 @settings(GATE, max_examples=3000)
-@given(plans=graphs.graphs(8), steps=stories(), **ROOM)
+@given(plans=graphs.graphs(8), steps=stories(), **CAPACITY)
 def test_many_graphs_of_jobs_come_to_the_ends_that_were_asked_for(
     plans: list[JobPlan], steps: list[Step], max_vcpus: int, window: int
 ) -> None:
-    tell(plans, steps, max_vcpus, window)
+    notify(plans, steps, max_vcpus, window)

@@ -92,7 +92,7 @@ def event_of(job: Job, happening: dict[str, Any], now_ms: int) -> Event:
             fence = replace(fence, dispatch_count=fence.dispatch_count - 1)
         elif happening["fence"] == "earlier attempt":
             fence = replace(fence, attempt=fence.attempt - 1)
-    told = kind in {EventKind.TASK_RUNNING, EventKind.TASK_STOPPED}
+    reported = kind in {EventKind.TASK_RUNNING, EventKind.TASK_STOPPED}
     return Event(
         kind=kind,
         at_ms=now_ms,
@@ -100,7 +100,7 @@ def event_of(job: Job, happening: dict[str, Any], now_ms: int) -> Event:
         reason=happening["reason"],
         label="CAPACITY_IN_USE" if kind is EventKind.BLOCKED else None,
         environment="fargate" if kind is EventKind.DISPATCHED else None,
-        task_arn=f"task/{fence}" if told else None,
+        task_arn=f"task/{fence}" if reported else None,
         started_at_ms=now_ms if kind is EventKind.TASK_RUNNING else None,
         stopped_at_ms=now_ms if kind is EventKind.TASK_STOPPED else None,
         exit_code=happening["exit_code"] if kind is EventKind.TASK_STOPPED else None,

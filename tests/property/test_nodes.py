@@ -80,7 +80,7 @@ class Story:
         self.world.crash_at = None
 
     def race(self, name: str, other: str, at: int) -> None:
-        """Before the n-th call of one door, another one does what it has to do."""
+        """Before the n-th call of one handler, another one does what it has to do."""
         self.world.calls.clear()
 
         def meanwhile(call: str) -> None:
@@ -122,18 +122,19 @@ class Story:
     max_examples=60,
     phases=[Phase.generate],
     deadline=None,
-    derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
 @given(
-    attempts=st.integers(1, 2), large=st.booleans(), told=st.lists(steps, min_size=5, max_size=40)
+    attempts=st.integers(1, 2),
+    large=st.booleans(),
+    reported=st.lists(steps, min_size=5, max_size=40),
 )
-def test_no_node_outlives_its_job(attempts: int, large: bool, told: list[Any]) -> None:
-    """Of a `large` job no task is looked for: those that nobody has heard of are met later."""
+def test_no_node_outlives_its_job(attempts: int, large: bool, reported: list[Any]) -> None:
+    """Of a `large` job no task is looked for: those that were never reported are met later."""
     limit = mock.patch.object(stop, "LOOKED_FOR_LIMIT", 0 if large else 40)
     with limit, make_world() as world:
         story = Story(world, attempts)
-        for name, *members in told:
+        for name, *members in reported:
             getattr(story, name)(*members)
         story.come_to_the_end()
         world.failures.clear()

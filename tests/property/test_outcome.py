@@ -45,8 +45,8 @@ def test_the_essential_containers_decide_and_nothing_else(
     assert (outcome.exit_code == 0) == bool(completed and not failed_by_itself)
     assert outcome.exit_code in {end.exit_code for end in essential}
     if failed_by_itself:
-        told = (outcome.exit_code, outcome.container_reason)
-        assert told == (failed_by_itself[0].exit_code, failed_by_itself[0].reason)
+        reported = (outcome.exit_code, outcome.container_reason)
+        assert reported == (failed_by_itself[0].exit_code, failed_by_itself[0].reason)
 
     shuffled = replace(event, container_ends=tuple(ends[number] for number in order))
     assert outcome_of(JOB, shuffled).exit_code == outcome.exit_code

@@ -1,19 +1,22 @@
-"""What every plan keeps to, on any snapshot: room, order, priority, and no place left unused."""
+"""The rules that every plan keeps: limits, order, priority, and no usable capacity left over."""
 
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.core.job import Ready
+from chalicelib.core.lane import Lane
 from chalicelib.core.scheduling.plan import Plan, Why, make_plan
 from chalicelib.core.scheduling.snapshot import (
     Capacity,
-    ComputeType,
     Environment,
     Queue,
     Snapshot,
 )
+from tests.support.reference_plan import reference_plan
 
 ENVIRONMENTS = ("north", "south", "west")
 QUEUES = ("alpha", "beta", "gamma")
@@ -25,15 +28,14 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     environments = {
         name: Environment(
             name=name,
-            compute_type=ComputeType.FARGATE,
             usable=draw(st.integers(0, 5)) > 0,
             limit_cpu_units=draw(st.sampled_from([None, 0, 1024, 2048, 8192])),
         )
         for name in ENVIRONMENTS
-        if draw(st.integers(0, 6)) > 0  # a queue may name one that is gone
+        if draw(st.integers(0, 6)) > 0  # a queue may name one that was deleted
     }
     capacities = {
-        # In use may exceed the limit: it was lowered while jobs ran.
+        # More may be in use than the limit, which was lowered while jobs ran.
         name: Capacity(
             environment=name,
             cpu_units=1024 * draw(st.integers(0, 4)),
@@ -54,7 +56,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     )
     ages = iter(draw(st.permutations(range(18))))
     lanes = {
-        queue.name: tuple(
+        Lane.fifo(queue.name): tuple(
             Ready(
                 queue=queue.name,
                 share="-",
@@ -71,7 +73,24 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     return Snapshot(queues=queues, environments=environments, capacities=capacities, lanes=lanes)
 
 
-class Rooms:
+@st.composite
+def snapshots_with_arrays(draw: st.DrawFn) -> Snapshot:
+    """Draw a snapshot in which some ready rows are those of arrays."""
+    snapshot = draw(snapshots())
+    lanes = {
+        lane: tuple(replace(ready, is_array=draw(st.booleans())) for ready in heads)
+        for lane, heads in snapshot.lanes.items()
+    }
+    children = {
+        ready.key: draw(st.integers(1, 12))
+        for heads in lanes.values()
+        for ready in heads
+        if ready.is_array
+    }
+    return replace(snapshot, lanes=lanes, children=children)
+
+
+class FreeCapacity:
     """What is free in each environment, counted by the test itself."""
 
     def __init__(self, snapshot: Snapshot, window: int) -> None:
@@ -100,54 +119,55 @@ def planned(snapshot: Snapshot, window: int, limit: int = NO_LIMIT) -> Plan:
 
 
 @given(snapshot=snapshots(), window=st.integers(1, 6))
-def test_each_placement_is_the_first_that_fits_and_nothing_is_left_that_would(
+def test_a_job_takes_the_first_environment_that_fits_and_waits_only_if_none_does(
     snapshot: Snapshot, window: int
 ) -> None:
     plan = planned(snapshot, window)
-    capacity_limits = Rooms(snapshot, window)
+    free = FreeCapacity(snapshot, window)
     by_name = {queue.name: queue for queue in snapshot.queues}
     for placement in plan.placements:
         queue = by_name[placement.ready.queue]
         assert queue.usable
-        assert capacity_limits.first_fit(placement.ready, queue) == placement.environment
-        capacity_limits.take(placement.ready, placement.environment)
+        assert free.first_fit(placement.ready, queue) == placement.environment
+        free.take(placement.ready, placement.environment)
     for queue in snapshot.queues:
         placed = [p.ready for p in plan.placements if p.ready.queue == queue.name]
-        lane = list(snapshot.lanes[queue.name])
-        assert placed == lane[: len(placed)], "a lane is served from its head"
-        if len(placed) == len(lane) or not queue.usable:
-            assert queue.name not in plan.blocked
+        lane = Lane.fifo(queue.name)
+        waiting = list(snapshot.lanes[lane])
+        assert placed == waiting[: len(placed)], "a lane is served from its head"
+        if len(placed) == len(waiting) or not queue.usable:
+            assert lane not in plan.blocked
             continue
-        blocked = plan.blocked[queue.name]
-        assert blocked.ready is lane[len(placed)]
+        blocked = plan.blocked[lane]
+        assert blocked.ready is waiting[len(placed)]
         assert blocked.sentence
-        assert capacity_limits.first_fit(blocked.ready, queue) is None
+        assert free.first_fit(blocked.ready, queue) is None
 
 
 @given(snapshot=snapshots(), window=st.integers(1, 6))
-def test_no_job_is_placed_before_one_that_has_a_better_claim(
+def test_a_job_of_higher_priority_or_greater_age_is_placed_first_if_it_fits(
     snapshot: Snapshot, window: int
 ) -> None:
     plan = planned(snapshot, window)
-    capacity_limits = Rooms(snapshot, window)
-    waiting = {queue: list(snapshot.lanes[queue.name]) for queue in snapshot.queues}
+    free = FreeCapacity(snapshot, window)
+    waiting = {queue: list(snapshot.lanes[Lane.fifo(queue.name)]) for queue in snapshot.queues}
     by_name = {queue.name: queue for queue in snapshot.queues}
     for placement in plan.placements:
         chosen = by_name[placement.ready.queue]
-        for queue, lane in waiting.items():
-            if not queue.usable or not lane or queue is chosen:
+        for queue, rows in waiting.items():
+            if not queue.usable or not rows or queue is chosen:
                 continue
-            better = queue.priority > chosen.priority or (
-                queue.priority == chosen.priority and lane[0].rank < placement.ready.rank
+            comes_first = queue.priority > chosen.priority or (
+                queue.priority == chosen.priority and rows[0].rank < placement.ready.rank
             )
-            if better:
-                assert capacity_limits.first_fit(lane[0], queue) is None
+            if comes_first:
+                assert free.first_fit(rows[0], queue) is None
         waiting[chosen].pop(0)
-        capacity_limits.take(placement.ready, placement.environment)
+        free.take(placement.ready, placement.environment)
 
 
 @given(snapshot=snapshots(), window=st.integers(1, 6), limit=st.integers(1, 10))
-def test_a_plan_that_is_cut_off_is_the_beginning_of_the_whole(
+def test_a_plan_with_a_lower_limit_is_the_beginning_of_the_plan_without_it(
     snapshot: Snapshot, window: int, limit: int
 ) -> None:
     whole = planned(snapshot, window)
@@ -157,13 +177,13 @@ def test_a_plan_that_is_cut_off_is_the_beginning_of_the_whole(
 
 @settings(max_examples=60)
 @given(snapshot=snapshots(), window=st.integers(1, 6))
-def test_the_reason_that_is_given_is_true(snapshot: Snapshot, window: int) -> None:
+def test_the_reason_for_waiting_is_true(snapshot: Snapshot, window: int) -> None:
     plan = planned(snapshot, window)
     by_name = {queue.name: queue for queue in snapshot.queues}
-    for name, blocked in plan.blocked.items():
+    for lane, blocked in plan.blocked.items():
         usable = [
             environment
-            for other in by_name[name].environments
+            for other in by_name[lane.queue].environments
             if (environment := snapshot.environments.get(other)) and environment.usable
         ]
         never = [
@@ -173,3 +193,59 @@ def test_the_reason_that_is_given_is_true(snapshot: Snapshot, window: int) -> No
         ]
         assert (blocked.why is Why.NO_USABLE_ENVIRONMENT) == (not usable)
         assert (blocked.why is Why.JOB_RESOURCE_REQUIREMENT) == (bool(usable) and all(never))
+
+
+@given(snapshot=snapshots_with_arrays(), window=st.integers(0, 9), limit=st.integers(0, 30))
+def test_fifo_queues_get_the_plans_of_the_reference_implementation(
+    snapshot: Snapshot, window: int, limit: int
+) -> None:
+    plan = planned(snapshot, window, limit)
+    placements, blocked = reference_plan(snapshot, starting_window=window, placements_limit=limit)
+    assert [(p.ready, p.environment, p.count) for p in plan.placements] == placements
+    found = {lane.queue: (head.ready, head.why) for lane, head in plan.blocked.items()}
+    assert found == blocked
+
+
+@dataclass(frozen=True, slots=True)
+class LastShareFirst:
+    """An order that is not FIFO: shares in reverse alphabetical order, each lane on its own."""
+
+    @property
+    def blocks_queue(self) -> bool:
+        return False
+
+    def next_lane(self, heads: Mapping[Lane, Ready]) -> Lane:
+        return max(heads)
+
+
+@given(snapshot=snapshots(), window=st.integers(1, 6), data=st.data())
+def test_each_lane_of_a_queue_is_served_from_its_head_in_the_order_of_the_queue(
+    snapshot: Snapshot, window: int, data: st.DataObject
+) -> None:
+    shares = ("a", "b", "c")
+    lanes: dict[Lane, tuple[Ready, ...]] = {}
+    for queue in snapshot.queues:
+        rows = [
+            replace(ready, share=data.draw(st.sampled_from(shares)))
+            for ready in snapshot.lanes[Lane.fifo(queue.name)]
+        ]
+        for share in shares:
+            lanes[Lane(queue.name, share)] = tuple(row for row in rows if row.share == share)
+    queues = tuple(
+        replace(queue, shares=shares, order=LastShareFirst()) for queue in snapshot.queues
+    )
+    plan = planned(replace(snapshot, queues=queues, lanes=lanes), window)
+    free = FreeCapacity(snapshot, window)
+    for placement in plan.placements:
+        free.take(placement.ready, placement.environment)
+    for queue in queues:
+        placed = [p.ready for p in plan.placements if p.ready.queue == queue.name]
+        assert [row.share for row in placed] == sorted((r.share for r in placed), reverse=True)
+        for lane in queue.lanes:
+            served = [row for row in placed if row.lane == lane]
+            assert tuple(served) == lanes[lane][: len(served)]
+            if len(served) == len(lanes[lane]) or not queue.usable:
+                assert lane not in plan.blocked
+                continue
+            assert plan.blocked[lane].ready is lanes[lane][len(served)]
+            assert free.first_fit(plan.blocked[lane].ready, queue) is None

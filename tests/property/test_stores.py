@@ -16,6 +16,7 @@ from chalicelib.core.dependencies import DependencyType, Edge
 from chalicelib.core.events import EventKind
 from chalicelib.core.ids import JobKey, child_part
 from chalicelib.core.job import ArrayState, Job, ready_of
+from chalicelib.core.lane import Lane
 from chalicelib.core.lifecycle import decide
 from chalicelib.core.moves import Advance, CapacityLimit, Move
 from chalicelib.core.scheduling.snapshot import Capacity
@@ -47,7 +48,7 @@ KEYS = [
     for job_id, job in JOBS.items()
     for part in ("job", *(child_part(n) for n in range(SIZE if job.array else 0)))
 ]
-ROOMS = {
+CAPACITY_LIMITS = {
     "fargate": CapacityLimit(limit_cpu_units=3 * 1024, starting_window=2),
     "other": CapacityLimit(limit_cpu_units=None, starting_window=9),
 }
@@ -67,7 +68,7 @@ operations = st.one_of(
     st.tuples(st.just("decide"), st.lists(happenings, min_size=1, max_size=4), ago),
     st.tuples(st.just("dispatch"), st.sampled_from(["array", "each"]), st.integers(1, 3), ago),
     st.tuples(st.just("submit"), st.sampled_from(sorted(JOBS))),
-    st.tuples(st.just("mend"), st.integers(0, 2), ago),
+    st.tuples(st.just("correct_capacity"), st.integers(0, 2), ago),
     st.tuples(st.just("drop_child_range"), st.integers(0, 9)),
     st.tuples(st.just("drop_ready"), st.sampled_from(KEYS), ago),
     st.tuples(st.just("expire"), st.just("plain")),
@@ -98,7 +99,7 @@ class Asking:
         self.both.jobs.list_by_status("queue", JobStatus.PENDING, before=None, limit=2)
         self.both.jobs.list_children("array", 1, 3)
         self.both.jobs.list_children("each", 0, 9, limit=2)
-        self.both.lanes.heads("queue", 3)
+        self.both.lanes.heads(Lane.fifo("queue"), 3)
         self.both.lanes.child_ranges("queue", limit=3)
         self.both.lanes.child_ranges("queue", "each", after=0, limit=3)
         self.both.lanes.edges("up", limit=3)
@@ -126,7 +127,7 @@ class Asking:
             if changed:
                 new = changed[which % len(changed)]
                 moves[key] = Move.of(job, new, parent=reading.get(key.root))
-        self.both.jobs.commit(list(moves.values()), ROOMS)
+        self.both.jobs.commit(list(moves.values()), CAPACITY_LIMITS)
 
     def _meets_its_family(self, key: JobKey, moves: Mapping[JobKey, Move]) -> bool:
         """No caller writes an array's parent and its children at once."""
@@ -146,12 +147,12 @@ class Asking:
         children = [child_of(parent, number) for number in numbers]
         moves = [Move(old=one, new=decide(one, event).job, parent=parent) for one in children]
         step = Advance(parent=parent, cursor=cursor, passed=passed, moves=tuple(moves))
-        self.both.jobs.commit([], ROOMS, [step])
+        self.both.jobs.commit([], CAPACITY_LIMITS, [step])
 
     def _has_row(self, key: JobKey, job: Job, job_id: str) -> bool:
         return key.job_id == job_id and key.is_child and job.version > 0
 
-    def mend(self, tasks: int, ago: int) -> None:
+    def correct_capacity(self, tasks: int, ago: int) -> None:
         counted = Capacity(environment="fargate", cpu_units=1024 * tasks, tasks=tasks)
         self.both.lanes.correct_capacity(self.figures[max(0, len(self.figures) - 1 - ago)], counted)
 

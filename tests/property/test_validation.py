@@ -18,7 +18,7 @@ from chalicelib.core.validation.submit import merge_submission, resource_needs, 
 from tests.property.shapes import requests
 
 # Shapes of this size are slow to draw, and what they are drawn for is breadth.
-ROOMY = settings(
+BROAD = settings(
     max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -58,7 +58,7 @@ def renamed(request: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", sorted(RULES))
-@ROOMY
+@BROAD
 @given(data=st.data())
 def test_every_request_is_accepted_or_refused(name: str, data: st.DataObject) -> None:
     request = renamed(data.draw(drawn(name)))
@@ -91,7 +91,7 @@ def definitions() -> st.SearchStrategy[dict[str, Any]]:
     ).map(validate_register)
 
 
-@ROOMY
+@BROAD
 @given(definition=definitions(), request=drawn("SubmitJob"))
 def test_every_submission_makes_a_job_or_is_refused(
     definition: dict[str, Any], request: dict[str, Any]

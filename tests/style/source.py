@@ -32,7 +32,7 @@ def _ours(path: Path) -> bool:
 
 @lru_cache(maxsize=1)
 def modules() -> tuple[Module, ...]:
-    """Every Python file of the repository."""
+    """Return every Python file of the repository."""
     paths = sorted(path for path in ROOT.rglob("*.py") if _ours(path))
     return tuple(
         Module(path=str(path.relative_to(ROOT)), text=text, tree=ast.parse(text))
@@ -46,7 +46,7 @@ def modules_in(*folders: str) -> list[Module]:
 
 
 def imports_of(module: Module) -> set[str]:
-    """The full names of everything that the module imports, at any level."""
+    """Return the full names of everything that the module imports, at any level."""
     found: set[str] = set()
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Import):
@@ -63,7 +63,7 @@ def functions_of(module: Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef]
 
 
 def length_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Lines from the signature to the end, without the docstring."""
+    """Return the lines from the signature to the end, without the docstring."""
     total = (function.end_lineno or function.lineno) - function.lineno + 1
     first = function.body[0]
     if ast.get_docstring(function) is not None:

@@ -29,20 +29,18 @@ PURE = {
 LAYERS: dict[str, set[str]] = {
     "core": {"core"},
     "contract": {"core", "contract"},
+    "ports": {"core", "ports"},
     "store": {"core", "store", "parallel", "ports"},
     "aws": {"core", "aws", "parallel", "ports"},
-    "jobs": {"core", "jobs", "observe", "ports", "store", "wiring"},
+    "jobs": {"core", "jobs", "observe", "ports", "wiring"},
     "triggers": {
-        *{"core", "contract", "jobs", "observe", "parallel", "ports", "store", "triggers"},
-        "wiring",
+        *{"core", "contract", "jobs", "observe", "parallel", "ports", "triggers", "wiring"},
     },
     "engine": {
-        *{"aws", "core", "engine", "jobs", "observe", "parallel", "ports", "store", "triggers"},
-        "wiring",
+        *{"core", "engine", "jobs", "observe", "parallel", "ports", "triggers", "wiring"},
     },
     "api": {
-        *{"api", "contract", "core", "engine", "jobs", "observe", "ports", "store", "triggers"},
-        "wiring",
+        *{"api", "contract", "core", "engine", "jobs", "observe", "ports", "triggers", "wiring"},
     },
     "handlers": {
         *{"contract", "core", "engine", "handlers", "jobs", "observe", "parallel", "ports"},
@@ -132,7 +130,23 @@ def test_boto3_is_met_in_wiring_only_and_pynamodb_in_the_store_only() -> None:
         assert "pynamodb" not in names or may, module.path
 
 
-def test_the_doors_are_thin() -> None:
+def test_the_stores_in_memory_know_nothing_of_those_over_dynamodb() -> None:
+    """Both keep one contract: a store that uses the other's code proves nothing about it."""
+    stores = [
+        module
+        for module in modules_in("tests/support")
+        if module.path.startswith("tests/support/memory")
+        # Their streams deliver images, which the functions read with the code of `store`.
+        and module.path != "tests/support/memory_streams.py"
+    ]
+    assert len(stores) >= 6
+    for module in stores:
+        assert not any(name.startswith("chalicelib.store") for name in imports_of(module)), (
+            module.path
+        )
+
+
+def test_the_entry_points_are_thin() -> None:
     (module,) = modules_in("app.py")
     assert len(module.lines) <= 200
     for name in imports_of(module):
@@ -151,3 +165,18 @@ def test_the_store_never_scans(module: Module) -> None:
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Attribute):
             assert node.attr not in {"scan", "rate_limited_scan"}, node.lineno
+
+
+def test_only_the_resources_know_compute_types_by_name() -> None:
+    """A new compute type is a module and a row of the table; nothing else compares its name."""
+    names = {"FARGATE", "FARGATE_SPOT", "UNMANAGED", "EC2", "SPOT", "ECS_MANAGED_INSTANCES"}
+    found = [
+        f"{module.path}:{node.lineno}"
+        for module in CHALICELIB
+        if not module.is_in("chalicelib/core/resources")
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Compare | ast.MatchValue | ast.Dict)
+        for constant in ast.walk(node)
+        if isinstance(constant, ast.Constant) and constant.value in names
+    ]
+    assert found == []

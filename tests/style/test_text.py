@@ -1,4 +1,4 @@
-"""Sizes, docstrings and comments of every Python file. Each test names all that break its rule."""
+"""Sizes, docstrings and comments of every Python file. Each test lists all that break its rule."""
 
 import ast
 import io
@@ -29,7 +29,7 @@ def lines_limit(module: Module) -> int:
 
 @lru_cache(maxsize=1)
 def comments() -> list[tuple[str, str]]:
-    """(where, text) of every comment."""
+    """Return (where, text) of every comment."""
     return [
         (f"{module.path}:{token.start[0]}", token.string)
         for module in modules()
@@ -43,7 +43,7 @@ def comments_that(pattern: re.Pattern[str]) -> list[str]:
 
 
 def test_the_files_are_found() -> None:
-    """Lest the tests below look at nothing."""
+    """Guards against tests that check nothing."""
     assert len(modules_in("chalicelib")) > 50
     assert len(modules()) > 150
 

@@ -12,7 +12,7 @@ STORE = modules_in("chalicelib/store")
 
 
 def writes_of(module: Module) -> list[ast.Call]:
-    """Calls that write a row, or add a write to a transaction."""
+    """Return the calls that write a row, or add a write to a transaction."""
     return [node for node in ast.walk(module.tree) if isinstance(node, ast.Call) and _writes(node)]
 
 
@@ -24,7 +24,7 @@ def _writes(call: ast.Call) -> bool:
 
 
 def says_why(module: Module, call: ast.Call) -> bool:
-    """A reason stands beside the call or in the lines above it."""
+    """Return whether a reason is given beside the call or in the lines above it."""
     near = module.lines[max(0, call.lineno - 4) : call.end_lineno or call.lineno]
     return any(reason in line for line in near for reason in REASONS)
 
@@ -43,18 +43,19 @@ def test_a_write_has_a_condition_or_a_reason_to_have_none(module: Module) -> Non
 
 
 def test_the_writes_are_found() -> None:
-    """Lest the test above look at nothing."""
+    """Guards against a test above that checks nothing."""
     assert sum(len(writes_of(module)) for module in STORE) >= 10
 
 
 def test_a_put_without_a_condition_says_what_fences_it() -> None:
-    """`_put` takes its condition from its caller, who may leave it out for a reason only."""
-    (module,) = [module for module in STORE if module.path.endswith("store/jobs.py")]
+    """`put_action` takes its condition from its caller, which omits it for a stated reason only."""
     puts = [
-        node
+        (module, node)
+        for module in STORE
         for node in ast.walk(module.tree)
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "_put"
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "put_action"
     ]
-    assert len(puts) >= 4
-    for call in puts:
-        assert len(call.args) == 2 or says_why(module, call), f"line {call.lineno}"
+    assert len(puts) >= 7
+    for module, call in puts:
+        where = f"{module.path}, line {call.lineno}"
+        assert len(call.args) == 2 or says_why(module, call), where

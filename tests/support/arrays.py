@@ -7,11 +7,11 @@ from tests.support.world import World
 
 
 def summary(world: World, job_id: str) -> dict[str, int]:
-    """The statuses that some children are in; all seven are told and add up to the size."""
-    told = world.detail(job_id)["arrayProperties"]
-    assert len(told["statusSummary"]) == 7
-    assert sum(told["statusSummary"].values()) == told["size"]
-    return {status: number for status, number in told["statusSummary"].items() if number}
+    """The statuses that some children are in; all seven are shown and add up to the size."""
+    reported = world.detail(job_id)["arrayProperties"]
+    assert len(reported["statusSummary"]) == 7
+    assert sum(reported["statusSummary"].values()) == reported["size"]
+    return {status: number for status, number in reported["statusSummary"].items() if number}
 
 
 def array(world: World, size: int, **members: Any) -> str:

@@ -44,7 +44,7 @@ class Callback:
 
 @dataclass(slots=True, kw_only=True)
 class Execution:
-    """One run of a machine; `entered` and `handled` tell what of the machine it came by.
+    """One run of a machine; `entered` and `handled` show what of the machine it came by.
 
     `context` is the context object, `new_token` makes the token of a task that waits for one.
     """

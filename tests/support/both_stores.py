@@ -1,23 +1,25 @@
-"""The stores in memory and those over DynamoDB side by side: asked the same, they do the same.
+"""The stores in memory and those over DynamoDB, called together and compared.
 
-After each call its answers are compared, and the round trips that it took; after one that may
-write, all that both hold and what their streams tell.
+After each call the results and the round trips are compared, and after a call that may write also
+the contents of the tables and the records of their streams.
 """
+
+from __future__ import annotations
 
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.child_range import numbers_in
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job
 from chalicelib.ports import OverlapLockLostError
-from chalicelib.store.catalog import Catalog, resource_of_image
+from chalicelib.store.catalog import resource_of_image
 from chalicelib.store.codec import edge_of_row, job_of_image, ready_of_row
-from chalicelib.store.jobs import SPEC_PART, JobStore
-from chalicelib.store.lanes import CAPACITY_LANE, LaneStore
+from chalicelib.store.jobs import SPEC_PART
+from chalicelib.store.lanes import CAPACITY_LANE
 from chalicelib.store.overlap_locks import OVERLAP_LOCKS_LANE, overlap_lock_from_row
 from chalicelib.store.tables import (
     CapacityRow,
@@ -31,19 +33,22 @@ from tests.support import tables
 from tests.support.memory import Memory
 from tests.support.world import World
 
+if TYPE_CHECKING:
+    from chalicelib.ports import CatalogStore, JobStore, LaneStore
+
 READS = ("find", "list", "heads", "has_work", "capacities", "edges", "child_ranges", "newest")
 
 Contents = dict[str, dict[Any, Any]]
 
 
 class Both:
-    """`jobs`, `lanes` and `catalog` are called like the stores that they stand for."""
+    """`jobs`, `lanes` and `catalog` are stores that make each call on both sides."""
 
     def __init__(self) -> None:
         self.worlds = (World(in_memory=True), World())
-        self.jobs = cast(JobStore, _Twin(self, "jobs"))
-        self.lanes = cast(LaneStore, _Twin(self, "lanes"))
-        self.catalog = cast(Catalog, _Twin(self, "catalog"))
+        self.jobs: JobStore = _twin(self, "jobs")
+        self.lanes: LaneStore = _twin(self, "lanes")
+        self.catalog: CatalogStore = _twin(self, "catalog")
 
     @property
     def memory(self) -> Memory:
@@ -52,7 +57,7 @@ class Both:
         return memory
 
     def job(self, key: JobKey) -> Job:
-        """What both hold, a child without a row as its parent makes it."""
+        """Return the job that both hold; a virtual child as computed from its parent."""
         return self.jobs.find_all([key])[key]
 
     def call(self, store: str, method: str, *args: Any, **kwargs: Any) -> Any:
@@ -68,7 +73,7 @@ class Both:
         asked = f"{store}.{method}{args}"
         assert answers[0] == answers[1], f"{asked}: in memory {answers[0]}, not {answers[1]}"
         if kwargs.get("active_only"):
-            # How many pages a filtered query takes is DynamoDB's business.
+            # How many pages a filtered query takes depends on DynamoDB.
             calls = [list(dict.fromkeys(made)) for made in calls]
         assert calls[0] == calls[1], f"{asked}: in memory {calls[0]}, not {calls[1]}"
         if not method.startswith(READS):
@@ -80,9 +85,14 @@ class Both:
     def compare(self, asked: str) -> None:
         in_memory, in_dynamodb = _held_in_memory(self.memory), _held_in_dynamodb()
         for kind, rows in in_memory.items():
-            assert rows == in_dynamodb[kind], f"{asked}: other {kind} are held"
-        told, in_fact = (_told(world) for world in self.worlds)
-        assert told == in_fact, f"{asked}: the streams tell other things"
+            assert rows == in_dynamodb[kind], f"{asked}: the stores hold other {kind}"
+        reported, expected = (_changes(world) for world in self.worlds)
+        assert reported == expected, f"{asked}: the streams report other changes"
+
+
+def _twin(both: Both, store: str) -> Any:
+    """Return a store that has every method, and makes each call in both worlds."""
+    return _Twin(both, store)
 
 
 class _Twin:
@@ -108,7 +118,7 @@ def both_stores() -> Iterator[Both]:
 
 def _held_in_memory(memory: Memory) -> Contents:
     specs = {key: (dict(spec.document), dict(spec.tags)) for key, spec in memory.specs.items()}
-    child_ranges = {key: batch.numbers for key, batch in memory.child_ranges.items()}
+    child_ranges = {key: one.numbers for key, one in memory.child_ranges.items()}
     figures = {
         name: (one.cpu_units, one.tasks, one.starting) for name, one in memory.capacities.items()
     }
@@ -125,7 +135,7 @@ def _held_in_memory(memory: Memory) -> Contents:
 
 
 def _held_in_dynamodb() -> Contents:
-    """The same, row by row as the tables have it."""
+    """Return the contents of the tables, row by row."""
     held: Contents = defaultdict(dict)
     for item in _items("jobs"):
         if item["part"]["S"] == SPEC_PART:
@@ -172,8 +182,8 @@ def _row(row: Any, item: dict[str, Any]) -> Any:
     return row
 
 
-def _told(world: World) -> dict[str, list[tuple[Any, Any]]]:
-    """By row the changes that the streams tell; that nothing changed is nothing to tell."""
+def _changes(world: World) -> dict[str, list[tuple[Any, Any]]]:
+    """Return the changes that the streams report, by row, without records that change nothing."""
     changes: dict[str, list[tuple[Any, Any]]] = defaultdict(list)
     readers: list[tuple[tables.Stream, Callable[[Any], Any]]] = [
         (world.jobs_stream, job_of_image),

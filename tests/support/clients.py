@@ -15,7 +15,7 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 
-OnCall = Callable[[str], None]  # told "<service>.<Operation>" before the call has any effect
+OnCall = Callable[[str], None]  # given "<service>.<Operation>" before the call has any effect
 
 
 @lru_cache(maxsize=8)

@@ -81,7 +81,7 @@ class FakeEcs(FakeClient):
         """The task's containers run from now on, at `address` if it has one of its own."""
         task.address = address
         task.status, task.started_at_ms = "RUNNING", self.now_ms()
-        self._tell(task)
+        self._notify(task)
 
     def finish(
         self,
@@ -107,7 +107,7 @@ class FakeEcs(FakeClient):
         self._end(task, "TaskFailedToStart", cause)
 
     def lose(self, task: Task) -> None:
-        """The task is gone and no event tells of it; only its client token is remembered."""
+        """The task is gone and no event reports it; only its client token is remembered."""
         self.forgotten.append(self.tasks.pop(task.arn))
 
     # The API
@@ -184,7 +184,7 @@ class FakeEcs(FakeClient):
         return {"task": self.described(task)}
 
     def end_stopping(self, task: Task) -> None:
-        """A task that was told to stop ends now: by SIGTERM if its containers ran."""
+        """A task that was asked to stop ends now: by SIGTERM if its containers ran."""
         stops_with = 143 if task.status == "RUNNING" else None
         self._end(task, "UserInitiated", str(task.ending["stoppedReason"]), stops_with=stops_with)
 
@@ -278,9 +278,9 @@ class FakeEcs(FakeClient):
         for end in task.containers.values():
             if stops_with is not None:
                 end.setdefault("exitCode", stops_with)
-        self._tell(task)
+        self._notify(task)
 
-    def _tell(self, task: Task) -> None:
+    def _notify(self, task: Task) -> None:
         self._on_event(self.event_of(task))
 
     def _cluster(self, params: Json, operation: str) -> Json:

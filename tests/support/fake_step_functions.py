@@ -56,7 +56,7 @@ class FakeStepFunctions(FakeClient):
     """
 
     service = "stepfunctions"
-    # Of these no execution may fail; those of users, and of run_job, tell how their job ended.
+    # No execution of these may fail; those of users, and of run_job, end as their job ends.
     own_machines = frozenset({LAUNCH_MACHINE_ARN, MULTINODE_MACHINE_ARN, PROVISION_MACHINE_ARN})
 
     def __init__(
@@ -89,7 +89,7 @@ class FakeStepFunctions(FakeClient):
         self._numbers = itertools.count(1)
         self._callbacks: dict[str, tuple[Callback, Run]] = {}
         self._current: Run | None = None  # whose step is being carried out
-        self.answers: list[tuple[str, str, Json]] = []  # (call, token, what was told), as accepted
+        self.answers: list[tuple[str, str, Json]] = []  # (call, token, parameters), as accepted
         self.running: list[Run] = []
         self.ended: list[Run] = []
 
@@ -176,10 +176,10 @@ class FakeStepFunctions(FakeClient):
         if callback.is_answered or run not in self.running:
             raise client_error("TaskTimedOut", token, call)
         self.answers.append((call, token, params))
-        self._settle(callback, run, answer)
+        self._complete(callback, run, answer)
         return {}
 
-    def _settle(self, callback: Callback, run: Run, answer: Any) -> None:
+    def _complete(self, callback: Callback, run: Run, answer: Any) -> None:
         callback.answer, callback.is_answered = answer, True
         run.due_at_ms = self.now_ms()
 
@@ -201,20 +201,22 @@ class FakeStepFunctions(FakeClient):
             return
         self.running.remove(run)
         self.ended.append(run)
-        self._tell_outer(run)
+        self._answer_outer(run)
 
-    def _tell_outer(self, run: Run) -> None:
+    def _answer_outer(self, run: Run) -> None:
         """Answer the execution that waits for this one."""
-        told = {"ExecutionArn": run.arn, "StateMachineArn": run.machine, "Name": run.name}
+        reported = {"ExecutionArn": run.arn, "StateMachineArn": run.machine, "Name": run.name}
         for callback, outer in list(self._callbacks.values()):
             if callback is not run.waits_for:
                 continue
             if run.failure is None:
-                self._settle(callback, outer, told | {"Status": "SUCCEEDED", "Output": run.output})
+                self._complete(
+                    callback, outer, reported | {"Status": "SUCCEEDED", "Output": run.output}
+                )
             else:
                 failure = {"Error": run.failure.error, "Cause": run.failure.cause}
-                cause = json.dumps(told | {"Status": "FAILED"} | failure)
-                self._settle(callback, outer, TaskError("States.TaskFailed", cause))
+                cause = json.dumps(reported | {"Status": "FAILED"} | failure)
+                self._complete(callback, outer, TaskError("States.TaskFailed", cause))
 
     def _invoke(self, resource: str, parameters: Json) -> Any:
         match resource:

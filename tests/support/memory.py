@@ -1,13 +1,12 @@
-"""Rows in memory: the three tables as dictionaries of values, and what their streams tell.
+"""Rows in memory: the three tables as dictionaries of values, and their changes.
 
-A row is the value that the stores speak of (a job, a ready row, an edge), found by its own key.
-Each round trip that DynamoDB would need is told as a call before it is made, under the same name.
+A row is the value that the stores read and write (a job, a ready row, an edge), found by its key.
+Every round trip that DynamoDB would need is reported, before it is made, under the same name.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from chalicelib.core.capacity import CapacityChange
 from chalicelib.core.child_range import ChildRange
@@ -18,21 +17,17 @@ from chalicelib.core.resources.resource import Resource
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.core.spec import Spec
 from chalicelib.core.triggers.overlap_lock import OverlapLock
-from chalicelib.store.catalog import row_of_resource
-from chalicelib.store.codec import row_of_job
 
 KEYS_OF_A_READ = 100  # DynamoDB's limit on the keys of one BatchGetItem
 
-Json = dict[str, Any]
+JobChange = tuple[JobKey, Job | None]
+ResourceChange = tuple[tuple[str, str], Resource | None, Resource | None]
 
 
 class Memory:
-    """The tables. `on_call` is told of each round trip before it is made."""
+    """The tables. `on_call` gets the name of each round trip before it is made."""
 
-    def __init__(
-        self, *, retention_seconds: int, on_call: Callable[[str], None] = lambda call: None
-    ) -> None:
-        self._retention_seconds = retention_seconds
+    def __init__(self, on_call: Callable[[str], None] = lambda call: None) -> None:
         self._on_call = on_call
         self.jobs: dict[JobKey, Job] = {}
         self.specs: dict[str, Spec] = {}
@@ -42,20 +37,19 @@ class Memory:
         self.overlap_locks: dict[tuple[str, str], OverlapLock] = {}  # by trigger and uid
         self.capacities: dict[str, Capacity] = {}
         self.resources: dict[tuple[str, str], Resource] = {}  # by kind and name
-        self._job_changes: list[tuple[JobKey, Job | None]] = []
-        self._images: dict[JobKey, Json | None] = {}  # as they were when last told
-        self._resource_changes: list[tuple[tuple[str, str], Resource | None, Resource | None]] = []
+        self._job_changes: list[JobChange] = []
+        self._resource_changes: list[ResourceChange] = []
 
     def call(self, operation: str) -> None:
-        """One round trip is about to be made."""
+        """Report a round trip that is about to be made."""
         self._on_call(f"dynamodb.{operation}")
 
     def call_batches(self, keys: Sequence[object]) -> None:
-        """A read of many keys takes as many round trips as it has hundreds."""
+        """Report the round trips of a read of many keys: one for each hundred."""
         for _ in range(0, len(keys), KEYS_OF_A_READ):
             self.call("BatchGetItem")
 
-    # Rows whose changes a stream tells: each change once, with both images
+    # Rows whose changes a stream reports: each change once, with both images
 
     def put_job(self, job: Job) -> None:
         old = self.jobs.get(job.key)
@@ -64,7 +58,7 @@ class Memory:
             self._job_changes.append((job.key, job))
 
     def expire(self, key: JobKey) -> None:
-        """The row goes, as DynamoDB removes what has passed its expires_at."""
+        """Remove the row, as DynamoDB does after its expires_at."""
         if key in self.jobs:
             del self.jobs[key]
             self._job_changes.append((key, None))
@@ -72,7 +66,7 @@ class Memory:
     def put_resource(self, resource: Resource) -> None:
         key = (resource.kind, resource.name)
         old = self.resources.get(key)
-        # A document comes back as JSON made it, and what a caller does to its own stays there.
+        # A copy, as JSON makes it: later changes of the caller's document must not reach the row.
         stored = replace(
             resource, document=json.loads(json.dumps(resource.document)), tags=dict(resource.tags)
         )
@@ -87,7 +81,7 @@ class Memory:
     # Figures
 
     def add_capacity(self, change: CapacityChange) -> None:
-        """Additions commute; a row that they make has every figure."""
+        """Add to an environment's figures; a row that this creates has all of them."""
         name = change.environment
         now = self.capacities.get(name) or Capacity(environment=name)
         self.capacities[name] = Capacity(
@@ -97,30 +91,23 @@ class Memory:
             starting=now.starting + change.starting,
         )
 
-    # Streams
+    # Streams: what changed since it was last asked for
 
-    def drain_jobs(self) -> Iterator[Json]:
-        """The records of the jobs table since the last time. Specs are no consequence of one."""
+    def drain_jobs(self) -> list[JobChange]:
+        """Return each (key, row or None) of the jobs table. Specs are not among them."""
         changes, self._job_changes = self._job_changes, []
-        for key, new in changes:
-            old_image, new_image = self._images.get(key), None
-            if new is not None:
-                new_image = row_of_job(new, self._retention_seconds).serialize()
-            self._images[key] = new_image
-            names = {"root": {"S": key.job_id}, "part": {"S": key.part}}
-            yield _record(names, old_image, new_image)
+        return changes
 
-    def drain_resources(self) -> Iterator[Json]:
-        """The records of the catalog table since the last time."""
+    def drain_resources(self) -> list[ResourceChange]:
+        """Return each (kind and name, old row, new row) of the catalog table."""
         changes, self._resource_changes = self._resource_changes, []
-        for (kind, name), old, new in changes:
-            names = {"kind": {"S": kind}, "name": {"S": name}}
-            images = [row_of_resource(one).serialize() if one else None for one in (old, new)]
-            yield _record(names, *images)
+        return changes
 
 
-def _record(keys: Json, old: Json | None, new: Json | None) -> Json:
-    change = {"Keys": keys, "OldImage": old, "NewImage": new}
-    name = "REMOVE" if new is None else "INSERT" if old is None else "MODIFY"
-    present = {member: value for member, value in change.items() if value is not None}
-    return {"eventSource": "aws:dynamodb", "eventName": name, "dynamodb": present}
+def lane_of(queue: str, share: str) -> str:
+    return f"{queue}/{share}"
+
+
+def child_range_rank(job_id: str, first: int) -> str:
+    """Return the rank of a child range: those of an array in order of their first number."""
+    return f"{job_id}#{first:08d}"

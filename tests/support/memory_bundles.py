@@ -1,4 +1,4 @@
-"""The bundle store in memory: the same contract, call by call, as that over DynamoDB."""
+"""The bundle store in memory: the same contract and round trips as the one over DynamoDB."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,8 +9,8 @@ from chalicelib.core.triggers.gathered import Item, Origin, Refused
 OnCall = Callable[[str], None]
 
 
-class MemoryBundles:
-    """What `BundleStore` has; `on_call` is told of each call before it has an effect."""
+class MemoryBundleStore:
+    """A `BundleStore`; `on_call` gets the name of each round trip before it is made."""
 
     def __init__(self, on_call: OnCall) -> None:
         self._on_call = on_call
@@ -43,8 +43,8 @@ class MemoryBundles:
         if changed or there:
             return Refused(head=changed, items=there)
         self._replace(origin, before, after)
-        for share, some in placed:
-            place = (origin, share.bundle, share.position)
+        for piece, some in placed:
+            place = (origin, piece.bundle, piece.position)
             assert place not in self._places, f"{place} is given twice"
             self._places[place] = [item.rank for item in some]
             self._items |= {(origin, item.rank): item for item in some}
@@ -92,6 +92,6 @@ class MemoryBundles:
         return self._heads.get(origin, Head()).version
 
     def _replace(self, origin: Origin, before: Head, after: Head) -> None:
-        """What leaves `closing` meanwhile has left it: the set is added to, not replaced."""
+        """Replace the head, but only add to `closing`: a bundle that has left it stays out."""
         now = self._heads.get(origin, Head()).closing
         self._heads[origin] = replace(after, closing=now | (after.closing - before.closing))

@@ -1,4 +1,4 @@
-"""The contract of the catalog, written down once more without DynamoDB."""
+"""The catalog store in memory: the same contract and round trips as the one over DynamoDB."""
 
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
@@ -8,8 +8,8 @@ from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, JOB_DEFINITI
 from tests.support.memory import Memory
 
 
-class MemoryCatalog:
-    """What `chalicelib.store.catalog.Catalog` is, over `Memory`."""
+class MemoryCatalogStore:
+    """A `CatalogStore` over `Memory`."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
@@ -87,7 +87,7 @@ class MemoryCatalog:
         return (row and row.version) == (seen and seen.version)
 
     def _can_link(self, link: Iterable[str], unlink: Iterable[str]) -> bool:
-        """An environment that is gone takes part in nothing; one that is going takes no queue."""
+        """Return whether every environment exists, and those to link are not being deleted."""
         rows = {name: self._memory.resources.get((COMPUTE_ENVIRONMENT, name)) for name in link}
         return all(row is not None and row.status != "DELETING" for row in rows.values()) and all(
             (COMPUTE_ENVIRONMENT, name) in self._memory.resources for name in unlink

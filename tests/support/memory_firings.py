@@ -1,12 +1,12 @@
-"""The record of firings in memory: the same contract, call by call, as that over DynamoDB."""
+"""The firing store in memory: the same contract and round trips as the one over DynamoDB."""
 
 from collections.abc import Callable, Sequence
 
 from chalicelib.core.triggers.firing import Firing, FiringPage, told
 
 
-class MemoryFirings:
-    """What `FiringStore` has; all that is recorded is one page."""
+class MemoryFiringStore:
+    """A `FiringStore` with one page."""
 
     def __init__(self, on_call: Callable[[str], None]) -> None:
         self._on_call = on_call

@@ -1,18 +1,26 @@
-"""The job store's contract, written down once more without DynamoDB.
+"""The job store in memory: the same contract and round trips as the one over DynamoDB.
 
-A row is a value in a dictionary and a condition a comparison; nothing ever contends. Which rows
-change together, what each change requires, and what is handed back where that does not hold, is
-spelled out here. `tests/unit/store/test_contract*.py` hold both stores to the same answers.
+A row is a value in a dictionary, a condition is a comparison, and there is no contention. This
+module states once more which rows change together, what each change requires, and which moves are
+returned where that does not hold. `tests/unit/store/test_contract*.py` compare both stores.
 """
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
 from chalicelib.core.arrays import array_of, child_at, count_changes
 from chalicelib.core.child_range import ChildRange
+from chalicelib.core.commit_units import (
+    CommitUnit,
+    by_root,
+    capacity_changes,
+    changes_one_row,
+    grouped,
+    units_of,
+)
 from chalicelib.core.dependencies import Edge
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import ArrayState, Job, Ready, created_key_of, ready_of
@@ -21,18 +29,26 @@ from chalicelib.core.spec import Spec
 from chalicelib.core.states import JobStatus
 from chalicelib.core.triggers.overlap_lock import OverlapLock
 from chalicelib.ports import OverlapLockLostError
-from chalicelib.store.codec import COUNTERS, child_range_rank, lane_of
-from chalicelib.store.commits import Unit, capacity_changes, is_plain, packed
-from tests.support.memory import Memory
+from tests.support.memory import Memory, child_range_rank, lane_of
 
+ACTIONS_LIMIT = 100  # DynamoDB's limit on the actions of one transaction
 GOING_ON = frozenset({JobStatus.RUNNABLE, JobStatus.STARTING})
-# What changes with the children's own writes, and is no decision about the parent.
+# What the writes of children change in their parent, without a decision about it.
 COUNTED = frozenset({"cursor", "singled", "counts"})
+# In the order in which a parent's row has them.
+COUNTED_STATUSES = (
+    JobStatus.PENDING,
+    JobStatus.RUNNABLE,
+    JobStatus.STARTING,
+    JobStatus.RUNNING,
+    JobStatus.SUCCEEDED,
+    JobStatus.FAILED,
+)
 REASONS_TO_WAIT = ("status_reason", "blocked_why", "blocked_since_ms")
 
 
 class MemoryJobStore:
-    """What `chalicelib.store.jobs.JobStore` is, over `Memory`."""
+    """A `JobStore` over `Memory`."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
@@ -93,7 +109,7 @@ class MemoryJobStore:
         ]
         return sorted(jobs, key=created_key_of)
 
-    # Submitting, and what a job has beside its row
+    # Submitting, and changing specs
 
     def submit(
         self,
@@ -143,7 +159,7 @@ class MemoryJobStore:
         self._memory.call("DeleteItem")
         self._memory.specs.pop(job_id, None)
 
-    # Moving jobs on
+    # Committing
 
     def commit(
         self,
@@ -151,18 +167,16 @@ class MemoryJobStore:
         capacity_limits: Mapping[str, CapacityLimit] | None = None,
         advances: Sequence[Advance] = (),
     ) -> tuple[Move, ...]:
-        written, lost = self._commit_alone([move for move in moves if is_plain(move)])
+        written, lost = self._commit_alone([move for move in moves if changes_one_row(move)])
         for change in capacity_changes(written).values():
             self._memory.call("UpdateItem")
             self._memory.add_capacity(change)
-        units = [Unit((move,)) for move in moves if not is_plain(move)]
-        units.extend(Unit(advance.moves, advance) for advance in advances)
-        for group in packed(units):
+        for group in grouped(units_of(moves, advances), ACTIONS_LIMIT):
             lost.extend(self._commit_group(group, capacity_limits or {}))
         return tuple(lost)
 
     def _commit_alone(self, moves: Iterable[Move]) -> tuple[list[Move], list[Move]]:
-        """(written, lost) of moves that touch no row but the job's own: each goes by itself."""
+        """Write moves of one row, each alone; return the written ones and the lost ones."""
         written: list[Move] = []
         lost: list[Move] = []
         for move in moves:
@@ -175,9 +189,9 @@ class MemoryJobStore:
         return written, lost
 
     def _commit_group(
-        self, group: Sequence[Unit], capacity_limits: Mapping[str, CapacityLimit]
+        self, group: Sequence[CommitUnit], capacity_limits: Mapping[str, CapacityLimit]
     ) -> list[Move]:
-        """One transaction: all or nothing, tried again without those whose conditions failed."""
+        """Write one transaction, and try again without the units whose conditions failed."""
         remaining, lost = list(group), list[Move]()
         while remaining:
             self._memory.call("TransactWriteItems")
@@ -193,19 +207,19 @@ class MemoryJobStore:
     # Conditions
 
     def _refused(
-        self, units: Sequence[Unit], capacity_limits: Mapping[str, CapacityLimit]
-    ) -> set[Unit]:
-        """The units that a condition speaks against; an environment that is full, against all."""
+        self, units: Sequence[CommitUnit], capacity_limits: Mapping[str, CapacityLimit]
+    ) -> set[CommitUnit]:
+        """Return the units whose conditions fail; all of them where an environment is full."""
         refused = {unit for unit in units if not self._holds(unit)}
-        for job_id, members in _by_root(units):
+        for job_id, members in by_root(units):
             if not self._parent_allows(job_id, members):
                 refused.update(members)
-        return refused if self._have_room(units, capacity_limits) else set(units)
+        return refused if self._have_capacity(units, capacity_limits) else set(units)
 
-    def _holds(self, unit: Unit) -> bool:
-        """Every row is as it was when it was decided about; every right that is used up is there.
+    def _holds(self, unit: CommitUnit) -> bool:
+        """Return whether every row is unchanged, and every ready row to delete exists.
 
-        The last children of an array use up its parent's right to be dispatched.
+        The last children of an array use the ready row of its parent.
         """
         spent = [ready_of(m.old) for m in unit.moves if ready_of(m.old) != ready_of(m.new)]
         if unit.advance is not None and _is_last(unit.advance):
@@ -222,29 +236,32 @@ class MemoryJobStore:
         row = self._memory.ready.get(_lane_and_rank(ready))
         return row is not None and row.job_id == ready.job_id
 
-    def _parent_allows(self, job_id: str, units: Sequence[Unit]) -> bool:
-        """Children are born only of the parent that they were computed from.
+    def _parent_allows(self, job_id: str, units: Sequence[CommitUnit]) -> bool:
+        """Return whether the conditions on an array's parent hold.
 
-        A singled child must not have been passed by the cursor; one that goes on by itself needs
-        an array that has not been stopped; whatever else it does is counted in any case.
+        The first row of a child needs the parent it was computed from. A child that gets its row
+        out of order must be at or above the cursor. A child that enters RUNNABLE or STARTING needs
+        an array that has not been stopped. Other moves of children only change counts.
         """
         row, (moves, advance) = self._memory.jobs.get(JobKey(job_id)), _of_root(job_id, units)
-        born = [move for move in moves if move.old.version == 0]
-        if advance is not None or born:
-            parent = advance.parent if advance is not None else born[0].parent
-            assert parent is not None, "a child without a row is born of its parent"
+        first_rows = [move for move in moves if move.old.version == 0]
+        if advance is not None or first_rows:
+            parent = advance.parent if advance is not None else first_rows[0].parent
+            assert parent is not None, (
+                "the first row of a child needs the parent it was computed from"
+            )
             if row is None or row.version != parent.version:
                 return False
             if advance is not None:
                 return array_of(row).cursor == array_of(parent).cursor
-            return array_of(row).cursor <= min(_number(move) for move in born)
+            return array_of(row).cursor <= min(_number(move) for move in first_rows)
         goes_on = any(move.new.status in GOING_ON for move in moves)
         return not goes_on or row is None or row.stop_cause is None
 
-    def _have_room(
-        self, units: Sequence[Unit], capacity_limits: Mapping[str, CapacityLimit]
+    def _have_capacity(
+        self, units: Sequence[CommitUnit], capacity_limits: Mapping[str, CapacityLimit]
     ) -> bool:
-        """Whether what all of them take is there; an environment never used takes the first."""
+        """Return whether all units together stay within the limits; a new environment has none."""
         moves = [move for unit in units for move in unit.moves]
         for name, change in capacity_changes(moves).items():
             used, capacity_limit = self._memory.capacities.get(name), capacity_limits.get(name)
@@ -262,9 +279,9 @@ class MemoryJobStore:
 
     # Effects
 
-    def _write(self, units: Sequence[Unit]) -> None:
+    def _write(self, units: Sequence[CommitUnit]) -> None:
         moves = [move for unit in units for move in unit.moves]
-        # DynamoDB is sent what replaces a row before what changes one.
+        # As in a transaction of PynamoDB, which sends puts before updates.
         for move in sorted(moves, key=lambda one: one.new.array is not None):
             self._memory.put_job(self._after(move))
             before, after = ready_of(move.old), ready_of(move.new)
@@ -274,41 +291,43 @@ class MemoryJobStore:
         for unit in units:
             if unit.advance is not None and _is_last(unit.advance):
                 self._drop_ready(ready_of(unit.advance.parent))
-        for job_id, members in _by_root(units):
+        for job_id, members in by_root(units):
             self._count(job_id, members)
         for change in capacity_changes(moves).values():
             if change.moves_anything:
                 self._memory.add_capacity(change)
 
     def _after(self, move: Move) -> Job:
-        """The row after the move; a parent's takes over what was decided, and keeps its counts."""
+        """Return the row after the move; the row of a parent keeps its counts."""
         row = self._memory.jobs.get(move.old.key)
         if row is None or row.array is None:
             return move.new
         array = replace(row.array, **_decided(array_of(move.old), array_of(move.new), but=COUNTED))
         return replace(row, **_decided(move.old, move.new, but={"array"}), array=array)
 
-    def _count(self, job_id: str, units: Sequence[Unit]) -> None:
-        """What the moves of an array's children change in their parent, and their batch."""
+    def _count(self, job_id: str, units: Sequence[CommitUnit]) -> None:
+        """Change an array's parent for the moves of its children, and add their child range."""
         moves, advance = _of_root(job_id, units)
         row = self._memory.jobs[JobKey(job_id)]
         array, counts = array_of(row), Counter(dict(array_of(row).counts))
         for move in moves:
             counts.update(count_changes(move.old, move.new))
-        born = [move for move in moves if move.old.version == 0]
+        first_rows = [move for move in moves if move.old.version == 0]
         placed: dict[str, Any] = {}
         if advance is not None:
             array = replace(array, cursor=advance.cursor, singled=array.singled - advance.passed)
             if advance.parent.status_reason is not None:
-                placed = dict.fromkeys(REASONS_TO_WAIT)  # nothing is in the way any more
+                placed = dict.fromkeys(REASONS_TO_WAIT)  # placed children are not blocked
         else:
-            array = replace(array, singled=array.singled + len(born))
-        ordered = tuple((status, counts[status]) for status in COUNTERS if counts[status])
+            array = replace(array, singled=array.singled + len(first_rows))
+        ordered = tuple((status, counts[status]) for status in COUNTED_STATUSES if counts[status])
         self._memory.put_job(replace(row, array=replace(array, counts=ordered), **placed))
-        alive = sorted(_number(move) for move in born if not move.new.is_terminal)
+        alive = sorted(_number(move) for move in first_rows if not move.new.is_terminal)
         if alive:
-            batch = ChildRange(queue=row.queue, job_id=job_id, first=alive[0], numbers=tuple(alive))
-            self._memory.child_ranges[batch.queue, child_range_rank(job_id, batch.first)] = batch
+            rank = child_range_rank(job_id, alive[0])
+            self._memory.child_ranges[row.queue, rank] = ChildRange(
+                queue=row.queue, job_id=job_id, first=alive[0], numbers=tuple(alive)
+            )
 
     def _put_ready(self, ready: Ready | None) -> None:
         if ready is not None:
@@ -320,7 +339,7 @@ class MemoryJobStore:
 
 
 def _copy(spec: Spec) -> Spec:
-    """The spec as JSON keeps it, of which nobody else has a part in hand."""
+    """Return a copy of the spec, as JSON makes it."""
     return replace(spec, document=json.loads(json.dumps(spec.document)), tags=dict(spec.tags))
 
 
@@ -338,30 +357,24 @@ def _is_last(advance: Advance) -> bool:
     return advance.cursor == array_of(advance.parent).size
 
 
-def _by_root(units: Sequence[Unit]) -> Iterator[tuple[str, list[Unit]]]:
-    """The arrays whose parents change with the units, and which of them change each."""
-    for job_id in dict.fromkeys(job_id for unit in units for job_id in sorted(unit.roots)):
-        yield job_id, [unit for unit in units if job_id in unit.roots]
-
-
-def _of_root(job_id: str, units: Sequence[Unit]) -> tuple[list[Move], Advance | None]:
-    """(the moves of the array's children, the dispatch of its next ones if there is any)."""
+def _of_root(job_id: str, units: Sequence[CommitUnit]) -> tuple[list[Move], Advance | None]:
+    """Return the moves of the array's children, and the advance of the array if there is one."""
     moves = [m for u in units for m in u.moves if m.new.job_id == job_id and m.new.key.is_child]
     advances = [u.advance for u in units if u.advance and u.advance.parent.job_id == job_id]
-    assert len(advances) <= 1, "the next children of an array are dispatched once a commit"
+    assert len(advances) <= 1, "a commit dispatches the next children of an array once"
     return moves, advances[0] if advances else None
 
 
 def _decided(
     old: Job | ArrayState, new: Job | ArrayState, *, but: Collection[str]
 ) -> dict[str, Any]:
-    """What a decision changed."""
+    """Return the fields that a decision changed."""
     names = [field.name for field in fields(new) if field.name not in but]
     return {name: getattr(new, name) for name in names if getattr(new, name) != getattr(old, name)}
 
 
-def _refuse_a_row_twice(units: Sequence[Unit]) -> None:
-    """DynamoDB refuses a transaction that has two actions on one row."""
+def _refuse_a_row_twice(units: Sequence[CommitUnit]) -> None:
+    """Fail on two actions for one row, which DynamoDB refuses in a transaction."""
     rows = [move.new.key for unit in units for move in unit.moves]
-    rows += [JobKey(job_id) for job_id, _ in _by_root(units)]
+    rows += [JobKey(job_id) for job_id, _ in by_root(units)]
     assert len(set(rows)) == len(rows), f"a row twice in one transaction: {sorted(rows)}"

@@ -1,29 +1,29 @@
-"""The contract of the lanes, written down once more without DynamoDB."""
+"""The lane store in memory: the same contract as that of the DynamoDB store."""
 
 from collections.abc import Iterable
 
 from chalicelib.core.child_range import ChildRange
 from chalicelib.core.dependencies import Edge
-from chalicelib.core.job import FIFO_SHARE, Ready
+from chalicelib.core.job import Ready
+from chalicelib.core.lane import Lane
 from chalicelib.core.scheduling.snapshot import Capacity
-from chalicelib.store.codec import child_range_rank, lane_of
-from tests.support.memory import Memory
+from tests.support.memory import Memory, child_range_rank, lane_of
 
 
 class MemoryLaneStore:
-    """What `chalicelib.store.lanes.LaneStore` is, over `Memory`."""
+    """Implements `chalicelib.store.lanes.LaneStore` over `Memory`."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
 
-    def heads(self, queue: str, limit: int) -> tuple[Ready, ...]:
+    def heads(self, lane: Lane, limit: int) -> tuple[Ready, ...]:
         self._memory.call("Query")
-        lane = lane_of(queue, FIFO_SHARE)
-        ranks = sorted(rank for name, rank in self._memory.ready if name == lane)
-        return tuple(self._memory.ready[lane, rank] for rank in ranks[:limit])
+        key = lane_of(*lane)
+        ranks = sorted(rank for name, rank in self._memory.ready if name == key)
+        return tuple(self._memory.ready[key, rank] for rank in ranks[:limit])
 
     def has_work(self, queue: str) -> bool:
-        return bool(self.heads(queue, 1))
+        return bool(self.heads(Lane.fifo(queue), 1))
 
     def capacities(self, environments: Iterable[str]) -> dict[str, Capacity]:
         names = list(dict.fromkeys(environments))
@@ -75,7 +75,7 @@ class MemoryLaneStore:
 
     def drop_ready(self, ready: Ready) -> bool:
         self._memory.call("DeleteItem")
-        key = lane_of(ready.queue, ready.share), ready.rank
+        key = lane_of(*ready.lane), ready.rank
         row = self._memory.ready.get(key)
         if row is None or row.job_id != ready.job_id:
             return False

@@ -40,7 +40,7 @@ def node_properties(
 
 
 def make_multinode_stage(world: World, *, properties: Json | None = None, **members: Any) -> None:
-    """Environment `metal`, queue `queue` and the definition `gang`."""
+    """Environment `metal`, queue `queue` and the definition `multinode`."""
     world.api(
         "CreateComputeEnvironment",
         {"computeEnvironmentName": "metal", "type": "UNMANAGED", "serviceRole": ROLE},
@@ -97,6 +97,6 @@ def end_main(world: World, job_id: str, exit_code: int = 0) -> None:
 
 
 def node_statuses(world: World, job_id: str, nodes: int = 3) -> list[str]:
-    """The status of each node as DescribeJobs tells it."""
+    """The status of each node as DescribeJobs shows it."""
     ids = [f"{job_id}#{index}" for index in range(nodes)]
     return [job["status"] for job in world.api("DescribeJobs", {"jobs": ids})["jobs"]]

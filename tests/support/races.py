@@ -1,4 +1,4 @@
-"""A World in which something happens in the middle of another door's work, at a chosen moment.
+"""A World in which something happens in the middle of another handler's work, at a chosen moment.
 
 A story is played once undisturbed, which tells every moment: the state of the world as a door
 begins, and the calls that it has made since. Moments that are alike in this are one moment.
@@ -89,7 +89,7 @@ class RaceWorld(World):
     def _state_now(self) -> object:
         """What the stop may meet: rows, tasks, and what is on its way to be delivered."""
         if self._act is not None:
-            return None  # it is the moments of the undisturbed story that are told apart
+            return None  # the moments of the undisturbed story are distinguished
         assert self.memory is not None
         self.jobs_stream.draw()
         return (

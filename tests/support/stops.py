@@ -106,19 +106,19 @@ def nothing_is_left(world: World, scene: Scene) -> None:
     for name in ("fargate", "metal"):
         capacity = world.capacity(name)
         assert replace(capacity, environment="") == Capacity(environment=""), capacity
-    told = _statuses_told(world)
+    reported = _statuses_shown(world)
     for job_id in scene.jobs:
         job = world.job(job_id)
         expected = [str(job.status)]
-        assert _ends(told.get(job_id, [])) == expected, (job_id, told.get(job_id))
+        assert _ends(reported.get(job_id, [])) == expected, (job_id, reported.get(job_id))
         if job.array is not None:
-            _children_are_as_summed(world, job, told)
-    for job_id, statuses in told.items():
+            _children_are_as_summed(world, job, reported)
+    for job_id, statuses in reported.items():
         assert len(_ends(statuses)) == 1, (job_id, statuses)
         assert statuses[-1] in ENDED, (job_id, statuses)
 
 
-def _children_are_as_summed(world: World, parent: Job, told: dict[str, list[str]]) -> None:
+def _children_are_as_summed(world: World, parent: Job, reported: dict[str, list[str]]) -> None:
     size = world.detail(parent.job_id)["arrayProperties"]["size"]
     ids = [f"{parent.job_id}:{number}" for number in range(size)]
     children = [world.detail(job_id) for job_id in ids]
@@ -126,16 +126,16 @@ def _children_are_as_summed(world: World, parent: Job, told: dict[str, list[str]
     failed = any(child["status"] == "FAILED" for child in children)
     assert parent.status == ("FAILED" if failed else "SUCCEEDED")
     for row in world.ports.jobs.list_children(parent.job_id, 0, size):
-        assert _ends(told[row.key.public_id]) == [str(row.status)]
+        assert _ends(reported[row.key.public_id]) == [str(row.status)]
 
 
 def _ends(statuses: list[str]) -> list[str]:
     return [status for status in statuses if status in ENDED]
 
 
-def _statuses_told(world: World) -> dict[str, list[str]]:
+def _statuses_shown(world: World) -> dict[str, list[str]]:
     """The statuses that were published for each job and child, in order."""
-    told: dict[str, list[str]] = {}
+    reported: dict[str, list[str]] = {}
     for entry in world.events.published:
-        told.setdefault(entry["Detail"]["jobId"], []).append(entry["Detail"]["status"])
-    return told
+        reported.setdefault(entry["Detail"]["jobId"], []).append(entry["Detail"]["status"])
+    return reported

@@ -100,7 +100,7 @@ class Stream:
     def draw(self) -> None:
         """Take over what the table wrote since the last time, as far as the filter lets it."""
         for written in self._drain():
-            # Counted, not random: a failing run can be told again.
+            # Counted, not random: a failing run can be repeated.
             number = next(self._numbers)
             change = {**written["dynamodb"], "SequenceNumber": f"{number:021d}"}
             record = {**written, "eventID": f"{self._name}-{number}", "dynamodb": change}
@@ -119,7 +119,7 @@ def drain(role: str) -> list[Json]:
 
 
 def watch_calls(on_call: Callable[[str], None]) -> Callable[[], None]:
-    """Tell each call to DynamoDB before it is made; returns what ends that."""
+    """Report each call to DynamoDB before it is made; return what ends that."""
     events = connection().client.meta.events
 
     def before(model: Any, **_: Any) -> None:

@@ -36,6 +36,6 @@ def stop_run(world: World, run: Run) -> None:
 
 
 def jobs_of(world: World) -> list[str]:
-    """The ids of all root jobs that were ever told of, in the order in which they were."""
+    """The ids of all root jobs that were ever reported, in the order in which they were."""
     ids = [str(entry["Detail"]["jobId"]) for entry in world.events.published]
     return [job_id for job_id in dict.fromkeys(ids) if ":" not in job_id and "#" not in job_id]

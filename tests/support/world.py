@@ -41,8 +41,9 @@ from tests.support.fake_step_functions import (
     FakeStepFunctions,
 )
 from tests.support.memory import Memory
-from tests.support.memory_bundles import MemoryBundles
-from tests.support.memory_firings import MemoryFirings
+from tests.support.memory_bundles import MemoryBundleStore
+from tests.support.memory_firings import MemoryFiringStore
+from tests.support.memory_streams import MemoryStreams
 from tests.support.settings import settings_of
 from tests.support.world_ports import WorldPorts
 
@@ -91,7 +92,7 @@ class World:
         self.left_ms = 10_000  # how long the functions believe that they may go on
         self.failures: list[Exception] = []  # what functions raised; a test looks, and clears
         self.on_pause: Callable[[], None] = lambda: None
-        self.on_call: Callable[[str], None] | None = None  # told of a call before it is made
+        self.on_call: Callable[[str], None] | None = None  # notified of a call before it is made
         self._ids = itertools.count(1)
         self.settings = settings_of(**settings)
         self.memory: Memory | None = None
@@ -125,12 +126,12 @@ class World:
         """Three empty tables, in memory or in moto's DynamoDB, and the two streams."""
         self.stop_watching: Callable[[], None] = lambda: None
         drains: tuple[tables.Drain, tables.Drain]
-        self.memory_bundles = MemoryBundles(self._on_call) if in_memory else None
-        self.memory_firings = MemoryFirings(self._on_call) if in_memory else None
+        self.memory_bundles = MemoryBundleStore(self._on_call) if in_memory else None
+        self.memory_firings = MemoryFiringStore(self._on_call) if in_memory else None
         if in_memory:
-            retention_seconds = self.settings.retention_seconds
-            self.memory = Memory(retention_seconds=retention_seconds, on_call=self._on_call)
-            drains = (self.memory.drain_jobs, self.memory.drain_resources)
+            self.memory = Memory(self._on_call)
+            streams = MemoryStreams(self.memory, retention_seconds=self.settings.retention_seconds)
+            drains = (streams.drain_jobs, streams.drain_resources)
         else:
             tables.make_tables()
             self.stop_watching = tables.watch_calls(self._on_call)
@@ -199,7 +200,7 @@ class World:
         return found
 
     def detail(self, job_id: str) -> Json:
-        """The job as DescribeJobs tells it."""
+        """The job as DescribeJobs shows it."""
         (found,) = self.api("DescribeJobs", {"jobs": [job_id]})["jobs"]
         described: Json = found
         return described
@@ -281,14 +282,14 @@ class World:
 
     @property
     def aws_request_id(self) -> str:
-        """Of the invocation: the World is the context of every door."""
+        """Of the invocation: the World is the context of every handler."""
         return "invocation-1"
 
     def _own_ports(self) -> Ports:
         return self.ports
 
     def get_remaining_time_in_millis(self) -> int:
-        """The one thing that doors ask their context for; the World is that context."""
+        """The one thing that handlers ask their context for; the World is that context."""
         return self.left_ms
 
     def _run_step(self, function: str, payload: Json) -> Any:

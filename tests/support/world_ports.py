@@ -1,33 +1,37 @@
-"""The ports of a World: its clock, ids and clients, over the stores that it keeps its rows in."""
+"""The ports of a World: its clock, ids and clients, and the stores that hold its rows."""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from pynamodb.connection import Connection
 
-from chalicelib import parallel
 from chalicelib.config import Settings
-from chalicelib.store.bundles import BundleStore
-from chalicelib.store.catalog import Catalog
-from chalicelib.store.firings import FiringStore
-from chalicelib.store.jobs import JobStore
-from chalicelib.store.lanes import LaneStore
-from chalicelib.store.overlap_locks import OverlapLockStore
+from chalicelib.parallel import Action, in_order
 from chalicelib.wiring import Ports
 from tests.support import tables
-from tests.support.memory_catalog import MemoryCatalog
+from tests.support.memory_catalog import MemoryCatalogStore
 from tests.support.memory_jobs import MemoryJobStore
 from tests.support.memory_lanes import MemoryLaneStore
 
 if TYPE_CHECKING:
+    from chalicelib.ports import (
+        BundleStore,
+        CatalogStore,
+        FiringStore,
+        JobStore,
+        LaneStore,
+        OverlapLockStore,
+    )
     from tests.support.world import World
 
 
 class WorldPorts(Ports):
-    """The ports of the doors, with the World's clock, ids and clients."""
+    """The ports of every function in a World. Memory stores replace DynamoDB where it has them."""
 
-    def __init__(self, world: "World", settings: Settings) -> None:
+    def __init__(self, world: World, settings: Settings) -> None:
         super().__init__(settings)
         self._world = world
 
@@ -38,32 +42,32 @@ class WorldPorts(Ports):
     @cached_property
     def jobs(self) -> JobStore:
         memory = self._world.memory
-        return super().jobs if memory is None else cast(JobStore, MemoryJobStore(memory))
+        return super().jobs if memory is None else MemoryJobStore(memory)
 
     @cached_property
     def lanes(self) -> LaneStore:
         memory = self._world.memory
-        return super().lanes if memory is None else cast(LaneStore, MemoryLaneStore(memory))
+        return super().lanes if memory is None else MemoryLaneStore(memory)
 
     @cached_property
     def bundles(self) -> BundleStore:
         kept = self._world.memory_bundles
-        return super().bundles if kept is None else cast(BundleStore, kept)
+        return super().bundles if kept is None else kept
 
     @cached_property
-    def catalog(self) -> Catalog:
+    def catalog(self) -> CatalogStore:
         memory = self._world.memory
-        return super().catalog if memory is None else cast(Catalog, MemoryCatalog(memory))
+        return super().catalog if memory is None else MemoryCatalogStore(memory)
 
     @cached_property
     def overlap_locks(self) -> OverlapLockStore:
-        assert self._world.memory is None, "what triggers read is in moto's tables only"
+        assert self._world.memory is None, "only moto's tables hold overlap locks to read"
         return super().overlap_locks
 
     @cached_property
     def firings(self) -> FiringStore:
         kept = self._world.memory_firings
-        return super().firings if kept is None else cast(FiringStore, kept)
+        return super().firings if kept is None else kept
 
     def now_ms(self) -> int:
         return self._world.now_ms
@@ -77,8 +81,8 @@ class WorldPorts(Ports):
     def rest(self, seconds: float) -> None:
         self._world.on_pause()
 
-    def run_all(self, tasks: Sequence[parallel.Action]) -> list[Any]:
-        return parallel.in_order(tasks)
+    def run_all(self, calls: Sequence[Action]) -> list[Any]:
+        return in_order(calls)
 
     def _client(self, service: str) -> Any:
         return self._world.clients[service]

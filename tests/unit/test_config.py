@@ -1,4 +1,4 @@
-"""Settings: from the variables that the stack sets, and nothing else."""
+"""Settings come from the variables that the stack sets, and from nothing else."""
 
 import pytest
 
@@ -33,7 +33,7 @@ ENVIRON = {
 }
 
 
-def test_what_may_be_left_out_has_a_value() -> None:
+def test_optional_variables_have_defaults() -> None:
     settings = Settings.from_env(ENVIRON)
     assert settings.event_bus == "default"
     assert settings.log_group == "/aws/batch/job"
@@ -43,7 +43,7 @@ def test_what_may_be_left_out_has_a_value() -> None:
     assert settings.publish_child_events
 
 
-def test_what_is_set_is_taken() -> None:
+def test_variables_override_the_defaults() -> None:
     chosen = {
         "BATCHYARD_EVENT_BUS": "mine",
         "BATCHYARD_LOG_GROUP": "/logs",
@@ -60,13 +60,13 @@ def test_what_is_set_is_taken() -> None:
 
 
 @pytest.mark.parametrize("name", ENVIRON)
-def test_a_variable_that_is_missing_is_named(name: str) -> None:
+def test_a_missing_variable_is_named_in_the_error(name: str) -> None:
     environ = {key: value for key, value in ENVIRON.items() if key != name}
     with pytest.raises(KeyError, match=name):
         Settings.from_env(environ)
 
 
-def test_the_stack_lives_where_its_machines_do() -> None:
+def test_the_scope_is_that_of_the_launch_machine() -> None:
     scope = Settings.from_env(ENVIRON).scope
     assert (scope.partition, scope.region, scope.account) == (
         "aws-cn",
@@ -75,7 +75,7 @@ def test_the_stack_lives_where_its_machines_do() -> None:
     )
 
 
-def test_every_function_is_given_every_variable_that_is_read() -> None:
+def test_the_stack_sets_every_variable_that_is_read() -> None:
     asked: set[str] = set()
 
     class Watched(dict[str, str]):
@@ -94,7 +94,7 @@ def test_every_function_is_given_every_variable_that_is_read() -> None:
 
 
 def test_a_cluster_is_named_after_stack_and_environment() -> None:
-    """And the rule that lets its tasks' events through knows it by that prefix."""
+    """The rule for task events matches clusters of the stack by that prefix."""
     cluster = Settings.from_env(ENVIRON).cluster_of("fargate")
     pattern = stack.properties("TaskStateChanges")["EventPattern"]
     (choice,) = pattern["detail"]["clusterArn"]

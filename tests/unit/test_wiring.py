@@ -1,4 +1,4 @@
-"""Wiring: what a process makes for itself, and what tests put in its place."""
+"""Wiring: what a process makes on first use, and what tests replace."""
 
 import inspect
 import time
@@ -15,13 +15,13 @@ from tests.support.world import World
 from tests.support.world_ports import WorldPorts
 
 
-def test_the_clock_tells_milliseconds() -> None:
+def test_the_clock_returns_milliseconds_since_the_epoch() -> None:
     before = int(time.time() * 1000)
     now_ms = Ports(settings_of()).now_ms()
     assert before <= now_ms <= int(time.time() * 1000) + 1
 
 
-def test_ids_are_uuids_and_each_is_another() -> None:
+def test_every_id_is_a_new_uuid() -> None:
     ports = Ports(settings_of())
     first, second = ports.new_id(), ports.new_id()
     assert first != second
@@ -38,14 +38,14 @@ def test_a_pause_grows_with_the_number_of_tries(monkeypatch: pytest.MonkeyPatch)
     assert waited == [0.02, 0.04, 2.56]
 
 
-def test_what_was_made_once_is_kept(world: World) -> None:
+def test_stores_and_clients_are_made_once(world: World) -> None:
     stores = ("jobs", "lanes", "catalog", "bundles", "overlap_locks", "firings")
     clients = ("ec2", "ecs", "events", "manifests", "messages", "dead_letters", "workflows")
     for name in (*stores, *clients):
         assert getattr(world.ports, name) is getattr(world.ports, name)
 
 
-def test_clients_are_of_the_region_of_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clients_are_made_for_the_region_of_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, dict[str, Any]]] = []
 
     class Session:
@@ -61,7 +61,7 @@ def test_clients_are_of_the_region_of_the_stack(monkeypatch: pytest.MonkeyPatch)
     assert asked == [(n, region) for n in ("ec2", "ecs", "events", "s3", "sqs", "stepfunctions")]
 
 
-def test_the_ports_of_the_tests_replace_only_what_ports_have() -> None:
+def test_the_ports_of_tests_replace_only_members_of_ports() -> None:
     for name, member in vars(WorldPorts).items():
         if inspect.isfunction(member) and name != "__init__":
             assert inspect.signature(member) == inspect.signature(getattr(Ports, name)), name

@@ -1,1 +1,1 @@
-"""The resources of the catalog as values."""
+"""The resources of the catalog as values: one module for each kind."""

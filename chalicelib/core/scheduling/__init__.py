@@ -1,1 +1,1 @@
-"""Scheduling: a snapshot of what waits and what is free, and the plan that is made of it."""
+"""Scheduling: the snapshot of what waits and what is free, and the plan made from it."""

@@ -1,35 +1,33 @@
-"""What the dispatcher sees: queues that share environments, their lanes' heads, and capacity.
+"""The snapshot that a plan is made from: queues, environments, heads of lanes, and capacity.
 
-Immutable values, read once per plan. The plan is made of them alone; whether it still holds is
-found out by the conditions of the transaction that carries it out.
+Its values are immutable and read once for each plan. A plan may be out of date when it is written;
+the conditions of the transaction that writes it detect that.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Ready
-
-
-class ComputeType(StrEnum):
-    FARGATE = "FARGATE"
-    FARGATE_SPOT = "FARGATE_SPOT"
-    UNMANAGED = "UNMANAGED"
+from chalicelib.core.lane import FIFO_SHARE, Lane
+from chalicelib.core.scheduling.order import FIFO, LaneOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """A compute environment as placement sees it; `limit_cpu_units` None means no limit."""
+    """What a plan needs to know of a compute environment. `limit_cpu_units` None: no limit."""
 
     name: str
-    compute_type: ComputeType
     usable: bool  # ENABLED and VALID (or being updated)
     limit_cpu_units: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
-    """What is in use in one environment: jobs STARTING or RUNNING, and how many are STARTING."""
+    """What is in use in one environment: the tasks of STARTING and RUNNING jobs.
+
+    `starting` counts only the STARTING ones.
+    """
 
     environment: str
     cpu_units: int = 0
@@ -39,23 +37,31 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
-    """A job queue as placement sees it; `environments` in the order in which they are tried."""
+    """What a plan needs to know of a job queue. `environments` are in the order of preference."""
 
     name: str
     priority: int
     usable: bool  # VALID; a DISABLED queue still lets its queued jobs finish
     environments: tuple[str, ...]
+    shares: tuple[str, ...] = (FIFO_SHARE,)
+    order: LaneOrder = FIFO
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """The lanes that hold the ready rows of this queue, one for each share."""
+        return tuple(Lane(self.name, share) for share in self.shares)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """All that a plan is made of. `lanes` holds the heads of each queue's lane in rank order.
+    """Everything that a plan is made from.
 
-    `children` tells how many children each array among them has to dispatch.
+    `lanes` holds the first ready rows of each lane in rank order. `children` holds, for each array
+    among them, how many children it has to dispatch.
     """
 
     queues: tuple[Queue, ...]
-    environments: dict[str, Environment]
-    capacities: dict[str, Capacity]
-    lanes: dict[str, tuple[Ready, ...]]
-    children: dict[JobKey, int] = field(default_factory=dict)
+    environments: Mapping[str, Environment]
+    capacities: Mapping[str, Capacity]
+    lanes: Mapping[Lane, tuple[Ready, ...]]
+    children: Mapping[JobKey, int] = field(default_factory=dict)

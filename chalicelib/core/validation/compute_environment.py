@@ -1,7 +1,7 @@
-"""CreateComputeEnvironment and UpdateComputeEnvironment: what is accepted, and what it becomes.
+"""The rules of CreateComputeEnvironment and UpdateComputeEnvironment, and the stored result.
 
-Fargate and unmanaged environments are offered. The other kinds are judged in full by
-`compute_resources` and then refused as not supported yet, so that a wrong request is told so first.
+The rules of `computeResources` are those of the compute type. A type that is not supported yet is
+validated in full and then refused, so that what is wrong with a request is reported first.
 
 Must not know whether subnets, roles or clusters exist; provisioning finds that out.
 """
@@ -12,22 +12,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from chalicelib.core.errors import ClientError, NotSupportedError
-from chalicelib.core.validation.compute_resources import (
-    validate_fargate,
-    validate_fargate_update,
-    validate_instances,
-    validate_managed_instances,
-)
+from chalicelib.core.resources.compute_types.compute_type import ComputeType
+from chalicelib.core.resources.compute_types.table import compute_type_named, compute_type_of
+from chalicelib.core.resources.platforms import Platform
 from chalicelib.core.validation.names import NamedResource, validate_name, validate_tags
-
-FARGATE_TYPES = ("FARGATE", "FARGATE_SPOT")
-_INSTANCE_TYPES = ("EC2", "SPOT")
 
 
 def validate_create(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The environment as it is to be stored: the request, ENABLED, its tags always there.
+    """Return the environment to store: the request, ENABLED, its tags always there.
 
-    Raises ClientError for what AWS refuses, NotSupportedError for kinds not offered yet.
+    Raises ClientError for what AWS refuses, NotSupportedError for types not supported yet.
     """
     validate_name(NamedResource.COMPUTE_ENVIRONMENT, request["computeEnvironmentName"])
     validate_tags(request.get("tags", {}))
@@ -41,10 +35,10 @@ def validate_create(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def validate_update(environment: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
-    """The environment as it is to be stored after the update of what it is now.
+    """Return the environment to store after an update.
 
-    `environment` has the shape that `validate_create` returns. Raises ClientError for what AWS
-    refuses to change.
+    `environment` is the current one, in the shape that `validate_create` returns. Raises
+    ClientError for what AWS refuses to change.
     """
     updated = dict(environment)
     for member in ("state", "serviceRole", "context", "ecsSettings"):
@@ -65,41 +59,37 @@ def _validate_managed(request: Mapping[str, Any]) -> None:
     resources = request.get("computeResources")
     if not resources:
         raise ClientError("computeResources must be provided for a MANAGED compute environment")
-    kind = resources["type"]
+    compute_type = compute_type_of(request)
     if "eksConfiguration" in request:
-        _validate_eks(request["eksConfiguration"], resources)
+        _validate_eks(request["eksConfiguration"], compute_type, resources)
         raise NotSupportedError("A compute environment on Amazon EKS")
-    if kind in FARGATE_TYPES:
-        validate_fargate(resources)
-        return
-    if kind in _INSTANCE_TYPES:
-        validate_instances(resources)
-    else:
-        validate_managed_instances(resources)
-    raise NotSupportedError(f"A compute environment of type {kind}")
+    compute_type.validate(resources)
+    compute_type.require_ecs()
 
 
-def _validate_eks(configuration: Mapping[str, Any], resources: Mapping[str, Any]) -> None:
+def _validate_eks(
+    configuration: Mapping[str, Any], compute_type: ComputeType, resources: Mapping[str, Any]
+) -> None:
     namespace = configuration["kubernetesNamespace"]
     if namespace == "default":
         raise ClientError("kubernetesNamespace cannot be the default Kubernetes namespace")
     if namespace.startswith("kube-"):
         raise ClientError("kubernetesNamespace cannot be a reserved Kubernetes system namespace")
-    if resources["type"] not in _INSTANCE_TYPES:
+    if not compute_type.is_for_eks:
         raise ClientError(
-            f"eksConfiguration is not applicable for compute resource type {resources['type']}."
+            f"eksConfiguration is not applicable for compute resource type {compute_type.name}."
         )
     if "allocationStrategy" not in resources:
         raise ClientError("allocationStrategy is required for EKS compute environments.")
-    validate_instances(resources)
+    compute_type.validate(resources)
 
 
 def _validate_unmanaged(request: Mapping[str, Any]) -> None:
     resources = request.get("computeResources")
     if resources:
-        if resources["type"] in FARGATE_TYPES:
+        if compute_type_named(resources["type"]).platform is Platform.FARGATE:
             raise ClientError("Cannot create an UNMANAGED Fargate Compute Environment.")
-        raise ClientError("computeResources is not applicable for UNMANAGED compute environments.")
+        compute_type_of(request).validate(resources)
     if "eksConfiguration" in request:
         raise ClientError("eksConfiguration is not applicable for UNMANAGED compute environments.")
     if not request.get("serviceRole"):
@@ -117,14 +107,17 @@ def _update_managed(
 ) -> None:
     if "unmanagedvCpus" in request:
         raise ClientError("unmanagedvCpus is not applicable for managed Compute Environments")
-    current = environment["computeResources"]
-    if current["type"] not in FARGATE_TYPES:
-        raise NotSupportedError(f"A compute environment of type {current['type']}")
-    if request.get("updatePolicy"):
+    compute_type = compute_type_of(environment)
+    compute_type.require_ecs()
+    if request.get("updatePolicy") and compute_type.platform is Platform.FARGATE:
         raise ClientError("updatePolicy is not applicable for Fargate.")
-    changes = request.get("computeResources", {})
-    wanted = {**current, **changes}
-    validate_fargate_update(current, wanted)
+    wanted = {**environment["computeResources"], **request.get("computeResources", {})}
+    if wanted["type"] != compute_type.name:
+        raise ClientError(
+            f"Compute resource type can not be changed from {compute_type.name} to "
+            f"{wanted['type']}."
+        )
+    compute_type.validate(wanted)
     updated["computeResources"] = wanted
 
 

@@ -1,6 +1,6 @@
-"""The consumable resources that a job asks for.
+"""The rules for the consumable resources that a job asks for.
 
-Whether they exist and are free is for the store and the scheduler.
+Whether they exist and are free is known to the store and the scheduler.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _MOST_RESOURCES = 5
 
 
 def validate_consumables(properties: Mapping[str, Any]) -> None:
-    """Refuses more than five resources, doubled ones, and quantities below one."""
+    """Refuse more than five resources, duplicates, and quantities below one."""
     resources = properties.get("consumableResourceList", [])
     if len(resources) > _MOST_RESOURCES:
         raise ClientError(

@@ -1,7 +1,7 @@
-"""One container of a job definition: image, environment, log, Linux parameters, user.
+"""The rules for one container of a job definition: image, environment, log, Linux parameters, user.
 
-The same rules hold for `containerProperties` and for each container of `ecsProperties`; what only
-the former has (network, platform version, its one-container size) is judged here as well.
+They hold for `containerProperties` and for each container of `ecsProperties`; members that only the
+former has (network, platform version, the size of its one container) are checked here as well.
 
 Next: `volumes` and `runtime` for what the containers of a task share, `resources` for their size.
 """
@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from chalicelib.core.errors import ClientError
+from chalicelib.core.resources.platforms import Platform
 from chalicelib.core.validation import fargate
-from chalicelib.core.validation.platforms import Platform
 from chalicelib.core.validation.resources import validate_resources
 from chalicelib.core.validation.runtime import validate_runtime_platform
 from chalicelib.core.validation.volumes import validate_mount_points, validate_volumes
@@ -34,7 +34,7 @@ _AWSLOGS_OPTIONS = frozenset(
 
 
 def validate_container_properties(container: Mapping[str, Any], platform: Platform) -> None:
-    """Refuses what AWS refuses of `containerProperties` on this platform."""
+    """Refuse what AWS refuses of `containerProperties` on this platform."""
     validate_container(container, platform, container.get("executionRoleArn"))
     validate_volumes(container.get("volumes", []), container.get("jobRoleArn"))
     validate_mount_points([container], container.get("volumes", []))
@@ -52,7 +52,7 @@ def validate_container_properties(container: Mapping[str, Any], platform: Platfo
 def validate_container(
     container: Mapping[str, Any], platform: Platform, execution_role_arn: str | None
 ) -> None:
-    """Refuses what is wrong with one container by itself, its resources aside."""
+    """Refuse what is wrong with one container by itself, except its resources."""
     if not container.get("image"):
         raise ClientError("ECS Container Image must be provided.")
     validate_environment(container.get("environment", []))
@@ -69,7 +69,7 @@ def validate_container(
 
 
 def validate_environment(environment: Iterable[Mapping[str, Any]]) -> None:
-    """Refuses variables without a name and those that only AWS Batch may set."""
+    """Refuse variables without a name, and those that only AWS Batch may set."""
     for variable in environment:
         name = variable.get("name")
         if not name:

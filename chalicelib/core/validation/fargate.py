@@ -30,7 +30,7 @@ LATEST_PLATFORM = "LATEST"
 
 
 def validate_size(vcpus: float, memory_mib: int) -> None:
-    """Refuses a task size that is not in Fargate's table."""
+    """Refuse a task size that is not in Fargate's table."""
     sizes = _MEMORY_MIB_BY_VCPUS.get(vcpus)
     if sizes is None:
         raise ClientError(f"Fargate resource requirements ({vcpus:.2f} vCPU) not valid.")
@@ -41,7 +41,7 @@ def validate_size(vcpus: float, memory_mib: int) -> None:
 
 
 def validate_container(container: Mapping[str, Any]) -> None:
-    """Refuses the settings of a container that need a host of one's own."""
+    """Refuse the settings of a container that need access to the host."""
     if container.get("ulimits"):
         raise ClientError("ulimits is not applicable for Fargate.")
     if container.get("privileged"):
@@ -51,7 +51,7 @@ def validate_container(container: Mapping[str, Any]) -> None:
         )
     linux_parameters = container.get("linuxParameters", {})
     for name in _REFUSED_LINUX_PARAMETERS:
-        # An empty list asks for nothing, and clients send back the ones that were described.
+        # Clients send back the empty lists that were described to them; these ask for nothing.
         if linux_parameters.get(name, []) != []:
             raise ClientError(f"linuxParameter.{name} is not allowed for Fargate.")
     driver = container.get("logConfiguration", {}).get("logDriver", "awslogs")
@@ -60,7 +60,7 @@ def validate_container(container: Mapping[str, Any]) -> None:
 
 
 def validate_task(task: Mapping[str, Any], platform_version: str) -> None:
-    """Refuses what a task as a whole cannot have: no role, host volumes, storage out of range."""
+    """Refuse a task without an execution role, with host volumes, or with storage out of range."""
     if not task.get("executionRoleArn"):
         raise ClientError("executionRoleArn is required for Fargate jobs.")
     for volume in task.get("volumes", []):

@@ -3,8 +3,8 @@
 A definition carries exactly one payload, `containerProperties`, `ecsProperties`, `eksProperties`
 or, for multi-node jobs, `nodeProperties`; each has a module of its own beside this one.
 
-What comes out is the request plus the empty lists and defaults that AWS adds: clients compare what
-they describe with what they registered, so nothing that was sent is dropped or rewritten.
+The result is the request plus the empty lists and defaults that AWS adds. Clients compare what they
+describe with what they registered, so nothing that was sent is dropped or rewritten.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from chalicelib.core.errors import ClientError
+from chalicelib.core.resources.platforms import Platform, platform_of
 from chalicelib.core.validation.consumables import validate_consumables
 from chalicelib.core.validation.container import validate_container_properties
 from chalicelib.core.validation.fargate import LATEST_PLATFORM
 from chalicelib.core.validation.names import NamedResource, validate_name, validate_tags
 from chalicelib.core.validation.node_properties import validate_node_properties
-from chalicelib.core.validation.platforms import Platform, platform_of
 from chalicelib.core.validation.pod import validate_eks_properties
 from chalicelib.core.validation.retry import (
     validate_retry_strategy,
@@ -41,7 +41,7 @@ _LISTS = (
 
 
 def validate_register(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The definition as it is to be stored. Raises ClientError for what AWS refuses."""
+    """Return the definition as it is to be stored. Raises ClientError for what AWS refuses."""
     validate_name(NamedResource.JOB_DEFINITION, request["jobDefinitionName"])
     validate_tags(request.get("tags", {}))
     if "schedulingPriority" in request:

@@ -1,7 +1,7 @@
-"""CreateJobQueue and UpdateJobQueue: what is accepted, and what the queue becomes.
+"""The rules of CreateJobQueue and UpdateJobQueue, and the stored result.
 
-The environments of a queue are judged as values: the caller describes those that the request names,
-in the request's order, None for one that does not exist. Without them only the request is judged.
+The caller passes the environments that the request names, in the request's order, None for one that
+does not exist. Without them only the request is validated.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chalicelib.core.errors import ClientError, NotSupportedError
-from chalicelib.core.validation.compute_environment import FARGATE_TYPES
+from chalicelib.core.resources.compute_environment import ComputeEnvironment
+from chalicelib.core.resources.compute_types.table import SUPPORTED_QUEUE_TYPES
 from chalicelib.core.validation.names import NamedResource, validate_name, validate_tags
 
 _MOST_ENVIRONMENTS = 3
@@ -25,15 +26,13 @@ _TIME_LIMIT_REASONS = (
     "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
 )
 
-Environment = Mapping[str, Any]
-
 
 def validate_create(
-    request: Mapping[str, Any], environments: Sequence[Environment | None] | None = None
+    request: Mapping[str, Any], environments: Sequence[ComputeEnvironment | None] | None = None
 ) -> dict[str, Any]:
-    """The queue as it is to be stored: environments in order, defaults filled in.
+    """Return the queue to store: environments in order, defaults filled in.
 
-    Raises ClientError for what AWS refuses, NotSupportedError for kinds not offered yet.
+    Raises ClientError for what AWS refuses, NotSupportedError for types not supported yet.
     """
     validate_name(NamedResource.JOB_QUEUE, request["jobQueueName"])
     validate_tags(request.get("tags", {}))
@@ -51,12 +50,12 @@ def validate_create(
 def validate_update(
     queue: Mapping[str, Any],
     request: Mapping[str, Any],
-    environments: Sequence[Environment | None] | None = None,
+    environments: Sequence[ComputeEnvironment | None] | None = None,
 ) -> dict[str, Any]:
-    """The queue as it is to be stored after the update of what it is now.
+    """Return the queue to store after an update.
 
-    `queue` has the shape that `validate_create` returns; `environments` are those that the request
-    names. Raises ClientError for what AWS refuses to change.
+    `queue` is the current one, in the shape that `validate_create` returns; `environments` are
+    those that the request names. Raises ClientError for what AWS refuses to change.
     """
     updated = dict(queue)
     for member in ("state", "priority", "jobStateTimeLimitActions", "schedulingPolicyArn"):
@@ -91,7 +90,7 @@ def _validate_kind(request: Mapping[str, Any]) -> None:
         )
     if services and kind != "SAGEMAKER_TRAINING":
         raise ClientError("serviceEnvironmentOrder requires jobQueueType SAGEMAKER_TRAINING.")
-    if kind in ("SAGEMAKER_TRAINING", "EKS", "ECS_MANAGED_INSTANCES"):
+    if kind is not None and kind not in SUPPORTED_QUEUE_TYPES:
         raise NotSupportedError(f"A job queue of type {kind}")
 
 
@@ -102,7 +101,7 @@ def _validate_order(order: Sequence[Mapping[str, Any]]) -> None:
         raise ClientError(
             f"Only {_MOST_ENVIRONMENTS} environments are allowed in job queue request."
         )
-    # An environment may be named once by its name and once by its ARN, which ends in the name.
+    # The same environment may appear by its name and by its ARN, which ends in the name.
     names = {entry["computeEnvironment"].rpartition("/")[2] for entry in order}
     if len(names) != len(order):
         raise ClientError("Duplicate ComputeEnvironments within order list.")
@@ -111,17 +110,16 @@ def _validate_order(order: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _validate_environments(
-    environments: Sequence[Environment | None], queue_type: str | None
+    environments: Sequence[ComputeEnvironment | None], queue_type: str | None
 ) -> None:
     found = [environment for environment in environments if environment is not None]
-    if len(found) < len(environments) or any(e.get("status") != "VALID" for e in found):
+    if len(found) < len(environments) or any(one.status != "VALID" for one in found):
         raise ClientError(
             "Compute Environments must be created and valid before attaching them to a job queue"
         )
-    on_fargate = {e.get("computeResources", {}).get("type") in FARGATE_TYPES for e in found}
-    if len(on_fargate) > 1:
+    if len({one.compute_type.platform for one in found}) > 1:
         raise ClientError("Fargate and EC2 compute environments can not be mixed.")
-    if queue_type is not None and on_fargate != {queue_type == "ECS_FARGATE"}:
+    if queue_type is not None and any(one.compute_type.queue_type != queue_type for one in found):
         raise ClientError(f"Compute environments do not match the job queue type {queue_type}.")
 
 

@@ -1,6 +1,6 @@
-"""Names and tags: which ones a resource may carry.
+"""The rules for names and tags of resources.
 
-Must not know whether a name is taken; that is the store's answer.
+Whether a name is taken is not known here; the store knows.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _VALUE_LENGTH = 256
 
 
 class NamedResource(Enum):
-    """The kinds of resource that are created by name; the value is how AWS calls it in messages."""
+    """The types of resource that are created by name; the value is AWS's word in messages."""
 
     COMPUTE_ENVIRONMENT = "Compute Environment"
     JOB_DEFINITION = "Job Definition"
@@ -28,19 +28,19 @@ class NamedResource(Enum):
 
 
 def validate_name(kind: NamedResource, name: str) -> None:
-    """Refuses a name that is not 1 to 128 letters, digits, hyphens and underscores."""
+    """Refuse a name that is not 1 to 128 letters, digits, hyphens and underscores."""
     if _RESOURCE_NAME.fullmatch(name) is None:
         raise ClientError(f"{kind.value} name should match a valid pattern.")
 
 
 def validate_job_name(name: str) -> None:
-    """Refuses a job name that does not also begin with a letter or a digit."""
+    """Refuse a job name that breaks the rule for names or starts with `-` or `_`."""
     if _JOB_NAME.fullmatch(name) is None:
         raise ClientError("Job name should match valid pattern")
 
 
 def validate_tags(tags: Mapping[str, str]) -> None:
-    """Refuses more than 50 tags, keys and values of the wrong length, and the prefix `aws:`."""
+    """Refuse more than 50 tags, keys and values of the wrong length, and the prefix `aws:`."""
     if len(tags) > _MOST_TAGS:
         raise ClientError(f"Number of tags must be at most {_MOST_TAGS}, got {len(tags)}.")
     for key, value in tags.items():
@@ -53,7 +53,7 @@ def validate_tags(tags: Mapping[str, str]) -> None:
 
 
 def merge_tags(definition: Mapping[str, str], job: Mapping[str, str]) -> dict[str, str]:
-    """The tags that both give to what a job starts; the job's win. Refuses more than 50."""
+    """Return the tags for a job's tasks; the job's own override those of its definition."""
     merged = {**definition, **job}
     if len(merged) > _MOST_TAGS:
         raise ClientError(

@@ -1,7 +1,7 @@
-"""What `nodeOverrides` do to the `nodeProperties` of a definition, and what all nodes take.
+"""How `nodeOverrides` change the `nodeProperties` of a definition, and what all nodes take.
 
-Each range's payload is merged as that of a single job is. Next: `multinode` for the rules that a
-definition's ranges keep by themselves, `overrides` for one container.
+Each range's payload is merged like that of a single job. Next: `multinode` for the rules of a
+definition's ranges by themselves, `overrides` for one container.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Any
 
 from chalicelib.core.errors import ClientError, NotSupportedError
 from chalicelib.core.multinode import payload_at
+from chalicelib.core.resources.platforms import Platform
 from chalicelib.core.validation.node_properties import validate_count, validate_coverage
 from chalicelib.core.validation.overrides import merge_container, merge_task
-from chalicelib.core.validation.platforms import Platform
 from chalicelib.core.validation.resources import ResourceNeeds, resource_needs, total_needs
 
-# The payloads of a range and the override that belongs to each.
+# The payload members of a range, with the override member for each.
 _OVERRIDES = {
     "container": "containerOverrides",
     "ecsProperties": "ecsPropertiesOverride",
@@ -27,7 +27,7 @@ _OVERRIDES = {
 def merge_nodes(
     properties: Mapping[str, Any], overrides: Mapping[str, Any], parameters: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The effective `nodeProperties` of a job. Raises ClientError for what AWS refuses."""
+    """Return the effective `nodeProperties` of a job. Raises ClientError for what AWS refuses."""
     ranges: Sequence[Mapping[str, Any]] = properties["nodeRangeProperties"]
     nodes = _number_of_nodes(properties, overrides)
     by_target = _overrides_by_target(ranges, overrides.get("nodePropertyOverrides", []))
@@ -43,14 +43,14 @@ def merge_nodes(
 
 
 def payload_needs(payload: Mapping[str, Any]) -> ResourceNeeds:
-    """What one task of a job or of a node range takes: its container, or all of its containers."""
+    """Return what one task takes: its only container, or all of its containers together."""
     if "ecsProperties" in payload:
         return total_needs(payload["ecsProperties"]["taskProperties"][0]["containers"])
     return resource_needs(payload["container"])
 
 
 def all_nodes_needs(properties: Mapping[str, Any]) -> ResourceNeeds:
-    """What all nodes of a merged job take together: they are placed together or not at all."""
+    """Return what all nodes of a merged job take: they are placed together or not at all."""
     needs = [
         payload_needs(payload_at(properties, index)) for index in range(properties["numNodes"])
     ]
@@ -62,7 +62,7 @@ def all_nodes_needs(properties: Mapping[str, Any]) -> ResourceNeeds:
 
 
 def _number_of_nodes(properties: Mapping[str, Any], overrides: Mapping[str, Any]) -> int:
-    """The number of nodes, that of the submission if it has one (API reference, NodeOverrides)."""
+    """Return the number of nodes: that of the submission, if any (API reference, NodeOverrides)."""
     defined = int(properties["numNodes"])
     wanted = int(overrides.get("numNodes", defined))
     if wanted == defined:
@@ -117,7 +117,7 @@ def _merged_range(
 
 
 def _refuse_foreign(node_range: Mapping[str, Any], override: Mapping[str, Any]) -> None:
-    """Refuses a range that cannot run yet, and overrides of another kind than its payload."""
+    """Refuse a range that is not supported yet, and overrides of another kind than its payload."""
     target = node_range["targetNodes"]
     if "eksProperties" in node_range:
         raise NotSupportedError("Submitting a multi-node parallel job for Amazon EKS")
@@ -127,6 +127,6 @@ def _refuse_foreign(node_range: Mapping[str, Any], override: Mapping[str, Any]) 
     if consumables.get("consumableResourceList"):
         raise NotSupportedError("Submitting a job with consumable resources")
     for payload, name in _OVERRIDES.items():
-        # Clients send empty overrides as a matter of course; they ask for nothing.
+        # Clients send empty overrides by default; these ask for nothing.
         if override.get(name) and payload not in node_range:
             raise ClientError(f"{name} is not applicable for node range {target}.")

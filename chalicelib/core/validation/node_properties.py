@@ -1,4 +1,4 @@
-"""`nodeProperties`: the ranges of nodes of a multi-node parallel job.
+"""The rules of `nodeProperties`: the node ranges of a multi-node parallel job.
 
 Each range carries one payload, which follows the rules of `container`, `task` or `pod` on EC2.
 """
@@ -10,9 +10,9 @@ from typing import Any
 
 from chalicelib.core.errors import ClientError
 from chalicelib.core.multinode import targeted
+from chalicelib.core.resources.platforms import Platform
 from chalicelib.core.validation.consumables import validate_consumables
 from chalicelib.core.validation.container import validate_container_properties
-from chalicelib.core.validation.platforms import Platform
 from chalicelib.core.validation.pod import validate_eks_properties
 from chalicelib.core.validation.task import validate_ecs_properties
 
@@ -22,7 +22,7 @@ _PAYLOADS = ("container", "ecsProperties", "eksProperties")
 
 
 def validate_node_properties(properties: Mapping[str, Any]) -> None:
-    """Refuses counts out of range, ranges that do not cover all nodes, and wrong payloads."""
+    """Refuse counts out of range, ranges that do not cover all nodes, and wrong payloads."""
     nodes, main_node = properties["numNodes"], properties["mainNode"]
     ranges: Sequence[Mapping[str, Any]] = properties["nodeRangeProperties"]
     validate_count(nodes, main_node)
@@ -34,7 +34,7 @@ def validate_node_properties(properties: Mapping[str, Any]) -> None:
 
 
 def validate_count(nodes: int, main_node: int) -> None:
-    """Refuses a number of nodes that AWS refuses, and a main node that is none of them."""
+    """Refuse a number of nodes out of range, and a main node that is not one of them."""
     if not 1 <= nodes <= _MOST_NODES:
         raise ClientError(f"Number of nodes must be between 1 and {_MOST_NODES}.")
     if not 0 <= main_node < nodes:
@@ -42,7 +42,7 @@ def validate_count(nodes: int, main_node: int) -> None:
 
 
 def validate_coverage(ranges: Sequence[Mapping[str, Any]], nodes: int) -> None:
-    """Refuses ranges that are none, or that leave out a node or name one that there is not."""
+    """Refuse malformed ranges, and ranges that omit a node or name one that does not exist."""
     covered: set[int] = set()
     for node_range in ranges:
         covered.update(_targeted_nodes(node_range["targetNodes"], nodes))

@@ -1,7 +1,7 @@
-"""What the overrides of a submission do to the containers of its definition.
+"""How the overrides of a submission change the containers of its definition.
 
-Command, environment and resources can be overridden, and nothing else. The outcome is judged again,
-because an override can turn a valid definition into an invalid job.
+Only command, environment and resources can be overridden. The result is validated again, because an
+override can turn a valid definition into an invalid job.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chalicelib.core.errors import ClientError
+from chalicelib.core.resources.platforms import Platform
 from chalicelib.core.validation.container import validate_environment
 from chalicelib.core.validation.fargate import validate_size
-from chalicelib.core.validation.platforms import Platform
 from chalicelib.core.validation.resources import (
     LEGACY_MEMBERS,
     total_needs,
@@ -29,7 +29,7 @@ def merge_container(
     parameters: Mapping[str, str],
     platform: Platform,
 ) -> dict[str, Any]:
-    """The effective `containerProperties` of a job, its parameters put in."""
+    """Return the effective `containerProperties` of a job, with its parameters substituted."""
     merged = _merged(container, override, parameters)
     validate_resources(merged, platform)
     return merged
@@ -41,7 +41,7 @@ def merge_task(
     parameters: Mapping[str, str],
     platform: Platform,
 ) -> dict[str, Any]:
-    """The effective `ecsProperties` of a job; containers are overridden by their names."""
+    """Return the effective `ecsProperties` of a job; containers are overridden by name."""
     task = properties["taskProperties"][0]
     overrides = _overrides_by_name(task["containers"], override)
     containers = [
@@ -57,7 +57,7 @@ def merge_task(
 
 
 def substitute(command: Sequence[str], parameters: Mapping[str, str]) -> list[str]:
-    """The command with each argument `Ref::name` replaced by the parameter of that name.
+    """Return the command with each argument `Ref::name` replaced by the parameter of that name.
 
     Only a whole argument is a placeholder: AWS leaves one inside a longer argument alone. Raises
     ClientError for a name without a parameter.
@@ -66,7 +66,7 @@ def substitute(command: Sequence[str], parameters: Mapping[str, str]) -> list[st
 
 
 def is_reference(argument: str) -> bool:
-    """Whether `substitute` would put a parameter in the place of this argument."""
+    """Return whether `substitute` would replace this argument by a parameter."""
     return argument.startswith(_PLACEHOLDER) and argument != _PLACEHOLDER
 
 
@@ -119,7 +119,7 @@ def _merged(
 def _by_name(
     defaults: Sequence[Mapping[str, Any]], overrides: Sequence[Mapping[str, Any]], key: str
 ) -> list[Mapping[str, Any]]:
-    """Defaults with those of the same name replaced in place, new ones at the end."""
+    """Return the defaults with those of the same name replaced in place, new ones at the end."""
     entries = {entry[key]: entry for entry in defaults}
     entries.update((entry[key], entry) for entry in overrides)
     return list(entries.values())
@@ -132,7 +132,7 @@ def _with_resources(container: dict[str, Any], override: Mapping[str, Any]) -> d
         raise ClientError("Cannot provide duplicates in resourceRequirements.")
     for member, kind in LEGACY_MEMBERS.items():
         if any(entry["type"] == kind for entry in wanted):
-            # The new spelling replaces the old one, which would otherwise be a second value.
+            # The new form replaces the old one, which would otherwise be a second value.
             container.pop(member, None)
         if member not in override:
             continue

@@ -1,7 +1,7 @@
-"""`eksProperties`: the pod of a job on Kubernetes.
+"""The rules of `eksProperties`: the pod of a job on Kubernetes.
 
-Kubernetes spells resources its own way (`cpu`, `memory`, limits beside requests), so nothing here
-is shared with `container` and `task`.
+Kubernetes has names of its own for resources (`cpu`, `memory`, limits beside requests), so nothing
+here is shared with `container` and `task`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PATTERNS = {"cpu": _CPU, "memory": _MEMORY, "nvidia.com/gpu": _GPU}
 
 
 def validate_eks_properties(properties: Mapping[str, Any]) -> None:
-    """Refuses pods without or with too many containers, and resources that do not add up."""
+    """Refuse pods without or with too many containers, and inconsistent resources."""
     pod = properties.get("podProperties", {})
     containers = pod.get("containers", [])
     init_containers = pod.get("initContainers", [])

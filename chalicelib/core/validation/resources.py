@@ -1,7 +1,7 @@
-"""vCPUs, memory and GPUs: what a container asks for, in its old and its new spelling.
+"""The vCPUs, memory and GPUs that a container asks for, in the old and the new form.
 
-The old one is `vcpus` and `memory` beside the image and exists on EC2 only; the new one is the list
-`resourceRequirements`. A container may use one of them per resource, not both.
+The old form is `vcpus` and `memory` beside the image and exists on EC2 only; the new one is the
+list `resourceRequirements`. A container may use one of them per resource, not both.
 
 Next: `fargate` for the sizes that Fargate offers.
 """
@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from chalicelib.core.errors import ClientError
+from chalicelib.core.resources.platforms import Platform
 from chalicelib.core.validation.fargate import validate_size
-from chalicelib.core.validation.platforms import Platform
 
 # The deprecated members of a container and the resource that each of them stands for.
 LEGACY_MEMBERS: Mapping[str, str] = {"vcpus": "VCPU", "memory": "MEMORY"}
@@ -33,7 +33,7 @@ class ResourceNeeds(NamedTuple):
 
 
 def resource_needs(container: Mapping[str, Any]) -> ResourceNeeds:
-    """The needs of a container whose resources were validated before; absent ones count as 0."""
+    """Return the needs of a container whose resources are validated; absent ones count as 0."""
     asked = _asked(container)
     return ResourceNeeds(
         vcpus=float(asked.get("VCPU", "0")),
@@ -43,10 +43,10 @@ def resource_needs(container: Mapping[str, Any]) -> ResourceNeeds:
 
 
 def total_needs(containers: Iterable[Mapping[str, Any]]) -> ResourceNeeds:
-    """The needs of a task that runs all these containers together."""
+    """Return the needs of a task that runs all these containers together."""
     needs = [resource_needs(container) for container in containers]
     return ResourceNeeds(
-        # Tenths do not add up exactly in binary, and Fargate's table knows exact sizes only.
+        # Sums of binary fractions are not exact, and Fargate's table has exact sizes only.
         vcpus=round(sum(need.vcpus for need in needs), 6),
         memory_mib=sum(need.memory_mib for need in needs),
         gpus=sum(need.gpus for need in needs),
@@ -54,7 +54,7 @@ def total_needs(containers: Iterable[Mapping[str, Any]]) -> ResourceNeeds:
 
 
 def validate_resources(container: Mapping[str, Any], platform: Platform) -> None:
-    """Refuses missing, doubled and impossible resources of the only container of a task."""
+    """Refuse missing, duplicate and impossible resources of the only container of a task."""
     validate_amounts(container, platform)
     if platform is Platform.FARGATE:
         needs = resource_needs(container)
@@ -62,7 +62,7 @@ def validate_resources(container: Mapping[str, Any], platform: Platform) -> None
 
 
 def validate_amounts(container: Mapping[str, Any], platform: Platform) -> None:
-    """As `validate_resources`, for one container of several: the sum decides about Fargate."""
+    """Refuse them for one of several containers; their sum must still fit Fargate's table."""
     requirements = container.get("resourceRequirements", [])
     types = [requirement["type"] for requirement in requirements]
     if len(set(types)) != len(types):

@@ -1,6 +1,6 @@
-"""Retry strategy, timeout and priority: the settings that definitions and submissions share.
+"""The rules for retry strategy, timeout and priority, which definitions and submissions share.
 
-Must not know how a finished attempt is judged by them; the lifecycle does.
+How a finished attempt is judged by them is not known here; the lifecycle knows.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SHORTEST_TIMEOUT_SECONDS = 60
 _HIGHEST_PRIORITY = 9999
 
 _EXIT_CODE_PATTERN = re.compile(r"[0-9]*\*?")
-# A star stands for any ending, so it means something in the last place only.
+# A star stands for any ending, so it is allowed as the last character only.
 _REASON_PATTERN = re.compile(r"[^*]*\*?", re.DOTALL)
 _CONDITIONS: Mapping[str, re.Pattern[str]] = {
     "onExitCode": _EXIT_CODE_PATTERN,
@@ -30,7 +30,7 @@ _CONDITIONS: Mapping[str, re.Pattern[str]] = {
 
 
 def validate_retry_strategy(strategy: Mapping[str, Any]) -> dict[str, Any]:
-    """The strategy, its list of rules always there. Refuses counts and patterns out of range."""
+    """Return the strategy with its list of rules. Refuses counts and patterns out of range."""
     attempts = strategy.get("attempts")
     if attempts is None:
         raise ClientError("RetryAttempts must be provided with retry strategy.")
@@ -60,7 +60,7 @@ def _validate_rule(rule: Mapping[str, Any]) -> None:
 
 
 def validate_timeout(timeout: Mapping[str, Any]) -> None:
-    """Refuses an attempt duration below 60 seconds; a timeout without one means no limit."""
+    """Refuse an attempt duration below 60 seconds; a timeout without one means no limit."""
     seconds = timeout.get("attemptDurationSeconds")
     if seconds is not None and seconds < _SHORTEST_TIMEOUT_SECONDS:
         raise ClientError(
@@ -70,6 +70,6 @@ def validate_timeout(timeout: Mapping[str, Any]) -> None:
 
 
 def validate_scheduling_priority(priority: int) -> None:
-    """Refuses a priority that is not 0 to 9999."""
+    """Refuse a priority that is not 0 to 9999."""
     if not 0 <= priority <= _HIGHEST_PRIORITY:
         raise ClientError(f"Scheduling priority must be between 0 and {_HIGHEST_PRIORITY}.")

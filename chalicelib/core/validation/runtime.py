@@ -1,6 +1,6 @@
-"""The operating system and processor that a task asks for.
+"""The rules for the operating system and processor that a task asks for.
 
-EC2 takes both from its image and so refuses the setting as a whole.
+EC2 takes both from its image, so the setting is refused there.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chalicelib.core.errors import ClientError
-from chalicelib.core.validation.platforms import Platform
+from chalicelib.core.resources.platforms import Platform
 
 _FAMILIES = (
     "LINUX",
@@ -22,7 +22,7 @@ _ARCHITECTURES = ("X86_64", "ARM64")
 
 
 def validate_runtime_platform(wanted: Mapping[str, Any] | None, platform: Platform) -> None:
-    """Refuses unknown systems and processors, and pairs of them that do not exist."""
+    """Refuse unknown systems and processors, and pairs of them that do not exist."""
     if not wanted:
         return
     if platform is Platform.EC2:

@@ -1,10 +1,10 @@
-"""SubmitJob: what a submission may ask for, and the job that it makes of a definition.
+"""SubmitJob: what a submission may ask for, and the job's own copy of its definition.
 
-`merge_submission` is the whole story: definition and request in, the job's own copy of everything
-out, so that a later change to the definition does not touch a submitted job.
+`merge_submission` is the entry point: it makes of definition and request the job's own copy of
+everything, so that a later change to the definition does not affect a submitted job.
 
-Must not know queues, dependencies' states or ids. What one override does to one container is in
-`overrides`.
+Queues, the states of dependencies and ids are not known here. How one override changes one
+container is in `overrides`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 
 from chalicelib.core.dependencies import DependencyType
 from chalicelib.core.errors import ClientError, NotSupportedError
+from chalicelib.core.resources.platforms import platform_of
 from chalicelib.core.validation.consumables import validate_consumables
 from chalicelib.core.validation.names import merge_tags, validate_job_name, validate_tags
 from chalicelib.core.validation.node_overrides import all_nodes_needs, merge_nodes
 from chalicelib.core.validation.overrides import merge_container, merge_task
-from chalicelib.core.validation.platforms import platform_of
 from chalicelib.core.validation.resources import ResourceNeeds, total_needs
 from chalicelib.core.validation.resources import resource_needs as _container_needs
 from chalicelib.core.validation.retry import (
@@ -32,7 +32,7 @@ from chalicelib.core.validation.retry import (
 SMALLEST_ARRAY = 2
 _MOST_DEPENDENCIES = 20
 _SHARE_IDENTIFIER = re.compile(r"[a-zA-Z0-9_-]{1,255}")
-# The payloads of a definition and the override that belongs to each.
+# The payload members of a definition, with the override member for each.
 _OVERRIDES: Mapping[str, str] = {
     "containerProperties": "containerOverrides",
     "ecsProperties": "ecsPropertiesOverride",
@@ -42,13 +42,12 @@ _OVERRIDES: Mapping[str, str] = {
 
 
 def merge_submission(definition: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
-    """The job's effective settings, in the members of DescribeJobs.
+    """Return the job's effective settings, in the members of DescribeJobs.
 
     Always there: `container` (empty for a definition of another kind), `parameters`,
     `retryStrategy`, `tags` (the job's), `taskTags` (those that its tasks get), `propagateTags`,
-    `platformCapabilities`. There when they apply: `ecsProperties`, `nodeProperties`,
-    `timeout`, `schedulingPriority`. The arguments stay as they are. Raises ClientError for what
-    AWS refuses.
+    `platformCapabilities`. There when they apply: `ecsProperties`, `nodeProperties`, `timeout`,
+    `schedulingPriority`. The arguments are not changed. Raises ClientError for what AWS refuses.
     """
     validate_submission(request)
     _refuse_foreign_overrides(definition, request)
@@ -90,7 +89,7 @@ def merge_submission(definition: Mapping[str, Any], request: Mapping[str, Any]) 
 
 
 def validate_submission(request: Mapping[str, Any]) -> None:
-    """Refuses what is wrong with a submission whatever its definition and its queue are."""
+    """Refuse what is wrong with a submission whatever its definition and its queue are."""
     validate_job_name(request["jobName"])
     validate_tags(request.get("tags", {}))
     if "retryStrategy" in request:
@@ -108,7 +107,7 @@ def validate_submission(request: Mapping[str, Any]) -> None:
 def validate_array_size(
     request: Mapping[str, Any], largest: int, smallest: int = SMALLEST_ARRAY
 ) -> int | None:
-    """The size of the array that is asked for, None when it is a single job."""
+    """Return the size of the array that is asked for, None for a single job."""
     size = request.get("arrayProperties", {}).get("size")
     if size is None:
         return None
@@ -118,10 +117,10 @@ def validate_array_size(
 
 
 def validate_share(request: Mapping[str, Any], *, fair_share: bool) -> None:
-    """Refuses a share or a priority in a FIFO queue, and no share in one with a policy."""
+    """Refuse a share or priority in a FIFO queue, and no share in a queue with a policy."""
     asks = "shareIdentifier" in request or "schedulingPriorityOverride" in request
     if asks and not fair_share:
-        # The words are AWS's own, the missing space included: clients match them.
+        # The message is AWS's own, including the missing space: clients match it.
         raise ClientError(
             "Job with shareIdentifier or schedulingPriority can onlybe submitted to job queue "
             "with fair share scheduling policy.",
@@ -134,9 +133,9 @@ def validate_share(request: Mapping[str, Any], *, fair_share: bool) -> None:
 
 
 def resource_needs(job: Mapping[str, Any]) -> ResourceNeeds:
-    """What a merged job takes: its `container`, all of its `ecsProperties`, or all of its nodes.
+    """Return what a merged job takes: its container, all of `ecsProperties`, or all its nodes.
 
-    A bare container, as in the member `container`, is taken as well.
+    A bare container, as in the member `container`, is accepted as well.
     """
     if "nodeProperties" in job:
         return all_nodes_needs(job["nodeProperties"])
@@ -176,7 +175,7 @@ def _dependency_type(dependency: Mapping[str, Any]) -> DependencyType:
 
 def _refuse_foreign_overrides(definition: Mapping[str, Any], request: Mapping[str, Any]) -> None:
     for payload, override in _OVERRIDES.items():
-        # Clients send empty overrides as a matter of course; they ask for nothing.
+        # Clients send empty overrides by default; these ask for nothing.
         if request.get(override) and payload not in definition:
             kind = next(name for name in _OVERRIDES if name in definition)
             raise ClientError(f"{override} is not applicable for a job definition with {kind}.")

@@ -1,6 +1,6 @@
-"""`ecsProperties`: a task of one to ten containers.
+"""The rules of `ecsProperties`: a task of one to ten containers.
 
-Each container follows the rules of `container`; here is what holds between them.
+Each container follows the rules of `container`; the rules between them are here.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chalicelib.core.errors import ClientError
+from chalicelib.core.resources.platforms import Platform
 from chalicelib.core.validation import fargate
 from chalicelib.core.validation.container import validate_container
-from chalicelib.core.validation.platforms import Platform
 from chalicelib.core.validation.resources import total_needs, validate_amounts
 from chalicelib.core.validation.runtime import validate_runtime_platform
 from chalicelib.core.validation.volumes import validate_mount_points, validate_volumes
@@ -24,7 +24,7 @@ _FARGATE_WAIT_SECONDS = range(2, 120 + 1)
 
 
 def validate_ecs_properties(properties: Mapping[str, Any], platform: Platform) -> None:
-    """Refuses what AWS refuses of `ecsProperties` on this platform."""
+    """Refuse what AWS refuses of `ecsProperties` on this platform."""
     tasks = properties["taskProperties"]
     if len(tasks) != 1:
         raise ClientError("Exactly 1 taskProperties element must be provided.")
@@ -49,7 +49,7 @@ def validate_ecs_properties(properties: Mapping[str, Any], platform: Platform) -
 
 def _validate_names(containers: Sequence[Mapping[str, Any]]) -> None:
     names = [container.get("name") for container in containers]
-    # A container that stands alone is found without a name.
+    # A single container needs no name.
     if len(containers) > 1 and not all(names):
         raise ClientError("Container name is required.")
     if len(set(names)) != len(names):

@@ -1,4 +1,4 @@
-"""Volumes of a task and where its containers mount them.
+"""The rules for the volumes of a task and the mount points of its containers.
 
 Fargate's own restrictions on volumes are in `fargate`.
 """
@@ -17,12 +17,12 @@ _PORTS = range(1, 65535 + 1)
 
 
 def validate_volumes(volumes: Sequence[Mapping[str, Any]], job_role_arn: str | None) -> None:
-    """Refuses volumes of more than one kind, doubled names, and file systems set up wrongly."""
+    """Refuse volumes of more than one kind, duplicate names, and wrong file system settings."""
     names = [volume["name"] for volume in volumes if "name" in volume]
     if len(set(names)) != len(names):
         raise ClientError("Volume names must be unique")
     for volume in volumes:
-        # An empty host is how a plain volume looks that was described and sent back.
+        # A plain volume that was described and sent back has an empty host.
         if sum(1 for kind in _KINDS if volume.get(kind)) > 1:
             raise ClientError(
                 f"Volume {volume.get('name', '')} can have only one of {', '.join(_KINDS)}."
@@ -40,7 +40,7 @@ def validate_volumes(volumes: Sequence[Mapping[str, Any]], job_role_arn: str | N
 def validate_mount_points(
     containers: Iterable[Mapping[str, Any]], volumes: Iterable[Mapping[str, Any]]
 ) -> None:
-    """Refuses a mount point of a volume that the task does not have: ECS would, at the start."""
+    """Refuse a mount point of an unknown volume, which ECS would refuse when the task starts."""
     names = {volume.get("name") for volume in volumes}
     for container in containers:
         for mount in container.get("mountPoints", []):

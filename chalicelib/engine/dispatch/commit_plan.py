@@ -1,7 +1,7 @@
-"""Carrying out a plan: jobs, and the next children of arrays, become STARTING.
+"""Committing a plan: the placed jobs, and the next children of arrays, become STARTING.
 
-The rows are read, decided and written in as few transactions as fit; each holds only if the rows
-are still as they were. What is not written any more is planned anew by the caller.
+The rows are read, decided, and written in as few transactions as possible. A transaction fails if
+one of its rows has changed since it was read; the caller makes a new plan for what was not written.
 """
 
 from collections import defaultdict
@@ -20,12 +20,12 @@ from chalicelib.observe import log_decision, logger
 from chalicelib.ports import ContentionError
 from chalicelib.wiring import Ports
 
-HEADS_LIMIT = 90  # ready rows that are looked at to find one again
-TAKEN_LIMIT = 200  # children with a row that one dispatch of their array passes over
+HEADS_LIMIT = 90  # ready rows that are read to find one again
+TAKEN_LIMIT = 200  # children with a row that are read for one dispatch of their array
 
 
 def carry_out(plan: Plan, snapshot: Snapshot, ports: Ports) -> int:
-    """Commit the placements that still hold; returns how many jobs and children are placed."""
+    """Commit the placements that are still valid; return how many jobs and children were placed."""
     jobs = _read(plan, ports)
     moves: list[Move] = []
     advances: list[Advance] = []
@@ -51,13 +51,16 @@ def carry_out(plan: Plan, snapshot: Snapshot, ports: Ports) -> int:
         # planned with too, so the next round plans again on a new snapshot.
         lost = ports.jobs.commit(moves, capacity_limits, advances)
     except ContentionError:
-        logger.warning("others write the same rows; planning anew", action="dispatch.contended")
+        logger.warning(
+            "others keep writing the same rows; a new plan will be made",
+            action="dispatch.contended",
+        )
         return 0
     return len(moves) + sum(len(advance.moves) for advance in advances) - len(lost)
 
 
 def _by_key(plan: Plan) -> dict[JobKey, list[Placement]]:
-    """The placements of each job; those of an array may be in several environments."""
+    """Group the placements by job; those of an array may be in several environments."""
     by_key: dict[JobKey, list[Placement]] = defaultdict(list)
     for placement in plan.placements:
         by_key[placement.ready.key].append(placement)
@@ -65,7 +68,7 @@ def _by_key(plan: Plan) -> dict[JobKey, list[Placement]]:
 
 
 def _read(plan: Plan, ports: Ports) -> Mapping[JobKey, Job]:
-    """The jobs of the plan, and the parents of children that wait alone."""
+    """Read the jobs of the plan, and the parents of children that have ready rows of their own."""
     keys = [placement.ready.key for placement in plan.placements]
     return ports.jobs.find_jobs([*keys, *(key.root for key in keys if key.is_child)])
 
@@ -78,7 +81,7 @@ def _placed(job: Job, environment: str, ports: Ports) -> Job:
 
 
 def _advance(parent: Job, placements: list[Placement], ports: Ports) -> Advance:
-    """The next children of the array, as many as are placed, passing over those that have a row."""
+    """Return the dispatch of the array's next children, skipping those that have a row already."""
     array, count = array_of(parent), sum(placement.count for placement in placements)
     taken: set[int] = set()
     known_to = array.size
@@ -97,7 +100,7 @@ def _advance(parent: Job, placements: list[Placement], ports: Ports) -> Advance:
 
 
 def _stopped_with_its_parent(job: Job, parent: Job | None, ports: Ports) -> bool:
-    """A child that waits alone does not run once its array is stopped: it is stopped like it."""
+    """Stop a child whose array was stopped, instead of starting it; return whether it was."""
     if parent is None or parent.array is None or parent is job:
         return False
     stopped = job_after(job, events_from_parent(parent, job, ports.now_ms()))
@@ -107,11 +110,11 @@ def _stopped_with_its_parent(job: Job, parent: Job | None, ports: Ports) -> bool
 
 
 def _drop_dangling(ready: Ready, ports: Ports) -> None:
-    """A ready row whose job is not RUNNABLE would block its lane for ever."""
+    """Delete a ready row whose job is not RUNNABLE: it would block its lane for ever."""
     if not _is_dangling(ready, ports):
         return
     logger.error(
-        "a ready row without a RUNNABLE job is dropped",
+        "deleted a ready row that has no RUNNABLE job",
         action="dispatch.orphan",
         job=ready.key.public_id,
     )
@@ -119,13 +122,12 @@ def _drop_dangling(ready: Ready, ports: Ports) -> None:
 
 
 def _is_dangling(ready: Ready, ports: Ports) -> bool:
-    """Whether the row stands although its job does not: read in that order, a move cannot fool it.
+    """Return whether the ready row exists although its job should not have one.
 
-    Job and ready row change in one transaction, so a ready row read *after* the job proves nothing
-    alone: the job may have become RUNNABLE in between. Only a job that has none to be after the
-    row was seen again is an orphan's.
+    The row is read first, then the job. Both change in one transaction, so in the other order the
+    job could become RUNNABLE between the two reads, and its new row would look like an orphan.
     """
-    if ready not in ports.lanes.heads(ready.queue, HEADS_LIMIT):
+    if ready not in ports.lanes.heads(ready.lane, HEADS_LIMIT):
         return False
     job = ports.jobs.find_job(ready.key)
     return job is None or ready_of(job) is None

@@ -1,24 +1,27 @@
-"""Everything that a plan is made of, read once."""
-
-from collections.abc import Mapping
-from typing import Any
+"""Reading the snapshot that a plan is made from."""
 
 from chalicelib.core.arrays import children_to_dispatch
+from chalicelib.core.resources.compute_environment import ComputeEnvironment
 from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, Resource
-from chalicelib.core.scheduling.snapshot import ComputeType, Environment, Snapshot
+from chalicelib.core.scheduling.snapshot import Environment, Snapshot
 from chalicelib.engine.dispatch.scheduling_domain import all_queues, scheduling_domain
 from chalicelib.wiring import Ports
 
-PLACEMENTS_LIMIT = 90  # so many children of an array fit one transaction, with all that is theirs
+PLACEMENTS_LIMIT = 90  # children of an array that fit one transaction with their other rows
 
 
 def read_snapshot(queue_name: str, ports: Ports) -> Snapshot:
-    """Everything a plan for this queue and its neighbours is made of."""
+    """Return the snapshot of the queue's scheduling domain, empty if the queue does not exist.
+
+    Reads each lane with one query; capacities and arrays only where a lane has ready rows.
+    """
     queues = scheduling_domain(all_queues(ports), queue_name)
     names = [name for queue in queues for name in queue.environments]
     environments = ports.catalog.find_many(COMPUTE_ENVIRONMENT, names)
-    lanes = {queue.name: ports.lanes.heads(queue.name, PLACEMENTS_LIMIT) for queue in queues}
-    arrays = [ready.key for lane in lanes.values() for ready in lane if ready.is_array]
+    lanes = {
+        lane: ports.lanes.heads(lane, PLACEMENTS_LIMIT) for queue in queues for lane in queue.lanes
+    }
+    arrays = [ready.key for heads in lanes.values() for ready in heads if ready.is_array]
     parents = ports.jobs.find_jobs(arrays) if arrays else {}
     return Snapshot(
         queues=queues,
@@ -27,18 +30,17 @@ def read_snapshot(queue_name: str, ports: Ports) -> Snapshot:
         },
         capacities=ports.lanes.capacities(names) if any(lanes.values()) else {},
         lanes=lanes,
-        # An array of which all is dispatched but the row says otherwise is looked at like any.
+        # At least 1: the row of an array that has nothing left to dispatch must reach the commit,
+        # which deletes it.
         children={key: max(1, children_to_dispatch(parent)) for key, parent in parents.items()},
     )
 
 
 def environment_of_resource(resource: Resource) -> Environment:
-    """A compute environment as placement sees it."""
-    resources: Mapping[str, Any] = resource.document.get("computeResources") or {}
-    limit = resources.get("maxvCpus")
+    """Return a compute environment as placement sees it."""
+    environment = ComputeEnvironment.from_resource(resource)
     return Environment(
-        name=resource.name,
-        compute_type=ComputeType(resources.get("type", "UNMANAGED")),
-        usable=resource.state == "ENABLED" and resource.status in {"VALID", "UPDATING"},
-        limit_cpu_units=None if limit is None else int(limit) * 1024,
+        name=environment.name,
+        usable=environment.is_usable,
+        limit_cpu_units=environment.limit_cpu_units,
     )

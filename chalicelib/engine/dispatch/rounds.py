@@ -1,4 +1,4 @@
-"""The dispatcher's rounds: snapshot, plan, commit, until nothing more can be placed."""
+"""The rounds of the dispatcher: snapshot, plan, commit, until nothing more can be placed."""
 
 from collections.abc import Callable
 
@@ -10,16 +10,16 @@ from chalicelib.observe import logger
 from chalicelib.wiring import Ports
 
 WINDOW_DELAY_SECONDS = 1
-ROUNDS_LIMIT = 20  # 1800 placements a wake; what is left then is woken for again
-ROUND_RESERVE_MS = 4_000  # no round begins with less time than the slowest has taken
+ROUNDS_LIMIT = 20  # 1800 placements for one wake; another wake is sent for the rest
+ROUND_RESERVE_MS = 4_000  # the slowest round measured; no round begins with less time left
 LeftMs = Callable[[], int]
 
 
 def on_wake(queue: str, ports: Ports, left_ms: LeftMs) -> int:
-    """Place what can be placed in the neighbourhood of `queue`; returns how many jobs were.
+    """Place what can be placed in the scheduling domain of `queue`; return how many jobs were.
 
-    Whatever is left when the time is, is woken for again: a message group must not stand still
-    behind an invocation that was cut off.
+    Sends another wake for what is left when the time is up: an invocation that is cut off would
+    keep the next wakes of its message group waiting until the visibility timeout.
     """
     placed, in_time = 0, True
     for _ in range(ROUNDS_LIMIT):
@@ -35,32 +35,38 @@ def on_wake(queue: str, ports: Ports, left_ms: LeftMs) -> int:
         written = carry_out(plan, snapshot, ports) if plan.placements else 0
         placed += written
         if written == plan.count < PLACEMENTS_LIMIT:
-            # All that was seen is placed or blocked; whatever came since comes with a wake.
+            # All jobs of the snapshot are placed or blocked; a later job sends its own wake.
             _handle_blocked(plan, ports)
             return placed
     if placed or not in_time:
         ports.messages.send_wakes([queue], f"more.{ports.new_id()}")
     else:
-        # Others write the same rows all the time; without a pause the two would go on for ever.
+        # Others keep writing the same rows; without a pause both could repeat this for ever.
         ports.messages.send_wakes_later([queue], WINDOW_DELAY_SECONDS)
     return placed
 
 
 def _handle_blocked(plan: Plan, ports: Ports) -> None:
-    """Say why each head waits, and come back for those that wait only for launches to pass.
+    """Log why each head waits, record lasting reasons, and come back for full starting windows.
 
-    Ended jobs wake the dispatcher, started ones do not: that would be a wake for every job.
+    A job that ends wakes the dispatcher. One that reaches RUNNING does not, because that would be
+    a wake for every job, so a queue whose starting window is full is woken later.
     """
-    for queue, blocked in plan.blocked.items():
+    for lane, blocked in plan.blocked.items():
         logger.info(
             blocked.sentence,
             action="dispatch.blocked",
-            queue=queue,
+            queue=lane.queue,
+            share=lane.share,
             why=str(blocked.why),
             job=blocked.ready.job_id,
         )
         if blocked.why in LASTING:
             record_reason(blocked, ports)
-    window_full = [q for q, b in plan.blocked.items() if b.why is Why.STARTING_WINDOW_FULL]
+    window_full = {
+        lane.queue
+        for lane, blocked in plan.blocked.items()
+        if blocked.why is Why.STARTING_WINDOW_FULL
+    }
     if window_full:
-        ports.messages.send_wakes_later(window_full, WINDOW_DELAY_SECONDS)
+        ports.messages.send_wakes_later(sorted(window_full), WINDOW_DELAY_SECONDS)

@@ -1,40 +1,36 @@
-"""Which queues share compute environments: they must be planned, and woken, together."""
+"""Scheduling domains: queues that share compute environments and are planned together."""
 
+from chalicelib.core.resources.job_queue import JobQueue
 from chalicelib.core.resources.resource import JOB_QUEUE, Resource
 from chalicelib.core.scheduling.snapshot import Queue
 from chalicelib.wiring import Ports
 
-# AWS allows 50 queues in an account (its quotas page); the page is read whole.
+# AWS allows 50 queues in an account (AWS Batch service quotas), so one page holds all of them.
 QUEUES_LIMIT = 1000
 
 
 def all_queues(ports: Ports) -> tuple[Queue, ...]:
-    """Every queue of the catalog as placement sees it."""
+    """Return every queue of the catalog."""
     page = ports.catalog.list_kind(JOB_QUEUE, limit=QUEUES_LIMIT)
     return tuple(queue_of_resource(resource) for resource in page.resources)
 
 
 def queue_of_resource(resource: Resource) -> Queue:
+    """Return a job queue as placement sees it."""
+    queue = JobQueue.from_resource(resource)
     return Queue(
-        name=resource.name,
-        priority=int(resource.document.get("priority", 0)),
-        usable=resource.status in {"VALID", "UPDATING"},
-        environments=environments_of(resource),
+        name=queue.name,
+        priority=queue.priority,
+        usable=queue.is_usable,
+        environments=queue.environments,
     )
 
 
-def environments_of(queue: Resource) -> tuple[str, ...]:
-    """The names of a queue's compute environments, in the order in which they are tried."""
-    order = queue.document.get("computeEnvironmentOrder") or []
-    entries = sorted(order, key=lambda entry: entry["order"])
-    return tuple(str(entry["computeEnvironment"]) for entry in entries)
-
-
 def scheduling_domain(queues: tuple[Queue, ...], name: str) -> tuple[Queue, ...]:
-    """The queue of that name and all that share an environment with it, or with one that does.
+    """Return the queue of that name and all queues linked to it by shared environments.
 
-    Nothing if the queue is gone. The relation is followed to its end: a plan that places a job on
-    an environment must know of every queue that has a higher claim to it.
+    Empty if the queue does not exist. Two queues are linked also through third ones: a plan that
+    places a job in an environment must know every queue that is to be served before.
     """
     found = {queue.name for queue in queues if queue.name == name}
     while True:

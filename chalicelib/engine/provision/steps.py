@@ -7,9 +7,11 @@ from typing import Any
 
 from chalicelib.core.events import EventKind
 from chalicelib.core.ids import JobKey
+from chalicelib.core.resources.compute_environment import ComputeEnvironment
+from chalicelib.core.resources.job_queue import JobQueue
 from chalicelib.core.resources.resource import JOB_QUEUE, TRIGGER, Resource
 from chalicelib.core.states import TERMINAL, JobStatus
-from chalicelib.engine.dispatch.scheduling_domain import environments_of
+from chalicelib.engine.dispatch.scheduling_domain import queue_of_resource
 from chalicelib.engine.provision.changes import _ACTIONS
 from chalicelib.jobs.stop import stop_job
 from chalicelib.triggers import provision as trigger_provisioning
@@ -34,13 +36,14 @@ def run_step(request: Mapping[str, Any], ports: Ports) -> dict[str, Any]:
 
 
 def _make_cluster(resource: Resource, request: Mapping[str, Any], ports: Ports) -> dict[str, Any]:
-    compute = resource.document.get("computeResources") or {}
-    insights = (resource.document.get("ecsSettings") or {}).get("containerInsights", "DISABLED")
+    environment = ComputeEnvironment.from_resource(resource)
+    cluster = ports.settings.cluster_of(environment.name)
+    ecs = environment.compute_type.require_ecs()
     ports.ecs.make_cluster(
-        ports.settings.cluster_of(resource.name),
-        capacity_providers=[compute["type"]] if compute else [],
-        container_insights=str(insights).lower(),
-        tags={**resource.tags, **(compute.get("tags") or {})},
+        cluster,
+        capacity_providers=list(ecs.capacity_providers(environment.target(cluster))),
+        container_insights=environment.container_insights,
+        tags=environment.cluster_tags,
     )
     return {}
 
@@ -82,7 +85,8 @@ def _remove(resource: Resource, request: Mapping[str, Any], ports: Ports) -> dic
     if resource.status != "DELETING":
         return {}
     if resource.kind == JOB_QUEUE:
-        removed = ports.catalog.remove_linked(resource, unlink=environments_of(resource))
+        environments = JobQueue.from_resource(resource).environments
+        removed = ports.catalog.remove_linked(resource, unlink=environments)
     else:
         removed = ports.catalog.remove(resource)
     if not removed:
@@ -93,7 +97,8 @@ def _remove(resource: Resource, request: Mapping[str, Any], ports: Ports) -> dic
 def _drain(resource: Resource, request: Mapping[str, Any], ports: Ports) -> dict[str, Any]:
     """Terminate a page of the queue's jobs; tells how many it found that had not ended."""
     # The lane is read strongly: a job submitted a moment ago is there before the index shows it.
-    found = {ready.job_id for ready in ports.lanes.heads(resource.name, DRAIN_PAGE)}
+    lanes = queue_of_resource(resource).lanes
+    found = {ready.job_id for lane in lanes for ready in ports.lanes.heads(lane, DRAIN_PAGE)}
     for status in JobStatus:
         if status not in TERMINAL:
             jobs = ports.jobs.list_oldest(resource.name, status, limit=DRAIN_PAGE)

@@ -1,7 +1,8 @@
-"""The head of a queue: waking its queue if it can be placed, recording why it waits if not."""
+"""The heads of a queue's lanes: waking their queue if some can be placed, explaining the others."""
 
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Job
+from chalicelib.core.resources.job_queue import JobQueue
 from chalicelib.core.resources.resource import JOB_QUEUE
 from chalicelib.core.scheduling.plan import Blocked, make_plan
 from chalicelib.engine.dispatch.blocked import block_event, commit_to_head
@@ -11,20 +12,22 @@ from chalicelib.wiring import Ports
 TIME_LIMIT_REASON = "Canceled by JobStateTimeLimit action due to reason: {why}"
 
 
-def explain_head(queue: str, ports: Ports) -> None:
-    """Wake a queue whose head can be placed; otherwise record in the head's row why it waits."""
+def explain_heads(queue: str, ports: Ports) -> None:
+    """Wake a queue that has jobs to place; record in each blocked head why it waits."""
     snapshot = read_snapshot(queue, ports)
-    if not snapshot.lanes.get(queue):
+    if not any(heads and lane.queue == queue for lane, heads in snapshot.lanes.items()):
         return
     plan = make_plan(
         snapshot, starting_window=ports.settings.starting_window, placements_limit=10_000
     )
-    blocked = plan.blocked.get(queue)
-    if blocked is None or blocked.ready is not snapshot.lanes[queue][0]:
-        # Some of its jobs can be placed but have not been: the wake for them was lost.
+    served = {placement.ready.lane for placement in plan.placements}
+    blocked = {lane: head for lane, head in plan.blocked.items() if lane.queue == queue}
+    if not blocked or any(lane.queue == queue for lane in served):
+        # Some of its jobs can be placed, but were not: the wake for them was lost.
         ports.messages.send_wakes([queue], f"sweep.{ports.now_ms() // 60_000}")
-        return
-    _record_block(queue, blocked, ports)
+    for lane, head in blocked.items():
+        if lane not in served:
+            _record_block(queue, head, ports)
 
 
 def _record_block(queue: str, blocked: Blocked, ports: Ports) -> None:
@@ -45,9 +48,9 @@ def _limit_exceeded(queue: str, job: Job, blocked: Blocked, now_ms: int, ports: 
     if job.blocked_why != str(blocked.why) or job.blocked_since_ms is None:
         return False
     resource = ports.catalog.find(JOB_QUEUE, queue)
-    actions = resource.document.get("jobStateTimeLimitActions") or [] if resource else []
+    limits = JobQueue.from_resource(resource).time_limits if resource else ()
     waited_seconds = (now_ms - job.blocked_since_ms) / 1000
     return any(
-        action["reason"] == str(blocked.why) and waited_seconds >= action["maxTimeSeconds"]
-        for action in actions
+        limit.reason == str(blocked.why) and waited_seconds >= limit.limit_seconds
+        for limit in limits
     )

@@ -1,8 +1,8 @@
-"""Messages of the task-events queue, read as events of the lifecycle.
+"""Messages of the task-events queue, parsed into events of the lifecycle.
 
-"ECS Task State Change" comes as ECS sends it; "Launch Failed" and "Deadline" are our own. Whatever
-is not about a task of ours, or tells nothing that the lifecycle asks for, is None. Reasons are
-put in AWS Batch's words here, and nowhere else.
+"ECS Task State Change" has the form in which ECS sends it; "Launch Failed" and "Deadline" are this
+service's own. A message about another task, or without a fact that the lifecycle uses, gives None.
+Reasons are put in AWS Batch's words here, and nowhere else.
 """
 
 from collections.abc import Mapping
@@ -18,8 +18,8 @@ from chalicelib.core.payload import CONTAINER_NAME
 ECS_TASK_STATE_CHANGE = "ECS Task State Change"
 EXECUTION_STATUS_CHANGE = "Step Functions Execution Status Change"
 
-# RunTask errors that a later try, or another environment, may not meet. Everything else is the
-# job's own fault and fails the attempt.
+# RunTask errors that a later try, or another environment, may not meet. Every other error is caused
+# by the job itself and fails the attempt.
 _PASSING_ERRORS = (
     "RESOURCE:",
     "AGENT",
@@ -41,7 +41,7 @@ _PASSING_ERRORS = (
 
 
 def event_of_message(message: Mapping[str, Any], now_ms: int) -> Event | None:
-    """The lifecycle event that a message tells, or None when it tells none."""
+    """Return the lifecycle event that a message reports; None when it reports none."""
     detail = message.get("detail")
     if not isinstance(detail, Mapping):
         return None
@@ -60,7 +60,7 @@ def event_of_message(message: Mapping[str, Any], now_ms: int) -> Event | None:
 
 
 def wake_of_message(message: Mapping[str, Any]) -> str | None:
-    """The queue that a delayed wake is for, or None when the message is no wake."""
+    """Return the queue that a delayed wake is for; None when the message is not a wake."""
     detail = message.get("detail")
     if message.get("detail-type") != WAKE or not isinstance(detail, Mapping):
         return None
@@ -68,7 +68,7 @@ def wake_of_message(message: Mapping[str, Any]) -> str | None:
 
 
 def continuation_in_message(message: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """What `Messages.send_walk` was given, or None when the message is no walk."""
+    """Return the detail of a continuation; None when the message is not one."""
     detail = message.get("detail")
     if message.get("detail-type") != CONTINUATION or not isinstance(detail, Mapping):
         return None
@@ -76,7 +76,10 @@ def continuation_in_message(message: Mapping[str, Any]) -> Mapping[str, Any] | N
 
 
 def execution_of_message(message: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """What tells of an execution that was stopped: Step Functions' event or our own reminder."""
+    """Return the detail of a report that an execution stopped; None when it is not one.
+
+    It comes from Step Functions, or is a delayed message of this service.
+    """
     detail = message.get("detail")
     kinds = (EXECUTION_STATUS_CHANGE, EXECUTION_STOPPED)
     if message.get("detail-type") not in kinds or not isinstance(detail, Mapping):
@@ -85,7 +88,7 @@ def execution_of_message(message: Mapping[str, Any]) -> Mapping[str, Any] | None
 
 
 def cluster_of_message(message: Mapping[str, Any]) -> str | None:
-    """The cluster of the task that a message tells of."""
+    """Return the cluster of the task that a message is about."""
     detail = message.get("detail")
     if not isinstance(detail, Mapping) or "clusterArn" not in detail:
         return None
@@ -93,7 +96,7 @@ def cluster_of_message(message: Mapping[str, Any]) -> str | None:
 
 
 def event_of_description(task: Mapping[str, Any], fence: Fence, now_ms: int) -> Event | None:
-    """The same, from DescribeTasks: its shape is the event's, its times are datetimes."""
+    """Return the lifecycle event in DescribeTasks' answer: an event's shape, times as datetimes."""
     return _event_of_task(task, fence, now_ms)
 
 
@@ -119,7 +122,7 @@ def _event_of_end(task: Mapping[str, Any], fence: Fence, now_ms: int) -> Event:
     stopped_reason = str(task.get("stoppedReason") or "")
     reason, container_reason = stopped_reason, container.get("reason")
     if task.get("stopCode") == "TaskFailedToStart":
-        # Batch says this one sentence and keeps ECS's cause as the container's reason.
+        # AWS Batch reports this fixed text, and ECS's cause as the container's reason.
         reason, container_reason = START_FAILURE_REASON, container_reason or stopped_reason
     return Event(
         kind=EventKind.TASK_STOPPED,
@@ -146,7 +149,7 @@ def _exit_code(container: Mapping[str, Any]) -> int | None:
 
 
 def _address_of(task: Mapping[str, Any]) -> str | None:
-    """The task's private address: of a container's interface, or of the task's own attachment.
+    """Return the task's private address: a container's interface's, or the task's attachment's.
 
     A task in the network of its host has neither.
     """
@@ -162,16 +165,16 @@ def _address_of(task: Mapping[str, Any]) -> str | None:
         for detail in attachment.get("details") or ()
         if detail.get("name") == "privateIPv4Address"
     ]
-    told = [one.get("privateIpv4Address") for one in interfaces]
-    told += [one.get("value") for one in details]
-    return next((str(address) for address in told if address), None)
+    addresses = [one.get("privateIpv4Address") for one in interfaces]
+    addresses += [one.get("value") for one in details]
+    return next((str(address) for address in addresses if address), None)
 
 
 def _container_of(task: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The job's own container: an account's agents may add containers of theirs to a task.
+    """Return the job's own container; agents of the account may add theirs to a task.
 
-    Where a job has several, which of them counts is for `core/outcome.py` to say: the event does
-    not tell which are essential, the job's row does.
+    Where a job has several, `core/outcome.py` decides which of them counts: the event does not say
+    which are essential, the job's row does.
     """
     containers = task.get("containers") or [{}]
     return next((one for one in containers if one.get("name") == CONTAINER_NAME), containers[0])
@@ -192,7 +195,7 @@ def _event_of_launch(detail: Mapping[str, Any], fence: Fence, now_ms: int) -> Ev
 
 
 def _ms(moment: Any) -> int | None:
-    """A time of ECS in ms: text in its events, a datetime in boto3's answers."""
+    """Return a time of ECS in ms: text in its events, a datetime in boto3's answers."""
     if moment is None or moment == "":
         return None
     if isinstance(moment, str):

@@ -1,14 +1,13 @@
-"""Launching: jobs that became STARTING are handed to the launch machine, in one execution a batch.
+"""Launches: jobs that became STARTING are passed to the launch state machine, many per execution.
 
 A task definition is registered once for each definition revision and variant, and found again by
-its content. A job whose request cannot even be made fails its attempt; the others are launched.
+its content. A job whose request cannot be made fails its attempt; the others are launched.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from chalicelib.aws.ecs import error_name
 from chalicelib.core.ecs_requests import (
     LaunchSettings,
     container_overrides,
@@ -19,8 +18,9 @@ from chalicelib.core.ecs_requests import (
 )
 from chalicelib.core.job import Job
 from chalicelib.core.multinode import task_document
+from chalicelib.core.resources.compute_environment import ComputeEnvironment
 from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, TASK_DEFINITION, Resource
-from chalicelib.core.scheduling.snapshot import ComputeType
+from chalicelib.core.resources.task_definition import TaskDefinition
 from chalicelib.core.spec import Spec
 from chalicelib.core.validation.node_overrides import payload_needs
 from chalicelib.observe import logger
@@ -28,9 +28,9 @@ from chalicelib.wiring import Ports
 
 
 def launch(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: Ports) -> None:
-    """Start the launch machine for `jobs`, all of them STARTING; `specs` are theirs, by id.
+    """Start the launch state machine for `jobs`, all of them STARTING; `specs` are theirs, by id.
 
-    A multi-node job goes to a machine of its own, which launches its main node first.
+    A multi-node job goes to a state machine of its own, which launches its main node first.
     """
     environments = ports.catalog.find_many(
         COMPUTE_ENVIRONMENT, (job.environment or "" for job in jobs)
@@ -56,18 +56,18 @@ def make_launch(
     shared: dict[tuple[str, str], str],
     ports: Ports,
 ) -> dict[str, Any] | None:
-    """What the launch machine is told for this job or node; None where that cannot even be made.
+    """Return the state machine's input for this job or node; None where none can be made.
 
-    One job's trouble must not hold up the others: it goes the way of any failed launch, which gives
-    the job back or fails it by the name of the error. `shared` keeps the task definitions that the
-    children of one array have in common.
+    An error with one job must not delay the others: it is handled like any failed launch, which
+    gives the job back or fails it by the name of the error. `shared` keeps the task definitions
+    that the children of one array have in common.
     """
     try:
-        environment = environments[job.environment or ""]
+        environment = ComputeEnvironment.from_resource(environments[job.environment or ""])
         request = _request_of(job, specs[job.job_id], environment, shared, ports)
     except Exception as error:
         logger.exception("a launch cannot be made", action="launch.unmade", job=str(job.fence))
-        ports.messages.send_launch_failure(job.fence, error_name(error), str(error))
+        ports.messages.send_launch_failure(job.fence, ports.ecs.error_name(error), str(error))
         return None
     return {"startedBy": str(job.fence), "runTask": request}
 
@@ -75,18 +75,18 @@ def make_launch(
 def _request_of(
     job: Job,
     spec: Spec,
-    environment: Resource,
+    environment: ComputeEnvironment,
     shared: dict[tuple[str, str], str],
     ports: Ports,
 ) -> dict[str, Any]:
     payload = task_document(job, spec.document)
     if job.nodes is not None:
-        # The job's own size is that of all its nodes.
+        # The job's own size is the sum over its nodes; this request is for one of them.
         needs = payload_needs(payload)
         job = replace(job, cpu_units=round(needs.vcpus * 1024), memory_mib=needs.memory_mib)
     settings = _settings_of(environment, ports)
     bake = not overrides_fit(container_overrides(payload, job))
-    # The children of an array in one environment differ by what is in their overrides alone.
+    # Children of one array in one environment differ only by what is in their overrides.
     array = (job.job_id, environment.name) if job.key.is_child and not bake else None
     arn = shared.get(array) if array else None
     if arn is None:
@@ -103,13 +103,10 @@ def _request_of(
     )
 
 
-def _settings_of(environment: Resource, ports: Ports) -> LaunchSettings:
-    resources = environment.document.get("computeResources") or {}
+def _settings_of(environment: ComputeEnvironment, ports: Ports) -> LaunchSettings:
     return LaunchSettings(
-        cluster=ports.settings.cluster_of(environment.name),
-        compute_type=ComputeType(resources.get("type", "UNMANAGED")),
-        subnets=resources.get("subnets") or (),
-        security_groups=resources.get("securityGroupIds") or (),
+        compute_type=environment.compute_type,
+        target=environment.target(ports.settings.cluster_of(environment.name)),
         log_group=ports.settings.log_group,
         region=ports.settings.scope.region,
         execution_role_arn=ports.settings.execution_role_arn,
@@ -117,21 +114,25 @@ def _settings_of(environment: Resource, ports: Ports) -> LaunchSettings:
 
 
 def _registered(definition: Mapping[str, Any], job: Job, ports: Ports) -> str:
-    """The ARN of the registered task definition of this content; registers it on first use."""
+    """Return the ARN of the task definition with this content; register it on first use."""
     name = f"{job.definition}/{variant_of(definition)}"
     known = ports.known_task_definitions
     if name not in known:
         found = ports.catalog.find(TASK_DEFINITION, name)
-        known[name] = found.document["arn"] if found else _register(name, definition, ports)
+        known[name] = _arn_in(found) if found else _register(name, definition, ports)
     return known[name]
 
 
 def _register(name: str, definition: Mapping[str, Any], ports: Ports) -> str:
     arn = ports.ecs.register_task_definition(definition)
-    resource = Resource(kind=TASK_DEFINITION, name=name, document={"arn": arn})
-    if ports.catalog.put(resource, replacing=None):
+    registered = TaskDefinition(name=name, arn=arn)
+    if ports.catalog.put(registered.to_resource(), replacing=None):
         return arn
-    # Another reactor registered the same content first; its revision is the one that is kept.
+    # Another process registered the same content first; its revision is kept.
     ports.ecs.deregister_task_definition(arn)
     kept = ports.catalog.find(TASK_DEFINITION, name)
-    return str(kept.document["arn"]) if kept else arn
+    return _arn_in(kept) if kept else arn
+
+
+def _arn_in(resource: Resource) -> str:
+    return TaskDefinition.from_resource(resource).arn

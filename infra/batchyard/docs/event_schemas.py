@@ -1,8 +1,8 @@
-"""The schemas of the events that Batchyard publishes, made from botocore's model of AWS Batch.
+"""The schemas of the events that Batchyard publishes, generated from botocore's model of AWS Batch.
 
-`python -m batchyard.docs.event_schemas` writes them; a test holds the files to it, and every event
-that a test publishes is held to them. They are JSON Schema (draft-07) of the whole event as
-EventBridge delivers it, strict at every structure of the model.
+`python -m batchyard.docs.event_schemas` writes them. A test compares the files with it, and every
+event that a test publishes is checked against them. They are JSON Schema (draft-07) of the whole
+event as EventBridge delivers it, strict at every structure of the model.
 """
 
 import json
@@ -24,10 +24,10 @@ FILES = {
     "batch_job_queue_blocked.json": JOB_QUEUE_BLOCKED,
 }
 
-# What the model says is required and the service leaves out: a job that has not started has no
+# Members that the model requires and the service leaves out: a job that has not started has no
 # `startedAt` (AWS CLI reference, examples of describe-jobs).
 NOT_ALWAYS_THERE = {"JobDetail": {"startedAt"}}
-# What is known of every job from its submission on, though the model does not say so.
+# Members that every job has from its submission on, though the model does not require them.
 ALWAYS_THERE = {"JobDetail": {"jobArn", "createdAt", "attempts", "tags"}}
 # A dependency may have a type that AWS Batch does not know.
 MORE_VALUES = {"ArrayJobDependency": [str(kind) for kind in DependencyType if kind.value]}
@@ -48,7 +48,7 @@ QUEUE_ARN = {**JOB_ARN, "pattern": JOB_ARN["pattern"].replace(":job/", ":job-que
 
 
 def event_schema(detail_type: str) -> Json:
-    """The schema of all events of this detail-type."""
+    """Return the schema of all events of this detail-type."""
     blocked = detail_type == JOB_QUEUE_BLOCKED
     resources = [JOB_ARN, QUEUE_ARN] if blocked else [JOB_ARN]
     members = {
@@ -84,13 +84,13 @@ def event_schema(detail_type: str) -> Json:
 
 
 def _rules_of_a_block() -> list[Json]:
-    """It waits in its queue, whether it is a job or the next child of an array, and says why."""
+    """Return the rules of a job, or the next child of an array, that waits and says why."""
     reason = {"status": {"const": "RUNNABLE"}, "statusReason": {"type": "string", "minLength": 1}}
     return [{"properties": reason, "required": sorted(reason)}, _without("startedAt", "stoppedAt")]
 
 
 def _rules_of_times() -> list[Json]:
-    """Clients take `startedAt` and `stoppedAt` for signs of a start and of an end."""
+    """Return the rules of `startedAt` and `stoppedAt`, which clients take as a start and an end."""
     return [
         _if_status([JobStatus.RUNNING], {"required": ["startedAt"]}),
         _if_status(_BEFORE_ITS_START, _without("startedAt")),
@@ -99,7 +99,7 @@ def _rules_of_times() -> list[Json]:
 
 
 def _if_status(statuses: list[JobStatus], then: Json) -> Json:
-    # Also where there is no status: that is another rule's affair.
+    # An event without a status passes here: another rule refuses it.
     condition = {"properties": {"status": {"enum": [str(status) for status in statuses]}}}
     return {"if": condition, "then": then}
 
@@ -114,7 +114,7 @@ def _object(members: Json, required: list[str]) -> Json:
 
 
 def _definitions(root: Shape) -> Json:
-    """A definition for each structure that can be reached."""
+    """Return a definition for each structure that can be reached from `root`."""
     found: dict[str, Json] = {}
     waiting = [root]
     while waiting:
@@ -133,7 +133,7 @@ def _definitions(root: Shape) -> Json:
 
 
 def _schema_of(shape: Shape) -> Json:
-    """A structure by its name, anything else as it is. Lengths are for requests."""
+    """Return a structure by reference, anything else inline. Lengths are for requests only."""
     if isinstance(shape, StructureShape):
         return {"$ref": f"#/definitions/{shape.name}"}
     if isinstance(shape, ListShape):
@@ -147,11 +147,12 @@ def _schema_of(shape: Shape) -> Json:
 
 
 def text_of(detail_type: str) -> str:
-    """The file of a schema, as it should be."""
+    """Return the text of the file of a schema."""
     return json.dumps(event_schema(detail_type), indent=2) + "\n"
 
 
 def main(folder: Path = FOLDER) -> None:
+    """Write the files of all schemas."""
     for name, detail_type in FILES.items():
         (folder / name).write_text(text_of(detail_type))
 

@@ -1,1 +1,1 @@
-"""The API's own modules."""
+"""Tests of the API's operations."""

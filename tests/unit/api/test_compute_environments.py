@@ -1,4 +1,4 @@
-"""Compute environments over the API."""
+"""The operations on compute environments."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""DescribeJobs: which jobs, in which order, and what is said of each."""
+"""DescribeJobs: which jobs, in which order, with which members."""
 
 import pytest
 
@@ -45,7 +45,7 @@ def test_a_waiting_job_has_no_member_before_its_time(world: World) -> None:
     world.run_until_idle()
 
 
-def test_a_running_job_tells_its_task_and_its_log_stream(world: World) -> None:
+def test_a_running_job_shows_its_task_and_its_log_stream(world: World) -> None:
     make_stage(world)
     job_id = running(world)
     job = world.detail(job_id)
@@ -76,7 +76,7 @@ def test_a_retried_job_shows_no_end_until_it_has_ended(world: World) -> None:
     assert attempt["stoppedAt"] >= attempt["startedAt"]
 
 
-def test_a_job_that_failed_to_start_tells_the_cause(world: World) -> None:
+def test_a_job_that_failed_to_start_shows_the_cause(world: World) -> None:
     make_stage(world)
     job_id = submit(world)
     world.run_until_idle()

@@ -1,4 +1,4 @@
-"""Job definitions over the API."""
+"""The operations on job definitions."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ def revisions(found: list[dict[str, Any]]) -> list[str]:
 
 
 def test_a_definition_is_echoed_as_it_was_registered(world: World) -> None:
-    """Clients register again whatever does not come back the same, empty lists included."""
+    """Clients register again whatever is not described as it was sent, empty lists included."""
     answered = world.api("RegisterJobDefinition", REQUEST)
     assert answered == {
         "jobDefinitionName": "work",

@@ -1,4 +1,4 @@
-"""Job queues over the API."""
+"""The operations on job queues."""
 
 from typing import Any
 

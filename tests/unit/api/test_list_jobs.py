@@ -12,7 +12,7 @@ PREFIX = "arn:aws:batch:us-east-1:123456789012"
 
 
 def listed(world: World, **request: Any) -> list[str]:
-    """The names of the jobs on the only page that there is."""
+    """Return the names of the jobs on the only page."""
     answered = world.api("ListJobs", {"jobQueue": "queue"} | request)
     assert "nextToken" not in answered
     return [summary["jobName"] for summary in answered["jobSummaryList"]]
@@ -34,7 +34,7 @@ def paged(world: World, **request: Any) -> list[list[str]]:
 
 
 def fill(world: World, number: int = 5) -> list[str]:
-    """Jobs a, b, c, ... of rising age from last to first, all waiting."""
+    """Submit jobs a, b, c, ..., the first of them the newest; all wait."""
     make_stage(world)
     return [submit(world, name) for name in "abcdefgh"[:number]]
 

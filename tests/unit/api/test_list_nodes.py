@@ -1,4 +1,4 @@
-"""Multi-node jobs on the wire: what SubmitJob takes and refuses, and pages of nodes."""
+"""Multi-node jobs in the API: what SubmitJob accepts and refuses, and pages of nodes."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def refusal(world: World, **members: Any) -> str:
     return caught.value.message
 
 
-def test_a_job_takes_the_room_of_all_its_nodes(world: World) -> None:
+def test_a_job_takes_the_capacity_of_all_its_nodes(world: World) -> None:
     make_multinode_stage(world)
     job = world.job(submit_multinode_job(world))
     assert job.nodes == NodeState(count=3, main=0)
@@ -83,8 +83,8 @@ def test_nodes_of_several_containers_run_and_are_described(world: World) -> None
     world.run_until_idle()
     node = world.detail(f"{job_id}#1")
     assert node["status"] == "SUCCEEDED"
-    told = node["ecsProperties"]["taskProperties"][0]["containers"]
-    assert {one["name"]: one.get("exitCode") for one in told}["main"] == 0
+    reported = node["ecsProperties"]["taskProperties"][0]["containers"]
+    assert {one["name"]: one.get("exitCode") for one in reported}["main"] == 0
     world.ecs.finish(main_task, 0)
     world.run_until_idle()
     detail = world.detail(job_id)

@@ -1,4 +1,4 @@
-"""All operations of the contract: each is answered, or says by name that it is to come."""
+"""All operations of the contract: each is answered, or refused by name as not supported yet."""
 
 from collections.abc import Iterator
 from importlib import import_module
@@ -23,7 +23,7 @@ NAMES = service_model().operation_names
 
 @pytest.fixture(name="stage", scope="module")
 def make_shared_stage() -> Iterator[World]:
-    """One stack for all operations, which may do to it what they like."""
+    """Return one stack for all operations, which may change it as they like."""
     made = World()
     make_stage(made)
     submit(made)

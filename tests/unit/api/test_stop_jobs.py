@@ -1,7 +1,8 @@
-"""CancelJob and TerminateJob, alone and in bulk, in each status."""
+"""CancelJob and TerminateJob, for one job and in bulk, in each status."""
 
 import pytest
 
+from chalicelib.core.lane import Lane
 from chalicelib.core.spec import Spec
 from chalicelib.core.states import JobStatus
 from chalicelib.ports import ContentionError
@@ -30,7 +31,7 @@ def test_a_runnable_job_fails_at_once_and_is_never_placed(world: World, operatio
     assert outcome(world, job_id) == ("FAILED", "enough")
     world.run_until_idle()
     assert world.ecs.tasks == {}
-    assert world.ports.lanes.heads("queue", 9) == ()
+    assert world.ports.lanes.heads(Lane.fifo("queue"), 9) == ()
     job = world.detail(job_id)
     assert (job["isCancelled"], job["isTerminated"]) == (
         operation == "CancelJob",

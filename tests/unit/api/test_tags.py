@@ -1,4 +1,4 @@
-"""Tags, on everything that takes them."""
+"""Tags of every kind of resource that has them."""
 
 import itertools
 
@@ -25,7 +25,7 @@ def untag(world: World, arn: str, *keys: str) -> None:
 
 
 def change(world: World, arn: str) -> None:
-    """Tags are added, replaced and taken away again."""
+    """Add, replace and remove tags."""
     tag(world, arn, a="1", b="2")
     tag(world, arn, b="3", c="4")
     assert tags_of(world, arn) == {"a": "1", "b": "3", "c": "4"}

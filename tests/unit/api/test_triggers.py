@@ -1,4 +1,4 @@
-"""Triggers over the API of ours: what is taken, what is refused and how, what is kept."""
+"""The triggers API: what is accepted, what is refused and how, what is stored."""
 
 import subprocess
 import sys
@@ -200,7 +200,7 @@ def test_what_an_enabled_trigger_names_must_be_there(world: World) -> None:
         ),
         (
             document({"uploads": {"bucket": "inbox", "kinds": ["Object Created"] * 2}}),
-            "Trigger.source.uploads.kinds must not name anything twice.",
+            "Trigger.source.uploads.kinds must not have duplicates.",
         ),
         (
             document({"events": {"pattern": {"a": [1]}, "bus": "a bus"}}),

@@ -1,1 +1,1 @@
-"""Tests of the thin verbs on AWS services, and of what is mapped for them."""
+"""Tests of the clients of AWS services."""

@@ -1,17 +1,17 @@
-"""The verbs on ECS, SQS, EventBridge and Step Functions: limits of the services, and answers."""
+"""The clients of ECS, EC2, SQS, EventBridge and Step Functions: their limits and errors."""
 
 import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
-from chalicelib.aws.ec2 import Ec2
-from chalicelib.aws.ecs import Ecs
-from chalicelib.aws.events import Events, PublishError
-from chalicelib.aws.messages import Messages, SendError
-from chalicelib.aws.workflows import INPUT_LIMIT_BYTES, Workflows
+from chalicelib.aws.ec2 import BotoEc2
+from chalicelib.aws.ecs import BotoEcs
+from chalicelib.aws.events import BotoEventBus, PublishError
+from chalicelib.aws.messages import BotoMessages, SendError
+from chalicelib.aws.workflows import INPUT_LIMIT_BYTES, BotoWorkflows
 from chalicelib.core.ids import Fence
 from chalicelib.core.job_event import JOB_QUEUE_BLOCKED, JOB_STATE_CHANGE, JobEvent
 from chalicelib.ports import ClusterInUseError
@@ -21,7 +21,7 @@ FENCE = Fence(job_id=JOB_ID, part="job", attempt=1, dispatch_count=1)
 
 
 class Recorder:
-    """A client that keeps what it was asked; `answers` give a call's answer, or its error."""
+    """A client that records its calls; `answers` has the answer of each call, or its error."""
 
     def __init__(self, **answers: Any) -> None:
         self.answers = answers
@@ -45,8 +45,8 @@ def refusal(code: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": code}}, "Call")
 
 
-def messages(client: Recorder) -> Messages:
-    return Messages(
+def messages(client: Recorder) -> BotoMessages:
+    return BotoMessages(
         client,
         wake_queue_url="wake",
         task_events_queue_url="events",
@@ -59,44 +59,44 @@ def sent(client: Recorder) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("code", ["InvalidParameterException", "ClusterNotFoundException"])
-def test_stopping_what_is_gone_is_done(code: str) -> None:
-    Ecs(Recorder(stop_task=refusal(code))).stop_task("cluster", "task", "enough")
+def test_stopping_a_task_that_is_gone_succeeds(code: str) -> None:
+    BotoEcs(Recorder(stop_task=refusal(code))).stop_task("cluster", "task", "enough")
 
 
-def test_any_other_trouble_with_a_stop_is_the_callers() -> None:
+def test_any_other_error_of_a_stop_is_raised() -> None:
     with pytest.raises(ClientError):
-        Ecs(Recorder(stop_task=refusal("ThrottlingException"))).stop_task("c", "t", "enough")
+        BotoEcs(Recorder(stop_task=refusal("ThrottlingException"))).stop_task("c", "t", "enough")
 
 
-def test_a_reason_is_no_longer_than_ecs_takes() -> None:
+def test_a_reason_is_cut_to_the_limit_of_ecs() -> None:
     client = Recorder()
-    Ecs(client).stop_task("cluster", "task", "x" * 1024)
+    BotoEcs(client).stop_task("cluster", "task", "x" * 1024)
     assert len(client.given("stop_task")[0]["reason"]) == 255
 
 
-def test_tasks_of_a_fence_are_looked_for_among_the_running_and_the_stopped() -> None:
+def test_tasks_of_a_fence_are_found_running_or_stopped() -> None:
     client = Recorder(list_tasks=lambda params: {"taskArns": [params["desiredStatus"]]})
-    assert Ecs(client).find_tasks("cluster", "fence") == ["RUNNING", "STOPPED"]
+    assert BotoEcs(client).find_tasks("cluster", "fence") == ["RUNNING", "STOPPED"]
     assert {call["startedBy"] for call in client.given("list_tasks")} == {"fence"}
 
 
 def test_a_cluster_that_is_gone_has_no_tasks() -> None:
     gone = refusal("ClusterNotFoundException")
-    ecs = Ecs(Recorder(list_tasks=gone, describe_tasks=gone, delete_cluster=gone))
+    ecs = BotoEcs(Recorder(list_tasks=gone, describe_tasks=gone, delete_cluster=gone))
     assert ecs.find_tasks("cluster", "fence") == []
     assert ecs.describe_tasks("cluster", ["task"]) == {}
     ecs.delete_cluster("cluster")
 
 
-def test_no_more_tasks_are_described_at_once_than_ecs_takes() -> None:
+def test_tasks_are_described_in_pages_of_the_limit_of_ecs() -> None:
     def described(params: dict[str, Any]) -> dict[str, Any]:
         return {"tasks": [{"taskArn": arn} for arn in params["tasks"]]}
 
     client = Recorder(describe_tasks=described)
     arns = [f"task-{number}" for number in range(201)]
-    assert list(Ecs(client).describe_tasks("cluster", arns)) == arns
+    assert list(BotoEcs(client).describe_tasks("cluster", arns)) == arns
     assert [len(call["tasks"]) for call in client.given("describe_tasks")] == [100, 100, 1]
-    assert Ecs(Recorder()).describe_tasks("cluster", []) == {}
+    assert BotoEcs(Recorder()).describe_tasks("cluster", []) == {}
 
 
 @pytest.mark.parametrize(
@@ -109,17 +109,29 @@ def test_no_more_tasks_are_described_at_once_than_ecs_takes() -> None:
 )
 def test_a_cluster_in_use_may_be_deleted_later(code: str) -> None:
     with pytest.raises(ClusterInUseError):
-        Ecs(Recorder(delete_cluster=refusal(code))).delete_cluster("cluster")
+        BotoEcs(Recorder(delete_cluster=refusal(code))).delete_cluster("cluster")
 
 
-def test_a_refused_deletion_is_the_callers() -> None:
+def test_any_other_error_of_a_deletion_is_raised() -> None:
     with pytest.raises(ClientError):
-        Ecs(Recorder(delete_cluster=refusal("AccessDeniedException"))).delete_cluster("cluster")
+        BotoEcs(Recorder(delete_cluster=refusal("AccessDeniedException"))).delete_cluster("cluster")
 
 
-def test_a_cluster_is_made_and_brought_to_its_settings() -> None:
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (ClientError({"Error": {"Code": "EcsException"}}, "RunTask"), "Ecs.EcsException"),
+        (EndpointConnectionError(endpoint_url="https://ecs"), "Ecs.SdkClientException"),
+        (KeyError("environment"), "KeyError"),
+    ],
+)
+def test_an_error_has_the_name_that_step_functions_gives_it(error: Exception, name: str) -> None:
+    assert BotoEcs(Recorder()).error_name(error) == name
+
+
+def test_a_cluster_is_created_and_updated_to_its_settings() -> None:
     client = Recorder()
-    Ecs(client).make_cluster(
+    BotoEcs(client).make_cluster(
         "cluster", capacity_providers=["FARGATE"], container_insights="enabled", tags={"a": "b"}
     )
     names = [name for name, _ in client.calls]
@@ -135,7 +147,7 @@ def test_a_cluster_is_made_and_brought_to_its_settings() -> None:
         ]
 
 
-def test_one_wake_a_queue_in_a_group_of_its_own() -> None:
+def test_each_queue_gets_one_wake_in_its_own_message_group() -> None:
     client = Recorder()
     messages(client).send_wakes(["b", "a", "b"], "cause")
     entries = sent(client)
@@ -146,7 +158,7 @@ def test_one_wake_a_queue_in_a_group_of_its_own() -> None:
     assert [entry["MessageGroupId"] for entry in entries] == ["a", "b"]
 
 
-def test_the_wakes_of_one_cause_are_one_and_those_of_two_are_two() -> None:
+def test_repeated_wakes_of_one_cause_share_a_deduplication_id() -> None:
     client = Recorder()
     names = ["q" * 128, "q" * 60 + "r"]
     for cause in ("x" * 32, "y" * 32):
@@ -156,7 +168,7 @@ def test_the_wakes_of_one_cause_are_one_and_those_of_two_are_two() -> None:
     assert all(len(entry["MessageDeduplicationId"]) <= 128 for entry in sent(client))
 
 
-def test_no_more_messages_are_sent_at_once_than_sqs_takes() -> None:
+def test_messages_are_sent_in_requests_of_the_limit_of_sqs() -> None:
     client = Recorder()
     messages(client).send_wakes([f"queue-{number}" for number in range(21)], "cause")
     calls = client.given("send_message_batch")
@@ -166,7 +178,7 @@ def test_no_more_messages_are_sent_at_once_than_sqs_takes() -> None:
         assert len(set(ids)) == len(ids)
 
 
-def test_nothing_to_send_is_no_call() -> None:
+def test_without_messages_no_call_is_made() -> None:
     client = Recorder()
     messages(client).send_wakes([], "cause")
     messages(client).send_deadlines([])
@@ -175,7 +187,7 @@ def test_nothing_to_send_is_no_call() -> None:
 
 
 @pytest.mark.parametrize(("wanted", "delay"), [(-5, 0), (0, 0), (60, 60), (900, 900), (901, 900)])
-def test_a_deadline_is_held_back_as_long_as_sqs_can(wanted: int, delay: int) -> None:
+def test_a_deadline_is_delayed_up_to_the_limit_of_sqs(wanted: int, delay: int) -> None:
     client = Recorder()
     messages(client).send_deadlines([(FENCE, wanted)])
     (entry,) = sent(client)
@@ -185,7 +197,7 @@ def test_a_deadline_is_held_back_as_long_as_sqs_can(wanted: int, delay: int) -> 
     assert body["detail"] == {"startedBy": str(FENCE)}
 
 
-def test_a_later_wake_goes_by_the_queue_that_can_delay() -> None:
+def test_a_delayed_wake_is_sent_through_the_task_events_queue() -> None:
     client = Recorder()
     messages(client).send_wakes_later({"queue"}, 10)
     (call,) = client.given("send_message_batch")
@@ -193,7 +205,7 @@ def test_a_later_wake_goes_by_the_queue_that_can_delay() -> None:
     assert call["Entries"][0]["DelaySeconds"] == 10
 
 
-def test_a_batch_that_sqs_took_in_part_fails() -> None:
+def test_a_request_that_sqs_accepts_in_part_fails() -> None:
     client = Recorder(send_message_batch={"Failed": [{"Id": "0", "Message": "busy"}]})
     with pytest.raises(SendError, match="busy"):
         messages(client).send_wakes(["queue"], "cause")
@@ -205,10 +217,10 @@ def event(number: int, size: int = 10, **members: Any) -> JobEvent:
     return JobEvent(at_ms=NOW_MS, detail=detail, **(known | members))
 
 
-def test_events_of_jobs_are_published_as_batch_publishes_them() -> None:
+def test_job_events_have_the_form_of_aws_batch() -> None:
     client = Recorder(put_events={"FailedEntryCount": 0})
     blocked = event(2, detail_type=JOB_QUEUE_BLOCKED, resources=("arn:2", "arn:queue"))
-    Events(client, bus="bus").publish([event(1), blocked])
+    BotoEventBus(client, bus="bus").publish([event(1), blocked])
     first, second = client.given("put_events")[0]["Entries"]
     assert first["DetailType"] == "Batch Job State Change"
     assert (first["Source"], first["EventBusName"]) == ("batchyard", "bus")
@@ -219,9 +231,9 @@ def test_events_of_jobs_are_published_as_batch_publishes_them() -> None:
     assert second["Resources"] == ["arn:2", "arn:queue"]
 
 
-def test_events_are_sent_in_groups_that_eventbridge_takes() -> None:
+def test_events_are_sent_in_requests_of_the_limits_of_eventbridge() -> None:
     client = Recorder(put_events={"FailedEntryCount": 0})
-    events = Events(client, bus="bus")
+    events = BotoEventBus(client, bus="bus")
     events.publish([event(number) for number in range(21)])
     assert [len(call["Entries"]) for call in client.given("put_events")] == [10, 10, 1]
     client.calls.clear()
@@ -233,15 +245,15 @@ def test_events_are_sent_in_groups_that_eventbridge_takes() -> None:
     events.publish([])
 
 
-def test_a_batch_that_eventbridge_took_in_part_fails() -> None:
+def test_a_request_that_eventbridge_accepts_in_part_fails() -> None:
     entries = [{"EventId": "1"}, {"ErrorCode": "InternalFailure", "ErrorMessage": "busy"}]
     client = Recorder(put_events={"FailedEntryCount": 1, "Entries": entries})
     with pytest.raises(PublishError, match="InternalFailure: busy"):
-        Events(client, bus="bus").publish([event(1), event(2)])
+        BotoEventBus(client, bus="bus").publish([event(1), event(2)])
 
 
-def workflows(client: Recorder) -> Workflows:
-    return Workflows(
+def workflows(client: Recorder) -> BotoWorkflows:
+    return BotoWorkflows(
         client,
         launch_machine_arn="launch",
         multinode_machine_arn="multinode",
@@ -249,7 +261,7 @@ def workflows(client: Recorder) -> Workflows:
     )
 
 
-def test_launches_are_started_in_inputs_that_an_execution_takes() -> None:
+def test_launches_are_divided_into_inputs_of_the_limit_of_an_execution() -> None:
     client = Recorder()
     launches = [{"startedBy": f"f-{n}", "runTask": {"Pad": "x" * 9000}} for n in range(60)]
     assert workflows(client).start_launch(launches) == 3
@@ -263,8 +275,8 @@ def test_launches_are_started_in_inputs_that_an_execution_takes() -> None:
     assert len({call["name"] for call in started}) == 3
 
 
-def test_an_input_is_measured_in_bytes() -> None:
-    """Whatever the characters of a command, an execution's input stays under its limit."""
+def test_the_limit_of_an_input_is_in_bytes() -> None:
+    """The input stays under its limit whatever characters a command has."""
     client = Recorder()
     launches = [{"startedBy": f"f-{n}", "runTask": {"Pad": "é" * 7000}} for n in range(20)]
     workflows(client).start_launch(launches)
@@ -272,7 +284,7 @@ def test_an_input_is_measured_in_bytes() -> None:
         assert len(call["input"].encode()) <= 256 * 1024
 
 
-def test_the_same_launches_have_the_same_name() -> None:
+def test_repeated_launches_start_an_execution_of_the_same_name() -> None:
     client = Recorder()
     for _ in range(2):
         workflows(client).start_launch([{"startedBy": "f", "runTask": {}}])
@@ -280,7 +292,7 @@ def test_the_same_launches_have_the_same_name() -> None:
     assert first == second
 
 
-def test_a_provision_that_was_started_before_is_started() -> None:
+def test_starting_a_provision_twice_succeeds() -> None:
     client = Recorder(start_execution=refusal("ExecutionAlreadyExists"))
     workflows(client).start_provision("name", {"kind": "job-queue"})
     busy = Recorder(start_execution=refusal("ThrottlingException"))
@@ -288,7 +300,7 @@ def test_a_provision_that_was_started_before_is_started() -> None:
         workflows(busy).start_provision("name", {})
 
 
-def test_a_placement_starts_the_multi_node_machine_under_a_name_of_its_own() -> None:
+def test_the_multi_node_execution_is_named_after_job_attempt_and_dispatch_count() -> None:
     client = Recorder()
     fence = Fence(job_id=JOB_ID, part="job", attempt=2, dispatch_count=3)
     workflows(client).start_multinode(fence, {"startedBy": str(fence), "runTask": {}})
@@ -303,7 +315,7 @@ def test_a_placement_starts_the_multi_node_machine_under_a_name_of_its_own() -> 
     workflows(again).start_multinode(fence, {})
 
 
-def test_an_answer_is_cut_to_what_step_functions_takes() -> None:
+def test_a_failure_is_cut_to_the_limits_of_step_functions() -> None:
     client = Recorder()
     assert workflows(client).send_success("token", "{}")
     assert workflows(client).send_failure("token", "e" * 300, "c" * 40_000)
@@ -313,34 +325,34 @@ def test_an_answer_is_cut_to_what_step_functions_takes() -> None:
 
 
 @pytest.mark.parametrize("code", ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"])
-def test_a_token_that_nobody_waits_with_is_an_answer(code: str) -> None:
+def test_a_token_that_nothing_waits_with_is_no_error(code: str) -> None:
     client = Recorder(send_task_success=refusal(code), send_task_failure=refusal(code))
     assert not workflows(client).send_success("token", "{}")
     assert not workflows(client).send_failure("token", "error", "cause")
 
 
-def test_any_other_refusal_of_an_answer_is_an_error() -> None:
+def test_any_other_error_of_an_answer_is_raised() -> None:
     busy = Recorder(send_task_success=refusal("ThrottlingException"))
     with pytest.raises(ClientError):
         workflows(busy).send_success("token", "{}")
 
 
-def test_the_instance_behind_a_task_is_found() -> None:
-    told: list[tuple[dict[str, Any], str | None]] = [
+def test_the_instance_of_a_task_is_found() -> None:
+    found: list[tuple[dict[str, Any], str | None]] = [
         ({"containerInstances": [{"ec2InstanceId": "i-1"}]}, "i-1"),
         ({"containerInstances": [{}]}, None),  # not an EC2 instance
         ({"containerInstances": []}, None),
     ]
-    for answer, instance in told:
+    for answer, instance in found:
         client = Recorder(describe_container_instances=answer)
-        assert Ecs(client).find_instance("yard_metal", "arn") == instance
+        assert BotoEcs(client).find_instance("yard_metal", "arn") == instance
         assert client.given("describe_container_instances") == [
             {"cluster": "yard_metal", "containerInstances": ["arn"]}
         ]
 
 
-def test_the_address_of_an_instance_is_its_private_one() -> None:
+def test_the_private_address_of_an_instance_is_returned() -> None:
     running = {"Reservations": [{"Instances": [{"PrivateIpAddress": "10.0.0.1"}]}]}
-    assert Ec2(Recorder(describe_instances=running)).find_private_address("i-1") == "10.0.0.1"
+    assert BotoEc2(Recorder(describe_instances=running)).find_private_address("i-1") == "10.0.0.1"
     gone = {"Reservations": [{"Instances": [{"State": {"Name": "terminated"}}]}]}
-    assert Ec2(Recorder(describe_instances=gone)).find_private_address("i-1") is None
+    assert BotoEc2(Recorder(describe_instances=gone)).find_private_address("i-1") is None

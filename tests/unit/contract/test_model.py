@@ -1,4 +1,4 @@
-"""The contract's own decisions: operations by path, bodies, exceptions to the model, responses."""
+"""The contract's own rules: operations by path, bodies, exceptions to the model, responses."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def refusal(operation: OperationModel, body: bytes | str | None) -> str:
     return caught.value.message
 
 
-def test_every_operation_of_the_model_has_its_door() -> None:
+def test_every_operation_of_the_model_has_a_path() -> None:
     names = contract.service_model().operation_names
     tag_names = {contract.tag_operation(method).name for method in ("GET", "POST", "DELETE")}
     assert tag_names == {"ListTagsForResource", "TagResource", "UntagResource"}
@@ -246,7 +246,7 @@ def test_a_refusal_is_framed_as_aws_frames_it() -> None:
 @pytest.mark.parametrize(
     "error", [errors.ServerError("secret"), BatchError("secret"), KeyError("secret")]
 )
-def test_a_failure_of_ours_tells_nothing(error: BaseException) -> None:
+def test_a_server_error_does_not_reveal_its_cause(error: BaseException) -> None:
     status, headers, body = contract.error_response(error, "1-2")
     assert status == 500
     assert headers["x-amzn-errortype"] == "ServerException"

@@ -1,4 +1,4 @@
-"""What the state of an array means for a child that has a row."""
+"""The events that follow from an array's state for a child that has a row."""
 
 import pytest
 
@@ -25,6 +25,6 @@ def test_the_failure_of_the_child_before_means_what_the_dependency_says(
     parent = a_job(JobStatus.PENDING, array=array)
     before = child_of(parent, 1)
     child = a_job(JobStatus.PENDING, part="child#00000002", waiting_on=(1,))
-    (told,) = events_from_parent(parent, child, NOW_MS, before=before, kind=kind)
-    assert told.kind is event
-    assert told.dependencies in {None, frozenset({1})}
+    (reported,) = events_from_parent(parent, child, NOW_MS, before=before, kind=kind)
+    assert reported.kind is event
+    assert reported.dependencies in {None, frozenset({1})}

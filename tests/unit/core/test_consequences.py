@@ -1,4 +1,4 @@
-"""What must follow in the world from a job's row having changed."""
+"""The actions that must follow after a job's row has changed."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ S, E = JobStatus, EventKind
 
 
 def after(job: Job, kind: EventKind, **members: object) -> Job:
-    """The job after an event, which must have changed it."""
+    """Return the job after an event, which must have changed it."""
     fenced = kind.name.startswith(("TASK", "LAUNCH", "DEADLINE"))
     new = decide(job, an_event(kind, of=job if fenced else None, **members)).job
     assert new is not job
@@ -213,7 +213,7 @@ def test_a_retry_stops_the_nodes_of_the_attempt_before() -> None:
     assert stopped_nodes(again, after(again, E.DISPATCHED, environment="metal")) == []
 
 
-def test_a_stop_is_told_to_the_nodes_once() -> None:
+def test_a_stop_reaches_the_nodes_once() -> None:
     running = a_job(S.RUNNING, nodes=NODES)
     stopping = after(running, E.TERMINATE, reason="enough")
     assert stopped_nodes(running, stopping) == [stopping]

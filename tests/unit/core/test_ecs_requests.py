@@ -1,4 +1,4 @@
-"""From a job's container to what ECS is asked for."""
+"""Requests to ECS, from a job's payload."""
 
 import json
 from dataclasses import replace
@@ -17,22 +17,29 @@ from chalicelib.core.ecs_requests import (
     task_definition,
     variant_of,
 )
-from chalicelib.core.scheduling.snapshot import ComputeType
+from chalicelib.core.resources.compute_types import unmanaged
+from chalicelib.core.resources.compute_types.compute_type import ComputeType, Target
+from chalicelib.core.resources.compute_types.fargate import FARGATE, FARGATE_SPOT
 from chalicelib.core.states import JobStatus
 from tests.support.clients import service_model
 from tests.support.values import JOB_ID, TASK_ARN, a_job
 
 JOB = a_job(JobStatus.STARTING, cpu_units=512, memory_mib=1024, definition="work:3")
 SETTINGS = LaunchSettings(
-    cluster="yard_fargate",
-    compute_type=ComputeType.FARGATE,
-    subnets=("subnet-1", "subnet-2"),
-    security_groups=("sg-1",),
+    compute_type=FARGATE,
+    target=Target(
+        cluster="yard_fargate",
+        resources={"subnets": ["subnet-1", "subnet-2"], "securityGroupIds": ["sg-1"]},
+    ),
     log_group="/aws/batch/job",
     region="us-east-1",
     execution_role_arn="arn:aws:iam::123456789012:role/yard-execution",
 )
-UNMANAGED = replace(SETTINGS, compute_type=ComputeType.UNMANAGED, subnets=(), security_groups=())
+UNMANAGED = replace(
+    SETTINGS,
+    compute_type=unmanaged.UNMANAGED,
+    target=Target(cluster="yard_own", resources={}),
+)
 OWN_ROLE = "arn:aws:iam::123456789012:role/own"
 CONTAINER: dict[str, Any] = {
     "image": "busybox",
@@ -107,7 +114,7 @@ FULL: dict[str, Any] = CONTAINER | {
 def definition(
     container: dict[str, Any], settings: LaunchSettings = SETTINGS, *, bake: bool = False
 ) -> dict[str, Any]:
-    """The registration, which ECS's own model must accept."""
+    """Return the registration, which ECS's own model must accept."""
     return payload_definition({"container": container}, settings, bake=bake)
 
 
@@ -299,12 +306,10 @@ def test_a_launch_carries_its_fence_twice() -> None:
     assert "EnableExecuteCommand" not in request
 
 
-@pytest.mark.parametrize("kind", [ComputeType.FARGATE, ComputeType.FARGATE_SPOT])
+@pytest.mark.parametrize("kind", [FARGATE, FARGATE_SPOT])
 def test_a_fargate_launch_names_provider_platform_and_network(kind: ComputeType) -> None:
     request = launch(CONTAINER, replace(SETTINGS, compute_type=kind))
-    assert request["CapacityProviderStrategy"] == [
-        {"CapacityProvider": str(kind.value), "Weight": 1}
-    ]
+    assert request["CapacityProviderStrategy"] == [{"CapacityProvider": kind.name, "Weight": 1}]
     assert request["PlatformVersion"] == "LATEST"
     assert request["NetworkConfiguration"]["AwsvpcConfiguration"] == {
         "Subnets": ["subnet-1", "subnet-2"],

@@ -1,4 +1,4 @@
-"""What goes into one request, in groups."""
+"""Groups of items for one request each."""
 
 from itertools import pairwise
 

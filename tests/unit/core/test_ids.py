@@ -1,4 +1,4 @@
-"""Identifiers: fences, derived job ids, ARNs."""
+"""Identifiers: fencing tokens, derived job ids, ARNs."""
 
 import re
 import uuid

@@ -37,7 +37,7 @@ def test_a_ready_row_belongs_to_a_runnable_job_and_to_no_other(status: JobStatus
     assert (ready is not None) == (status is S.RUNNABLE)
 
 
-def test_a_ready_row_tells_all_that_placing_needs() -> None:
+def test_a_ready_row_holds_everything_that_placement_needs() -> None:
     job = a_job(cpu_units=256, memory_mib=512)
     assert ready_of(job) == Ready(
         queue="queue",

@@ -1,4 +1,4 @@
-"""The lifecycle: the table as a whole, then each rule by the sentence that it keeps."""
+"""The lifecycle: the table as a whole, then each rule."""
 
 import itertools
 from dataclasses import replace
@@ -40,13 +40,13 @@ EVENTS: tuple[dict[str, Any], ...] = (
 
 
 def fences_of(job: Job) -> list[Fence | None]:
-    """No fence, the job's own, and those of an earlier placement and of a later attempt."""
+    """Return no fencing token, the job's own, an earlier placement's and a later attempt's."""
     earlier = replace(job.fence, dispatch_count=job.dispatch_count - 1)
     return [None, job.fence, earlier, replace(job.fence, attempt=job.attempt + 1)]
 
 
 def product() -> list[tuple[Job, Event]]:
-    """Every status and kind of event, in every variant."""
+    """Return every status and kind of event, in every variant."""
     found = []
     for status, variant in itertools.product(S, VARIANTS):
         job = a_job(status, **variant)
@@ -156,7 +156,7 @@ def test_a_terminate_of_a_placed_job_is_final_whatever_its_retries(status: JobSt
     assert (ended.status, ended.status_reason, ended.exit_code) == (S.FAILED, "enough", 143)
 
 
-def test_a_job_terminated_in_starting_is_told_to_stop_when_its_task_runs_after_all() -> None:
+def test_a_job_terminated_while_starting_is_stopped_when_its_task_runs() -> None:
     stopping = decided(a_job(S.STARTING), E.TERMINATE, reason="enough").job
     started = decided(stopping, E.TASK_RUNNING).job
     assert (started.status, started.stop_cause) == (S.RUNNING, StopCause.TERMINATE)
@@ -178,7 +178,7 @@ def test_a_launch_that_comes_to_nothing_costs_no_attempt(kind: EventKind) -> Non
     assert (again.attempt, again.dispatch_count, again.environment) == (1, 2, "other")
 
 
-def test_a_task_of_a_placement_that_was_given_back_is_a_stray() -> None:
+def test_a_task_of_a_placement_that_was_given_back_is_an_orphan() -> None:
     back = decided(a_job(S.STARTING), E.TASK_LOST, reason="none was started").job
     late = an_event(E.TASK_RUNNING, of=back)
     assert decide(back, late).label is Label.ORPHAN_TASK
@@ -186,7 +186,7 @@ def test_a_task_of_a_placement_that_was_given_back_is_a_stray() -> None:
     assert decide(again, late).label is Label.ORPHAN_TASK
 
 
-def test_a_late_report_of_a_known_task_is_no_stray() -> None:
+def test_a_late_report_of_a_known_task_is_no_orphan() -> None:
     job = a_job(S.RUNNING, attempts_limit=2)
     again = decided(job, E.TASK_STOPPED, exit_code=1, reason="exited").job
     assert decide(again, an_event(E.TASK_RUNNING, of=job)).label is Label.STALE

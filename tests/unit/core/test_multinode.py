@@ -1,4 +1,4 @@
-"""Nodes as values: which range is theirs, what they are told, and how they look."""
+"""Nodes as values: their node range, their variables, and how they are shown."""
 
 from dataclasses import replace
 from typing import Any
@@ -77,7 +77,7 @@ def test_a_node_s_task_carries_its_fence_and_the_main_node_s_the_job_s() -> None
     assert str(as_task(job, 1).fence) == f"{JOB_ID}/job/2-3"
 
 
-def test_only_the_others_are_told_the_main_node_s_address() -> None:
+def test_only_the_other_nodes_get_the_address_of_the_main_node() -> None:
     job = a_job(S.RUNNING, nodes=NODES)
     shared = {"AWS_BATCH_JOB_MAIN_NODE_INDEX": "1", "AWS_BATCH_JOB_NUM_NODES": "3"}
     assert node_variables(job) == shared | {
@@ -142,7 +142,7 @@ def test_a_node_without_a_row_is_as_its_job_is(status: JobStatus) -> None:
     assert seen_node(job, 1, None) == replace(job, part="node#0001")
 
 
-def test_a_row_of_an_earlier_placement_tells_nothing_of_this_one() -> None:
+def test_a_row_of_an_earlier_placement_is_not_used_for_this_one() -> None:
     old = replace(node_of(RUNNING, 2), status=S.FAILED, exit_code=1)
     assert seen_node(RUNNING, 2, old).exit_code == 1
     assert seen_node(replace(RUNNING, attempt=2), 2, old).exit_code is None

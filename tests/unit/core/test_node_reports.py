@@ -1,4 +1,4 @@
-"""What reports do to nodes, for every state of job and node."""
+"""What reports change in nodes, for every state of job and node."""
 
 import itertools
 from dataclasses import replace
@@ -122,7 +122,7 @@ def test_a_node_ends_by_its_exit_code(
     assert (ended.started_at_ms, ended.stopped_at_ms) == (NOW_MS, NOW_MS + 3)
 
 
-def test_the_end_of_a_stray_is_not_the_node_s() -> None:
+def test_the_end_of_an_orphan_task_is_not_the_end_of_the_node() -> None:
     event = report(E.TASK_STOPPED, task_arn=OTHER_ARN)
     decision = decide_node(RUNNING, row(S.RUNNING), event)
     assert (decision.node, decision.label) == (None, Label.STALE)

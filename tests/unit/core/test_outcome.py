@@ -1,4 +1,4 @@
-"""How an attempt ended, from how its containers did."""
+"""How an attempt ended, from how its containers ended."""
 
 from dataclasses import replace
 from typing import Any
@@ -18,7 +18,7 @@ OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 
 
 def stopped(*ends: tuple[str, int | None, str | None], **members: Any) -> Event:
-    """The end of the task, by the end of an essential container unless `members` deny it."""
+    """Return the end of the task, by the end of an essential container unless `members` differ."""
     made = tuple(ContainerEnd(name=n, exit_code=code, reason=reason) for n, code, reason in ends)
     return an_event(
         EventKind.TASK_STOPPED,
@@ -27,7 +27,7 @@ def stopped(*ends: tuple[str, int | None, str | None], **members: Any) -> Event:
     )
 
 
-def told(
+def reported(
     *ends: tuple[str, int | None, str | None], **members: Any
 ) -> tuple[int | None, str | None]:
     outcome = outcome_of(JOB, stopped(*ends, **members))
@@ -43,35 +43,35 @@ def test_a_job_of_one_container_ends_as_the_event_says() -> None:
 def test_a_container_that_exits_with_0_completes_a_job_whose_others_ecs_stops(
     code: int | None,
 ) -> None:
-    assert told(("main", 0, None), ("other", code, None)) == (0, None)
-    assert told(("main", code, None), ("other", 0, None)) == (0, None)
+    assert reported(("main", 0, None), ("other", code, None)) == (0, None)
+    assert reported(("main", code, None), ("other", 0, None)) == (0, None)
 
 
 def test_the_first_in_the_definition_that_failed_by_itself_speaks() -> None:
-    assert told(("other", 4, "b"), ("main", 3, "a")) == (3, "a")
-    assert told(("other", 4, "b"), ("main", 143, None)) == (4, "b")
-    assert told(("other", 4, None), ("main", 0, None)) == (4, None)
+    assert reported(("other", 4, "b"), ("main", 3, "a")) == (3, "a")
+    assert reported(("other", 4, "b"), ("main", 143, None)) == (4, "b")
+    assert reported(("other", 4, None), ("main", 0, None)) == (4, None)
 
 
 def test_a_container_killed_for_a_reason_of_its_own_failed_by_itself() -> None:
     ends = (("main", 0, None), ("other", 137, OUT_OF_MEMORY))
-    assert told(*ends) == (137, OUT_OF_MEMORY)
+    assert reported(*ends) == (137, OUT_OF_MEMORY)
 
 
 def test_containers_that_do_not_count_do_not_fail_the_job() -> None:
     ends = (("helper", 9, "x"), ("main", 0, None), ("other", 0, None))
-    assert told(*ends) == (0, None)
+    assert reported(*ends) == (0, None)
 
 
 def test_without_any_success_a_signal_is_a_failure() -> None:
-    assert told(("main", 143, None), ("other", 137, None)) == (143, None)
+    assert reported(("main", 143, None), ("other", 137, None)) == (143, None)
 
 
 def test_a_task_that_somebody_stopped_is_not_completed_by_one_container() -> None:
     ends = (("main", 0, None), ("other", 143, None))
-    assert told(*ends, essential_exited=False) == (143, None)
+    assert reported(*ends, essential_exited=False) == (143, None)
     done = (("main", 0, None), ("other", 0, None))
-    assert told(*done, essential_exited=False) == (0, None)
+    assert reported(*done, essential_exited=False) == (0, None)
 
 
 def test_a_cause_is_looked_for_when_a_container_never_came_to_run() -> None:
@@ -84,7 +84,7 @@ def test_a_cause_is_looked_for_when_a_container_never_came_to_run() -> None:
     assert by_name == {"helper": no_image, "main": no_image, "other": None}
 
 
-def test_a_cause_without_any_container_is_told_as_that_of_the_first() -> None:
+def test_a_cause_without_a_container_is_shown_on_the_first_container() -> None:
     event = an_event(EventKind.LAUNCH_FAILED, of=JOB, container_reason="no such role")
     ends = (ContainerEnd(name="main", reason="no such role"),)
     assert outcome_of(JOB, event) == Outcome(None, "no such role", ends)

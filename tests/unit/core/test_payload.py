@@ -1,4 +1,4 @@
-"""A payload of one container and one of several, in one shape."""
+"""Payloads of one container and of several, in one shape."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is published of a row's change: each status once and in order, each block once."""
+"""What is published after a row's change: each status once and in order, each block once."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Retry: which attempt is followed by another (reference: AWS Batch's automated retries)."""
+"""Retries: which attempt is followed by another (reference: AWS Batch's automated retries)."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def test_the_first_rule_that_matches_wins() -> None:
     second = ExitRule(action=RETRY, on_exit_code="*")
     assert decided(first, second).action is EXIT
     assert decided(second, first).action is RETRY
-    assert "rule 1" in decided(first, second).sentence
+    assert "entry 1" in decided(first, second).sentence
 
 
 def test_no_match_means_retry() -> None:
@@ -66,7 +66,7 @@ def test_patterns_are_exact_but_for_a_star_at_the_end(
     assert decided(rule, exit_code=code).action is (EXIT if matches else RETRY)
 
 
-def test_a_host_that_is_lost_is_told_by_its_status_reason() -> None:
+def test_a_lost_host_is_recognised_by_the_status_reason() -> None:
     rules = (
         ExitRule(action=RETRY, on_status_reason="Host EC2*"),
         ExitRule(action=EXIT, on_reason="*"),

@@ -26,6 +26,6 @@ def test_the_statuses_that_nobody_moves_out_are_the_terminal_ones() -> None:
     rules_by_status: dict[JobStatus, set[object]] = {}
     for (status, _), rule in TRANSITIONS.items():
         rules_by_status.setdefault(status, set()).add(rule)
-    # A terminal status shares its rules with no other: ignore, or name a stray task.
+    # A terminal status shares its rules with no other: ignore, or name an orphan task.
     assert rules_by_status[JobStatus.SUCCEEDED] == rules_by_status[JobStatus.FAILED]
     assert len(rules_by_status[JobStatus.FAILED]) == 2

@@ -1,4 +1,4 @@
-"""Whole lives of jobs, from the submission to the end."""
+"""Jobs from the submission to the end."""
 
 import pytest
 

@@ -1,1 +1,1 @@
-"""Tests of what can be done to a job."""
+"""Tests of the use cases on jobs."""

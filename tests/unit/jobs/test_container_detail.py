@@ -90,7 +90,7 @@ def test_the_task_of_several_containers_is_what_was_asked_for(world: World) -> N
         assert environment["AWS_BATCH_JOB_ATTEMPT"] == "1"
 
 
-def test_a_running_job_tells_its_task_and_the_log_stream_of_each_container(world: World) -> None:
+def test_a_running_job_shows_its_task_and_the_log_stream_of_each_container(world: World) -> None:
     make_stage(world)
     job_id = running(world)
     arn = world.task_of(job_id).arn
@@ -101,7 +101,7 @@ def test_a_running_job_tells_its_task_and_the_log_stream_of_each_container(world
     assert streams == {"main": f"work/main/{task_id}", "helper": f"work/helper/{task_id}"}
 
 
-def test_an_ended_job_tells_how_each_container_ended(world: World) -> None:
+def test_an_ended_job_shows_how_each_container_ended(world: World) -> None:
     make_stage(world)
     job_id = running(world)
     finish(world, job_id, 3, reason="OutOfMemoryError: x")
@@ -142,7 +142,7 @@ def test_a_retried_job_shows_no_end_until_it_has_ended(world: World) -> None:
     assert [one["exitCode"] for one in task["containers"]] == [3, 143]
 
 
-def test_a_job_whose_task_could_not_be_made_tells_the_cause(world: World) -> None:
+def test_a_job_whose_task_could_not_be_made_shows_the_cause(world: World) -> None:
     make_stage(world)
     job_id = submit(world)
     world.run_until_idle()
@@ -168,15 +168,15 @@ def test_a_container_that_ran_before_its_task_did_has_a_log_stream(world: World)
     world.ecs.fail_to_start(task, "the helper failed")
     world.run_until_idle()
     job = world.detail(job_id)
-    ((told,), shown) = job["attempts"][0]["taskProperties"], task_in(job)
-    for containers in (containers_in(told), containers_in(shown)):
+    ((reported,), shown) = job["attempts"][0]["taskProperties"], task_in(job)
+    for containers in (containers_in(reported), containers_in(shown)):
         assert containers["helper"]["exitCode"] == 3
         assert containers["helper"]["logStreamName"].startswith("work/helper/")
         assert "logStreamName" not in containers["main"]
         assert containers["main"]["reason"] == "the helper failed"
 
 
-def test_a_lone_container_without_a_name_is_told_of_under_the_usual_one(world: World) -> None:
+def test_a_single_container_without_a_name_is_shown_under_the_default_name(world: World) -> None:
     needs = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "2048"}]
     make_stage(world, {"command": ["x"], "resourceRequirements": needs})
     job_id = running(world)

@@ -13,7 +13,7 @@ CHILDREN = [replace(JOB, part=child_part(number)) for number in range(3)]
 
 
 def ports() -> Mock:
-    """Ports that find a spec for every id."""
+    """Return ports that find a spec for every id."""
     made = Mock(known_specs={})
     made.jobs.find_specs.side_effect = lambda ids: {i: Spec(job_id=i, document={}) for i in ids}
     return made

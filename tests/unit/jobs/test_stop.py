@@ -1,4 +1,4 @@
-"""CancelJob and TerminateJob, in each status that a job may be found in."""
+"""CancelJob and TerminateJob, in each status of a job."""
 
 from collections.abc import Callable
 
@@ -187,7 +187,7 @@ def test_stopping_the_head_that_blocks_a_queue_lets_the_next_job_go_at_once(worl
 
 
 def before_the_next(world: World, call: str, act: Callable[[], object]) -> None:
-    """Have `act` done by another process just before the next call of this name is made."""
+    """Have `act` done by another process just before the next call of this name."""
 
     def watch(made: str) -> None:
         if made == call:

@@ -1,7 +1,7 @@
-"""A stop at any moment: in the middle of every other door's work, and that work in its own middle.
+"""A stop at any moment: during every other handler's work, and that work during the stop.
 
-Each story is played again for every moment at which the world looks as it did at none before; then
-the stop must have come before, or after, what it met there, and both have ended as they should.
+Each story is played again for every moment at which the state differs from all earlier ones; the
+stop must then take effect before, or after, what it met, and both must end properly.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ Outcome = tuple[str, str | None, bool, bool]
 
 
 def play(world: RaceWorld, target: str, *jobs: str) -> Scene:
-    """To the end; the first attempt of the target, or of every child of its array, fails."""
+    """Play to the end; the first attempt of the target, or of every child of its array, fails."""
     key = JobKey.parse(target)
 
     def script(fence: Fence) -> int:
@@ -46,7 +46,7 @@ def play(world: RaceWorld, target: str, *jobs: str) -> Scene:
 
 
 def a_job(world: RaceWorld) -> Scene:
-    """It waits, is released and retried; others that wait for it are submitted while it starts."""
+    """Play a job that waits, is released and retried; dependents are submitted as it starts."""
     make_stage(world)
     before = running(world)
     world.watch_from_here()
@@ -72,17 +72,17 @@ def _of_an_array(world: RaceWorld, number: int | None) -> Scene:
 
 
 def a_child(world: RaceWorld) -> Scene:
-    """The second of three, released with its array, and retried."""
+    """Play the second of three children, released with its array, and retried."""
     return _of_an_array(world, 1)
 
 
 def an_array(world: RaceWorld) -> Scene:
-    """Three children, each of them retried."""
+    """Play an array of three children, each of them retried."""
     return _of_an_array(world, None)
 
 
 def a_child_that_waits_for_its_like(world: RaceWorld) -> Scene:
-    """The first child of the other array ends while this one's is looked at."""
+    """Play N_TO_N arrays; a child ends while the one that waits for it is evaluated."""
     make_stage(world)
     first = array(world, 2)
     world.run_until_idle()
@@ -97,7 +97,7 @@ def a_child_that_waits_for_its_like(world: RaceWorld) -> Scene:
 
 
 def an_array_that_others_wait_for(world: RaceWorld) -> Scene:
-    """Its children release their likes, of which the second is retried; one of them is stopped."""
+    """Play an array with N_TO_N dependents, one of them retried, one of them stopped."""
     make_stage(world)
     first = array(world, 2, **PATIENT)
     world.run_until_idle()
@@ -130,7 +130,7 @@ STORIES: tuple[Story, ...] = (
 
 @dataclass(slots=True)
 class Stop:
-    """One stop of `target`, with something in between or not, and what it left behind."""
+    """One stop of `target`, with or without something in between, and its result."""
 
     operation: str
     target: str
@@ -149,7 +149,7 @@ class Stop:
 
 
 def a_step_before(*numbers: int) -> Callable[[RaceWorld], None]:
-    """The world takes one step on before these calls of the stop."""
+    """Deliver one more thing before these calls of the stop."""
 
     def between(world: RaceWorld) -> None:
         calls = 0
@@ -168,7 +168,7 @@ def a_step_before(*numbers: int) -> Callable[[RaceWorld], None]:
 
 
 def attempts_of(world: World, target: str) -> dict[str, int]:
-    """How many attempts of the target, or of each child of the array that it is, were begun."""
+    """Return how many attempts of the target, or of each child of it, were begun."""
     detail = world.detail(target)
     size = detail.get("arrayProperties", {}).get("size", 0)
     ids = [f"{target}:{number}" for number in range(size)] or [target]
@@ -177,7 +177,7 @@ def attempts_of(world: World, target: str) -> dict[str, int]:
 
 
 def check(world: World, scene: Scene, asked: Stop, undisturbed: Outcome) -> None:
-    """The stop came before what it met, or after; nothing in between."""
+    """Check that the stop took effect before what it met, or after it."""
     nothing_is_left(world, scene)
     dependents_went_the_way_of_what_they_waited_for(world, scene)
     ended = outcome(world, scene.target)
@@ -222,7 +222,7 @@ def dependents_went_the_way_of_what_they_waited_for(world: World, scene: Scene) 
 
 
 @cache
-def told(story: Story, in_steps: bool) -> tuple[Outcome, str, list[Moment]]:
+def reported(story: Story, in_steps: bool) -> tuple[Outcome, str, list[Moment]]:
     world, scene, moments = moments_of(story, in_steps=in_steps)
     assert world.leftovers() == []
     return outcome(world, scene.target), scene.target, moments
@@ -230,7 +230,7 @@ def told(story: Story, in_steps: bool) -> tuple[Outcome, str, list[Moment]]:
 
 def race(story: Story, operation: str, between: Callable[[RaceWorld], None] | None) -> None:
     in_steps = between is not None
-    undisturbed, target, moments = told(story, in_steps)
+    undisturbed, target, moments = reported(story, in_steps)
     effective = 0
     for moment in moments:
         asked = Stop(operation=operation, target=target, between=between)
@@ -247,7 +247,7 @@ def race(story: Story, operation: str, between: Callable[[RaceWorld], None] | No
 
 EACH_STORY = pytest.mark.parametrize("story", STORIES, ids=[story.__name__ for story in STORIES])
 BOTH = pytest.mark.parametrize("operation", ["CancelJob", "TerminateJob"])
-# A cancel meets more doors than a terminate, which reaches what runs too; both would take a minute.
+# A cancel races with more handlers than a terminate, which also stops what runs; both: a minute.
 CANCEL_FIRST = pytest.mark.parametrize(
     "operation", ["CancelJob", pytest.param("TerminateJob", marks=pytest.mark.slow)]
 )
@@ -255,7 +255,7 @@ CANCEL_FIRST = pytest.mark.parametrize(
 
 @EACH_STORY
 @CANCEL_FIRST
-def test_a_stop_before_any_call_of_another_door_comes_before_or_after_it(
+def test_a_stop_during_any_call_of_another_handler_counts_as_before_or_after_it(
     story: Story, operation: str
 ) -> None:
     race(story, operation, None)

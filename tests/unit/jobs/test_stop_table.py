@@ -39,7 +39,7 @@ def single(job_id: str, *others: str) -> Scene:
 
 
 def child(job_id: str, *others: str) -> Scene:
-    """The second child of three."""
+    """Return the second child of three."""
     return Scene(target=f"{job_id}:1", jobs=(*others, job_id))
 
 

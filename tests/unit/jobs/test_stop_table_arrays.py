@@ -185,7 +185,7 @@ def test_an_array_that_waits_fails_once_its_dependencies_are_done(
 
 
 def an_array_in_mid_run(world: World) -> Scene:
-    """Of four children the first has succeeded, the next runs, one starts, and the last waits."""
+    """Return an array of four children: one succeeded, one runs, one starts, and one waits."""
     make_stage(world, max_vcpus=2)
     job_id = array(world, 4, **PATIENT)
     world.run_until_idle()
@@ -349,18 +349,18 @@ def test_an_array_that_has_ended_stays_as_it_is(
     quick: World, operation: str, make: MakeScene
 ) -> None:
     scene = make(quick)
-    before, told = quick.job(scene.target), outcome(quick, scene.target)
+    before, reported = quick.job(scene.target), outcome(quick, scene.target)
     assert before.is_terminal
     stop(quick, operation, scene.target)
     play_on(quick, scene)
     assert quick.job(scene.target) == before
-    assert outcome(quick, scene.target) == told
+    assert outcome(quick, scene.target) == reported
 
 
 def test_an_array_whose_children_have_ended_may_be_stopped_just_before_it_ends(
     quick: World,
 ) -> None:
-    """All children have ended, and the parent has not been told: there is nothing left to stop."""
+    """All children have ended, and the parent does not know it yet: nothing is left to stop."""
     scene = an_array_all_of_which_runs(quick)
     for number in range(3):
         quick.ecs.finish(quick.task_of(f"{scene.target}/c{number}"), 0)

@@ -44,36 +44,36 @@ def multinode_job(job_id: str, *others: str) -> Scene:
     return Scene(target=job_id, jobs=(*others, job_id))
 
 
-def a_runnable_gang(world: World) -> Scene:
+def a_runnable_multinode_job(world: World) -> Scene:
     return multinode_job(submit_multinode_job(world, **PATIENT))
 
 
-def a_gang_that_waits_for_its_second_attempt(world: World) -> Scene:
+def a_multinode_job_that_waits_for_its_second_attempt(world: World) -> Scene:
     job_id = running_multinode_job(world, **PATIENT)
     world.ecs.finish(tasks_of(world, job_id)["job"], 1)
     world.deliver_messages()
     return multinode_job(job_id)
 
 
-def a_gang_that_waits_for_another(world: World) -> Scene:
+def a_multinode_job_that_waits_for_another(world: World) -> Scene:
     first = running_multinode_job(world)
     return multinode_job(submit_multinode_job(world, dependsOn=after(first), **PATIENT), first)
 
 
-def a_gang_that_is_about_to_be_launched(world: World) -> Scene:
+def a_multinode_job_that_is_about_to_be_launched(world: World) -> Scene:
     job_id = submit_multinode_job(world, **PATIENT)
     world.deliver_stream()
     world.deliver_wakes()
     return multinode_job(job_id)
 
 
-def a_gang_whose_main_node_is_on_its_way(world: World) -> Scene:
+def a_multinode_job_whose_main_node_is_starting(world: World) -> Scene:
     job_id = submit_multinode_job(world, **PATIENT)
     world.run_until_idle()
     return multinode_job(job_id)
 
 
-def a_gang_whose_main_node_alone_has_a_task(world: World) -> Scene:
+def a_multinode_job_whose_main_node_alone_has_a_task(world: World) -> Scene:
     job_id = submit_multinode_job(world, **PATIENT)
     world.run_until_idle()
     world.ecs.start(tasks_of(world, job_id)["job"])
@@ -81,7 +81,7 @@ def a_gang_whose_main_node_alone_has_a_task(world: World) -> Scene:
     return multinode_job(job_id)
 
 
-def a_gang_whose_other_nodes_are_on_their_way(world: World) -> Scene:
+def a_multinode_job_whose_other_nodes_are_starting(world: World) -> Scene:
     job_id = submit_multinode_job(world, **PATIENT)
     world.run_until_idle()
     start_main(world, job_id)
@@ -89,32 +89,34 @@ def a_gang_whose_other_nodes_are_on_their_way(world: World) -> Scene:
     return multinode_job(job_id)
 
 
-def a_gang_all_of_which_runs(world: World) -> Scene:
+def a_multinode_job_whose_nodes_all_run(world: World) -> Scene:
     return multinode_job(running_multinode_job(world, **PATIENT))
 
 
-def a_gang_in_its_second_attempt(world: World) -> Scene:
+def a_multinode_job_in_its_second_attempt(world: World) -> Scene:
     job_id = running_multinode_job(world, **PATIENT)
     end_main(world, job_id, 1)
     assert world.job(job_id).attempt == 2
     return multinode_job(job_id)
 
 
-def a_gang_that_succeeded(world: World) -> Scene:
+def a_multinode_job_that_succeeded(world: World) -> Scene:
     job_id = running_multinode_job(world, **PATIENT)
     end_main(world, job_id)
     return multinode_job(job_id)
 
 
-def a_gang_that_failed(world: World) -> Scene:
+def a_multinode_job_that_failed(world: World) -> Scene:
     job_id = running_multinode_job(world, **PATIENT)
     end_main(world, job_id, FATAL)
     return multinode_job(job_id)
 
 
-@each(a_runnable_gang, a_gang_that_waits_for_its_second_attempt)
+@each(a_runnable_multinode_job, a_multinode_job_that_waits_for_its_second_attempt)
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_runnable_gang_fails_at_once(staged: World, operation: str, make: MakeScene) -> None:
+def test_a_runnable_multinode_job_fails_at_once(
+    staged: World, operation: str, make: MakeScene
+) -> None:
     scene = make(staged)
     assert staged.detail(scene.target)["status"] == "RUNNABLE"
     begun = attempts_begun(staged, scene.target)
@@ -131,10 +133,10 @@ def test_a_runnable_gang_fails_at_once(staged: World, operation: str, make: Make
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("exit_code", [0, 1])
-def test_a_pending_gang_fails_once_its_dependencies_are_done(
+def test_a_pending_multinode_job_fails_once_its_dependencies_are_done(
     staged: World, operation: str, exit_code: int
 ) -> None:
-    scene = a_gang_that_waits_for_another(staged)
+    scene = a_multinode_job_that_waits_for_another(staged)
     stop(staged, operation, scene.target)
     assert outcome(staged, scene.target) == ("PENDING", None, *flag_of(operation))
     for other in OPERATIONS:
@@ -145,18 +147,18 @@ def test_a_pending_gang_fails_once_its_dependencies_are_done(
 
 
 PLACED = (
-    a_gang_that_is_about_to_be_launched,
-    a_gang_whose_main_node_is_on_its_way,
-    a_gang_whose_main_node_alone_has_a_task,
-    a_gang_whose_other_nodes_are_on_their_way,
-    a_gang_all_of_which_runs,
-    a_gang_in_its_second_attempt,
+    a_multinode_job_that_is_about_to_be_launched,
+    a_multinode_job_whose_main_node_is_starting,
+    a_multinode_job_whose_main_node_alone_has_a_task,
+    a_multinode_job_whose_other_nodes_are_starting,
+    a_multinode_job_whose_nodes_all_run,
+    a_multinode_job_in_its_second_attempt,
 )
 
 
 @each(*PLACED)
 @pytest.mark.parametrize("operation", CANCELS)
-def test_a_cancel_leaves_a_placed_gang_to_its_course(
+def test_a_cancel_leaves_a_placed_multinode_job_running(
     staged: World, operation: str, make: MakeScene
 ) -> None:
     scene = make(staged)
@@ -171,7 +173,7 @@ def test_a_cancel_leaves_a_placed_gang_to_its_course(
 @each(*PLACED)
 @pytest.mark.parametrize("operation", TERMINATES)
 @pytest.mark.parametrize("obeys", [True, False], ids=["obeys", "ends by itself"])
-def test_a_terminate_ends_every_node_of_a_gang_and_it_is_not_retried(
+def test_a_terminate_ends_every_node_and_the_job_is_not_retried(
     staged: World, operation: str, make: MakeScene, obeys: bool
 ) -> None:
     scene = make(staged)
@@ -188,9 +190,9 @@ def test_a_terminate_ends_every_node_of_a_gang_and_it_is_not_retried(
     assert node_statuses(staged, scene.target) == ["FAILED"] * 3
 
 
-@each(a_gang_that_succeeded, a_gang_that_failed)
+@each(a_multinode_job_that_succeeded, a_multinode_job_that_failed)
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_gang_that_has_ended_stays_as_it_is(
+def test_a_multinode_job_that_has_ended_is_not_changed(
     staged: World, operation: str, make: MakeScene
 ) -> None:
     scene = make(staged)
@@ -201,7 +203,11 @@ def test_a_gang_that_has_ended_stays_as_it_is(
     assert staged.detail(scene.target) == before
 
 
-@each(a_runnable_gang, a_gang_whose_main_node_is_on_its_way, a_gang_all_of_which_runs)
+@each(
+    a_runnable_multinode_job,
+    a_multinode_job_whose_main_node_is_starting,
+    a_multinode_job_whose_nodes_all_run,
+)
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_stop_of_one_node_is_a_success_without_effect(
     staged: World, operation: str, make: MakeScene
@@ -214,11 +220,11 @@ def test_a_stop_of_one_node_is_a_success_without_effect(
 
 
 @pytest.mark.parametrize("operation", TERMINATES)
-def test_a_running_gang_is_terminated_over_dynamodb_as_in_memory(
+def test_a_running_multinode_job_is_terminated_over_dynamodb_as_in_memory(
     any_world: World, operation: str
 ) -> None:
     make_multinode_stage(any_world)
-    scene = a_gang_all_of_which_runs(any_world)
+    scene = a_multinode_job_whose_nodes_all_run(any_world)
     stop(any_world, operation, scene.target)
     play_on(any_world, scene)
     assert outcome(any_world, scene.target) == ("FAILED", REASON, False, True)

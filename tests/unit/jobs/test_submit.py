@@ -1,9 +1,10 @@
-"""SubmitJob: what becomes of a request, and of its repetition."""
+"""SubmitJob: what a request makes, and what its repetition makes."""
 
 from typing import Any
 
 import pytest
 
+from chalicelib.core.lane import Lane
 from chalicelib.store.tables import JobRow, SpecRow
 from tests.support.scenes import make_definition, make_environment, make_queue, make_stage, submit
 from tests.support.world import ApiError, World
@@ -13,7 +14,7 @@ REQUEST = {"jobName": "job", "jobQueue": "queue", "jobDefinition": "work"}
 
 
 def rows(job_id: str) -> tuple[int, int]:
-    """How many job and spec rows there are of this id."""
+    """Return how many job and spec rows there are of this id."""
     job = list(JobRow.query(job_id, JobRow.part == "job", consistent_read=True))
     spec = list(SpecRow.query(job_id, SpecRow.part == "spec", consistent_read=True))
     return len(job), len(spec)
@@ -205,7 +206,7 @@ def test_a_wrong_submission_is_refused_and_leaves_nothing(
     with pytest.raises(ApiError, match=message) as caught:
         world.api("SubmitJob", REQUEST | members)
     assert (caught.value.status, caught.value.code) == (400, "ClientException")
-    assert world.ports.lanes.heads("queue", 9) == ()
+    assert world.ports.lanes.heads(Lane.fifo("queue"), 9) == ()
 
 
 def test_empty_members_ask_for_nothing(world: World) -> None:

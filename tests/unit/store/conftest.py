@@ -1,4 +1,4 @@
-"""The stores alone: rows are written that no reaction is ever told of."""
+"""Fixtures for the stores alone: no function reacts to what is written."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from tests.support.world import World
 
 @pytest.fixture(name="ports")
 def make_ports() -> Iterator[Ports]:
-    """The stores over three empty tables."""
+    """Yield ports whose stores have three empty tables."""
     made = World()
     yield made.ports
     made.stop_watching()
@@ -19,6 +19,6 @@ def make_ports() -> Iterator[Ports]:
 
 @pytest.fixture
 def both() -> Iterator[Both]:
-    """The stores in memory and over DynamoDB, each call made to both and compared."""
+    """Yield stores that make each call in memory and over DynamoDB, and compare the results."""
     with both_stores() as made:
         yield made

@@ -1,4 +1,4 @@
-"""The bundle store, and the one in memory: what is refused, and what is written together."""
+"""Both bundle stores: what they refuse, and what they write together."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from chalicelib.core.triggers.bundles import BundleSlice, Head
 from chalicelib.core.triggers.gathered import Item, Origin, Refused
 from chalicelib.wiring import Ports
-from tests.support.memory_bundles import MemoryBundles
+from tests.support.memory_bundles import MemoryBundleStore
 from tests.support.values import NOW_MS
 
 ORIGIN = Origin(trigger="t", uid="i")
@@ -19,7 +19,7 @@ WHOLE = BundleSlice(bundle=0, position=0, first=0, last=2)
 
 @pytest.fixture(params=["memory", "dynamodb"])
 def store(request: pytest.FixtureRequest, ports: Ports) -> Any:
-    memory = MemoryBundles(lambda call: None)
+    memory = MemoryBundleStore(lambda call: None)
     return memory if request.param == "memory" else ports.bundles
 
 
@@ -32,7 +32,7 @@ def test_events_their_places_and_the_head_are_written_together(store: Any) -> No
     assert store.items(ORIGIN, [*ranks, THREE.rank]) == {ONE.rank: ONE, TWO.rank: TWO}
 
 
-def test_a_head_that_has_changed_refuses_all(store: Any) -> None:
+def test_nothing_is_written_when_the_head_has_changed(store: Any) -> None:
     store.add(ORIGIN, Head(), FIRST, [(WHOLE, [ONE, TWO])], NOW_MS)
     share = BundleSlice(bundle=0, position=0, first=0, last=1)
     later = replace(FIRST, count=1)
@@ -44,7 +44,7 @@ def test_a_head_that_has_changed_refuses_all(store: Any) -> None:
     assert store.items(ORIGIN, [THREE.rank]) == {}
 
 
-def test_an_event_that_is_there_is_named(store: Any) -> None:
+def test_an_event_that_exists_is_named_in_the_refusal(store: Any) -> None:
     store.add(ORIGIN, Head(), FIRST, [(WHOLE, [ONE, TWO])], NOW_MS)
     after = replace(FIRST, count=4, version=2)
     share = BundleSlice(bundle=0, position=2, first=0, last=2)
@@ -53,7 +53,7 @@ def test_an_event_that_is_there_is_named(store: Any) -> None:
     assert store.ranks(ORIGIN, 0) == [ONE.rank, TWO.rank]
 
 
-def test_what_leaves_closing_raises_no_version(store: Any) -> None:
+def test_leaving_a_bundle_keeps_the_version_of_the_head(store: Any) -> None:
     store.add(ORIGIN, Head(), FIRST, [(WHOLE, [ONE, TWO])], NOW_MS)
     moved = replace(FIRST.moved_on(), version=2)
     assert store.move_on(ORIGIN, FIRST, moved)
@@ -63,7 +63,7 @@ def test_what_leaves_closing_raises_no_version(store: Any) -> None:
     assert store.head(ORIGIN) == replace(moved, closing=frozenset())
 
 
-def test_a_failure_is_noted_until_it_is_forgotten(store: Any) -> None:
+def test_a_failure_is_recorded_until_it_is_forgotten(store: Any) -> None:
     assert not store.has_failed(ORIGIN, 0)
     store.note_failure(ORIGIN, 0, NOW_MS)
     assert store.has_failed(ORIGIN, 0)

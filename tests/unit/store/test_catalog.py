@@ -45,7 +45,7 @@ def full() -> Resource:
     )
 
 
-def test_a_resource_comes_back_as_it_was_put(ports: Ports) -> None:
+def test_a_resource_is_read_as_it_was_put(ports: Ports) -> None:
     assert ports.catalog.put(full(), replacing=None)
     assert ports.catalog.find(COMPUTE_ENVIRONMENT, "one") == full()
     assert ports.catalog.find(JOB_QUEUE, "one") is None
@@ -69,7 +69,7 @@ def test_of_two_changes_of_one_version_the_later_is_refused(ports: Ports) -> Non
     assert (found.status, found.version) == ("UPDATING", 2)
 
 
-def test_a_change_of_what_is_gone_does_not_bring_it_back(ports: Ports) -> None:
+def test_a_change_does_not_restore_a_deleted_resource(ports: Ports) -> None:
     made = environment(ports)
     assert ports.catalog.remove(made)
     assert not ports.catalog.put(made.changed(status="UPDATING"), replacing=made)
@@ -77,7 +77,7 @@ def test_a_change_of_what_is_gone_does_not_bring_it_back(ports: Ports) -> None:
     assert ports.catalog.find(COMPUTE_ENVIRONMENT, "one") is None
 
 
-def test_a_queue_is_counted_in_and_out_of_its_environments(ports: Ports) -> None:
+def test_an_environment_counts_the_queues_that_use_it(ports: Ports) -> None:
     environment(ports, "one")
     environment(ports, "two")
     made = queue()
@@ -90,15 +90,15 @@ def test_a_queue_is_counted_in_and_out_of_its_environments(ports: Ports) -> None
     assert ports.catalog.find(JOB_QUEUE, "queue") is None
 
 
-def test_linking_raises_the_version_of_the_environment(ports: Ports) -> None:
-    """So that a deletion that was decided on before it loses its condition."""
+def test_linking_a_queue_raises_the_version_of_the_environment(ports: Ports) -> None:
+    """The condition of a deletion that was decided before must fail."""
     made = environment(ports)
     ports.catalog.put_linked(queue(), replacing=None, link=["one"])
     assert not ports.catalog.put(made.changed(status="DELETING"), replacing=made)
 
 
 @pytest.mark.parametrize("status", ["DELETING", None])
-def test_an_environment_that_is_gone_or_going_takes_no_queue(
+def test_no_queue_is_linked_to_an_environment_that_is_deleted_or_being_deleted(
     ports: Ports, status: str | None
 ) -> None:
     if status:
@@ -109,7 +109,7 @@ def test_an_environment_that_is_gone_or_going_takes_no_queue(
     assert links(ports, "two") == 0
 
 
-def test_a_queue_that_changed_meanwhile_moves_no_link(ports: Ports) -> None:
+def test_a_queue_that_has_changed_changes_no_link(ports: Ports) -> None:
     environment(ports)
     made = queue()
     ports.catalog.put_linked(made, replacing=None, link=["one"])
@@ -119,7 +119,7 @@ def test_a_queue_that_changed_meanwhile_moves_no_link(ports: Ports) -> None:
     assert links(ports) == 1
 
 
-def test_a_kind_is_listed_by_name_in_pages(ports: Ports) -> None:
+def test_resources_of_a_kind_are_listed_by_name_in_pages(ports: Ports) -> None:
     for name in ("c", "a", "b"):
         environment(ports, name)
     ports.catalog.put(queue("aa"), replacing=None)
@@ -131,14 +131,14 @@ def test_a_kind_is_listed_by_name_in_pages(ports: Ports) -> None:
     assert exact.next_name is None
 
 
-def test_several_are_found_at_once_and_the_missing_are_left_out(ports: Ports) -> None:
+def test_several_resources_are_read_at_once_and_missing_ones_left_out(ports: Ports) -> None:
     environment(ports, "a")
     found = ports.catalog.find_many(COMPUTE_ENVIRONMENT, ["a", "a", "b"])
     assert list(found) == ["a"]
     assert ports.catalog.find_many(COMPUTE_ENVIRONMENT, []) == {}
 
 
-def test_the_newest_revision_is_by_number_and_of_that_very_name(ports: Ports) -> None:
+def test_the_newest_revision_is_the_one_with_the_highest_number_of_that_name(ports: Ports) -> None:
     for number in (1, 2, 9, 10, 11):
         name = f"work#{number:08d}"
         ports.catalog.put(

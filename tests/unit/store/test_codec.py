@@ -1,4 +1,4 @@
-"""Between rows and values: nothing is lost on the way to DynamoDB, its stream, and back."""
+"""Conversion between rows and values: nothing is lost in DynamoDB or in its stream."""
 
 from dataclasses import fields
 
@@ -59,35 +59,35 @@ FULL = a_job(
 
 
 def test_the_full_job_of_these_tests_sets_every_field() -> None:
-    """A field that is added must be added here, or its way to the row and back goes untested."""
+    """A new field must be added here, or its conversion is not tested."""
     assert [one.name for one in fields(Job) if getattr(FULL, one.name) in (None, ())] == []
 
 
 @pytest.mark.parametrize("job", [FULL, *(a_job(status) for status in JobStatus)])
-def test_a_job_comes_back_from_its_row_and_from_its_image(job: Job) -> None:
+def test_a_job_is_read_unchanged_from_its_row_and_from_its_image(job: Job) -> None:
     row = row_of_job(job, 60)
     assert job_of_row(row) == job
     assert job_of_image(row.serialize()) == job
 
 
-def test_a_job_comes_back_from_dynamodb(ports: Ports) -> None:
+def test_a_job_is_read_unchanged_from_dynamodb(ports: Ports) -> None:
     ports.jobs.submit(FULL, Spec(job_id=JOB_ID, document={}))
     assert ports.jobs.find_jobs([FULL.key]) == {FULL.key: FULL}
 
 
-def test_the_row_of_a_job_of_one_container_says_nothing_of_several() -> None:
+def test_the_row_of_a_job_of_one_container_has_no_list_of_containers() -> None:
     attempt = Attempt(started_at_ms=1, stopped_at_ms=2, status_reason="z", exit_code=0)
     row = row_of_job(a_job(history=(attempt,)), 60).serialize()
     assert not {"essential", "container_ends"} & row.keys()
     assert "container_ends" not in row["history"]["S"]
 
 
-def test_there_is_no_job_in_no_image() -> None:
+def test_without_an_image_there_is_no_job() -> None:
     assert job_of_image(None) is None
     assert job_of_image({}) is None
 
 
-def test_a_ready_row_comes_back() -> None:
+def test_a_ready_row_is_read_unchanged() -> None:
     ready = ready_of(a_job())
     assert ready is not None
     assert ready_of_row(ready_row_of(ready)) == ready

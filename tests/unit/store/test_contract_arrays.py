@@ -1,4 +1,4 @@
-"""What a job store promises about arrays: dispatch, singled children, closing, counts, batches."""
+"""The contract of job stores on arrays: dispatch, single children, closing, counts, ranges."""
 
 from dataclasses import replace
 from typing import Any
@@ -10,6 +10,7 @@ from chalicelib.core.child_range import ChildRange
 from chalicelib.core.events import EventKind
 from chalicelib.core.ids import JobKey, child_part
 from chalicelib.core.job import ArrayState, Job
+from chalicelib.core.lane import Lane
 from chalicelib.core.lifecycle import decide
 from chalicelib.core.moves import Advance, CapacityLimit, Move
 from chalicelib.core.spec import Spec
@@ -18,7 +19,7 @@ from tests.support.both_stores import Both
 from tests.support.values import JOB_ID, a_job, an_event
 
 S, E = JobStatus, EventKind
-ROOMY = {"fargate": CapacityLimit(limit_cpu_units=200 * 1024, starting_window=200)}
+BROAD = {"fargate": CapacityLimit(limit_cpu_units=200 * 1024, starting_window=200)}
 PARENT = JobKey(JOB_ID)
 
 
@@ -36,7 +37,7 @@ def key_of(number: int, job_id: str = JOB_ID) -> JobKey:
 
 
 def move(both: Both, key: JobKey, kind: EventKind, **members: Any) -> Move:
-    """A decision on what both hold now, a child without a row included."""
+    """Decide about the job that both hold now, which may be a virtual child."""
     found = both.jobs.find_all([key])
     job = found[key]
     fenced = kind.name.startswith(("TASK", "LAUNCH"))
@@ -47,7 +48,7 @@ def move(both: Both, key: JobKey, kind: EventKind, **members: Any) -> Move:
 def advance(
     parent: Job, *numbers: int, cursor: int, passed: int = 0, environment: str = "fargate"
 ) -> Advance:
-    """The dispatch of these children."""
+    """Return the advance that dispatches these children."""
     event = an_event(E.DISPATCHED, environment=environment)
     children = [child_of(parent, number) for number in numbers]
     moves = [Move(old=one, new=decide(one, event).job, parent=parent) for one in children]
@@ -56,7 +57,7 @@ def advance(
 
 def dispatch(both: Both, *numbers: int, cursor: int, passed: int = 0) -> tuple[Move, ...]:
     step = advance(both.job(PARENT), *numbers, cursor=cursor, passed=passed)
-    return both.jobs.commit([], ROOMY, [step])
+    return both.jobs.commit([], BROAD, [step])
 
 
 def counts_of(both: Both, key: JobKey = PARENT) -> dict[str, int]:
@@ -64,17 +65,17 @@ def counts_of(both: Both, key: JobKey = PARENT) -> dict[str, int]:
 
 
 def numbers_in_child_ranges(both: Both) -> list[tuple[int, ...]]:
-    return [batch.numbers for batch in both.lanes.child_ranges("queue", limit=99)]
+    return [one.numbers for one in both.lanes.child_ranges("queue", limit=99)]
 
 
-def test_an_array_is_dispatched_in_steps_until_its_ready_row_is_used_up(both: Both) -> None:
+def test_an_array_is_dispatched_in_steps_until_its_ready_row_is_deleted(both: Both) -> None:
     submitted(both, an_array(5))
     assert dispatch(both, 0, 1, 2, cursor=3) == ()
-    assert [ready.key for ready in both.lanes.heads("queue", 9)] == [PARENT]
+    assert [ready.key for ready in both.lanes.heads(Lane.fifo("queue"), 9)] == [PARENT]
     assert counts_of(both) == {"STARTING": 3}
     assert both.job(PARENT).version == 1
     assert dispatch(both, 3, 4, cursor=5) == ()
-    assert both.lanes.heads("queue", 9) == ()
+    assert both.lanes.heads(Lane.fifo("queue"), 9) == ()
     assert both.lanes.capacities(["fargate"])["fargate"].tasks == 5
     assert numbers_in_child_ranges(both) == [(0, 1, 2), (3, 4)]
     children = both.jobs.list_children(JOB_ID, 1, 3)
@@ -82,22 +83,22 @@ def test_an_array_is_dispatched_in_steps_until_its_ready_row_is_used_up(both: Bo
     assert both.jobs.list_children(JOB_ID, 0, 99, limit=2) == both.jobs.list_children(JOB_ID, 0, 1)
 
 
-def test_a_dispatch_takes_away_the_reason_why_the_array_waited(both: Both) -> None:
+def test_a_dispatch_removes_the_reason_why_the_array_waited(both: Both) -> None:
     submitted(both, an_array(3))
     assert both.jobs.commit([move(both, PARENT, E.BLOCKED, label="A", reason="full")]) == ()
     assert dispatch(both, 0, cursor=1) == ()
     parent = both.job(PARENT)
-    told = (parent.status_reason, parent.blocked_why, parent.blocked_since_ms)
-    assert told == (None, None, None)
-    # A decision on what was read before the dispatch still holds, and brings no reason back.
+    reasons = (parent.status_reason, parent.blocked_why, parent.blocked_since_ms)
+    assert reasons == (None, None, None)
+    # A decision about the job read before the dispatch still holds, and restores no reason.
     assert parent.version == 2
 
 
 def test_of_two_dispatchers_one_is_refused(both: Both) -> None:
     parent = submitted(both, an_array(4))
     first, second = advance(parent, 0, 1, cursor=2), advance(parent, 0, 1, 2, cursor=3)
-    assert both.jobs.commit([], ROOMY, [first]) == ()
-    assert both.jobs.commit([], ROOMY, [second]) == second.moves
+    assert both.jobs.commit([], BROAD, [first]) == ()
+    assert both.jobs.commit([], BROAD, [second]) == second.moves
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def test_of_two_dispatchers_one_is_refused(both: Both) -> None:
     ],
     ids=["vcpus", "window"],
 )
-def test_children_without_room_are_handed_back_together(
+def test_children_that_exceed_the_capacity_limit_are_returned_together(
     both: Both, capacity_limit: CapacityLimit
 ) -> None:
     parent = submitted(both, an_array(6))
@@ -129,16 +130,16 @@ def test_arrays_and_jobs_in_several_environments_in_one_commit(both: Both) -> No
         advance(second, 0, 1, 2, cursor=3, environment="other"),
     ]
     placed = move(both, job.key, E.DISPATCHED, environment="other")
-    assert both.jobs.commit([placed], ROOMY, steps) == ()
+    assert both.jobs.commit([placed], BROAD, steps) == ()
     used = both.lanes.capacities(["fargate", "other"])
     assert {name: one.tasks for name, one in used.items()} == {"fargate": 2, "other": 4}
 
 
-def test_one_array_that_has_changed_does_not_hold_up_the_other(both: Both) -> None:
+def test_an_array_that_has_changed_does_not_keep_others_from_being_written(both: Both) -> None:
     first, second = submitted(both, an_array(3)), submitted(both, an_array(3, "second"))
     assert both.jobs.commit([move(both, PARENT, E.CANCEL, reason="enough")]) == ()
     steps = [advance(first, 0, cursor=1), advance(second, 0, cursor=1)]
-    assert both.jobs.commit([], ROOMY, steps) == steps[0].moves
+    assert both.jobs.commit([], BROAD, steps) == steps[0].moves
     assert counts_of(both, second.key) == {"STARTING": 1}
 
 
@@ -151,7 +152,7 @@ def test_a_large_dispatch_fits_one_transaction(both: Both) -> None:
     assert array_of(parent).size == 95
 
 
-def test_a_child_that_is_cancelled_alone_is_passed_over(both: Both) -> None:
+def test_a_dispatch_skips_a_child_that_was_cancelled_alone(both: Both) -> None:
     submitted(both, an_array(4))
     assert both.jobs.commit([move(both, key_of(1), E.CANCEL, reason="enough")]) == ()
     assert (array_of(both.job(PARENT)).singled, counts_of(both)) == (1, {"FAILED": 1})
@@ -162,7 +163,7 @@ def test_a_child_that_is_cancelled_alone_is_passed_over(both: Both) -> None:
     assert numbers_in_child_ranges(both) == [(0, 2)]
 
 
-def test_a_child_that_the_cursor_has_passed_is_not_born_again(both: Both) -> None:
+def test_a_child_that_the_cursor_has_passed_gets_no_second_first_row(both: Both) -> None:
     submitted(both, an_array(4))
     late = move(both, key_of(1), E.CANCEL, reason="enough")
     ahead = move(both, key_of(3), E.CANCEL, reason="enough")
@@ -171,7 +172,7 @@ def test_a_child_that_the_cursor_has_passed_is_not_born_again(both: Both) -> Non
     assert both.jobs.commit([ahead]) == ()
 
 
-def test_a_child_that_has_expired_is_not_born_again(both: Both) -> None:
+def test_a_child_that_has_expired_gets_no_new_row(both: Both) -> None:
     submitted(both, an_array(3))
     late = move(both, key_of(0), E.CANCEL, reason="enough")
     assert dispatch(both, 0, cursor=1) == ()
@@ -182,51 +183,55 @@ def test_a_child_that_has_expired_is_not_born_again(both: Both) -> None:
     assert both.jobs.commit([late]) == (late,)
 
 
-def test_children_are_not_born_of_a_parent_that_has_changed(both: Both) -> None:
+def test_children_get_no_rows_when_their_parent_has_changed(both: Both) -> None:
     submitted(both, an_array(4, each_waits=(0,)))
     met = {"dependencies": frozenset({0})}
     released = [move(both, key_of(n), E.DEPENDENCY_MET, **met) for n in (0, 2)]
-    assert both.jobs.commit([released[0]], ROOMY) == ()
+    assert both.jobs.commit([released[0]], BROAD) == ()
     assert both.jobs.commit([move(both, PARENT, E.CANCEL, reason="enough")]) == ()
-    assert both.jobs.commit([released[1]], ROOMY) == (released[1],)
+    assert both.jobs.commit([released[1]], BROAD) == (released[1],)
     assert both.job(key_of(2)).status is S.FAILED
 
 
-def test_released_children_have_ready_rows_and_batches_of_their_own(both: Both) -> None:
+def test_released_children_have_ready_rows_and_child_ranges_of_their_own(both: Both) -> None:
     submitted(both, an_array(6, each_waits=(0, 1)))
     one = {"dependencies": frozenset({0})}
     moves = [move(both, key_of(n), E.DEPENDENCY_MET, **one) for n in (4, 1, 2)]
-    assert both.jobs.commit(moves, ROOMY) == ()
+    assert both.jobs.commit(moves, BROAD) == ()
     assert counts_of(both) == {"PENDING": 3}
     other = {"dependencies": frozenset({1})}
-    assert both.jobs.commit([move(both, key_of(2), E.DEPENDENCY_MET, **other)], ROOMY) == ()
-    assert [ready.key for ready in both.lanes.heads("queue", 9)] == [key_of(2)]
+    assert both.jobs.commit([move(both, key_of(2), E.DEPENDENCY_MET, **other)], BROAD) == ()
+    assert [ready.key for ready in both.lanes.heads(Lane.fifo("queue"), 9)] == [key_of(2)]
     assert counts_of(both) == {"PENDING": 2, "RUNNABLE": 1}
     assert numbers_in_child_ranges(both) == [(1, 2, 4)]
 
 
-def test_a_child_that_waits_alone_does_not_begin_once_its_array_is_stopped(both: Both) -> None:
+def test_a_child_with_its_own_dependency_does_not_start_once_its_array_is_stopped(
+    both: Both,
+) -> None:
     submitted(both, an_array(3, each_waits=(0,)))
     met = {"dependencies": frozenset({0})}
-    assert both.jobs.commit([move(both, key_of(0), E.DEPENDENCY_MET, **met)], ROOMY) == ()
+    assert both.jobs.commit([move(both, key_of(0), E.DEPENDENCY_MET, **met)], BROAD) == ()
     begun = move(both, key_of(0), E.DISPATCHED, environment="fargate")
     assert both.jobs.commit([move(both, PARENT, E.TERMINATE, reason="enough")]) == ()
-    assert both.jobs.commit([begun], ROOMY) == (begun,)
+    assert both.jobs.commit([begun], BROAD) == (begun,)
     assert both.jobs.commit([move(both, key_of(0), E.TERMINATE, reason="enough")]) == ()
     assert summary_of(both.job(PARENT))[S.FAILED] == 3
 
 
-def test_a_child_that_waits_alone_begins_though_others_of_its_array_never_will(both: Both) -> None:
+def test_a_child_with_its_own_dependency_starts_though_others_of_its_array_never_will(
+    both: Both,
+) -> None:
     submitted(both, an_array(3, each_waits=(0,)))
     met = {"dependencies": frozenset({0})}
-    assert both.jobs.commit([move(both, key_of(0), E.DEPENDENCY_MET, **met)], ROOMY) == ()
+    assert both.jobs.commit([move(both, key_of(0), E.DEPENDENCY_MET, **met)], BROAD) == ()
     begun = move(both, key_of(0), E.DISPATCHED, environment="fargate")
     assert both.jobs.commit([move(both, PARENT, E.DEPENDENCY_FAILED)]) == ()
-    assert both.jobs.commit([begun], ROOMY) == ()
+    assert both.jobs.commit([begun], BROAD) == ()
     assert counts_of(both) == {"STARTING": 1}
 
 
-def test_a_retry_is_refused_once_its_array_is_stopped_and_an_end_is_not(both: Both) -> None:
+def test_once_an_array_is_stopped_a_child_may_end_but_not_be_retried(both: Both) -> None:
     submitted(both, replace(an_array(2), attempts_limit=2))
     assert dispatch(both, 0, 1, cursor=2) == ()
     both.jobs.commit([move(both, key_of(n), E.TASK_RUNNING) for n in (0, 1)])
@@ -235,13 +240,13 @@ def test_a_retry_is_refused_once_its_array_is_stopped_and_an_end_is_not(both: Bo
     ended = move(both, key_of(1), E.TASK_STOPPED, exit_code=0, reason="exited")
     assert retried.new.status is S.RUNNABLE
     assert both.jobs.commit([move(both, PARENT, E.TERMINATE, reason="enough")]) == ()
-    # They share their parent, so the condition of one is the other's in the first try.
+    # They share a parent, so its condition fails both in the first try.
     assert set(both.jobs.commit([retried, ended])) == {retried, ended}
     assert both.jobs.commit([ended]) == ()
     assert counts_of(both) == {"RUNNING": 1, "SUCCEEDED": 1}
 
 
-def test_counts_follow_the_children_without_a_version_of_the_parent(both: Both) -> None:
+def test_counts_follow_the_children_whatever_the_version_of_the_parent(both: Both) -> None:
     submitted(both, an_array(3))
     assert dispatch(both, 0, 1, 2, cursor=3) == ()
     parent = both.job(PARENT)
@@ -251,7 +256,7 @@ def test_counts_follow_the_children_without_a_version_of_the_parent(both: Both) 
     ]
     assert both.jobs.commit(ends) == ()
     assert counts_of(both) == {"SUCCEEDED": 2, "FAILED": 1}
-    # A decision on the parent as it was before any of this holds, and leaves the counts alone.
+    # A decision about the parent as it was before still holds, and leaves the counts alone.
     stop = decide(parent, an_event(E.TERMINATE, reason="enough")).job
     assert both.jobs.commit([Move.of(parent, stop)]) == ()
     assert counts_of(both) == {"SUCCEEDED": 2, "FAILED": 1}
@@ -259,45 +264,47 @@ def test_counts_follow_the_children_without_a_version_of_the_parent(both: Both) 
     assert both.job(PARENT).status is S.FAILED
 
 
-def test_children_and_their_array_trade_places_in_the_counts(both: Both) -> None:
-    """One starts while another is given back: the counts cancel out, and the condition stands."""
+def test_counts_of_children_that_cancel_out_keep_the_condition_on_the_parent(both: Both) -> None:
+    """One child starts while another launch is given back, so no count changes."""
     submitted(both, an_array(2))
     assert dispatch(both, 0, 1, cursor=2) == ()
     both.jobs.commit([move(both, key_of(0), E.LAUNCH_REFUSED, reason="RESOURCE:CPU")])
     placed = move(both, key_of(0), E.DISPATCHED, environment="fargate")
     back = move(both, key_of(1), E.LAUNCH_REFUSED, reason="RESOURCE:CPU")
-    assert both.jobs.commit([placed, back], ROOMY) == ()
+    assert both.jobs.commit([placed, back], BROAD) == ()
     assert counts_of(both) == {"RUNNABLE": 1, "STARTING": 1}
 
 
-def test_an_array_becomes_ready_when_its_gate_opens_and_not_when_it_closes(both: Both) -> None:
+def test_an_array_gets_a_ready_row_when_its_dependencies_are_met_and_not_when_it_is_closed(
+    both: Both,
+) -> None:
     submitted(both, replace(an_array(2), waiting_on=(0, 1)))
     submitted(both, replace(an_array(2, "other"), waiting_on=(0,)))
     for number in (0, 1):
         met = {"dependencies": frozenset({number})}
-        assert both.lanes.heads("queue", 9) == ()
+        assert both.lanes.heads(Lane.fifo("queue"), 9) == ()
         assert both.jobs.commit([move(both, PARENT, E.DEPENDENCY_MET, **met)]) == ()
     failed = move(both, JobKey("other"), E.DEPENDENCY_FAILED)
     assert both.jobs.commit([failed]) == ()
     assert both.jobs.commit([failed]) == (failed,)
-    assert [ready.key for ready in both.lanes.heads("queue", 9)] == [PARENT]
+    assert [ready.key for ready in both.lanes.heads(Lane.fifo("queue"), 9)] == [PARENT]
 
 
-def test_batches_are_found_in_the_order_of_their_first_numbers_and_dropped(both: Both) -> None:
+def test_child_ranges_are_listed_by_first_number_and_dropped(both: Both) -> None:
     submitted(both, an_array(12))
     submitted(both, an_array(3, "another"))
     for cursor in (2, 10, 11):
         first = array_of(both.job(PARENT)).cursor
         assert dispatch(both, *range(first, cursor), cursor=cursor) == ()
     parent = both.job(JobKey("another"))
-    assert both.jobs.commit([], ROOMY, [advance(parent, 0, cursor=1)]) == ()
+    assert both.jobs.commit([], BROAD, [advance(parent, 0, cursor=1)]) == ()
     every = both.lanes.child_ranges("queue", limit=9)
-    mine = tuple(batch for batch in every if batch.job_id == JOB_ID)
-    assert [batch.first for batch in mine] == [0, 2, 10]
+    mine = tuple(one for one in every if one.job_id == JOB_ID)
+    assert [one.first for one in mine] == [0, 2, 10]
     assert both.lanes.child_ranges("queue", limit=2) == every[:2]
     assert both.lanes.child_ranges("queue", JOB_ID, limit=2) == mine[:2]
     assert both.lanes.child_ranges("queue", JOB_ID, after=2, limit=9) == mine[2:]
     assert both.lanes.child_ranges("other", limit=9) == ()
-    for batch in (*mine, mine[0], ChildRange(queue="queue", job_id="x", first=0, numbers=(0,))):
-        both.lanes.drop_child_range(batch)
-    assert [batch.job_id for batch in both.lanes.child_ranges("queue", limit=9)] == ["another"]
+    for one in (*mine, mine[0], ChildRange(queue="queue", job_id="x", first=0, numbers=(0,))):
+        both.lanes.drop_child_range(one)
+    assert [one.job_id for one in both.lanes.child_ranges("queue", limit=9)] == ["another"]

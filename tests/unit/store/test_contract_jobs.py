@@ -1,4 +1,4 @@
-"""What a job store promises about jobs without children, held to by both that there are."""
+"""The contract of job stores on jobs without children, for both implementations."""
 
 from dataclasses import replace
 from typing import Any
@@ -10,6 +10,7 @@ from chalicelib.core.dependencies import DependencyType, Edge
 from chalicelib.core.events import EventKind
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job, Ready, ready_of
+from chalicelib.core.lane import Lane
 from chalicelib.core.lifecycle import decide
 from chalicelib.core.moves import CapacityLimit, Move
 from chalicelib.core.resources.resource import (
@@ -27,7 +28,7 @@ from tests.support.both_stores import Both
 from tests.support.values import JOB_ID, NOW_MS, a_job, an_event
 
 S, E = JobStatus, EventKind
-ROOMY = {"fargate": CapacityLimit(limit_cpu_units=16 * 1024, starting_window=200)}
+BROAD = {"fargate": CapacityLimit(limit_cpu_units=16 * 1024, starting_window=200)}
 DOCUMENT = {"container": {"image": "busybox", "command": ["true"]}}
 
 
@@ -55,7 +56,7 @@ def an_edge(upstream: str, dependent: str, scope: str = "job", number: int = 0) 
     )
 
 
-def test_a_claim_is_taken_with_the_job_or_neither(both: Both) -> None:
+def test_an_overlap_lock_is_written_with_the_job_or_neither_is(both: Both) -> None:
     unclaimed = OverlapLock(trigger="t", uid="i")
 
     def submit(job_id: str, overlap_lock: OverlapLock) -> bool:
@@ -68,26 +69,26 @@ def test_a_claim_is_taken_with_the_job_or_neither(both: Both) -> None:
         submit("two", unclaimed.taken_by("two", ()))
     assert both.jobs.find_job(JobKey("two")) is None
     assert submit("two", first.taken_by("two", ["one"]))
-    # A job that is there is there, whoever has claimed meanwhile.
+    # A job that exists counts as submitted, whoever holds the lock.
     assert not submit("one", unclaimed.taken_by("one", ()))
     assert not submit("one", first.taken_by("one", ()).taken_by("one", ()))
     with pytest.raises(OverlapLockLostError):
         submit("three", first.taken_by("three", ()))
 
 
-def test_a_second_submission_of_an_id_changes_nothing(both: Both) -> None:
+def test_a_second_submission_of_one_id_changes_nothing(both: Both) -> None:
     job = a_job()
     spec = Spec(job_id=JOB_ID, document=DOCUMENT, tags={"team": "a"})
     edge = an_edge("upstream", JOB_ID)
     assert both.jobs.submit(job, spec, [edge])
     other = replace(spec, document={"other": 1})
     assert not both.jobs.submit(replace(job, name="other"), other, [an_edge("else", JOB_ID)])
-    assert both.jobs.find_specs([JOB_ID, "nobody"]) == {JOB_ID: spec}
+    assert both.jobs.find_specs([JOB_ID, "missing"]) == {JOB_ID: spec}
     assert both.lanes.edges("upstream", limit=9) == (edge,)
     assert both.lanes.edges("else", limit=9) == ()
 
 
-def test_a_life_with_its_ready_row_and_its_figures(both: Both) -> None:
+def test_ready_row_and_capacity_follow_a_job_from_submission_to_end(both: Both) -> None:
     job = submitted(both, a_job(attempts_limit=2))
     steps: list[tuple[EventKind, dict[str, Any]]] = [
         (E.BLOCKED, {"label": "A", "reason": "a"}),
@@ -100,9 +101,9 @@ def test_a_life_with_its_ready_row_and_its_figures(both: Both) -> None:
         (E.TASK_STOPPED, {"exit_code": 137, "reason": "exited"}),
     ]
     for kind, members in steps:
-        assert both.jobs.commit([move(job, kind, **members)], ROOMY) == ()
+        assert both.jobs.commit([move(job, kind, **members)], BROAD) == ()
         job = both.job(job.key)
-        assert both.lanes.heads("queue", 9) == tuple(filter(None, [ready_of(job)]))
+        assert both.lanes.heads(Lane.fifo("queue"), 9) == tuple(filter(None, [ready_of(job)]))
         change = capacity_change_of(None, job)
         used = both.lanes.capacities(["fargate"]).get("fargate")
         assert (used.tasks if used else 0) == (change.tasks if change else 0)
@@ -110,24 +111,24 @@ def test_a_life_with_its_ready_row_and_its_figures(both: Both) -> None:
     assert len(job.attempts) == 2
 
 
-def test_moves_of_one_version_are_written_once(both: Both) -> None:
+def test_of_two_moves_of_one_version_one_is_written(both: Both) -> None:
     plain = submitted(both, a_job(S.RUNNING, job_id="plain"))
     ready = submitted(both, a_job(job_id="ready"))
     first = [move(plain, E.TERMINATE, reason="a"), dispatched(ready)]
     second = [move(plain, E.TERMINATE, reason="b"), move(ready, E.CANCEL, reason="b")]
-    assert both.jobs.commit(first, ROOMY) == ()
-    assert both.jobs.commit(second, ROOMY) == tuple(second)
+    assert both.jobs.commit(first, BROAD) == ()
+    assert both.jobs.commit(second, BROAD) == tuple(second)
 
 
-def test_what_is_lost_takes_nothing_with_it(both: Both) -> None:
+def test_a_lost_move_changes_nothing_else(both: Both) -> None:
     jobs = [submitted(both, a_job(job_id=f"job-{n}")) for n in range(4)]
     both.jobs.commit([move(jobs[1], E.CANCEL, reason="enough")])
     gone = dispatched(a_job(job_id="gone"))
     moves = [*(dispatched(job) for job in jobs), gone]
-    assert both.jobs.commit(moves, ROOMY) == (moves[1], gone)
+    assert both.jobs.commit(moves, BROAD) == (moves[1], gone)
 
 
-def test_a_ready_row_that_is_gone_refuses_the_dispatch(both: Both) -> None:
+def test_a_job_is_not_dispatched_without_its_ready_row(both: Both) -> None:
     job = submitted(both, a_job())
     ready = ready_of(job)
     assert ready is not None
@@ -135,7 +136,7 @@ def test_a_ready_row_that_is_gone_refuses_the_dispatch(both: Both) -> None:
     assert both.lanes.drop_ready(ready)
     assert not both.lanes.drop_ready(ready)
     lost = dispatched(job)
-    assert both.jobs.commit([lost], ROOMY) == (lost,)
+    assert both.jobs.commit([lost], BROAD) == (lost,)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,7 @@ def test_a_ready_row_that_is_gone_refuses_the_dispatch(both: Both) -> None:
     ],
     ids=["vcpus", "window", "window alone"],
 )
-def test_a_full_environment_hands_back_a_whole_transaction(
+def test_a_full_environment_refuses_all_moves_of_a_transaction(
     both: Both, capacity_limit: CapacityLimit
 ) -> None:
     jobs = [submitted(both, a_job(job_id=f"job-{n}")) for n in range(4)]
@@ -161,13 +162,13 @@ def test_a_full_environment_hands_back_a_whole_transaction(
     assert both.jobs.commit([ended, dispatched(jobs[1])], capacity_limits) == ()
 
 
-def test_more_moves_than_a_transaction_holds(both: Both) -> None:
+def test_more_moves_than_one_transaction_holds_are_all_written(both: Both) -> None:
     jobs = [submitted(both, a_job(job_id=f"job-{n:03d}", cpu_units=1)) for n in range(60)]
     capacity_limits = {"fargate": CapacityLimit(limit_cpu_units=55, starting_window=200)}
     lost = both.jobs.commit([dispatched(job) for job in jobs], capacity_limits)
     assert 0 < len(lost) < 60
     assert both.lanes.capacities(["fargate"])["fargate"].tasks == 60 - len(lost)
-    assert len(both.lanes.heads("queue", 100)) == len(lost)
+    assert len(both.lanes.heads(Lane.fifo("queue"), 100)) == len(lost)
 
 
 def test_jobs_of_a_queue_are_listed_in_pages(both: Both) -> None:
@@ -184,7 +185,7 @@ def test_jobs_of_a_queue_are_listed_in_pages(both: Both) -> None:
     assert [job.job_id for job in oldest] == ["job-0", "job-1"]
 
 
-def test_edges_are_found_by_rank_and_forgotten_together(both: Both) -> None:
+def test_edges_are_listed_by_rank_and_deleted_together(both: Both) -> None:
     edges = [
         an_edge("up", "a"),
         an_edge("up", "b", number=7),
@@ -204,7 +205,7 @@ def test_edges_are_found_by_rank_and_forgotten_together(both: Both) -> None:
     assert both.lanes.edges("other", limit=9) == (edges[4],)
 
 
-def test_tags_and_the_end_of_a_spec(both: Both) -> None:
+def test_tags_are_replaced_until_the_spec_is_deleted(both: Both) -> None:
     submitted(both, a_job())
     assert not both.jobs.put_tags(JOB_ID, {"a": "1"}, replacing={"b": "2"})
     assert both.jobs.put_tags(JOB_ID, {"a": "1"}, replacing={})
@@ -216,7 +217,7 @@ def test_tags_and_the_end_of_a_spec(both: Both) -> None:
     assert both.jobs.find_specs([JOB_ID]) == {}
 
 
-def test_an_expired_job_is_told_of_once(both: Both) -> None:
+def test_the_stream_reports_an_expired_job_once(both: Both) -> None:
     job = submitted(both, a_job(S.SUCCEEDED))
     for _ in range(2):
         for world in both.worlds:
@@ -235,7 +236,7 @@ def test_many_keys_are_read_in_hundreds(both: Both) -> None:
     assert both.lanes.capacities([]) == {}
 
 
-def test_figures_are_mended_if_they_are_those_that_were_seen(both: Both) -> None:
+def test_capacity_is_corrected_only_if_it_is_as_it_was_seen(both: Both) -> None:
     counted = Capacity(environment="fargate", cpu_units=1, tasks=2, starting=3)
     assert both.lanes.correct_capacity(None, counted)
     assert not both.lanes.correct_capacity(None, counted)
@@ -243,7 +244,7 @@ def test_figures_are_mended_if_they_are_those_that_were_seen(both: Both) -> None
     assert both.lanes.correct_capacity(counted, Capacity(environment="fargate"))
 
 
-def test_a_lane_is_in_the_order_of_its_ranks(both: Both) -> None:
+def test_a_lane_is_read_in_order_of_rank(both: Both) -> None:
     submitted(both, a_job(job_id="b"))
     submitted(both, a_job(job_id="a"))
     submitted(both, a_job(job_id="old", created_at_ms=NOW_MS - 1))
@@ -253,13 +254,13 @@ def test_a_lane_is_in_the_order_of_its_ranks(both: Both) -> None:
     def ids(lane: tuple[Ready, ...]) -> list[str]:
         return [ready.job_id for ready in lane]
 
-    assert ids(both.lanes.heads("queue", 9)) == ["again", "old", "a", "b"]
-    assert ids(both.lanes.heads("queue", 1)) == ["again"]
+    assert ids(both.lanes.heads(Lane.fifo("queue"), 9)) == ["again", "old", "a", "b"]
+    assert ids(both.lanes.heads(Lane.fifo("queue"), 1)) == ["again"]
     assert both.lanes.has_work("other")
-    assert not both.lanes.has_work("nobody's")
+    assert not both.lanes.has_work("missing")
 
 
-def test_resources_are_changed_by_whoever_has_read_them(both: Both) -> None:
+def test_a_resource_is_changed_only_at_the_version_that_was_read(both: Both) -> None:
     first = Resource(kind=JOB_QUEUE, name="queue", document={"a": [1]}, tags={"t": "1"})
     assert both.catalog.put(first, replacing=None)
     assert not both.catalog.put(first, replacing=None)
@@ -273,13 +274,13 @@ def test_resources_are_changed_by_whoever_has_read_them(both: Both) -> None:
     assert not both.catalog.remove(second)
 
 
-def test_a_queue_and_its_environments_are_linked_in_one_write(both: Both) -> None:
+def test_a_queue_and_its_environments_change_in_one_write(both: Both) -> None:
     environment = Resource(kind=COMPUTE_ENVIRONMENT, name="fargate", status="VALID")
     going = replace(environment, name="going", status="DELETING")
     for one in (environment, going):
         assert both.catalog.put(one, replacing=None)
     queue = Resource(kind=JOB_QUEUE, name="queue")
-    for link in (["going"], ["nobody"], ["fargate", "going"]):
+    for link in (["going"], ["missing"], ["fargate", "going"]):
         assert not both.catalog.put_linked(queue, replacing=None, link=link)
     assert both.catalog.put_linked(queue, replacing=None, link=["fargate"])
     assert not both.catalog.put_linked(queue, replacing=None, link=["fargate"])
@@ -289,7 +290,7 @@ def test_a_queue_and_its_environments_are_linked_in_one_write(both: Both) -> Non
     changed = queue.changed(state="DISABLED")
     assert both.catalog.put_linked(changed, replacing=queue, unlink=["fargate"])
     assert not both.catalog.remove_linked(queue, unlink=[])
-    assert not both.catalog.remove_linked(changed, unlink=["nobody"])
+    assert not both.catalog.remove_linked(changed, unlink=["missing"])
     assert both.catalog.remove_linked(changed, unlink=["going"])
 
 
@@ -306,5 +307,5 @@ def test_resources_are_listed_by_name_and_definitions_by_revision(both: Both) ->
     assert len(both.catalog.newest("work", limit=None)) == 5
     active = both.catalog.newest("work", limit=2, active_only=True)
     assert [one.name[-1] for one in active] == ["4", "2"]
-    found = both.catalog.find_many(JOB_DEFINITION, ["worker#1", "worker#1", "nobody"])
+    found = both.catalog.find_many(JOB_DEFINITION, ["worker#1", "worker#1", "missing"])
     assert set(found) == {"worker#1"}

@@ -1,4 +1,4 @@
-"""Jobs in DynamoDB: what is written together, and what a lost condition leaves as it was."""
+"""Jobs in DynamoDB: what is written together, and what a failed condition leaves unchanged."""
 
 import itertools
 import time
@@ -12,12 +12,12 @@ import pytest
 from chalicelib.core.events import EventKind
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job, StopCause
+from chalicelib.core.lane import Lane
 from chalicelib.core.lifecycle import decide
 from chalicelib.core.moves import CapacityLimit, Move
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.core.spec import Spec
 from chalicelib.core.states import TERMINAL, JobStatus
-from chalicelib.store import commits as store_commits
 from chalicelib.store import jobs as store_jobs
 from chalicelib.store.tables import JobRow
 from chalicelib.store.transactions import transact
@@ -25,7 +25,7 @@ from chalicelib.wiring import Ports
 from tests.support.values import JOB_ID, NOW_MS, a_job, an_event
 
 S, E = JobStatus, EventKind
-ROOMY = {"fargate": CapacityLimit(limit_cpu_units=16 * 1024, starting_window=200)}
+BROAD = {"fargate": CapacityLimit(limit_cpu_units=16 * 1024, starting_window=200)}
 
 
 def submitted(ports: Ports, job: Job) -> Job:
@@ -47,7 +47,7 @@ def dispatched(job: Job, environment: str = "fargate") -> Move:
 
 
 def commit(
-    ports: Ports, *moves: Move, capacity_limits: Mapping[str, CapacityLimit] = ROOMY
+    ports: Ports, *moves: Move, capacity_limits: Mapping[str, CapacityLimit] = BROAD
 ) -> tuple[Move, ...]:
     return ports.jobs.commit(moves, capacity_limits)
 
@@ -57,7 +57,7 @@ def capacity(ports: Ports, environment: str = "fargate") -> Capacity | None:
 
 
 def waiting(ports: Ports) -> list[str]:
-    return [ready.job_id for ready in ports.lanes.heads("queue", 100)]
+    return [ready.job_id for ready in ports.lanes.heads(Lane.fifo("queue"), 100)]
 
 
 def test_a_submission_writes_job_spec_and_ready_row(ports: Ports) -> None:
@@ -69,7 +69,7 @@ def test_a_submission_writes_job_spec_and_ready_row(ports: Ports) -> None:
     assert waiting(ports) == [JOB_ID]
 
 
-def test_a_submission_of_the_same_id_changes_nothing(ports: Ports) -> None:
+def test_a_second_submission_of_one_id_changes_nothing(ports: Ports) -> None:
     job = submitted(ports, a_job())
     again = replace(job, name="other", created_at_ms=NOW_MS + 5)
     assert not ports.jobs.submit(again, Spec(job_id=JOB_ID, document={"other": 1}))
@@ -78,19 +78,19 @@ def test_a_submission_of_the_same_id_changes_nothing(ports: Ports) -> None:
     assert waiting(ports) == [JOB_ID]
 
 
-def test_a_submission_after_the_job_has_moved_on_brings_no_ready_row_back(ports: Ports) -> None:
+def test_a_late_second_submission_restores_no_ready_row(ports: Ports) -> None:
     job = submitted(ports, a_job())
     assert commit(ports, dispatched(job)) == ()
     assert not ports.jobs.submit(job, Spec(job_id=JOB_ID, document={}))
     assert (stored(ports).status, waiting(ports)) == (S.STARTING, [])
 
 
-def test_what_is_not_there_is_not_found(ports: Ports) -> None:
-    assert ports.jobs.find_jobs([JobKey("nobody")]) == {}
+def test_a_missing_job_is_not_found(ports: Ports) -> None:
+    assert ports.jobs.find_jobs([JobKey("missing")]) == {}
     assert ports.jobs.find_specs([]) == {}
 
 
-def test_the_later_of_two_decisions_about_one_version_is_handed_back(ports: Ports) -> None:
+def test_the_later_of_two_decisions_about_one_version_is_returned(ports: Ports) -> None:
     job = submitted(ports, a_job())
     first, second = dispatched(job), move(job, E.CANCEL, reason="enough")
     assert commit(ports, first) == ()
@@ -98,7 +98,7 @@ def test_the_later_of_two_decisions_about_one_version_is_handed_back(ports: Port
     assert stored(ports) == first.new
 
 
-def test_the_later_of_two_plain_decisions_is_handed_back_too(ports: Ports) -> None:
+def test_the_later_of_two_decisions_that_change_one_row_is_returned_too(ports: Ports) -> None:
     job = submitted(ports, a_job(S.RUNNING))
     first = move(job, E.TERMINATE, reason="first")
     second = move(job, E.TERMINATE, reason="second")
@@ -117,7 +117,7 @@ def test_one_lost_move_does_not_keep_the_others_from_being_written(ports: Ports)
     assert capacity(ports) == Capacity(environment="fargate", cpu_units=2048, tasks=2, starting=2)
 
 
-def test_a_move_of_a_job_that_has_expired_is_handed_back(ports: Ports) -> None:
+def test_a_move_of_an_expired_job_is_returned(ports: Ports) -> None:
     gone = move(a_job(S.RUNNING), E.TASK_STOPPED, exit_code=0, reason="exited")
     assert commit(ports, gone) == (gone,)
     assert capacity(ports) is None
@@ -131,7 +131,9 @@ def test_a_move_of_a_job_that_has_expired_is_handed_back(ports: Ports) -> None:
     ],
     ids=["vcpus", "starting window"],
 )
-def test_no_dispatch_takes_more_than_there_is(ports: Ports, capacity_limit: CapacityLimit) -> None:
+def test_a_dispatch_takes_no_more_than_the_capacity_limit(
+    ports: Ports, capacity_limit: CapacityLimit
+) -> None:
     jobs = [submitted(ports, a_job(job_id=f"job-{n}")) for n in range(3)]
     capacity_limits = {"fargate": capacity_limit}
     both = [dispatched(jobs[0]), dispatched(jobs[1])]
@@ -141,16 +143,16 @@ def test_no_dispatch_takes_more_than_there_is(ports: Ports, capacity_limit: Capa
     assert capacity(ports) == Capacity(environment="fargate", cpu_units=1024, tasks=1, starting=1)
 
 
-def test_one_transaction_is_bounded_as_a_whole_even_in_an_empty_environment(ports: Ports) -> None:
+def test_the_capacity_limit_holds_for_a_transaction_as_a_whole(ports: Ports) -> None:
     jobs = [submitted(ports, a_job(job_id=f"job-{n}")) for n in range(2)]
     capacity_limits = {"fargate": CapacityLimit(limit_cpu_units=1024, starting_window=200)}
     moves = [dispatched(job) for job in jobs]
-    # The plan bounds what goes into the first transaction of an environment; the row the rest.
+    # The plan limits the first transaction of an environment; its row limits the others.
     assert commit(ports, moves[0], capacity_limits=capacity_limits) == ()
     assert commit(ports, moves[1], capacity_limits=capacity_limits) == (moves[1],)
 
 
-def test_an_environment_without_a_limit_bounds_only_its_launches(ports: Ports) -> None:
+def test_without_a_capacity_limit_only_the_number_of_launches_is_limited(ports: Ports) -> None:
     capacity_limits = {"fargate": CapacityLimit(limit_cpu_units=None, starting_window=1)}
     jobs = [submitted(ports, a_job(job_id=f"job-{n}", cpu_units=10**9)) for n in range(2)]
     assert commit(ports, dispatched(jobs[0]), capacity_limits=capacity_limits) == ()
@@ -158,19 +160,19 @@ def test_an_environment_without_a_limit_bounds_only_its_launches(ports: Ports) -
     assert commit(ports, second, capacity_limits=capacity_limits) == (second,)
 
 
-def test_what_is_given_back_is_not_bounded(ports: Ports) -> None:
+def test_giving_capacity_back_is_not_limited(ports: Ports) -> None:
     job = submitted(ports, a_job())
     commit(ports, dispatched(job))
     full = {"fargate": CapacityLimit(limit_cpu_units=0, starting_window=0)}
-    back = move(stored(ports), E.LAUNCH_REFUSED, reason="no room")
+    back = move(stored(ports), E.LAUNCH_REFUSED, reason="no capacity")
     assert commit(ports, back, capacity_limits=full) == ()
     assert capacity(ports) == Capacity(environment="fargate")
 
 
-def test_more_moves_than_one_transaction_holds_are_written_all_the_same(
+def test_more_moves_than_one_transaction_holds_are_all_written(
     ports: Ports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_commits, "ACTIONS_LIMIT", 5)
+    monkeypatch.setattr(store_jobs, "ACTIONS_LIMIT", 5)
     jobs = [submitted(ports, a_job(job_id=f"job-{n}", cpu_units=256)) for n in range(5)]
     transactions = mock.Mock(side_effect=transact)
     monkeypatch.setattr(store_jobs, "transact", transactions)
@@ -183,7 +185,7 @@ def test_more_moves_than_one_transaction_holds_are_written_all_the_same(
     assert taken.tasks == 5
 
 
-def test_a_ready_row_is_there_exactly_while_the_job_is_runnable(ports: Ports) -> None:
+def test_a_job_has_a_ready_row_exactly_while_it_is_runnable(ports: Ports) -> None:
     submitted(ports, a_job(attempts_limit=2))
     steps: list[tuple[EventKind, dict[str, Any]]] = [
         (E.BLOCKED, {"label": "A", "reason": "a"}),
@@ -231,12 +233,12 @@ def test_a_queue_is_listed_by_status_newest_first_in_pages(ports: Ports) -> None
     ]
 
 
-def test_a_listed_job_is_the_whole_job(ports: Ports) -> None:
+def test_a_listed_job_has_all_its_fields(ports: Ports) -> None:
     job = submitted(ports, a_job(S.RUNNING, stop_cause=StopCause.TERMINATE, stop_reason="x"))
     assert ports.jobs.list_oldest("queue", S.RUNNING, limit=9) == (job,)
 
 
-def test_a_status_that_a_job_has_left_lists_it_no_more(ports: Ports) -> None:
+def test_a_job_is_not_listed_under_a_status_it_has_left(ports: Ports) -> None:
     job = submitted(ports, a_job())
     commit(ports, move(job, E.CANCEL, reason="enough"))
     assert ports.jobs.list_oldest("queue", S.RUNNABLE, limit=9) == ()
@@ -244,20 +246,20 @@ def test_a_status_that_a_job_has_left_lists_it_no_more(ports: Ports) -> None:
     assert failed.status_reason == "enough"
 
 
-def test_only_roots_are_listed(ports: Ports) -> None:
+def test_children_are_not_listed(ports: Ports) -> None:
     submitted(ports, a_job(S.RUNNING, part="child#00000001"))
     assert ports.jobs.list_oldest("queue", S.RUNNING, limit=9) == ()
 
 
 @pytest.mark.parametrize("status", S)
-def test_a_row_expires_after_its_end_and_never_before(ports: Ports, status: JobStatus) -> None:
+def test_a_row_expires_only_after_the_end_of_its_job(ports: Ports, status: JobStatus) -> None:
     submitted(ports, a_job(status))
     row = JobRow.get(JOB_ID, "job", consistent_read=True)
     wanted = NOW_MS // 1000 + 90 * 24 * 3600 if status in TERMINAL else None
     assert row.expires_at == wanted
 
 
-def test_tags_of_a_job_are_replaced_if_they_are_those_that_were_read(ports: Ports) -> None:
+def test_tags_of_a_job_are_replaced_only_if_they_are_as_they_were_read(ports: Ports) -> None:
     submitted(ports, a_job())
     steps: list[dict[str, str]] = [{}, {"b": "1", "a": "é"}, {"c": "2"}, {}, {"d": "3"}]
     for before, after in itertools.pairwise(steps):
@@ -267,7 +269,7 @@ def test_tags_of_a_job_are_replaced_if_they_are_those_that_were_read(ports: Port
         assert (spec.tags, spec.document) == (after, {"container": {}})
 
 
-def test_tags_of_an_expired_job_do_not_bring_it_back(ports: Ports) -> None:
+def test_tagging_does_not_restore_an_expired_job(ports: Ports) -> None:
     submitted(ports, a_job())
     ports.jobs.forget(JOB_ID)
     ports.jobs.forget(JOB_ID)
@@ -276,7 +278,7 @@ def test_tags_of_an_expired_job_do_not_bring_it_back(ports: Ports) -> None:
 
 
 def test_a_job_row_is_one_write_unit(ports: Ports) -> None:
-    """A transition costs what its row weighs: under 1 KB for a job as they come."""
+    """A transition costs one write unit: the row of an ordinary job is under 1 KB."""
     job = a_job(
         S.RUNNING,
         name="n" * 60,
@@ -291,7 +293,7 @@ def test_a_job_row_is_one_write_unit(ports: Ports) -> None:
     assert size < 1024
 
 
-def test_find_jobs_takes_more_than_one_batch_of_ids(ports: Ports) -> None:
+def test_more_jobs_than_one_read_holds_are_found(ports: Ports) -> None:
     for n in range(3):
         submitted(ports, a_job(job_id=f"job-{n}"))
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Transactions and lone writes: refused, contended, overloaded."""
+"""Transactions and single writes: refusal, contention, overload."""
 
 from collections.abc import Callable
 from typing import Any
@@ -44,7 +44,7 @@ def cancelled(*codes: str | None) -> TransactWriteError:
 
 
 class Refusing:
-    """A connection whose transactions fail in turn as told, and then succeed."""
+    """A connection whose transactions fail with the given errors in turn, and then succeed."""
 
     def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)
@@ -59,7 +59,7 @@ class Refusing:
 def carried_out(
     given: Refusing, actions: list[Action] | None = None
 ) -> tuple[tuple[int, ...], list[int]]:
-    """What `transact` answers, and the pauses it made."""
+    """Return the result of `transact`, and the pauses it made."""
     pauses: list[int] = []
     fake: Any = given
     return transact(fake, actions or [], pauses.append), pauses
@@ -79,7 +79,7 @@ def delete(name: str, condition: Any = None) -> Action:
     return lambda transaction: transaction.delete(CatalogRow("kind", name), condition=condition)
 
 
-def test_refusals_are_named_by_action_whatever_order_they_are_sent_in(ports: Ports) -> None:
+def test_refused_actions_are_numbered_as_added_whatever_the_order_of_sending(ports: Ports) -> None:
     """PynamoDB sends deletions before puts and puts before updates."""
     present, absent = CatalogRow.kind.exists(), CatalogRow.kind.does_not_exist()
     shared: Connection = ports.connection
@@ -99,23 +99,23 @@ def test_refusals_are_named_by_action_whatever_order_they_are_sent_in(ports: Por
 
 
 @pytest.mark.parametrize("code", ["TransactionConflict", "ThrottlingError"])
-def test_contention_is_tried_again_after_a_longer_pause_each_time(code: str) -> None:
+def test_contention_is_retried_after_a_longer_pause_each_time(code: str) -> None:
     refusing = Refusing(cancelled(None, code), cancelled(code, "None"))
     assert carried_out(refusing) == ((), [1, 2])
     assert refusing.calls == 3
 
 
-def test_a_transaction_of_the_same_kind_under_way_is_contention() -> None:
+def test_a_transaction_in_progress_is_contention() -> None:
     busy = TransactWriteError("busy", client_error("TransactionInProgressException"))
     assert carried_out(Refusing(busy)) == ((), [1])
 
 
-def test_a_condition_that_does_not_hold_outweighs_contention() -> None:
+def test_a_failed_condition_takes_precedence_over_contention() -> None:
     refusing = Refusing(cancelled("TransactionConflict", "ConditionalCheckFailed"))
     assert carried_out(refusing, [put("a"), put("b")]) == ((1,), [])
 
 
-def test_contention_without_end_is_an_error_after_a_bounded_number_of_tries() -> None:
+def test_lasting_contention_is_an_error_after_a_fixed_number_of_tries() -> None:
     refusing = Refusing(*[cancelled("TransactionConflict")] * 99)
     with pytest.raises(ContentionError) as caught:
         carried_out(refusing)
@@ -131,7 +131,7 @@ def test_contention_without_end_is_an_error_after_a_bounded_number_of_tries() ->
         TransactWriteError("no", client_error("AccessDeniedException")),
     ],
 )
-def test_any_other_failure_is_the_callers(error: Exception) -> None:
+def test_any_other_failure_is_raised(error: Exception) -> None:
     refusing = Refusing(error)
     with pytest.raises(TransactWriteError):
         carried_out(refusing)
@@ -148,14 +148,14 @@ def failing(*codes: str) -> Callable[[], None]:
     return write
 
 
-def test_a_lone_write_tells_whether_its_condition_held() -> None:
+def test_a_single_write_returns_whether_its_condition_held() -> None:
     pauses: list[int] = []
     assert write_alone(failing(), pauses.append)
     assert not write_alone(failing("ConditionalCheckFailedException"), pauses.append)
     assert pauses == []
 
 
-def test_a_lone_write_waits_for_a_transaction_on_its_item() -> None:
+def test_a_single_write_waits_for_a_transaction_on_its_item() -> None:
     pauses: list[int] = []
     conflict = "TransactionConflictException"
     assert write_alone(failing(conflict, conflict), pauses.append)
@@ -164,7 +164,7 @@ def test_a_lone_write_waits_for_a_transaction_on_its_item() -> None:
         write_alone(failing(*[conflict] * 99), pauses.append)
 
 
-def test_a_lone_write_hides_no_other_failure() -> None:
+def test_a_single_write_raises_any_other_failure() -> None:
     with pytest.raises(PutError):
         write_alone(failing("ValidationException"), lambda number: None)
 
@@ -180,7 +180,7 @@ def test_a_lone_write_hides_no_other_failure() -> None:
         (ValueError("ThrottlingException"), False),
     ],
 )
-def test_overload_is_told_from_failure(error: Exception, overload: bool) -> None:
+def test_overload_is_distinguished_from_failure(error: Exception, overload: bool) -> None:
     assert is_overload(error) == overload
 
 

@@ -1,12 +1,15 @@
-"""The plan: who is placed where, in which order, and why the others wait."""
+"""The plan: which jobs are placed where, in which order, and why the others wait."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.core.job import Ready
+from chalicelib.core.lane import FIFO_SHARE, Lane
+from chalicelib.core.scheduling.order import FIFO, LaneOrder
 from chalicelib.core.scheduling.plan import Plan, Why, make_plan
 from chalicelib.core.scheduling.snapshot import (
     Capacity,
-    ComputeType,
     Environment,
     Queue,
     Snapshot,
@@ -15,11 +18,18 @@ from chalicelib.core.scheduling.snapshot import (
 VCPU = 1024
 
 
-def ready(job_id: str, *, queue: str = "queue", vcpus: float = 1, age: int = 0) -> Ready:
-    """A waiting job; a greater `age` is an older job."""
+def ready(
+    job_id: str,
+    *,
+    queue: str = "queue",
+    share: str = FIFO_SHARE,
+    vcpus: float = 1,
+    age: int = 0,
+) -> Ready:
+    """Return the ready row of a waiting job; a greater `age` is an older job."""
     return Ready(
         queue=queue,
-        share="-",
+        share=share,
         rank=f"1#9999#{10_000 - age:013d}#{job_id}",
         job_id=job_id,
         cpu_units=round(vcpus * VCPU),
@@ -30,15 +40,21 @@ def ready(job_id: str, *, queue: str = "queue", vcpus: float = 1, age: int = 0) 
 
 def environment(name: str = "one", *, vcpus: int | None = 4, usable: bool = True) -> Environment:
     limit = None if vcpus is None else vcpus * VCPU
-    return Environment(
-        name=name, compute_type=ComputeType.FARGATE, usable=usable, limit_cpu_units=limit
-    )
+    return Environment(name=name, usable=usable, limit_cpu_units=limit)
 
 
 def queue(
-    name: str = "queue", *, priority: int = 1, usable: bool = True, on: tuple[str, ...] = ("one",)
+    name: str = "queue",
+    *,
+    priority: int = 1,
+    usable: bool = True,
+    on: tuple[str, ...] = ("one",),
+    shares: tuple[str, ...] = (FIFO_SHARE,),
+    order: LaneOrder = FIFO,
 ) -> Queue:
-    return Queue(name=name, priority=priority, usable=usable, environments=on)
+    return Queue(
+        name=name, priority=priority, usable=usable, environments=on, shares=shares, order=order
+    )
 
 
 def planned(
@@ -50,8 +66,9 @@ def planned(
     most: int = 100,
 ) -> Plan:
     lanes = {
-        one.name: tuple(sorted((w for w in waiting if w.queue == one.name), key=lambda w: w.rank))
+        lane: tuple(sorted((w for w in waiting if w.lane == lane), key=lambda w: w.rank))
         for one in queues
+        for lane in one.lanes
     }
     snapshot = Snapshot(
         queues=queues,
@@ -66,10 +83,15 @@ def placed(plan: Plan) -> list[tuple[str, str]]:
     return [(one.ready.job_id, one.environment) for one in plan.placements]
 
 
-def why(plan: Plan, name: str = "queue") -> tuple[str, Why]:
-    blocked = plan.blocked[name]
+def why(plan: Plan, name: str = "queue", share: str = FIFO_SHARE) -> tuple[str, Why]:
+    blocked = plan.blocked[Lane(name, share)]
     assert blocked.sentence
     return blocked.ready.job_id, blocked.why
+
+
+def sentence(plan: Plan) -> str:
+    """Return what the user reads about the blocked head of the queue."""
+    return plan.blocked[Lane.fifo("queue")].sentence
 
 
 def in_use(name: str = "one", *, vcpus: float = 0, starting: int = 0) -> Capacity:
@@ -82,13 +104,13 @@ def test_jobs_are_placed_in_the_order_of_their_lane() -> None:
     assert plan.blocked == {}
 
 
-def test_a_head_that_does_not_fit_holds_up_its_queue() -> None:
+def test_a_head_that_does_not_fit_blocks_its_queue() -> None:
     plan = planned(ready("big", vcpus=3, age=9), ready("small", age=1), used=(in_use(vcpus=2),))
     assert placed(plan) == []
     assert why(plan) == ("big", Why.CAPACITY_IN_USE)
 
 
-def test_what_is_placed_counts_for_what_comes_after() -> None:
+def test_a_placed_job_takes_capacity_from_the_jobs_behind_it() -> None:
     plan = planned(*(ready(f"job-{n}", age=9 - n) for n in range(6)))
     assert len(plan.placements) == 4
     assert why(plan) == ("job-4", Why.CAPACITY_IN_USE)
@@ -110,7 +132,7 @@ def test_the_queue_of_higher_priority_comes_first() -> None:
     assert why(plan, "low") == ("low", Why.CAPACITY_IN_USE)
 
 
-def test_a_queue_that_cannot_be_placed_is_skipped_whatever_its_priority() -> None:
+def test_a_queue_whose_head_is_blocked_is_skipped_whatever_its_priority() -> None:
     plan = planned(
         ready("big", queue="high", vcpus=4),
         ready("small", queue="low"),
@@ -141,7 +163,7 @@ def test_environments_are_tried_in_the_order_of_the_queue() -> None:
     assert placed(plan) == [("a", "spot"), ("b", "one")]
 
 
-def test_an_environment_that_is_not_usable_is_passed_over() -> None:
+def test_an_environment_that_is_not_usable_is_skipped() -> None:
     plan = planned(
         ready("a"),
         queues=(queue(on=("off", "gone", "one")),),
@@ -150,38 +172,49 @@ def test_an_environment_that_is_not_usable_is_passed_over() -> None:
     assert placed(plan) == [("a", "one")]
 
 
-def test_without_a_usable_environment_the_reason_names_those_there_are() -> None:
+def test_without_a_usable_environment_the_reason_names_those_of_the_queue() -> None:
     plan = planned(ready("a"), environments=(environment(usable=False),))
     assert why(plan) == ("a", Why.NO_USABLE_ENVIRONMENT)
-    assert "one" in plan.blocked["queue"].sentence
+    assert sentence(plan) == (
+        "No compute environment of the job queue is ENABLED and VALID (one); the job starts when "
+        "one of them is."
+    )
     nowhere = planned(ready("a"), queues=(queue(on=()),))
     assert why(nowhere) == ("a", Why.NO_USABLE_ENVIRONMENT)
 
 
-def test_a_job_that_no_environment_could_ever_hold_is_told_so_in_the_words_of_aws() -> None:
+def test_a_job_that_is_too_big_for_every_environment_gets_the_reason_of_aws_batch() -> None:
     plan = planned(ready("a", vcpus=5), used=(in_use(vcpus=4),))
     assert why(plan) == ("a", Why.JOB_RESOURCE_REQUIREMENT)
-    assert plan.blocked["queue"].sentence.startswith(f"{Why.JOB_RESOURCE_REQUIREMENT} - ")
+    assert sentence(plan).startswith(f"{Why.JOB_RESOURCE_REQUIREMENT} - ")
 
 
-def test_a_job_that_fits_one_of_its_environments_waits_for_that_one() -> None:
+def test_a_job_that_is_too_big_for_one_environment_waits_for_the_other() -> None:
     plan = planned(
         ready("a", vcpus=5),
         queues=(queue(on=("one", "big")),),
         environments=(environment(), environment("big", vcpus=8)),
-        used=(in_use("big", vcpus=6),),
+        used=(in_use("big", vcpus=6.5),),
     )
     assert why(plan) == ("a", Why.CAPACITY_IN_USE)
+    assert sentence(plan) == (
+        "The job needs 5 vCPU, but less is free below maxvCpus (one: 4, big: 1.5); the job starts "
+        "when other jobs end or maxvCpus is raised."
+    )
 
 
-def test_no_more_start_at_once_than_the_window_lets() -> None:
+def test_no_more_tasks_start_at_once_than_the_starting_window_allows() -> None:
     waiting = [ready(f"job-{n}", vcpus=0.25, age=9 - n) for n in range(5)]
     plan = planned(*waiting, window=3, used=(in_use(starting=1),))
     assert len(plan.placements) == 2
     assert why(plan) == ("job-2", Why.STARTING_WINDOW_FULL)
+    assert sentence(plan) == (
+        "The compute environment's launch limit is reached; the job starts when tasks that are "
+        "starting reach RUNNING."
+    )
 
 
-def test_a_full_window_of_one_environment_leaves_the_next_one_open() -> None:
+def test_a_job_goes_to_the_next_environment_if_the_starting_window_of_the_first_is_full() -> None:
     plan = planned(
         ready("a"),
         queues=(queue(on=("one", "two")),),
@@ -192,30 +225,30 @@ def test_a_full_window_of_one_environment_leaves_the_next_one_open() -> None:
     assert placed(plan) == [("a", "two")]
 
 
-def test_an_environment_without_a_limit_takes_everything() -> None:
+def test_an_environment_without_a_limit_takes_a_job_of_any_size() -> None:
     plan = planned(ready("a", vcpus=100_000), environments=(environment(vcpus=None),))
     assert placed(plan) == [("a", "one")]
 
 
-def test_a_lowered_limit_places_nobody_and_breaks_nothing() -> None:
+def test_a_maximum_below_what_is_in_use_leaves_nothing_free() -> None:
     plan = planned(ready("a"), environments=(environment(vcpus=2),), used=(in_use(vcpus=8),))
     assert why(plan) == ("a", Why.CAPACITY_IN_USE)
-    assert "one 0" in plan.blocked["queue"].sentence
+    assert "(one: 0)" in sentence(plan)
 
 
-def test_a_queue_that_is_not_usable_places_nobody_and_blocks_nobody() -> None:
+def test_a_queue_that_is_not_usable_is_left_out_of_the_plan() -> None:
     plan = planned(ready("a"), queues=(queue(usable=False),))
     assert (placed(plan), plan.blocked) == ([], {})
 
 
-def test_a_plan_has_an_end() -> None:
+def test_a_plan_has_no_more_placements_than_its_limit() -> None:
     waiting = [ready(f"job-{n}", vcpus=0.25) for n in range(9)]
     plan = planned(*waiting, most=4)
     assert len(plan.placements) == 4
     assert plan.blocked == {}
 
 
-def test_every_reason_to_wait_is_given_by_a_test_above() -> None:
+def test_every_reason_to_wait_can_occur() -> None:
     plans: dict[str, Any] = {
         "capacity": planned(ready("a"), used=(in_use(vcpus=4),)),
         "window": planned(ready("a"), window=0),
@@ -223,3 +256,60 @@ def test_every_reason_to_wait_is_given_by_a_test_above() -> None:
         "nowhere": planned(ready("a"), environments=()),
     }
     assert {why(plan)[1] for plan in plans.values()} == set(Why)
+
+
+@dataclass(frozen=True, slots=True)
+class ByShare:
+    """An order that is not FIFO: shares in alphabetical order, each lane on its own."""
+
+    @property
+    def blocks_queue(self) -> bool:
+        return False
+
+    def next_lane(self, heads: Mapping[Lane, Ready]) -> Lane:
+        return min(heads)
+
+
+SHARED = queue(shares=("a", "b"), order=ByShare())
+
+
+def test_the_order_of_a_queue_decides_which_of_its_lanes_comes_first() -> None:
+    plan = planned(
+        ready("old", share="b", age=9), ready("young", share="a", age=1), queues=(SHARED,)
+    )
+    assert [job for job, _ in placed(plan)] == ["young", "old"]
+
+
+def test_a_head_blocks_only_its_lane_where_the_order_of_the_queue_says_so() -> None:
+    plan = planned(
+        ready("big", share="a", vcpus=4, age=9),
+        ready("behind", share="a", age=8),
+        ready("small", share="b", age=1),
+        queues=(SHARED,),
+        used=(in_use(vcpus=2),),
+    )
+    assert placed(plan) == [("small", "one")]
+    assert why(plan, share="a") == ("big", Why.CAPACITY_IN_USE)
+    assert list(plan.blocked) == [Lane("queue", "a")]
+
+
+def test_two_lanes_of_a_queue_can_be_blocked_for_different_reasons() -> None:
+    plan = planned(
+        ready("too-big", share="a", vcpus=5),
+        ready("big", share="b", vcpus=4),
+        queues=(SHARED,),
+        used=(in_use(vcpus=2),),
+    )
+    assert why(plan, share="a") == ("too-big", Why.JOB_RESOURCE_REQUIREMENT)
+    assert why(plan, share="b") == ("big", Why.CAPACITY_IN_USE)
+
+
+def test_fifo_serves_all_lanes_of_a_queue_by_rank_and_a_blocked_head_blocks_them_all() -> None:
+    plan = planned(
+        ready("first", share="b", age=9),
+        ready("big", share="a", vcpus=4, age=5),
+        ready("small", share="b", age=1),
+        queues=(queue(shares=("a", "b")),),
+    )
+    assert [job for job, _ in placed(plan)] == ["first"]
+    assert list(plan.blocked) == [Lane("queue", "a")]

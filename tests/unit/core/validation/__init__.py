@@ -1,1 +1,1 @@
-"""The rules of meaning."""
+"""Tests of the rules of meaning."""

@@ -1,4 +1,4 @@
-"""Right definitions and requests that the tests of the rules begin with and then break."""
+"""Valid definitions and requests, which the tests of the rules change into invalid ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ REQUIREMENTS: list[dict[str, str]] = [
 
 
 def ec2(**change: Any) -> dict[str, Any]:
-    """A definition of one container for EC2, its container changed by `change`."""
+    """Return a definition of one container for EC2, its container changed by `change`."""
     container = {"image": "busybox", "resourceRequirements": REQUIREMENTS}
     return {
         "jobDefinitionName": "definition",
@@ -22,7 +22,7 @@ def ec2(**change: Any) -> dict[str, Any]:
 
 
 def fargate(**change: Any) -> dict[str, Any]:
-    """A definition of one container for Fargate, its container changed by `change`."""
+    """Return a definition of one container for Fargate, its container changed by `change`."""
     container = {
         "image": "busybox",
         "resourceRequirements": REQUIREMENTS,
@@ -37,7 +37,7 @@ def fargate(**change: Any) -> dict[str, Any]:
 
 
 def task(platform: str = "EC2", **change: Any) -> dict[str, Any]:
-    """A definition of two containers, its task changed by `change`."""
+    """Return a definition of two containers, its task changed by `change`."""
     properties = {
         "executionRoleArn": "arn:aws:iam::000000000000:role/execution",
         "containers": [sidecar(name="main"), sidecar(name="helper", essential=False)],
@@ -51,13 +51,13 @@ def task(platform: str = "EC2", **change: Any) -> dict[str, Any]:
 
 
 def sidecar(**change: Any) -> dict[str, Any]:
-    """One container of a task."""
+    """Return one container of a task."""
     container = {"name": "main", "image": "busybox", "resourceRequirements": REQUIREMENTS}
     return changed(container, change)
 
 
 def pod(**change: Any) -> dict[str, Any]:
-    """A definition of one container on Kubernetes, its container changed by `change`."""
+    """Return a definition of one container on Kubernetes, its container changed by `change`."""
     container = {"image": "busybox", "resources": {"limits": {"cpu": "1", "memory": "512Mi"}}}
     return {
         "jobDefinitionName": "definition",
@@ -67,7 +67,7 @@ def pod(**change: Any) -> dict[str, Any]:
 
 
 def nodes(*ranges: Mapping[str, Any], **change: Any) -> dict[str, Any]:
-    """A definition of a multi-node job with these ranges, one for all nodes without any."""
+    """Return a definition of a multi-node job with these ranges, or one for all nodes."""
     container = ec2()["containerProperties"]
     properties = {
         "numNodes": 4,
@@ -82,5 +82,5 @@ def nodes(*ranges: Mapping[str, Any], **change: Any) -> dict[str, Any]:
 
 
 def changed(value: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """The value with members replaced, and those that become None left out."""
+    """Return the value with members replaced, without those that become None."""
     return {name: item for name, item in {**value, **change}.items() if item is not None}

@@ -1,4 +1,4 @@
-"""Compute environments: creation of each kind, updates of those that are offered."""
+"""Compute environments: creation of each type, updates of the supported ones."""
 
 from __future__ import annotations
 

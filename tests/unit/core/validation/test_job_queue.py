@@ -1,4 +1,4 @@
-"""Job queues: what a request may say, and which environments go together."""
+"""Job queues: what a request may contain, and which environments can be combined."""
 
 from __future__ import annotations
 
@@ -7,13 +7,21 @@ from typing import Any
 import pytest
 
 from chalicelib.core.errors import ClientError, NotSupportedError
+from chalicelib.core.resources.compute_environment import ComputeEnvironment
 from chalicelib.core.validation.job_queue import validate_create, validate_update
 
 ARN = "arn:aws:batch:us-east-1:000000000000:compute-environment/"
 POLICY = "arn:aws:batch:us-east-1:000000000000:scheduling-policy/fair"
-FARGATE = {"status": "VALID", "type": "MANAGED", "computeResources": {"type": "FARGATE"}}
-SPOT = FARGATE | {"computeResources": {"type": "FARGATE_SPOT"}}
-UNMANAGED = {"status": "VALID", "type": "UNMANAGED"}
+MEMBERS = {"computeEnvironmentName": "a", "state": "ENABLED", "tags": {}}
+
+
+def environment(type: str, status: str = "VALID") -> ComputeEnvironment:
+    own = {"type": "MANAGED", "computeResources": {"type": type}}
+    members = MEMBERS | ({"type": type} if type == "UNMANAGED" else own)
+    return ComputeEnvironment.from_members(members, status=status)
+
+
+FARGATE, SPOT, UNMANAGED = map(environment, ("FARGATE", "FARGATE_SPOT", "UNMANAGED"))
 ACTION = {
     "reason": "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
     "state": "RUNNABLE",
@@ -117,10 +125,10 @@ def test_a_queue_of_a_later_kind_is_called_unsupported(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "environment", [None, FARGATE | {"status": "CREATING"}, {"type": "MANAGED"}]
+    "named", [None, environment("FARGATE", "CREATING"), environment("UNMANAGED", "DELETING")]
 )
-def test_an_environment_must_be_valid(environment: dict[str, Any] | None) -> None:
-    assert refusal(queue(), [environment]) == (
+def test_an_environment_must_be_valid(named: ComputeEnvironment | None) -> None:
+    assert refusal(queue(), [named]) == (
         "Compute Environments must be created and valid before attaching them to a job queue"
     )
 

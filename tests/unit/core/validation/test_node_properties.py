@@ -1,4 +1,4 @@
-"""SubmitJob: what node overrides make of a multi-node definition."""
+"""SubmitJob: how node overrides change a multi-node definition."""
 
 from __future__ import annotations
 

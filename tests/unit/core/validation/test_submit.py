@@ -1,4 +1,4 @@
-"""SubmitJob: what a submission makes of its definition."""
+"""SubmitJob: how a submission changes its definition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks of several containers: names, dependencies, modes, and their size together."""
+"""Tasks of several containers: names, dependencies, modes, and their total size."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def refusal(request: dict[str, Any]) -> str:
 
 
 def helped_by(name: str, condition: str) -> list[dict[str, Any]]:
-    """A main container that waits for a helper."""
+    """Return a main container that depends on a helper."""
     dependency = {"containerName": name, "condition": condition}
     return [sidecar(dependsOn=[dependency]), sidecar(name="helper", essential=False)]
 

@@ -1,7 +1,8 @@
-"""Arrays: one row until they run, what is seen of them meanwhile, and how they end."""
+"""Arrays: one row until they run, how they look meanwhile, and how they end."""
 
 import pytest
 
+from chalicelib.core.lane import Lane
 from tests.support.arrays import array, listed, rows, step, summary
 from tests.support.drivers import run_to_the_end, work
 from tests.support.scenes import make_stage, submit, sweep
@@ -10,11 +11,11 @@ from tests.support.world import ApiError, World
 
 @pytest.fixture(name="world")
 def over_both_stores(any_world: World) -> World:
-    """Each scene runs twice: over the stores in memory, and over DynamoDB."""
+    """Run each test over the stores in memory, and over DynamoDB."""
     return any_world
 
 
-def test_an_array_runs_as_far_as_there_is_room_and_its_summary_says_so(world: World) -> None:
+def test_an_array_runs_as_far_as_capacity_allows_and_its_summary_says_so(world: World) -> None:
     make_stage(world, max_vcpus=3)
     job_id = array(world, 5)
     assert summary(world, job_id) == {"RUNNABLE": 5}
@@ -145,7 +146,7 @@ def test_an_array_all_of_whose_children_are_stopped_alone_ends(world: World) -> 
     world.run_until_idle()
     assert world.detail(job_id)["status"] == "FAILED"
     run_to_the_end(world, [blocker], lambda fence: 0)
-    assert world.ports.lanes.heads("queue", 9) == ()
+    assert world.ports.lanes.heads(Lane.fifo("queue"), 9) == ()
 
 
 def test_more_children_stopped_alone_than_one_dispatch_passes_over(
@@ -239,7 +240,7 @@ def test_a_retry_that_waits_is_cancelled_with_its_array(world: World) -> None:
     world.run_until_idle()
     step(world, job_id, 0)
     world.ecs.finish(world.task_of(f"{job_id}/c0"), 1)
-    world.deliver_messages()  # and the dispatcher does not hear of it yet
+    world.deliver_messages()  # and the dispatcher is not woken yet
     assert world.detail(f"{job_id}:0")["status"] == "RUNNABLE"
     world.api("CancelJob", {"jobId": job_id, "reason": "enough"})
     world.deliver_wakes()
@@ -247,7 +248,7 @@ def test_a_retry_that_waits_is_cancelled_with_its_array(world: World) -> None:
     assert world.detail(f"{job_id}:0")["status"] == "FAILED"
     assert world.detail(job_id)["status"] == "FAILED"
     assert world.ecs.live() == []
-    assert world.ports.lanes.heads("queue", 9) == ()
+    assert world.ports.lanes.heads(Lane.fifo("queue"), 9) == ()
 
 
 def test_many_children_that_run_are_stopped_in_stretches(

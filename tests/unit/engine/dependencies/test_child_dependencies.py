@@ -12,7 +12,7 @@ FAILED = "Dependent Job failed"
 
 @pytest.fixture(name="world")
 def over_both_stores(any_world: World) -> World:
-    """Each scene runs twice: over the stores in memory, and over DynamoDB."""
+    """Run each test over the stores in memory, and over DynamoDB."""
     return any_world
 
 

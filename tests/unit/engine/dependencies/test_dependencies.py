@@ -1,4 +1,4 @@
-"""Dependencies: who waits for whom, and what an end means for those that wait."""
+"""Dependencies: which job waits for which, and what an end does to those that wait."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ FAILED = "Dependent Job failed"
 
 @pytest.fixture(name="world")
 def over_both_stores(any_world: World) -> World:
-    """Each scene runs twice: over the stores in memory, and over DynamoDB."""
+    """Run each test over the stores in memory, and over DynamoDB."""
     return any_world
 
 

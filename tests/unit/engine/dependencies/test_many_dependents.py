@@ -1,4 +1,4 @@
-"""Many that wait for one, and chains that are long: no invocation does it all, none goes deep."""
+"""Many jobs that wait for one, and long chains: each invocation does a bounded amount of work."""
 
 import pytest
 
@@ -12,7 +12,7 @@ CALLS_LIMIT = 2_000
 
 
 def longest_visit(scene: World) -> int:
-    """Deliver until all is quiet; how many calls outward the longest of the visits made."""
+    """Deliver until nothing is due; return the most outgoing calls that one handler run made."""
     longest = 0
     while True:
         before = len(scene.calls)

@@ -1,4 +1,4 @@
-"""Who is placed where, and when: lanes, priorities, shared environments, and what wakes them."""
+"""Dispatching: order, priorities, shared environments, and what wakes the dispatcher."""
 
 from tests.support.scenes import (
     cluster_of,
@@ -37,7 +37,7 @@ def test_a_queue_is_served_in_the_order_of_submission(world: World) -> None:
     start_and_finish(world, jobs[0], jobs[2], jobs[3])
 
 
-def test_a_head_that_waits_for_room_holds_up_those_behind_it(world: World) -> None:
+def test_a_head_that_waits_for_capacity_blocks_the_jobs_behind_it(world: World) -> None:
     make_stage(world, max_vcpus=3)
     first = submit(world, "first", containerOverrides=needing(2))
     head = submit(world, "head", containerOverrides=needing(2))
@@ -142,7 +142,7 @@ def test_a_disabled_queue_still_lets_its_queued_jobs_run(world: World) -> None:
     start_and_finish(world, queued)
 
 
-def test_more_room_lets_those_that_wait_go_at_once(world: World) -> None:
+def test_a_raised_maximum_starts_waiting_jobs_at_once(world: World) -> None:
     make_stage(world, max_vcpus=1)
     first, second = running(world), submit(world)
     world.run_until_idle()
@@ -168,7 +168,7 @@ def test_freed_capacity_reaches_the_queues_that_share_the_environment(world: Wor
     start_and_finish(world, waiting)
 
 
-def test_freed_capacity_reaches_other_queues_though_the_jobs_own_serves_it_no_more(
+def test_freed_capacity_reaches_other_queues_after_the_jobs_own_queue_left_the_environment(
     world: World,
 ) -> None:
     make_stage(world, max_vcpus=1)
@@ -203,7 +203,7 @@ def test_a_retry_that_leaves_its_environment_frees_it_for_other_queues(world: Wo
     start_and_finish(world, waiting, holder)
 
 
-def test_windows_that_are_full_in_two_neighbourhoods_do_not_hold_each_other_up() -> None:
+def test_full_starting_windows_of_two_scheduling_domains_do_not_block_each_other() -> None:
     with make_world(starting_window=1) as world:
         make_stage(world)
         make_environment(world, "other")
@@ -226,7 +226,7 @@ def test_windows_that_are_full_in_two_neighbourhoods_do_not_hold_each_other_up()
         world.advance(2)
 
 
-def test_the_dispatcher_wakes_itself_for_what_it_has_no_time_for(world: World) -> None:
+def test_the_dispatcher_sends_another_wake_for_what_it_has_no_time_for(world: World) -> None:
     make_stage(world)
     job_id = submit(world)
     world.left_ms = 1_000
@@ -240,7 +240,7 @@ def test_the_dispatcher_wakes_itself_for_what_it_has_no_time_for(world: World) -
     start_and_finish(world, job_id)
 
 
-def test_a_dispatcher_run_twice_at_once_places_each_job_once(world: World) -> None:
+def test_two_dispatchers_at_the_same_time_place_each_job_once(world: World) -> None:
     make_stage(world, max_vcpus=2)
     jobs = [submit(world) for _ in range(3)]
     world.deliver_stream()
@@ -248,7 +248,7 @@ def test_a_dispatcher_run_twice_at_once_places_each_job_once(world: World) -> No
     nested = iter([True])
 
     def meanwhile(call: str) -> None:
-        """The second dispatcher runs just before the first one writes."""
+        """Run the second dispatcher just before the first one writes."""
         if call == "dynamodb.TransactWriteItems" and next(nested, False):
             world.deliver_wakes(other, again=True)
 

@@ -1,4 +1,4 @@
-"""Multi-node jobs: the machine's own source, the doors, and the order of things going wrong."""
+"""Multi-node jobs: the state machine, the handlers, and faults in any order."""
 
 import pytest
 
@@ -23,7 +23,7 @@ from tests.support.world import World
 
 
 def entered(world: World) -> list[str]:
-    """The states of the multi-node machine that its one execution came by."""
+    """Return the states that the one execution of the multi-node machine has entered."""
     (run,) = [r for r in world.machines.ended if r.machine.endswith("-multinode")]
     return run.execution.entered
 
@@ -42,12 +42,12 @@ def test_the_main_node_goes_first_and_its_address_is_given_to_the_others(world: 
     assert node_statuses(world, job_id) == ["RUNNING"] * 3
 
     for part, index in (("job", "0"), ("n1", "1"), ("n2", "2")):
-        told = tasks_of(world, job_id)[part].environment
-        assert told["AWS_BATCH_JOB_ID"] == f"{job_id}#{index}"
-        assert told["AWS_BATCH_JOB_NODE_INDEX"] == index
-        assert told["AWS_BATCH_JOB_MAIN_NODE_INDEX"] == "0"
-        assert told["AWS_BATCH_JOB_NUM_NODES"] == "3"
-        assert told.get(MAIN_ADDRESS) == (None if part == "job" else ADDRESS)
+        reported = tasks_of(world, job_id)[part].environment
+        assert reported["AWS_BATCH_JOB_ID"] == f"{job_id}#{index}"
+        assert reported["AWS_BATCH_JOB_NODE_INDEX"] == index
+        assert reported["AWS_BATCH_JOB_MAIN_NODE_INDEX"] == "0"
+        assert reported["AWS_BATCH_JOB_NUM_NODES"] == "3"
+        assert reported.get(MAIN_ADDRESS) == (None if part == "job" else ADDRESS)
     end_main(world, job_id)
     assert world.events.statuses_of(job_id) == ["RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED"]
 
@@ -64,7 +64,7 @@ def test_each_node_runs_what_its_range_says(world: World) -> None:
     end_main(world, job_id)
 
 
-def test_all_nodes_take_their_room_together_and_once(world: World) -> None:
+def test_all_nodes_take_their_capacity_together_and_once(world: World) -> None:
     make_multinode_stage(world)
     job_id = running_multinode_job(world)
     assert world.capacity("metal").cpu_units == 4 * 1024
@@ -184,7 +184,7 @@ def test_a_node_that_runs_after_the_main_one_s_end_is_stopped(world: World) -> N
     assert node_statuses(world, job_id) == ["SUCCEEDED", "FAILED", "FAILED"]
 
 
-def test_nodes_whose_start_nobody_has_heard_of_are_stopped_with_the_main_one(world: World) -> None:
+def test_nodes_whose_start_was_never_reported_are_stopped_with_the_main_node(world: World) -> None:
     make_multinode_stage(world)
     job_id = submit_multinode_job(world)
     world.run_until_idle()
@@ -196,7 +196,7 @@ def test_nodes_whose_start_nobody_has_heard_of_are_stopped_with_the_main_one(wor
     assert world.detail(f"{job_id}#2")["statusReason"] == "The main node has ended"
 
 
-def test_a_node_of_an_earlier_attempt_is_a_stray(world: World) -> None:
+def test_a_node_of_an_earlier_attempt_is_an_orphan(world: World) -> None:
     make_multinode_stage(world)
     job_id = submit_multinode_job(world, retryStrategy={"attempts": 2})
     world.run_until_idle()

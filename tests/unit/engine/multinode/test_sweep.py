@@ -1,4 +1,4 @@
-"""The sweeper's part in multi-node jobs: what no event has told of their nodes."""
+"""Multi-node jobs and the sweeper: nodes whose events were lost."""
 
 from tests.support.multinode import (
     ADDRESS,
@@ -51,7 +51,7 @@ def test_nodes_that_were_never_launched_are_launched_by_the_sweeper(world: World
     assert world.ecs.live() == []
 
 
-def test_a_node_s_start_and_end_that_nobody_heard_of_are_found(world: World) -> None:
+def test_a_start_and_an_end_of_a_node_that_were_never_reported_are_found(world: World) -> None:
     make_multinode_stage(world)
     job_id = submit_multinode_job(world)
     world.run_until_idle()

@@ -1,4 +1,4 @@
-"""The sweep of children: few queries for many batches, and which batches it forgets."""
+"""The sweep of children: few queries for many child ranges, and which ranges are removed."""
 
 from dataclasses import replace
 from unittest.mock import Mock, call
@@ -16,7 +16,7 @@ def a_batch(job_id: str, *numbers: int) -> ChildRange:
 
 
 def ports(child_ranges: list[ChildRange], running: dict[str, set[int]]) -> Mock:
-    """All children have a row and have ended, but for those that run."""
+    """Return ports where all children have a row and have ended, but for those that run."""
 
     def list_children(job_id: str, first: int, last: int) -> tuple[Job, ...]:
         def child(number: int) -> Job:

@@ -1,4 +1,4 @@
-"""What the minute's round mends that no event brings; lost tasks: test_task_reports.py."""
+"""What the sweeper corrects once a minute; lost tasks are in tests/unit/engine/tasks."""
 
 import pytest
 
@@ -46,6 +46,24 @@ def test_a_lane_with_work_whose_wake_was_lost_is_woken(world: World) -> None:
     assert world.job(job_id).status == "STARTING"
     world.ecs.start(world.task_of(job_id))
     finish(world, job_id)
+
+
+def test_an_array_of_which_only_some_children_fit_is_woken_when_its_wake_was_lost(
+    world: World,
+) -> None:
+    make_stage(world, max_vcpus=2)
+    job_id = submit(world, arrayProperties={"size": 3})
+    world.deliver_stream()
+    world.sqs.wakes.messages.clear()
+    world.run_until_idle()
+    assert world.capacity("fargate").tasks == 0
+
+    sweep(world)
+
+    assert world.capacity("fargate").tasks == 2
+    for child in (0, 1, 2):
+        world.ecs.start(world.task_of(f"{job_id}/c{child}"))
+        finish(world, f"{job_id}/c{child}")
 
 
 def test_a_lane_whose_record_was_lost_is_woken(world: World) -> None:
@@ -117,7 +135,7 @@ def test_a_rule_for_another_reason_cancels_nothing(world: World) -> None:
 
 
 @pytest.mark.parametrize("cpu_units", [0, 4096, 99_999])
-def test_capacity_that_drifted_is_mended(world: World, cpu_units: int) -> None:
+def test_capacity_that_drifted_is_corrected(world: World, cpu_units: int) -> None:
     make_stage(world, max_vcpus=4)
     job_id = running(world)
     wrong = Capacity(environment="fargate", cpu_units=cpu_units, tasks=7, starting=9)

@@ -19,7 +19,7 @@ SMALL = [{"type": "VCPU", "value": "0.25"}, {"type": "MEMORY", "value": "512"}]
 
 @pytest.fixture(autouse=True)
 def stage(world: World) -> None:
-    """The definition `work` of two essential containers, and a helper that does not count."""
+    """Register the definition `work` of two essential containers and one that is not."""
     make_environment(world)
     make_queue(world)
     small = {"resourceRequirements": SMALL}
@@ -100,7 +100,7 @@ def test_the_report_of_an_end_that_comes_twice_changes_nothing(world: World) -> 
 
 
 def test_whose_exit_counts_is_known_without_another_read(world: World) -> None:
-    """It is in the job's row: the end of an attempt reads the row, and no spec."""
+    """It is in the job's row: at the end of an attempt the row is read, and no spec."""
     job_id = submit(world)
     world.run_until_idle()
     world.ecs.start(world.task_of(job_id))

@@ -1,4 +1,4 @@
-"""Messages of the task-events queue as events of the lifecycle.
+"""Messages of the task-events queue, parsed into events of the lifecycle.
 
 The files in tests/events have the shape in which ECS sends its events, member by member.
 """
@@ -54,12 +54,12 @@ def test_an_event_passes_the_rule_of_the_stack_and_names_its_job(path: Any) -> N
     assert cluster_of_message(message) == "arn:aws:ecs:us-east-1:123456789012:cluster/yard_fargate"
 
 
-def test_a_running_task_tells_when_it_started() -> None:
+def test_an_event_of_a_running_task_has_its_start_time() -> None:
     event = event_of("task_running.json")
     assert (event.kind, event.started_at_ms) == (EventKind.TASK_RUNNING, STARTED_MS)
 
 
-def test_an_end_tells_exit_code_times_and_reason() -> None:
+def test_an_event_of_an_end_has_exit_code_times_and_reason() -> None:
     event = event_of("task_stopped_exit_0.json")
     assert event.kind is EventKind.TASK_STOPPED
     assert (event.exit_code, event.reason) == (0, "Essential container in task exited")
@@ -79,7 +79,7 @@ def test_a_task_stopped_by_request_carries_the_request_s_reason() -> None:
     assert (event.exit_code, event.reason) == (143, "enough")
 
 
-def test_a_spot_interruption_is_told_in_the_words_that_retry_rules_match() -> None:
+def test_the_reason_of_a_spot_interruption_is_one_that_retry_rules_match() -> None:
     event = event_of("task_stopped_spot_interruption.json")
     assert (event.exit_code, event.reason) == (137, "Your Spot Task was interrupted.")
 
@@ -109,7 +109,7 @@ def test_a_task_without_containers_has_no_exit_code() -> None:
     assert event.exit_code is None
 
 
-def test_the_end_of_several_containers_tells_that_of_each() -> None:
+def test_an_event_of_an_end_has_the_end_of_each_container() -> None:
     event = event_of("task_stopped_several_containers.json")
     assert event.container_ends == (
         ContainerEnd(name="init", exit_code=0),
@@ -127,21 +127,21 @@ def test_a_stop_from_outside_is_not_taken_for_a_container_s_end(name: str) -> No
 
 
 @pytest.mark.parametrize("status", ["PROVISIONING", "PENDING", "DEACTIVATING", "STOPPING", None])
-def test_a_status_in_between_tells_nothing(status: str | None) -> None:
+def test_an_intermediate_status_is_no_event(status: str | None) -> None:
     message = recorded("task_running.json")
     message["detail"]["lastStatus"] = status
     assert event_of_message(message, NOW_MS) is None
 
 
 @pytest.mark.parametrize("started_by", [None, "", "ecs-svc/1", "somebody"])
-def test_a_task_of_somebody_else_tells_nothing(started_by: str | None) -> None:
+def test_a_task_of_another_owner_is_no_event(started_by: str | None) -> None:
     message = recorded("task_running.json")
     message["detail"]["startedBy"] = started_by
     assert event_of_message(message, NOW_MS) is None
 
 
 @pytest.mark.parametrize("message", [{}, {"detail": None}, {"detail": []}, {"detail-type": "X"}])
-def test_a_message_of_another_kind_tells_nothing(message: dict[str, Any]) -> None:
+def test_a_message_of_another_kind_is_no_event(message: dict[str, Any]) -> None:
     assert event_of_message(message, NOW_MS) is None
     assert wake_of_message(message) is None
     assert cluster_of_message(message) is None
@@ -184,7 +184,7 @@ def test_a_launch_that_may_succeed_later_is_refused_only(error: str, reason: str
 
 
 @pytest.mark.parametrize(
-    ("error", "reason", "told"),
+    ("error", "reason", "reported"),
     [
         ("Ecs.InvalidParameterException", "No such role.", "No such role."),
         (
@@ -195,10 +195,10 @@ def test_a_launch_that_may_succeed_later_is_refused_only(error: str, reason: str
         ("KeyError", "", "KeyError"),
     ],
 )
-def test_a_launch_that_never_will_fails_the_attempt(error: str, reason: str, told: str) -> None:
+def test_a_launch_that_never_will_fails_the_attempt(error: str, reason: str, reported: str) -> None:
     event = launch_failed(error, reason)
     assert (event.kind, event.reason) == (EventKind.LAUNCH_FAILED, "Task failed to start")
-    assert event.container_reason == told
+    assert event.container_reason == reported
 
 
 def test_a_deadline_speaks_of_its_placement() -> None:
@@ -235,7 +235,7 @@ ATTACHMENT = {
         ({}, None),
     ],
 )
-def test_a_running_task_tells_its_address_if_it_has_one(
+def test_an_event_of_a_running_task_has_its_address_if_there_is_one(
     detail: dict[str, Any], address: str | None
 ) -> None:
     task = {"taskArn": TASK, "lastStatus": "RUNNING", **detail}

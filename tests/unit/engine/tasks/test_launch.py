@@ -6,7 +6,7 @@ from tests.support.world import World
 from tests.support.world import world as make_world
 
 
-def test_a_launch_that_ecs_has_no_room_for_is_given_back_and_placed_again(world: World) -> None:
+def test_a_launch_without_ecs_capacity_is_given_back_and_placed_again(world: World) -> None:
     make_stage(world)
     world.ecs.refusals = [{"arn": "x", "reason": "Capacity is unavailable at this time."}]
     job_id = submit(world)

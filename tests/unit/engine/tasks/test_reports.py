@@ -1,4 +1,4 @@
-"""Reports of tasks that come twice, late, out of order, or for nobody."""
+"""Reports about tasks that come twice, late, out of order, or for no known job."""
 
 import json
 from typing import Any
@@ -35,7 +35,7 @@ def test_reports_delivered_twice_change_nothing_the_second_time(world: World) ->
     assert world.capacity("fargate").tasks == 0
 
 
-def test_the_end_may_be_told_before_the_start(world: World) -> None:
+def test_the_end_may_be_reported_before_the_start(world: World) -> None:
     make_stage(world)
     job_id = submit(world)
     world.run_until_idle()
@@ -131,7 +131,7 @@ def test_a_task_that_somebody_else_started_is_not_ours(world: World) -> None:
     finish(world, job_id)
 
 
-def test_the_sweeper_finds_a_task_whose_start_was_not_told(world: World) -> None:
+def test_the_sweeper_finds_a_task_whose_start_was_not_reported(world: World) -> None:
     make_stage(world)
     job_id = submit(world)
     world.run_until_idle()
@@ -145,7 +145,7 @@ def test_the_sweeper_finds_a_task_whose_start_was_not_told(world: World) -> None
     finish(world, job_id)
 
 
-def test_the_sweeper_finds_a_task_whose_end_was_not_told(world: World) -> None:
+def test_the_sweeper_finds_a_running_task_whose_end_was_not_reported(world: World) -> None:
     make_stage(world)
     job_id = running(world)
     world.advance(55)
@@ -163,7 +163,7 @@ def test_the_sweeper_finds_a_task_whose_end_was_not_told(world: World) -> None:
     assert detail["stoppedAt"] - detail["startedAt"] == 55_000
 
 
-def test_the_sweeper_finds_a_starting_task_that_stopped_untold(world: World) -> None:
+def test_the_sweeper_finds_a_starting_task_whose_end_was_not_reported(world: World) -> None:
     make_stage(world)
     job_id = submit(world)
     world.run_until_idle()
@@ -236,7 +236,7 @@ def test_a_stream_record_that_cannot_be_read_is_reported_and_passed_by(world: Wo
     assert world.jobs_stream.dead == [record]
     world.jobs_stream.dead.clear()
     for job_id in (first, poisoned, last):
-        # The poisoned record only told of a job that can be placed; others woke its queue.
+        # The poisoned record was only about a job that can be placed; others woke its queue.
         assert world.detail(job_id)["status"] == "STARTING"
         world.ecs.start(world.task_of(job_id))
         finish(world, job_id)
@@ -263,7 +263,7 @@ def test_a_catalog_record_that_cannot_be_read_is_reported_and_passed_by(world: W
 def test_contention_is_decided_again_within_the_invocation(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The queue would bring the messages back only after minutes, the capacity held meanwhile."""
+    """The queue would return the messages only minutes later, with the capacity held meanwhile."""
     make_stage(world)
     job_id = running(world)
     commit, refusals = world.ports.jobs.commit, [ContentionError("others write")] * 2

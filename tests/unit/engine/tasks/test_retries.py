@@ -1,4 +1,4 @@
-"""Attempts that fail and are followed by another, or are not."""
+"""Failed attempts, and whether another follows."""
 
 from typing import Any
 

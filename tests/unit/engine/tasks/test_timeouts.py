@@ -1,4 +1,4 @@
-"""Attempts that take too long: the deadline message, and the sweeper for what is far off."""
+"""Attempts that take too long: the deadline message, and the sweeper for distant deadlines."""
 
 from tests.support.scenes import finish, make_stage, running, submit, sweep
 from tests.support.world import World

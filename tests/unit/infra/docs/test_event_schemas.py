@@ -1,4 +1,4 @@
-"""The schemas of events: as the model says, and strict enough to tell what is none of ours."""
+"""The schemas of events: generated from the model, and strict enough to refuse any other event."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 
 @pytest.mark.parametrize(("name", "detail_type"), FILES.items())
-def test_the_files_are_what_the_model_says(name: str, detail_type: str) -> None:
+def test_the_schema_files_are_current(name: str, detail_type: str) -> None:
     assert (FOLDER / name).read_text() == text_of(detail_type)
 
 
@@ -29,7 +29,7 @@ def test_there_is_no_other_file() -> None:
 
 
 def objects_in(schema: Any) -> Iterator[Json]:
-    """Every schema of an object inside this one."""
+    """Yield every schema of an object inside this one."""
     if isinstance(schema, list):
         for one in schema:
             yield from objects_in(one)
@@ -41,7 +41,7 @@ def objects_in(schema: Any) -> Iterator[Json]:
 
 
 @pytest.mark.parametrize("detail_type", FILES.values())
-def test_no_object_takes_what_it_does_not_name(detail_type: str) -> None:
+def test_no_object_has_members_that_the_model_does_not_name(detail_type: str) -> None:
     schema = event_schema(detail_type)
     found = list(objects_in(schema))
     assert len(found) > 50
@@ -54,7 +54,7 @@ def test_no_object_takes_what_it_does_not_name(detail_type: str) -> None:
 
 @pytest.fixture
 def event(quick: World) -> Json:
-    """The event of a job that runs."""
+    """Return the event of a job that runs."""
     make_stage(quick)
     job_id = running(quick)
     found: Json = json.loads(json.dumps(event_of(quick.events.published[-1])))
@@ -63,14 +63,14 @@ def event(quick: World) -> Json:
 
 
 def as_blocked(event: Json) -> Json:
-    """The same job as if it were the head of its queue and could not be placed."""
-    detail = {**event["detail"], "status": "RUNNABLE", "statusReason": "no room"}
+    """Return the event of the same job as the head of its queue that cannot be placed."""
+    detail = {**event["detail"], "status": "RUNNABLE", "statusReason": "no capacity"}
     del detail["startedAt"]
     resources = [detail["jobArn"], detail["jobQueue"]]
     return {**event, "detail-type": BLOCKED, "resources": resources, "detail": detail}
 
 
-def test_events_of_ours_are_taken(event: Json) -> None:
+def test_the_events_of_a_job_fit_their_schemas(event: Json) -> None:
     assert event["detail"]["status"] == "RUNNING"
     check_event(event)
     check_event(as_blocked(event))
@@ -103,7 +103,7 @@ ABSENT = object()
         ("detail.isCancelled", "false"),
     ],
 )
-def test_what_is_none_of_ours_is_found(event: Json, path: str, value: Any) -> None:
+def test_an_event_that_is_not_ours_is_refused(event: Json, path: str, value: Any) -> None:
     place = event
     *folders, name = path.split(".")
     for folder in folders:
@@ -115,7 +115,7 @@ def test_what_is_none_of_ours_is_found(event: Json, path: str, value: Any) -> No
         check_event(event)
 
 
-def test_a_block_has_two_resources_a_reason_and_no_start(event: Json) -> None:
+def test_an_event_of_a_blocked_queue_has_two_resources_a_reason_and_no_start(event: Json) -> None:
     blocked = as_blocked(event)
     detail = blocked["detail"]
     reasonless = {name: value for name, value in detail.items() if name != "statusReason"}
@@ -130,7 +130,7 @@ def test_a_block_has_two_resources_a_reason_and_no_start(event: Json) -> None:
             check_event(blocked | wrong)
 
 
-def test_a_world_in_which_something_unfit_was_published_is_not_left_in_peace() -> None:
+def test_a_test_that_publishes_an_event_that_breaks_its_schema_fails() -> None:
     with (  # noqa: PT012
         pytest.raises(AssertionError, match="left over:\nnot an event of ours"),
         make_world(in_memory=True) as world,

@@ -1,6 +1,6 @@
-"""The platforms a job definition can ask for.
+"""The platforms that a job definition can ask for.
 
-A closed set of its own, because every other rule of a definition depends on it.
+A closed set in a module of its own, because every other rule of a definition depends on it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Platform(Enum):
 
 
 def platform_of(capabilities: Sequence[str]) -> Platform:
-    """The one platform of a definition, EC2 when it names none. Refuses more than one."""
+    """Return the one platform of a definition, EC2 when it names none. Refuse more than one."""
     if len(capabilities) > 1:
         raise ClientError("Exactly 1 capability must be provided.")
     return Platform(capabilities[0]) if capabilities else Platform.EC2

@@ -1,0 +1,129 @@
+"""A compute environment, made from and written to its row of the catalog.
+
+What the control plane decides by has a field; `shown` holds the other members, which the API shows
+as they were given.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.core.resources.compute_types.compute_type import ComputeType, Target
+from chalicelib.core.resources.compute_types.table import compute_type_of
+from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, Resource
+
+# The members of the API that have an attribute of their own in the row.
+_ROW_MEMBERS = frozenset({"computeEnvironmentName", "state", "tags"})
+_OWN_MEMBERS = _ROW_MEMBERS | {"type", "computeResources"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComputeEnvironment:
+    """`resources` is the member `computeResources` without its type; empty when unmanaged."""
+
+    name: str
+    compute_type: ComputeType
+    resources: Mapping[str, Any]
+    state: str
+    status: str
+    status_reason: str
+    tags: Mapping[str, str]
+    shown: Mapping[str, Any]
+    used_by: int  # job queues
+    version: int
+
+    @classmethod
+    def from_members(
+        cls,
+        members: Mapping[str, Any],
+        *,
+        status: str,
+        status_reason: str = "",
+        used_by: int = 0,
+        version: int = 1,
+    ) -> "ComputeEnvironment":
+        """Return the environment that these members of the API describe."""
+        resources = members.get("computeResources", {})
+        return cls(
+            name=members["computeEnvironmentName"],
+            compute_type=compute_type_of(members),
+            resources={name: value for name, value in resources.items() if name != "type"},
+            state=members["state"],
+            status=status,
+            status_reason=status_reason,
+            tags=members["tags"],
+            shown={name: value for name, value in members.items() if name not in _OWN_MEMBERS},
+            used_by=used_by,
+            version=version,
+        )
+
+    def members(self) -> dict[str, Any]:
+        """Return the members that requests and answers of the API have in common."""
+        members = {
+            **self.shown,
+            "computeEnvironmentName": self.name,
+            "type": "MANAGED" if self.compute_type.is_managed else "UNMANAGED",
+            "state": self.state,
+            "tags": dict(self.tags),
+        }
+        if self.compute_type.is_managed:
+            members["computeResources"] = {"type": self.compute_type.name, **self.resources}
+        return members
+
+    @classmethod
+    def from_resource(cls, resource: Resource) -> "ComputeEnvironment":
+        """Return the environment of a row."""
+        members = {
+            **resource.document,
+            "computeEnvironmentName": resource.name,
+            "state": resource.state or "",
+            "tags": resource.tags,
+        }
+        return cls.from_members(
+            members,
+            status=resource.status or "",
+            status_reason=resource.status_reason or "",
+            used_by=resource.used_by,
+            version=resource.version,
+        )
+
+    def to_resource(self) -> Resource:
+        """Return the row of the environment."""
+        members = self.members()
+        return Resource(
+            kind=COMPUTE_ENVIRONMENT,
+            name=self.name,
+            version=self.version,
+            document={name: value for name, value in members.items() if name not in _ROW_MEMBERS},
+            state=self.state,
+            status=self.status,
+            status_reason=self.status_reason,
+            used_by=self.used_by,
+            tags=self.tags,
+        )
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether jobs can be placed there."""
+        return self.state == "ENABLED" and self.status in {"VALID", "UPDATING"}
+
+    @property
+    def limit_cpu_units(self) -> int | None:
+        """What its jobs can use together; None means no limit."""
+        limit = self.resources.get("maxvCpus")
+        return None if limit is None else int(limit) * 1024
+
+    @property
+    def container_insights(self) -> str:
+        """The value of the setting that the ECS cluster gets."""
+        settings = self.shown.get("ecsSettings") or {}
+        return str(settings.get("containerInsights", "DISABLED")).lower()
+
+    @property
+    def cluster_tags(self) -> dict[str, str]:
+        """The tags of the ECS cluster."""
+        return {**self.tags, **(self.resources.get("tags") or {})}
+
+    def target(self, cluster: str) -> Target:
+        """Return what its compute type needs to know of it; `cluster` is its ECS cluster."""
+        return Target(cluster=cluster, resources=self.resources)

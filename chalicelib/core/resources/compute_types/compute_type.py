@@ -1,0 +1,62 @@
+"""What the control plane knows of a compute type.
+
+A new type is a module beside this one that makes its value, and a row in `table`. Nothing outside
+`core/resources` compares the name of a type: it asks the value.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.core.errors import NotSupportedError
+from chalicelib.core.resources.platforms import Platform
+
+# The member `computeResources` of an environment, by the API's names.
+ComputeResources = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where tasks are to run: the cluster of an environment, and its `computeResources`."""
+
+    cluster: str
+    resources: ComputeResources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EcsSupport:
+    """What ECS is asked for to run tasks on a compute type.
+
+    `capacity_providers` returns those that the cluster needs. `run_task` returns the members of
+    RunTask that say where a task runs; its second argument has the members of EcsTaskProperties.
+    `task_members` are those of these members that the task definition takes over.
+    """
+
+    capacity_providers: Callable[[Target], Sequence[str]]
+    run_task: Callable[[Target, Mapping[str, Any]], dict[str, Any]]
+    network_mode: str
+    has_task_size: bool  # the task definition states cpu and memory of the task as a whole
+    task_members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComputeType:
+    """One compute type. `ecs` is None for a type that is validated but not supported yet.
+
+    `validate` raises ClientError for `computeResources` that AWS refuses. `platform` is what the
+    job definitions that run there ask for, `queue_type` the type of the job queues that use it.
+    """
+
+    name: str
+    platform: Platform
+    queue_type: str
+    validate: Callable[[ComputeResources], None]
+    is_managed: bool = True
+    is_for_eks: bool = False  # EKS can use it; not whether Batchyard supports that
+    ecs: EcsSupport | None = None
+
+    def require_ecs(self) -> EcsSupport:
+        """Return how tasks run on this type. NotSupportedError if it is not supported yet."""
+        if self.ecs is None:
+            raise NotSupportedError(f"A compute environment of type {self.name}")
+        return self.ecs

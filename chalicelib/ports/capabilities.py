@@ -1,0 +1,153 @@
+"""One protocol for each store and client that a function can be given.
+
+A module declares the ports that its functions use, and mypy refuses any other:
+
+    class DispatchPorts(HasCatalog, HasJobs, HasLanes, Clock, Protocol): ...
+
+A caller of such a function needs these ports too, so its own declaration includes them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from chalicelib.ports.process import (
+    Clock,
+    HasKnownSpecs,
+    HasKnownTaskDefinitions,
+    HasSettings,
+    Ids,
+    OverloadCheck,
+    Parallel,
+)
+
+if TYPE_CHECKING:
+    from chalicelib.ports.clients import (
+        Buckets,
+        DeadLetters,
+        Ec2,
+        Ecs,
+        EventBus,
+        EventRules,
+        Manifests,
+        Messages,
+        Schedules,
+        Workflows,
+    )
+    from chalicelib.ports.stores import (
+        BundleStore,
+        CatalogStore,
+        FiringStore,
+        JobStore,
+        LaneStore,
+        OverlapLockStore,
+    )
+
+
+class HasJobs(Protocol):
+    @property
+    def jobs(self) -> JobStore: ...
+
+
+class HasLanes(Protocol):
+    @property
+    def lanes(self) -> LaneStore: ...
+
+
+class HasCatalog(Protocol):
+    @property
+    def catalog(self) -> CatalogStore: ...
+
+
+class HasOverlapLocks(Protocol):
+    @property
+    def overlap_locks(self) -> OverlapLockStore: ...
+
+
+class HasFirings(Protocol):
+    @property
+    def firings(self) -> FiringStore: ...
+
+
+class HasBundles(Protocol):
+    @property
+    def bundles(self) -> BundleStore: ...
+
+
+class HasEcs(Protocol):
+    @property
+    def ecs(self) -> Ecs: ...
+
+
+class HasEc2(Protocol):
+    @property
+    def ec2(self) -> Ec2: ...
+
+
+class HasEvents(Protocol):
+    @property
+    def events(self) -> EventBus: ...
+
+
+class HasMessages(Protocol):
+    @property
+    def messages(self) -> Messages: ...
+
+
+class HasDeadLetters(Protocol):
+    @property
+    def dead_letters(self) -> DeadLetters: ...
+
+
+class HasWorkflows(Protocol):
+    @property
+    def workflows(self) -> Workflows: ...
+
+
+class HasSchedules(Protocol):
+    @property
+    def schedules(self) -> Schedules: ...
+
+
+class HasEventRules(Protocol):
+    @property
+    def event_rules(self) -> EventRules: ...
+
+
+class HasBuckets(Protocol):
+    @property
+    def buckets(self) -> Buckets: ...
+
+
+class HasManifests(Protocol):
+    @property
+    def manifests(self) -> Manifests: ...
+
+
+class AllPorts(
+    Clock,
+    HasBuckets,
+    HasBundles,
+    HasCatalog,
+    HasDeadLetters,
+    HasEc2,
+    HasEcs,
+    HasEventRules,
+    HasEvents,
+    HasFirings,
+    HasJobs,
+    HasKnownSpecs,
+    HasKnownTaskDefinitions,
+    HasLanes,
+    HasManifests,
+    HasMessages,
+    HasOverlapLocks,
+    HasSchedules,
+    HasSettings,
+    HasWorkflows,
+    Ids,
+    OverloadCheck,
+    Parallel,
+    Protocol,
+):
+    """Everything that `chalicelib.wiring` makes. A function takes less: what it uses."""

@@ -1,0 +1,62 @@
+"""The table of compute types: complete, consistent, and honest about what is not supported."""
+
+import pytest
+
+from chalicelib.contract.model import service_model
+from chalicelib.core.errors import NotSupportedError
+from chalicelib.core.resources.compute_types.compute_type import Target
+from chalicelib.core.resources.compute_types.table import (
+    COMPUTE_TYPES,
+    compute_type_named,
+    compute_type_of,
+)
+from chalicelib.core.resources.platforms import Platform
+
+RESOURCES = {"subnets": ["subnet-1"], "securityGroupIds": ["sg-1"], "maxvCpus": 4}
+TARGET = Target(cluster="yard_environment", resources=RESOURCES)
+SUPPORTED = [name for name, one in COMPUTE_TYPES.items() if one.ecs is not None]
+
+
+def test_every_type_of_the_api_has_a_row() -> None:
+    types = service_model().shape_for("CRType").metadata["enum"]
+    assert set(types) | {"UNMANAGED"} == set(COMPUTE_TYPES)
+
+
+def test_fargate_and_unmanaged_environments_are_supported() -> None:
+    assert sorted(SUPPORTED) == ["FARGATE", "FARGATE_SPOT", "UNMANAGED"]
+
+
+@pytest.mark.parametrize("name", sorted(COMPUTE_TYPES.keys() - set(SUPPORTED)))
+def test_a_type_that_is_not_supported_says_so_by_its_name(name: str) -> None:
+    with pytest.raises(NotSupportedError, match=f"A compute environment of type {name}"):
+        COMPUTE_TYPES[name].require_ecs()
+
+
+def test_a_type_that_only_a_later_api_knows_is_not_supported() -> None:
+    with pytest.raises(NotSupportedError, match="MOON"):
+        compute_type_named("MOON")
+
+
+@pytest.mark.parametrize("name", ["FARGATE", "FARGATE_SPOT"])
+def test_fargate_asks_run_task_for_the_capacity_provider_of_its_name(name: str) -> None:
+    ecs = COMPUTE_TYPES[name].require_ecs()
+    asked = ecs.run_task(TARGET, {"networkConfiguration": {"assignPublicIp": "ENABLED"}})
+    assert asked == {
+        "capacityProviderStrategy": [{"capacityProvider": name, "weight": 1}],
+        "platformVersion": "LATEST",
+        "networkConfiguration": {
+            "awsvpcConfiguration": {
+                "subnets": ["subnet-1"],
+                "securityGroups": ["sg-1"],
+                "assignPublicIp": "ENABLED",
+            }
+        },
+    }
+    assert list(ecs.capacity_providers(TARGET)) == [name]
+
+
+def test_unmanaged_asks_run_task_for_the_instances_of_the_cluster() -> None:
+    unmanaged = compute_type_of({"type": "UNMANAGED"})
+    assert unmanaged.platform is Platform.EC2
+    assert unmanaged.require_ecs().run_task(TARGET, {}) == {"launchType": "EC2"}
+    assert list(unmanaged.require_ecs().capacity_providers(TARGET)) == []
