@@ -1,24 +1,24 @@
-"""The doors of Batchyard: every way in from outside, and nothing else.
+"""The entry points of Batchyard: the routes of its API and its Lambda functions, nothing else.
 
-A door decodes what came, calls one function of `chalicelib`, and encodes the answer. What a door
-needs is imported when it is first used, because all functions share this file and each pays for its
-own imports only. Mappings, roles and sizes of the functions are in `infra/stack`.
+Each imports one module when it is first called and calls one function of it, because all Lambda
+functions share this file and each should pay for its own imports only. Event source mappings, roles
+and sizes of the functions are in `infra/stack`.
 """
 
 from typing import Any
 
 from chalice.app import Chalice, IAMAuthorizer, Rate, Response
 
-# Chalice would give its logger, which has our name, a level and a handler of its own.
+# Our logger has the same name: Chalice would set its level and add a handler.
 app = Chalice(app_name="batchyard", configure_logs=False)
-# A body is JSON whatever its sender calls it; the contract decides what it holds.
+# A body is read as JSON whatever its Content-Type; the contract decides what it may hold.
 JSON_TYPES = ["application/json", "*/*"]
 iam = IAMAuthorizer()
 
 
 @app.route("/v1/{operation}", methods=["POST"], authorizer=iam, content_types=JSON_TYPES)
 def batch_operation(operation: str) -> Response:
-    """Every operation of the Batch API but those on tags."""
+    """Carry out an operation of the Batch API, except those on tags."""
     from chalicelib.api import http
 
     return http.operation(operation, app.current_request)
@@ -28,7 +28,7 @@ def batch_operation(operation: str) -> Response:
     "/v1/tags/{arn}", methods=["GET", "POST", "DELETE"], authorizer=iam, content_types=JSON_TYPES
 )
 def batch_tags(arn: str) -> Response:
-    """Tags of the resource whose ARN comes encoded, as one segment."""
+    """List, add or remove tags; the ARN comes percent-encoded, as one segment of the path."""
     from chalicelib.api import http
 
     return http.tags(arn, app.current_request)
@@ -41,7 +41,7 @@ def batch_tags(arn: str) -> Response:
     content_types=JSON_TYPES,
 )
 def batch_tags_decoded(arn: str, rest: str) -> Response:
-    """The same, where something on the way has decoded the slash of the ARN."""
+    """Do the same when a proxy has decoded the slash of the ARN."""
     from chalicelib.api import http
 
     return http.tags(f"{arn}/{rest}", app.current_request)
@@ -49,7 +49,7 @@ def batch_tags_decoded(arn: str, rest: str) -> Response:
 
 @app.route("/triggers", methods=["GET"], authorizer=iam)
 def triggers() -> Response:
-    """The triggers, a page of them."""
+    """List the triggers, page by page."""
     from chalicelib.api import triggers_http
 
     return triggers_http.triggers(app.current_request)
@@ -59,7 +59,7 @@ def triggers() -> Response:
     "/triggers/{name}", methods=["PUT", "GET", "DELETE"], authorizer=iam, content_types=JSON_TYPES
 )
 def trigger(name: str) -> Response:
-    """One trigger."""
+    """Create, replace, describe or delete a trigger."""
     from chalicelib.api import triggers_http
 
     return triggers_http.trigger(name, app.current_request)
@@ -67,7 +67,7 @@ def trigger(name: str) -> Response:
 
 @app.route("/triggers/{name}/firings", methods=["GET"], authorizer=iam)
 def trigger_firings(name: str) -> Response:
-    """What became of its events, newest first."""
+    """List the firings of a trigger, newest first."""
     from chalicelib.api import triggers_http
 
     return triggers_http.firings(name, app.current_request)
@@ -75,89 +75,79 @@ def trigger_firings(name: str) -> Response:
 
 @app.route("/triggers/{name}/fire", methods=["POST"], authorizer=iam, content_types=JSON_TYPES)
 def trigger_fire(name: str) -> Response:
-    """Fire it now."""
+    """Fire a trigger now."""
     from chalicelib.api import triggers_http
-    from chalicelib.triggers.fire import fire_now
 
-    return triggers_http.fire(name, app.current_request, fire_now)
+    return triggers_http.fire(name, app.current_request)
 
 
 @app.lambda_function(name="react")
 def react(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """The stream of the jobs table."""
-    from chalicelib.handlers.job_stream import on_records
-    from chalicelib.wiring import ports
+    """Perform what follows from changed rows of the jobs table: its stream."""
+    from chalicelib.handlers import job_stream
 
-    return on_records(event["Records"], ports())
+    return job_stream.on_records(event)
 
 
 @app.lambda_function(name="catalog_changed")
 def catalog_changed(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """The stream of the catalog table."""
-    from chalicelib.handlers.catalog_stream import on_catalog_records
-    from chalicelib.wiring import ports
+    """Provision what changed in the catalog table: its stream."""
+    from chalicelib.handlers import catalog_stream
 
-    return on_catalog_records(event["Records"], ports())
+    return catalog_stream.on_records(event)
 
 
 @app.lambda_function(name="dispatch")
 def dispatch(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """The FIFO queue of wakes, one group a job queue."""
-    from chalicelib.handlers.dispatch import on_wakes
-    from chalicelib.wiring import ports
+    """Place ready jobs: the FIFO queue of wakes, with one message group for each job queue."""
+    from chalicelib.handlers import dispatch as handler
 
-    return on_wakes(event["Records"], ports(), context.get_remaining_time_in_millis)
+    return handler.on_wakes(event, context.get_remaining_time_in_millis)
 
 
 @app.lambda_function(name="task_events")
 def task_events(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """The queue of what ECS, the launch machine and our own clock report."""
-    from chalicelib.handlers.task_events import on_messages
-    from chalicelib.wiring import ports
+    """Apply what ECS, the launch machine and our own clock report: the task-events queue."""
+    from chalicelib.handlers import task_events as handler
 
-    return on_messages(event["Records"], ports())
+    return handler.on_messages(event)
 
 
 @app.lambda_function(name="fire_triggers")
 def fire_triggers(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """The queue of events that came for triggers."""
-    from chalicelib.triggers.fire import on_trigger_messages
-    from chalicelib.wiring import ports
+    """Fire triggers for the events that came for them: the trigger queue."""
+    from chalicelib.handlers import fire_triggers as handler
 
-    return on_trigger_messages(event["Records"], ports())
+    return handler.on_messages(event)
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="sweep")
 def sweep(event: Any) -> None:
-    """Every minute."""
-    from chalicelib.engine.sweep.round import sweep as sweep_once
-    from chalicelib.wiring import ports
+    """Repair what events did not bring: every minute."""
+    from chalicelib.handlers import sweep as handler
 
-    sweep_once(ports())
+    handler.on_minute()
 
 
 @app.lambda_function(name="node_step")
 def node_step(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """A state of the multi-node machine."""
-    from chalicelib.engine.multinode.steps import run_node_step
-    from chalicelib.wiring import ports
+    """Run a step of the multi-node machine."""
+    from chalicelib.handlers import multinode_step
 
-    return run_node_step(event, ports())
+    return multinode_step.on_step(event)
 
 
 @app.lambda_function(name="provision_step")
 def provision_step(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """A state of the provision machine."""
-    from chalicelib.engine.provision.steps import run_step
-    from chalicelib.wiring import ports
+    """Run a step of a provision machine."""
+    from chalicelib.handlers import provision_step as handler
 
-    return run_step(event, ports())
+    return handler.on_step(event)
 
 
 @app.lambda_function(name="submit")
 def submit(event: Any, context: Any) -> dict[str, Any]:
-    """A SubmitJob request from anywhere: rules, topics, schedules, state machines, functions."""
-    from chalicelib.handlers.submit import on_event
-    from chalicelib.wiring import ports
+    """Submit a job for whatever can invoke a function: rules, topics, schedules, state machines."""
+    from chalicelib.handlers import submit as handler
 
-    return on_event(event, context.aws_request_id, ports())
+    return handler.on_event(event, context.aws_request_id)

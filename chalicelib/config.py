@@ -25,7 +25,7 @@ class Settings:
     task_events_queue_url: str
     launch_machine_arn: str
     multinode_machine_arn: str
-    provision_machine_arn: str
+    provision_machine_arn_prefix: str
     run_job_machine_arn: str
     event_bus: str
     log_group: str
@@ -53,7 +53,7 @@ class Settings:
             task_events_queue_url=environ[_PREFIX + "TASK_EVENTS_QUEUE_URL"],
             launch_machine_arn=environ[_PREFIX + "LAUNCH_MACHINE_ARN"],
             multinode_machine_arn=environ[_PREFIX + "MULTINODE_MACHINE_ARN"],
-            provision_machine_arn=environ[_PREFIX + "PROVISION_MACHINE_ARN"],
+            provision_machine_arn_prefix=environ[_PREFIX + "PROVISION_MACHINE_ARN_PREFIX"],
             run_job_machine_arn=environ[_PREFIX + "RUN_JOB_MACHINE_ARN"],
             event_bus=environ.get(_PREFIX + "EVENT_BUS", "default"),
             log_group=environ.get(_PREFIX + "LOG_GROUP", "/aws/batch/job"),

@@ -167,7 +167,7 @@ class Ports:
             self._client("stepfunctions"),
             launch_machine_arn=self.settings.launch_machine_arn,
             multinode_machine_arn=self.settings.multinode_machine_arn,
-            provision_machine_arn=self.settings.provision_machine_arn,
+            provision_machine_arn_prefix=self.settings.provision_machine_arn_prefix,
         )
 
     @cached_property

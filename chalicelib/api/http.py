@@ -11,20 +11,26 @@ from chalicelib.wiring import ports
 INVOCATION_ID_HEADER = "amz-sdk-invocation-id"
 
 
-def operation(name: str, request: Request | None) -> Response:
-    """Answer `POST /v1/<name>`."""
-    assert request is not None, "Chalice sets the request before it calls a route"
+def operation(name: str, current: Request | None) -> Response:
+    """Answer POST /v1/<name>."""
+    request = request_of(current)
     return response_of(answer(name, call_of(request), request_id_of(request)))
 
 
-def tags(arn: str, request: Request | None) -> Response:
-    """Answer `<method> /v1/tags/<arn>`; the ARN may still be percent-encoded."""
-    assert request is not None, "Chalice sets the request before it calls a route"
+def tags(arn: str, current: Request | None) -> Response:
+    """Answer <method> /v1/tags/<arn>; the ARN may still be percent-encoded."""
+    request = request_of(current)
     keys = request.query_params.getlist("tagKeys") if request.query_params else []
     call = call_of(request)
     return response_of(
         answer_tags(request.method, unquote(arn), keys, call, request_id_of(request))
     )
+
+
+def request_of(current: Request | None) -> Request:
+    """Return Chalice's current request, which is there while a route is called."""
+    assert current is not None, "Chalice sets the request before it calls a route"
+    return current
 
 
 def call_of(request: Request) -> Call:

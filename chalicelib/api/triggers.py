@@ -13,7 +13,7 @@ from chalicelib.api.paging import name_in, results_limit, token_of
 from chalicelib.api.trigger_documents import parse_document, parse_event
 from chalicelib.core.errors import ClientError, NotFoundError
 from chalicelib.core.resources.resource import TRIGGER, Resource
-from chalicelib.core.triggers.firing import Firing, Told
+from chalicelib.core.triggers.firing import Firing, ListedFiring
 from chalicelib.core.triggers.validation import check_name
 from chalicelib.jobs.caller import Call
 from chalicelib.jobs.lookup import find_definition, find_queue
@@ -50,7 +50,7 @@ def answer_firings(name: str, query: Mapping[str, str], call: Call, request_id: 
         page = call.ports.firings.page(
             name, limit=results_limit(request), before=name_in(request["nextToken"])
         )
-        answer: dict[str, Any] = {"firings": [_told(one) for one in page.firings]}
+        answer: dict[str, Any] = {"firings": [_described_listed(one) for one in page.firings]}
         token = token_of(page.before)
         return answer if token is None else answer | {"nextToken": token}
 
@@ -81,9 +81,9 @@ def described_firing(firing: Firing) -> dict[str, Any]:
     return {member: value for member, value in described.items() if value not in (None, "")}
 
 
-def _told(told: Told) -> dict[str, Any]:
-    described = described_firing(told.firing)
-    return described | {"repeats": told.repeats} if told.repeats else described
+def _described_listed(listed: ListedFiring) -> dict[str, Any]:
+    described = described_firing(listed.firing)
+    return described | {"repeats": listed.repeats} if listed.repeats else described
 
 
 def page_of(query: Mapping[str, str]) -> dict[str, Any]:

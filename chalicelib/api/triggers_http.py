@@ -4,41 +4,41 @@ from urllib.parse import unquote
 
 from chalice.app import Request, Response
 
-from chalicelib.api.http import call_of, request_id_of, response_of
+from chalicelib.api.http import call_of, request_id_of, request_of, response_of
 from chalicelib.api.triggers import (
-    Fire,
     answer_fire,
     answer_firings,
     answer_trigger,
     answer_triggers,
 )
 
-_NO_REQUEST = "Chalice sets the request before it calls a route"
 
-
-def triggers(request: Request | None) -> Response:
-    """Answer `GET /triggers`."""
-    assert request is not None, _NO_REQUEST
+def triggers(current: Request | None) -> Response:
+    """Answer GET /triggers."""
+    request = request_of(current)
     return response_of(answer_triggers(_query(request), call_of(request), request_id_of(request)))
 
 
-def trigger(name: str, request: Request | None) -> Response:
-    """Answer `<method> /triggers/<name>`."""
-    assert request is not None, _NO_REQUEST
+def trigger(name: str, current: Request | None) -> Response:
+    """Answer <method> /triggers/<name>."""
+    request = request_of(current)
     call, request_id = call_of(request), request_id_of(request)
     return response_of(answer_trigger(request.method, unquote(name), call, request_id))
 
 
-def firings(name: str, request: Request | None) -> Response:
-    """Answer `GET /triggers/<name>/firings`."""
-    assert request is not None, _NO_REQUEST
+def firings(name: str, current: Request | None) -> Response:
+    """Answer GET /triggers/<name>/firings."""
+    request = request_of(current)
     call, request_id = call_of(request), request_id_of(request)
     return response_of(answer_firings(unquote(name), _query(request), call, request_id))
 
 
-def fire(name: str, request: Request | None, fire_now: Fire) -> Response:
-    """Answer `POST /triggers/<name>/fire`."""
-    assert request is not None, _NO_REQUEST
+def fire(name: str, current: Request | None) -> Response:
+    """Answer POST /triggers/<name>/fire."""
+    # Imported here because no other route needs it, and all share a cold start.
+    from chalicelib.triggers.fire import fire_now
+
+    request = request_of(current)
     call, request_id = call_of(request), request_id_of(request)
     return response_of(answer_fire(unquote(name), call, fire_now, request_id))
 

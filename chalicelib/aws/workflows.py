@@ -23,12 +23,12 @@ class BotoWorkflows:
         *,
         launch_machine_arn: str,
         multinode_machine_arn: str,
-        provision_machine_arn: str,
+        provision_machine_arn_prefix: str,
     ) -> None:
         self._client = client
         self._launch_machine_arn = launch_machine_arn
         self._multinode_machine_arn = multinode_machine_arn
-        self._provision_machine_arn = provision_machine_arn
+        self._provision_machine_arn_prefix = provision_machine_arn_prefix
 
     def start_launch(self, launches: Sequence[Mapping[str, Any]]) -> int:
         """Start Express executions, each with as many requests as its input holds.
@@ -54,8 +54,8 @@ class BotoWorkflows:
             self._multinode_machine_arn, name, {"fence": str(fence), "launches": [main]}
         )
 
-    def start_provision(self, name: str, request: Mapping[str, Any]) -> None:
-        self._start_once(self._provision_machine_arn, name, request)
+    def start_provision(self, kind: str, name: str, request: Mapping[str, Any]) -> None:
+        self._start_once(self._provision_machine_arn_prefix + kind, name, request)
 
     def send_success(self, token: str, output: str) -> bool:
         return self._answer(self._client.send_task_success, taskToken=token, output=output)

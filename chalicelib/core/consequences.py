@@ -1,158 +1,115 @@
-"""What must follow in the world from a job's row having changed.
+"""Derive the effects of a changed row of a job from the row before and after the change.
 
-Pure: the two images of the row in, effects out. The reactor performs them after the write, as often
-as the stream delivers the record, so every effect is idempotent and carries the job's fence.
+Pure: the two images of the row in, effects out (`effects.py`).
 """
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 from chalicelib.core.arrays import array_of, children_ended
+from chalicelib.core.effects import (
+    CapacityFreed,
+    CheckDependencies,
+    Effect,
+    EndArray,
+    Forget,
+    Launch,
+    LaunchNode,
+    NotifyDependents,
+    Publish,
+    PublishBlocked,
+    ReconcileChildren,
+    StopNodes,
+    StopTask,
+    Wake,
+    WakeLater,
+    WatchDeadline,
+)
 from chalicelib.core.ids import JOB_PART
 from chalicelib.core.job import Job, ready_of
-from chalicelib.core.publications import Publish, PublishBlocked, blocks_of, states_of
 from chalicelib.core.states import JobStatus
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wake:
-    """Have the dispatcher look at the queue: it has new work."""
-
-    queue: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WakeLater:
-    """Have the dispatcher look at the queue in a while: what refused a launch may have passed."""
-
-    queue: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CapacityFreed:
-    """The environment has room again: wake the dispatcher if anything waits for it."""
-
-    environment: str
-    queue: str  # of the job that left it, where more may wait
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Launch:
-    job: Job
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StopTask:
-    job: Job
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StopNodes:
-    """Stop what runs of the other nodes of this placement of a multi-node job."""
-
-    job: Job
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LaunchNode:
-    """Launch the task of a node whose launch came to nothing before."""
-
-    node: Job
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WatchDeadline:
-    """See to it that the attempt's timeout is noticed in time."""
-
-    job: Job
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forget:
-    """The job's row has expired: what hangs on it goes too."""
-
-    job_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckDependencies:
-    """Look at what the job waits for: some of it may have ended before the job was written."""
-
-    job: Job
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotifyDependents:
-    """The job or child has ended: whoever waits for it goes on, or fails."""
-
-    job: Job
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReconcileChildren:
-    """The array's state has changed what its children with a row must do."""
-
-    parent: Job
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndArray:
-    """All children have ended, and so has the array."""
-
-    parent: Job
-
-
-Effect = (
-    Publish
-    | PublishBlocked
-    | Wake
-    | WakeLater
-    | CapacityFreed
-    | Launch
-    | StopTask
-    | StopNodes
-    | LaunchNode
-    | WatchDeadline
-    | Forget
-    | CheckDependencies
-    | NotifyDependents
-    | ReconcileChildren
-    | EndArray
-)
-
-
 def effects_of(old: Job | None, new: Job | None) -> tuple[Effect, ...]:
-    """The effects of the row having gone from `old` to `new`; None where there is no row."""
+    """Return the effects of the row's change from `old` to `new`; None stands for no row."""
     if new is None:
-        # Only the root's row has a spec; a child's expiry concerns nobody else.
+        # Only the root's row has a spec; nothing else depends on the row of a child.
         if old is None or old.part != JOB_PART:
             return ()
         return (Forget(job_id=old.job_id),)
     if new.array is not None and not new.is_terminal and children_ended(new):
-        # On every such record: counts change without a decision, so there is no version to go by.
-        return (*states_of(old, new), EndArray(parent=new))
+        # For every such record: counts change without a decision, so the version stays the same.
+        return (*_publish_statuses(old, new), EndArray(parent=new))
     if old is not None and new.version <= old.version:
         return ()
     if new.key.is_node:
-        return _of_node(new)
-    by_kind = _of_array(old, new) if new.array is not None else _dispatching(old, new)
+        return _launch_node(new)
+    by_kind = _wake_for_array(old, new) if new.array is not None else _dispatch(old, new)
     return (
-        *states_of(old, new),
-        *blocks_of(old, new),
-        *_dependencies(old, new),
+        *_publish_statuses(old, new),
+        *_publish_block(old, new),
+        *_follow_dependencies(old, new),
         *by_kind,
-        *_steering(old, new),
-        *_stopping_nodes(old, new),
+        *_stop_or_watch(old, new),
+        *_stop_nodes(old, new),
     )
 
 
-def _of_node(node: Job) -> tuple[Effect, ...]:
-    """A node's row is a record of its task; one STARTING without a reason asks for a launch."""
+def _publish_statuses(old: Job | None, new: Job) -> tuple[Publish, ...]:
+    """Return a Publish for each status that the job or child reached in this write, in order.
+
+    A status that was passed inside the write is published too, with the job as it was then. Nodes
+    publish nothing: their changes are those of their job, which is its main node.
+    """
+    if old is not None and old.status is new.status:
+        return ()
+    passed = _passed_runnable(old, new) or _passed_running(old, new)
+    return (*((Publish(job=passed),) if passed else ()), Publish(job=new))
+
+
+def _publish_block(old: Job | None, new: Job) -> tuple[PublishBlocked, ...]:
+    """Return a PublishBlocked if this write records another cause of a block than before.
+
+    An array waits for the next of its children, so it is published as RUNNABLE like any other head
+    of a queue, whatever its row's status.
+    """
+    known = old.blocked_why if old is not None else None
+    if new.blocked_why is None or new.blocked_why == known:
+        return ()
+    return (PublishBlocked(job=replace(new, status=JobStatus.RUNNABLE)),)
+
+
+def _passed_runnable(old: Job | None, new: Job) -> Job | None:
+    """Return the child as it was RUNNABLE, if it got its row only when it was dispatched.
+
+    No record says when it became RUNNABLE; its row's time is the first at which it is known to be.
+    """
+    if old is not None or not new.key.is_child or new.status is not JobStatus.STARTING:
+        return None
+    return replace(new, status=JobStatus.RUNNABLE, environment=None, dispatch_count=0)
+
+
+def _passed_running(old: Job | None, new: Job) -> Job | None:
+    """Return the job as it was RUNNING, if its start and end were reported in one write."""
+    if old is None or old.status is not JobStatus.STARTING:
+        return None
+    ended = new.is_terminal or new.attempt > old.attempt
+    attempt = new.history[-1] if new.attempt > old.attempt else new.last_attempt()
+    if not ended or attempt.started_at_ms is None:
+        return None
+    return old.running_image(attempt)
+
+
+def _launch_node(node: Job) -> tuple[Effect, ...]:
+    """Return a LaunchNode for a node's row that is STARTING without a reason.
+
+    Any other row of a node only records what its task does.
+    """
     asks = node.status is JobStatus.STARTING and node.status_reason is None
     return (LaunchNode(node=node),) if asks else ()
 
 
-def _stopping_nodes(old: Job | None, new: Job) -> tuple[Effect, ...]:
-    """The main node's end, a retry of the whole and a stop end the other nodes."""
+def _stop_nodes(old: Job | None, new: Job) -> tuple[Effect, ...]:
+    """Return a StopNodes when the main node ends, or the whole job is retried or stopped."""
     if old is None or old.nodes is None or not old.holds_capacity:
         return ()
     if old.fence != new.fence or not new.holds_capacity:
@@ -160,31 +117,35 @@ def _stopping_nodes(old: Job | None, new: Job) -> tuple[Effect, ...]:
     return (StopNodes(job=new),) if new.stop_cause and not old.stop_cause else ()
 
 
-def _dependencies(old: Job | None, new: Job) -> tuple[Effect, ...]:
+def _follow_dependencies(old: Job | None, new: Job) -> tuple[Effect, ...]:
+    """Notify the dependents of an ended job; check the dependencies of one that begins to wait."""
     if new.is_terminal:
-        told = old is not None and old.is_terminal
-        return () if told or new.key.is_node else (NotifyDependents(job=new),)
+        notified = old is not None and old.is_terminal
+        return () if notified or new.key.is_node else (NotifyDependents(job=new),)
     if new.part != JOB_PART or new.status is not JobStatus.PENDING:
         return ()
     waits = new.waiting_on or (new.array is not None and new.array.waits_by_child)
-    # Children begin to wait for children when nothing holds back all of them any more.
+    # Children begin to wait for other children when the array as a whole no longer waits.
     began = old is None or (bool(old.waiting_on) and not new.waiting_on)
     began = began or _begins_its_sequence(old, new)
     return (CheckDependencies(job=new),) if waits and began else ()
 
 
 def _begins_its_sequence(old: Job | None, new: Job) -> bool:
-    """Whether only the one before is left to wait for, which the first child does not have."""
+    """Return whether each child now waits only for the one before it.
+
+    The first child has none before it, so somebody must let it go on.
+    """
     if old is None or old.array is None or new.array is None or new.array.sequential is None:
         return False
     return bool(old.array.each_waits) and not new.array.each_waits
 
 
-def _of_array(old: Job | None, new: Job) -> tuple[Effect, ...]:
+def _wake_for_array(old: Job | None, new: Job) -> tuple[Effect, ...]:
     before, after = ready_of(old) if old else None, ready_of(new)
     effects: list[Effect] = []
     if (before is None) != (after is None):
-        # Its children may run now; or it was the head that kept the others waiting.
+        # Either its children may run now, or it was the head that others waited behind.
         effects.append(Wake(queue=new.queue))
     if old is not None and array_of(new).rows and _needs_reconciling(old, new):
         effects.append(ReconcileChildren(parent=new))
@@ -192,7 +153,7 @@ def _of_array(old: Job | None, new: Job) -> tuple[Effect, ...]:
 
 
 def _needs_reconciling(old: Job, new: Job) -> bool:
-    """Whether something changed that children with a row must be told of."""
+    """Return whether something changed that the children with a row must follow."""
     was, now = array_of(old), array_of(new)
     return (was.closed_at_ms, old.stop_cause, was.each_waits, bool(old.waiting_on)) != (
         now.closed_at_ms,
@@ -202,7 +163,8 @@ def _needs_reconciling(old: Job, new: Job) -> bool:
     )
 
 
-def _dispatching(old: Job | None, new: Job) -> tuple[Effect, ...]:
+def _dispatch(old: Job | None, new: Job) -> tuple[Effect, ...]:
+    """Launch a placed job; wake the dispatcher for a ready one, and for freed capacity."""
     if old is not None and old.status is new.status:
         return ()
     if new.status is JobStatus.STARTING:
@@ -212,22 +174,25 @@ def _dispatching(old: Job | None, new: Job) -> tuple[Effect, ...]:
         # would refuse it again at once.
         if new.dispatch_count > 0:
             return (WakeLater(queue=new.queue),)
-        return (Wake(queue=new.queue), *_freed(old, new))
+        return (Wake(queue=new.queue), *_free_capacity(old, new))
     if old is not None and old.status is JobStatus.RUNNABLE:
-        # Stopped in its lane: it may have been the head that kept the others waiting.
+        # Stopped in its lane: it may have been the head that others waited behind.
         return (Wake(queue=new.queue),)
-    return _freed(old, new)
+    return _free_capacity(old, new)
 
 
-def _freed(old: Job | None, new: Job) -> tuple[Effect, ...]:
-    """The room that the job leaves; its queue may have no part in that environment any more."""
+def _free_capacity(old: Job | None, new: Job) -> tuple[Effect, ...]:
+    """Return a CapacityFreed if the job has left its environment.
+
+    The job's queue may not use that environment any more, so the effect names both.
+    """
     if old is None or not old.environment or not old.holds_capacity or new.holds_capacity:
         return ()
     return (CapacityFreed(environment=old.environment, queue=old.queue),)
 
 
-def _steering(old: Job | None, new: Job) -> tuple[Effect, ...]:
-    """Stopping and watching what runs."""
+def _stop_or_watch(old: Job | None, new: Job) -> tuple[Effect, ...]:
+    """Stop the task of a job that is being stopped; watch the deadline of one that now runs."""
     if not new.holds_capacity:
         return ()
     entered = old is None or old.status is not new.status

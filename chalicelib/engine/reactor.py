@@ -1,10 +1,14 @@
-"""The reactor: performs the effects that follow from changed rows."""
+"""The reactor: performs the effects that follow from changed rows of jobs.
+
+Each effect may be performed twice, because the stream delivers again after any failure.
+"""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from typing import TypeVar
 
-from chalicelib.core.consequences import (
+from chalicelib.core.effects import (
     CapacityFreed,
     CheckDependencies,
     Effect,
@@ -21,7 +25,9 @@ from chalicelib.core.consequences import (
     WatchDeadline,
 )
 from chalicelib.core.ids import JOB_PART
+from chalicelib.core.job import Job
 from chalicelib.core.messages import DELAY_LIMIT_SECONDS
+from chalicelib.core.spec import Spec
 from chalicelib.engine.arrays.children import end_array, reconcile_children
 from chalicelib.engine.dependencies.dependents import check_dependencies, notify_dependents
 from chalicelib.engine.dispatch.scheduling_domain import all_queues
@@ -36,76 +42,99 @@ from chalicelib.parallel import Action
 from chalicelib.wiring import Ports
 
 GIVEN_BACK_DELAY_SECONDS = 10  # before a refused launch is tried again
+Kind = TypeVar("Kind", bound=Effect)
 
 
 def perform(effects: Sequence[Effect], cause: str, ports: Ports) -> None:
-    """Carry out the effects of one batch. The groups do not depend on one another."""
-    launches = [effect.job for effect in effects if isinstance(effect, Launch)]
+    """Perform the effects of one batch of records; `cause` names the batch.
+
+    What most batches bring is done side by side, because nothing of it depends on the rest.
+    """
+    launches = [effect.job for effect in _of(Launch, effects)]
     publications = to_publish(effects, ports)
-    checks = [effect.job for effect in effects if isinstance(effect, CheckDependencies)]
-    ended = [effect.job for effect in effects if isinstance(effect, NotifyDependents)]
-    # Who waits for a job with a task token is in its spec, which its publication reads anyway.
+    checks = [effect.job for effect in _of(CheckDependencies, effects)]
+    ended = [effect.job for effect in _of(NotifyDependents, effects)]
+    # The task tokens of a job are in its spec, which its publication needs anyway.
     roots = [job for job in ended if job.part == JOB_PART]
     specs = specs_of([*launches, *(one.job for one in publications), *checks, *roots], ports)
-    tasks: list[Action] = []
+    actions: list[Action] = []
     if launches:
-        tasks.append(partial(launch, launches, specs, ports))
-    tasks.append(partial(_wake, effects, cause, ports))
+        actions.append(partial(launch, launches, specs, ports))
+    actions.append(partial(_wake, effects, cause, ports))
     if publications:
-        tasks.append(partial(publish, publications, specs, ports))
+        actions.append(partial(publish, publications, specs, ports))
     if ended:
-        tasks.append(partial(notify_dependents, ended, ports))
+        actions.append(partial(notify_dependents, ended, ports))
     if roots:
-        tasks.append(partial(answer_waiting, roots, specs, ports))
-    tasks.extend(
-        partial(check_dependencies, job, specs[job.job_id], ports)
-        for job in checks
-        if job.job_id in specs
-    )
-    ports.run_all(tasks)
-    _watch([effect for effect in effects if isinstance(effect, WatchDeadline)], ports)
+        actions.append(partial(answer_waiting, roots, specs, ports))
+    ports.run_all([*actions, *_checks_of(checks, specs, ports)])
+    _watch_deadlines(effects, ports)
     for effect in effects:
-        match effect:
-            case StopTask():
-                stop(effect.job, ports)
-            case StopNodes():
-                stop_nodes(effect.job, ports)
-            case LaunchNode():
-                launch_node(effect.node, ports)
-            case ReconcileChildren():
-                reconcile_children(effect.parent.job_id, -1, ports)
-            case Forget():
-                ports.jobs.forget(effect.job_id)
-                ports.lanes.forget_edges(effect.job_id)
-    for parent in {e.parent.job_id: e.parent for e in effects if isinstance(e, EndArray)}.values():
+        _perform_in_turn(effect, ports)
+    _end_arrays(effects, ports)
+
+
+def _of(kind: type[Kind], effects: Iterable[Effect]) -> list[Kind]:
+    return [effect for effect in effects if isinstance(effect, kind)]
+
+
+def _checks_of(jobs: Iterable[Job], specs: Mapping[str, Spec], ports: Ports) -> list[Action]:
+    """Return a check of its dependencies for each job that has not expired meanwhile."""
+    return [
+        partial(check_dependencies, job, specs[job.job_id], ports)
+        for job in jobs
+        if job.job_id in specs
+    ]
+
+
+def _perform_in_turn(effect: Effect, ports: Ports) -> None:
+    """Perform an effect of the kinds whose order matters: a stop follows the launch before it."""
+    match effect:
+        case StopTask():
+            stop(effect.job, ports)
+        case StopNodes():
+            stop_nodes(effect.job, ports)
+        case LaunchNode():
+            launch_node(effect.node, ports)
+        case ReconcileChildren():
+            reconcile_children(effect.parent.job_id, -1, ports)
+        case Forget():
+            ports.jobs.forget(effect.job_id)
+            ports.lanes.forget_edges(effect.job_id)
+
+
+def _end_arrays(effects: Sequence[Effect], ports: Ports) -> None:
+    """End each array once, from its latest row: every child that ends brings an effect."""
+    latest = {effect.parent.job_id: effect.parent for effect in _of(EndArray, effects)}
+    for parent in latest.values():
         end_array(parent, ports)
 
 
 def _wake(effects: Sequence[Effect], cause: str, ports: Ports) -> None:
-    """Wake the dispatcher for what this batch brings it, at once or later."""
-    wakes = {effect.queue for effect in effects if isinstance(effect, Wake)}
-    freed = [effect for effect in effects if isinstance(effect, CapacityFreed)]
+    """Wake the dispatcher for new work and freed capacity, at once or later."""
+    wakes = {effect.queue for effect in _of(Wake, effects)}
+    freed = _of(CapacityFreed, effects)
     if freed:
-        wakes |= _waiting_for(freed, wakes, ports)
+        wakes |= _queues_with_work(freed, wakes, ports)
     if wakes:
         ports.messages.send_wakes(wakes, hashlib.sha256(cause.encode()).hexdigest()[:32])
-    later = {effect.queue for effect in effects if isinstance(effect, WakeLater)} - wakes
+    later = {effect.queue for effect in _of(WakeLater, effects)} - wakes
     if later:
         ports.messages.send_wakes_later(later, GIVEN_BACK_DELAY_SECONDS)
 
 
-def _waiting_for(freed: Sequence[CapacityFreed], woken: set[str], ports: Ports) -> set[str]:
-    """A queue for each freed environment that has work for it: a strong read instead of a wake.
+def _queues_with_work(freed: Sequence[CapacityFreed], woken: set[str], ports: Ports) -> set[str]:
+    """Return one queue with ready jobs for each freed environment, from strong reads.
 
-    No wake is lost by looking: a ready row written after this read comes with a wake of its own.
-    One queue is enough, because it is planned together with all that share the environment.
+    No wake is lost: a ready row written after this read comes with a wake of its own. One queue is
+    enough, because it is planned together with all queues that share the environment.
     """
-    # Where the room came from there is most often more, so that is looked at meanwhile.
+    # The queue of a job that ended most often has more, so it is read at the same time.
     likely = sorted({effect.queue for effect in freed} - woken)
-    queues, *looked = ports.run_all(
+    queues, *answers = ports.run_all(
         [partial(all_queues, ports), *(partial(ports.lanes.has_work, name) for name in likely)]
     )
-    has_work = dict(zip(likely, looked, strict=True))
+    has_work = dict(zip(likely, answers, strict=True))
     found: set[str] = set()
     for environment in sorted({effect.environment for effect in freed}):
         users = {queue.name for queue in queues if environment in queue.environments}
@@ -120,11 +149,11 @@ def _waiting_for(freed: Sequence[CapacityFreed], woken: set[str], ports: Ports) 
     return found
 
 
-def _watch(effects: Sequence[WatchDeadline], ports: Ports) -> None:
-    """A message for each near deadline; the far ones are the sweeper's."""
+def _watch_deadlines(effects: Sequence[Effect], ports: Ports) -> None:
+    """Send a delayed message for each near deadline. The sweeper sends those of the others."""
     now_ms = ports.now_ms()
     near = []
-    for effect in effects:
+    for effect in _of(WatchDeadline, effects):
         left_ms = (effect.job.deadline_ms or 0) - now_ms
         if left_ms <= DELAY_LIMIT_SECONDS * 1000:
             near.append((effect.job.fence, -(-left_ms // 1000)))

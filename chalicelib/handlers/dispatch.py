@@ -1,44 +1,38 @@
-"""The dispatcher: reads the lanes' heads, plans, and commits the plan.
+"""The function `dispatch`: wakes of job queues become rounds of the dispatcher.
 
-Woken for a queue, it plans all queues that share an environment with it, so that priority counts
-between them and freed capacity reaches whoever waits. The plan is pure (`core/scheduling`); the
-transaction that carries it out holds only if the rows are still as they were. What is refused is
-read and planned anew, a bounded number of times: whoever took the place woke the dispatcher too.
+Wakes come from a FIFO queue with one message group for each job queue. Several wakes of one job
+queue in a batch are one wake. When its round fails, all its messages fail, so that the order within
+the group holds.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from chalicelib.engine.dispatch.rounds import LeftMs, on_wake
-from chalicelib.observe import logger
-from chalicelib.wiring import Ports
+from chalicelib import wiring
+from chalicelib.engine.dispatch.rounds import on_wake
+from chalicelib.handlers.partial_batch import (
+    BatchResponse,
+    Record,
+    batch_response,
+    handle_groups,
+    handle_messages,
+)
 
-BatchAnswer = dict[str, list[dict[str, str]]]
 
-
-def on_wakes(records: Sequence[Mapping[str, Any]], ports: Ports, left_ms: LeftMs) -> BatchAnswer:
-    """Handle a batch of the wake queue; answers in the form of ReportBatchItemFailures.
-
-    `left_ms` tells how long this invocation may go on.
-
-    Several wakes of one queue in a batch are one wake. A queue that fails fails all its messages,
-    so that the order within its group holds.
-    """
+def on_wakes(event: Mapping[str, Any], left_ms: Callable[[], int]) -> BatchResponse:
+    """Dispatch for each job queue that is woken; `left_ms` returns how long we may still run."""
+    ports = wiring.ports()
+    wakes, failed = handle_messages(event["Records"], _wake_in, action="dispatch.unreadable")
     messages: dict[str, list[str]] = {}
-    failed: list[str] = []
-    for record in records:
-        try:
-            queue = str(json.loads(record["body"])["queue"])
-        except (ValueError, KeyError, TypeError):
-            logger.exception("a wake cannot be read", action="dispatch.unreadable")
-            failed.append(record["messageId"])
-            continue
-        messages.setdefault(queue, []).append(record["messageId"])
-    for queue, ids in messages.items():
-        try:
-            on_wake(queue, ports, left_ms)
-        except Exception:
-            logger.exception("a wake failed", action="dispatch.failed", queue=queue)
-            failed.extend(ids)
-    return {"batchItemFailures": [{"itemIdentifier": name} for name in failed]}
+    for queue, message_id in wakes:
+        messages.setdefault(queue, []).append(message_id)
+    failed += handle_groups(
+        messages, lambda queue: on_wake(queue, ports, left_ms), action="dispatch.failed"
+    )
+    return batch_response(failed)
+
+
+def _wake_in(record: Record) -> tuple[str, str]:
+    """Return the job queue that a message wakes, and the message's id."""
+    return str(json.loads(record["body"])["queue"]), record["messageId"]

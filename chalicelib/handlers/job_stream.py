@@ -1,43 +1,33 @@
-"""The reactor: what the jobs table's stream tells is made to happen in the world.
+"""The function `react`: changed rows of the jobs table become effects.
 
-Every record becomes effects (`core/consequences.py`), and the effects of a batch are performed
-together, side by side. The stream delivers again after any failure, so each effect is safe to
-repeat. A record that cannot be read is reported by its number; the ones before it are done.
+The effects of a batch are performed together (`engine/reactor.py`). The stream delivers again after
+any failure, so each effect is safe to repeat.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from chalicelib.core.consequences import (
-    Effect,
-    effects_of,
-)
+from chalicelib import wiring
+from chalicelib.core.consequences import effects_of
+from chalicelib.core.effects import Effect
 from chalicelib.engine.reactor import perform
-from chalicelib.observe import logger
+from chalicelib.handlers.partial_batch import BatchResponse, Record, batch_response, handle_stream
 from chalicelib.store.codec import job_of_image
-from chalicelib.wiring import Ports
-
-BatchAnswer = dict[str, list[dict[str, str]]]
 
 
-def on_records(records: Sequence[Mapping[str, Any]], ports: Ports) -> BatchAnswer:
-    """React to a batch of stream records; answers in the form of ReportBatchItemFailures."""
-    effects: list[Effect] = []
-    unread: list[dict[str, str]] = []
-    cause: list[str] = []
-    for record in records:
-        try:
-            change = record["dynamodb"]
-            seen = effects_of(
-                job_of_image(change.get("OldImage")), job_of_image(change.get("NewImage"))
-            )
-        except Exception:
-            logger.exception("a stream record cannot be read", action="react.unreadable")
-            unread.append({"itemIdentifier": record["dynamodb"]["SequenceNumber"]})
-            break
-        effects.extend(seen)
-        cause.append(str(record["eventID"]))
-    # What was handled names the wakes of this batch: a repeated delivery wakes nobody twice, and
-    # one that brings a new record along does.
-    perform(effects, "".join(cause[:1] + cause[-1:]), ports)
-    return {"batchItemFailures": unread}
+def on_records(event: Mapping[str, Any]) -> BatchResponse:
+    """Perform what follows from the records of the jobs table's stream."""
+    read, failed = handle_stream(event["Records"], _effects_in, action="react.unreadable")
+    effects = [effect for in_record, _ in read for effect in in_record]
+    event_ids = [event_id for _, event_id in read]
+    # The first and the last record name the wakes of this batch: the same batch delivered again
+    # wakes no queue twice, and one that brings a new record along does.
+    perform(effects, "".join(event_ids[:1] + event_ids[-1:]), wiring.ports())
+    return batch_response(failed)
+
+
+def _effects_in(record: Record) -> tuple[tuple[Effect, ...], str]:
+    """Return the effects of one changed row, and the id of its record."""
+    change = record["dynamodb"]
+    old, new = job_of_image(change.get("OldImage")), job_of_image(change.get("NewImage"))
+    return effects_of(old, new), str(record["eventID"])

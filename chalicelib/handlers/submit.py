@@ -1,26 +1,30 @@
-"""Submitting without the API: whatever can invoke a function can submit a job.
+"""The function `submit`: whatever can invoke a function can submit a job without the API.
 
 The event is a SubmitJob request with two members beside the contract's: `clientToken` makes it safe
-to repeat, `taskToken` has its end told to a Step Functions task. It may come as it is, as the
-`detail` of an EventBridge event, as the message of an SNS topic, or as the `request` beside the two
-members. An event that names no clientToken has one of its own: the event's id, the message's, or
-that of the invocation, each of which stays the same when it is delivered again.
+to repeat, `taskToken` names the Step Functions task that waits for the job's end. The request may
+come as it is, as the `detail` of an EventBridge event, as the message of an SNS topic, or as the
+`request` beside the two members. Without a clientToken the id of the event, of the message or of
+the invocation takes its place: each stays the same when the event is delivered again.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from chalicelib import wiring
 from chalicelib.contract.model import error_response, operation_named, parse_request, shape_response
 from chalicelib.core.errors import ClientError
-from chalicelib.engine.notify.executions import CALLER, submission_body
 from chalicelib.engine.notify.task_tokens import refuse, wait_for
-from chalicelib.jobs.caller import Call
-from chalicelib.jobs.submit import submission_answer, submit
+from chalicelib.jobs.submit_event import (
+    CLIENT_TOKEN,
+    TASK_TOKEN,
+    TOKEN_LIMITS,
+    check_tokens,
+    request_body,
+    submit_event,
+)
 from chalicelib.wiring import Ports
 
-CLIENT_TOKEN, TASK_TOKEN = "clientToken", "taskToken"
-LIMITS = {CLIENT_TOKEN: 256, TASK_TOKEN: 2048}  # characters
 S3_MESSAGE = (
     "An S3 notification carries no SubmitJob request: send it through an EventBridge rule with an "
     "input transformer, or use an upload trigger."
@@ -30,26 +34,28 @@ Json = dict[str, Any]
 
 
 class ClientException(Exception):
-    """A refusal, under the name that AWS Batch has for it: Lambda reports a class by its name."""
+    """A refused request. Lambda reports the class's name, which is AWS Batch's own."""
 
 
-def on_event(event: Any, request_id: str, ports: Ports) -> Json:
-    """Submit what the event asks for; the answer is SubmitJob's, or a list of them as `jobs`.
+def on_event(event: Any, request_id: str) -> Json:
+    """Submit what the event asks for; return SubmitJob's response, or a list of them as `jobs`.
 
-    ClientException for what AWS Batch refuses, unless a task waits, which then gets the refusal.
+    Raises ClientException for what AWS Batch refuses, unless a task waits: then the task fails.
     """
+    ports = wiring.ports()
     records = event.get("Records") if isinstance(event, Mapping) else None
     if not isinstance(records, list):
-        return _submitted(event, request_id, request_id, ports)
-    return _on_records(records, request_id, ports)
+        return _submit_or_refuse(event, request_id, request_id, ports)
+    return _submit_records(records, request_id, ports)
 
 
-def _on_records(records: Sequence[Any], request_id: str, ports: Ports) -> Json:
-    """Try every message of a topic, then raise for those that are refused."""
+def _submit_records(records: Sequence[Any], request_id: str, ports: Ports) -> Json:
+    """Try every message of a topic; then raise one ClientException for all that are refused."""
     jobs, refusals = [], []
     for record in records:
         try:
-            jobs.append(_of_record(record, request_id, ports))
+            event, message_id = _message_in(record)
+            jobs.append(_submit_or_refuse(event, message_id, request_id, ports))
         except ClientException as refusal:
             refusals.append(str(refusal))
     if refusals:
@@ -57,39 +63,40 @@ def _on_records(records: Sequence[Any], request_id: str, ports: Ports) -> Json:
     return {"jobs": jobs}
 
 
-def _of_record(record: Any, request_id: str, ports: Ports) -> Json:
-    named = record if isinstance(record, Mapping) else {}
-    source = named.get("EventSource", named.get("eventSource"))
+def _message_in(record: Any) -> tuple[Any, str]:
+    """Return what the message of an SNS record says, and the message's id."""
+    members = record if isinstance(record, Mapping) else {}
+    source = members.get("EventSource", members.get("eventSource"))
     if source == "aws:s3":
         raise ClientException(S3_MESSAGE)
     if source != "aws:sns":
         raise ClientException(f"Records of {source} carry no SubmitJob request.")
-    message, token = str(named["Sns"]["Message"]), str(named["Sns"]["MessageId"])
     try:
-        event = json.loads(message)
+        event = json.loads(str(members["Sns"]["Message"]))
     except (ValueError, RecursionError):
         raise ClientException("The message is not valid JSON.") from None
-    return _submitted(event, token, request_id, ports)
+    return event, str(members["Sns"]["MessageId"])
 
 
-def _submitted(event: Any, token: str, request_id: str, ports: Ports) -> Json:
-    request, ours = _opened(event, token)
+def _submit_or_refuse(event: Any, event_id: str, request_id: str, ports: Ports) -> Json:
+    """Submit one request; a refusal goes to the task that waits, and to the caller if none does."""
+    request, tokens = _request_in(event, event_id)
     try:
-        return _submit(request, ours, ports)
+        return _submit(request, tokens, ports)
     except ClientError as error:
         _, _, body = error_response(error, request_id)
-        waiting = ours.get(TASK_TOKEN)
+        waiting = tokens.get(TASK_TOKEN)
         if not isinstance(waiting, str) or not waiting:
             raise ClientException(body["message"]) from None
         refuse(waiting, error.code, body["message"], ports)
         return {}
 
 
-def _opened(event: Any, token: str) -> tuple[Any, Json]:
-    """The request in an event, and our own members beside it."""
-    ours: Json = {CLIENT_TOKEN: token}
+def _request_in(event: Any, event_id: str) -> tuple[Any, Json]:
+    """Return the request in an event, and the tokens in it or beside it."""
+    tokens: Json = {CLIENT_TOKEN: event_id}
     if isinstance(event, Mapping) and "detail-type" in event and "detail" in event:
-        ours[CLIENT_TOKEN] = event.get("id") or token
+        tokens[CLIENT_TOKEN] = event.get("id") or event_id
         event = event["detail"]
     layers = [event]
     if isinstance(event, Mapping) and "request" in event:
@@ -97,40 +104,19 @@ def _opened(event: Any, token: str) -> tuple[Any, Json]:
         layers = [event["request"], event]
     for layer in layers:
         if isinstance(layer, Mapping):
-            ours |= {name: layer[name] for name in LIMITS if layer.get(name) is not None}
+            found = {name: layer[name] for name in TOKEN_LIMITS if layer.get(name) is not None}
+            tokens |= found
     request = layers[0]
     if isinstance(request, Mapping):
-        request = {name: value for name, value in request.items() if name not in LIMITS}
-    return request, ours
+        request = {name: value for name, value in request.items() if name not in TOKEN_LIMITS}
+    return request, tokens
 
 
-def _submit(request: Any, ours: Json, ports: Ports) -> Json:
-    for name in ours:
-        _check(name, ours[name])
-    # The same whatever the order of the members, so that one event makes one job of one request.
-    body = json.dumps(request, sort_keys=True, separators=(",", ":")).encode()
+def _submit(request: Any, tokens: Json, ports: Ports) -> Json:
+    check_tokens(tokens)
+    body = request_body(request)
     operation = operation_named("submitjob")
-    call = Call(
-        ports=ports,
-        caller=CALLER,
-        invocation_id=ours[CLIENT_TOKEN],
-        body=submission_body(ours[CLIENT_TOKEN], body, ports),
-        task_token=ours.get(TASK_TOKEN),
-    )
-    answered = shape_response(
-        operation, submission_answer(submit(parse_request(operation, body), call), call)
-    )
-    if call.task_token is not None:
-        wait_for(answered["jobId"], call.task_token, ports)
-    return answered
-
-
-def _check(name: str, value: Any) -> None:
-    """Hold one of our own members to its limits."""
-    limit = LIMITS[name]
-    if not isinstance(value, str) or not 1 <= len(value) <= limit:
-        raise ClientError(f"{name} must be a string of 1 to {limit} characters.")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise ClientError(f"{name} must be valid Unicode.") from None
+    submitted = submit_event(parse_request(operation, body), body, tokens, ports)
+    if TASK_TOKEN in tokens:
+        wait_for(submitted["jobId"], tokens[TASK_TOKEN], ports)
+    return shape_response(operation, submitted)

@@ -1,14 +1,16 @@
-"""Task events: what ECS, the launch machine and our own clock report about placed jobs.
+"""The function `task_events`: what ECS, the launch machine and our own clock report about jobs.
 
-A batch of messages is read, decided job by job in the order of arrival, and written in as few
-transactions as fit. A move that lost its condition is read and decided again. A message that cannot
-be handled is reported by its id, and ends in the dead-letter queue; the others are done.
+The reports of a batch are applied together, in the order of their arrival. A message that cannot be
+handled fails alone, and ends in the dead-letter queue.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
+from chalicelib import wiring
+from chalicelib.core.effects import Wake
 from chalicelib.engine.continuation import Continuation
 from chalicelib.engine.multinode.reports import apply_node_reports
 from chalicelib.engine.notify.executions import on_stopped
@@ -21,45 +23,41 @@ from chalicelib.engine.tasks.ecs_events import (
     wake_of_message,
 )
 from chalicelib.engine.tasks.reports import Report, apply_reports
-from chalicelib.observe import logger
+from chalicelib.handlers.partial_batch import BatchResponse, Record, batch_response, handle_messages
 from chalicelib.wiring import Ports
 
-BatchAnswer = dict[str, list[dict[str, str]]]
 
-
-def on_messages(records: Sequence[Mapping[str, Any]], ports: Ports) -> BatchAnswer:
-    """Handle a batch of the task-events queue; answers in the form of ReportBatchItemFailures."""
-    reports: list[Report] = []
-    failed: set[str] = set()
-    wakes: set[str] = set()
-    for record in records:
-        try:
-            message = json.loads(record["body"])
-            if queue := wake_of_message(message):
-                wakes.add(queue)
-                continue
-            if detail := continuation_in_message(message):
-                resume(Continuation.from_detail(detail), ports)
-                continue
-            if stopped := execution_of_message(message):
-                on_stopped(stopped, ports)
-                continue
-            report = _report_of(message, record["messageId"], ports.now_ms())
-        except Exception:
-            logger.exception("a message cannot be handled", action="task_events.failed")
-            failed.add(record["messageId"])
-            continue
-        if report is not None:
-            reports.append(report)
+def on_messages(event: Mapping[str, Any]) -> BatchResponse:
+    """Handle a batch of the task-events queue."""
+    ports = wiring.ports()
+    handle = partial(_handle, ports=ports)
+    handled, ids = handle_messages(event["Records"], handle, action="task_events.failed")
+    failed = set(ids)
+    reports = [one for one in handled if isinstance(one, Report)]
     failed |= apply_reports([one for one in reports if not one.key.is_node], ports)
     failed |= apply_node_reports([one for one in reports if one.key.is_node], ports)
+    wakes = {one.queue for one in handled if isinstance(one, Wake)}
     if wakes:
-        # However many delayed wakes of a queue fall into one second, they are one wake.
+        # Delayed wakes of a queue that arrive in the same second are one wake.
         ports.messages.send_wakes(wakes, f"later.{ports.now_ms() // 1000}")
-    return {"batchItemFailures": [{"itemIdentifier": name} for name in sorted(failed)]}
+    return batch_response(failed)
 
 
-def _report_of(message: Mapping[str, Any], message_id: str, now_ms: int) -> Report | None:
+def _handle(record: Record, ports: Ports) -> Report | Wake | None:
+    """Return the report or the wake in a message; carry out what any other message asks for."""
+    message = json.loads(record["body"])
+    if queue := wake_of_message(message):
+        return Wake(queue=queue)
+    if detail := continuation_in_message(message):
+        resume(Continuation.from_detail(detail), ports)
+        return None
+    if stopped := execution_of_message(message):
+        on_stopped(stopped, ports)
+        return None
+    return _report_in(message, record["messageId"], ports.now_ms())
+
+
+def _report_in(message: Mapping[str, Any], message_id: str, now_ms: int) -> Report | None:
     event = event_of_message(message, now_ms)
     if event is None or event.fence is None:
         return None

@@ -1,4 +1,4 @@
-"""Specs of jobs: reading those of many jobs, and the retry rules in a spec."""
+"""The specs of jobs: reading those of a batch, and the retry rules that a spec holds."""
 
 from collections.abc import Mapping, Sequence
 

@@ -48,12 +48,14 @@ def commit_decisions(
         if not pending:
             break
         rows = read(pending.keys())
-        new = decide_on(pending.keys(), rows)
+        moves = _moves(rows, decide_on(pending.keys(), rows), ports)
+        if not moves:
+            return frozenset()
         try:
-            lost = ports.jobs.commit(_moves(rows, new, ports))
+            lost = ports.jobs.commit(moves)
         except ContentionError:
-            logger.warning("others write the same rows", action="jobs.contended", jobs=len(pending))
-            continue
+            logger.warning("others write the same rows", action="jobs.contended", jobs=len(moves))
+            lost = tuple(moves)
         pending = dict.fromkeys(move.new.key for move in lost)
     return frozenset(pending)
 

@@ -118,8 +118,8 @@ class Workflows(Protocol):
     def start_multinode(self, fence: Fence, main: Mapping[str, Any]) -> None:
         """Start the multi-node machine for this fence; `main` launches the main node."""
 
-    def start_provision(self, name: str, request: Mapping[str, Any]) -> None:
-        """Start the provision machine; `name` identifies the change of the resource."""
+    def start_provision(self, kind: str, name: str, request: Mapping[str, Any]) -> None:
+        """Start the provision machine of a kind of resource, once for each `name`: a change."""
 
     def send_success(self, token: str, output: str) -> bool:
         """Answer a waiting task with this JSON; False when nothing waits with this token."""

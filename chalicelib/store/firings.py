@@ -9,7 +9,13 @@ from typing import Any
 
 from pynamodb.connection import Connection
 
-from chalicelib.core.triggers.firing import Firing, FiringOutcome, FiringPage, reason_of, told
+from chalicelib.core.triggers.firing import (
+    Firing,
+    FiringOutcome,
+    FiringPage,
+    merge_repeats,
+    reason_of,
+)
 from chalicelib.store.tables import FiringRow
 
 _ROWS_OF_A_READ = 100
@@ -41,10 +47,10 @@ class DynamoFiringStore:
         last: str | None = None
         for row in self._rows(trigger, limit, before):
             if len(found) >= limit:
-                return FiringPage(firings=tuple(told(found)), before=last)
+                return FiringPage(firings=tuple(merge_repeats(found)), before=last)
             found.extend(_firings_of_row(trigger, row))
             last = row.rank
-        return FiringPage(firings=tuple(told(found)), before=None)
+        return FiringPage(firings=tuple(merge_repeats(found)), before=None)
 
     def _rows(self, trigger: str, limit: int, before: str | None) -> Iterable[FiringRow]:
         older = FiringRow.rank < before if before else None

@@ -1,1 +1,1 @@
-"""What submits jobs when something happens: schedules, events, uploads."""
+"""Triggers: schedules, events and uploads that submit jobs."""

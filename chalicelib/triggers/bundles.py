@@ -1,8 +1,7 @@
-"""Gathering: events become a bundle, and the bundle an array job whose children get one each.
+"""Gather events into bundles; each bundle becomes an array job with one child for each event.
 
-A bundle is announced before it opens: the message that closes it when its time has come is sent
-first, so no bundle is ever open without one. Closing is made of steps that may each be done twice,
-and a bundle stays in `closing` until the last of them.
+The delayed message that closes a bundle is sent before the bundle opens, so every open bundle has
+one. Each step of closing may be done twice, and a bundle stays in `closing` until the last of them.
 """
 
 import json
@@ -31,13 +30,15 @@ from chalicelib.ports import ContentionError
 from chalicelib.triggers.submit import submit_for
 from chalicelib.wiring import Ports
 
-TRIES = 10  # of a write that others' writes of the same head come in between of
-ITEMS_LIMIT = 40  # of one transaction: with their places and the head fewer than 100 actions
+TRIES = 10  # of a write, when others keep writing the same head
+ITEMS_LIMIT = 40  # of one transaction: with their ranks and the head fewer than 100 actions
 BYTES_LIMIT = 3_000_000  # of one transaction; DynamoDB takes 4 MB
 SWEEP_GRACE_MS = 60_000
 
-DELETED_REASON = "The trigger was deleted before the event had become a job."
-TOO_LARGE_REASON = "The event is too large to be gathered."
+DELETED_REASON = "The trigger was deleted before the event made a job."
+TOO_LARGE_REASON = (
+    f"The event is larger than {EVENT_BYTES_LIMIT} bytes when compressed, so it cannot be gathered."
+)
 
 Record = Callable[[Sequence[Firing]], None]
 
@@ -47,9 +48,9 @@ def origin_of(trigger: Trigger) -> Origin:
 
 
 def gather(trigger: Trigger, fired: Sequence[Fired], ports: Ports) -> list[Firing]:
-    """Put events into bundles; what became of each, in their order.
+    """Put events into bundles; return a firing for each, in their order.
 
-    GATHERED, DUPLICATE where the event had been gathered before, or FAILED.
+    The outcome is GATHERED, DUPLICATE if the event was gathered before, or FAILED.
     """
     items = {one.event_key: _item_of(one) for one in reversed(fired)}
     too_large = {key for key, item in items.items() if len(item.packed) > EVENT_BYTES_LIMIT}
@@ -64,7 +65,10 @@ def gather(trigger: Trigger, fired: Sequence[Fired], ports: Ports) -> list[Firin
             outcome, reason = FiringOutcome.FAILED, TOO_LARGE_REASON
         elif one.event_key in bundles:
             bundle = bundles.pop(one.event_key)  # of two that are the same, the first counts
-            outcome, reason = FiringOutcome.GATHERED, f"Gathered in bundle {bundle}."
+            outcome, reason = (
+                FiringOutcome.GATHERED,
+                f"The event waits in bundle {bundle}, which becomes an array job.",
+            )
         firings.append(_firing(origin_of(trigger), one.event_key, outcome, reason, ports))
     return firings
 
@@ -72,11 +76,11 @@ def gather(trigger: Trigger, fired: Sequence[Fired], ports: Ports) -> list[Firin
 def close_bundle(
     origin: Origin, bundle: int, trigger: Trigger | None, record: Record, ports: Ports
 ) -> list[Firing]:
-    """Close a bundle, if it is to be closed by now; what became of it.
+    """Close a bundle if it is full or old enough; return its firings.
 
-    `trigger` is None when it is deleted: then each event has a firing of its own, DISCARDED. Else
-    there is one for the bundle; after a FAILED one, closing the bundle again tries again. `record`
-    is given the firings before the bundle is done with.
+    `trigger` is None when it was deleted: then each event has a firing of its own, DISCARDED. Else
+    the bundle has one firing; after a FAILED one, closing the bundle again tries again. `record`
+    is called with the firings before the bundle leaves `closing`.
     """
     limits = None if trigger is None else _limits_of(trigger, ports)
     for number in range(1, TRIES + 1):
@@ -108,7 +112,7 @@ def close_bundle(
 
 
 def close_left(ports: Ports) -> None:
-    """Have every bundle closed that was left open for too long, or in closing."""
+    """Send a message to close each bundle that was left open for too long, or in `closing`."""
     gathering = {
         Origin(trigger=one.name, uid=one.document["uid"]): one
         for one in _all_triggers(ports)
@@ -139,7 +143,7 @@ def _all_triggers(ports: Ports) -> Iterator[Resource]:
 
 
 def _limits_of(trigger: Trigger, ports: Ports) -> Limits | None:
-    """None for a trigger that does not gather any more: what is open is closed at any age."""
+    """Return the limits; None if the trigger gathers no more, and its bundle closes at any age."""
     if trigger.gather is None:
         return None
     return Limits(
@@ -153,7 +157,7 @@ def _item_of(fired: Fired) -> Item:
 
 
 def _grouped(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """The items in groups that one transaction takes."""
+    """Return the items in groups, each small enough for one transaction."""
     return in_groups(
         items,
         lambda item: len(item.packed) + 1024,
@@ -163,7 +167,7 @@ def _grouped(items: Iterable[Item]) -> Iterator[list[Item]]:
 
 
 def _add(trigger: Trigger, items: Sequence[Item], ports: Ports) -> dict[str, int]:
-    """Put items into bundles; the bundle of each by its key, none for one that was there."""
+    """Put items into bundles; return the bundle of each new item by its key."""
     origin, limits = origin_of(trigger), _limits_of(trigger, ports)
     assert limits is not None, f"{trigger.name} does not gather"
     left, announced = list(items), set[int]()
@@ -198,7 +202,7 @@ def _send_closes(
 def _finish(
     origin: Origin, bundle: int, trigger: Trigger | None, record: Record, ports: Ports
 ) -> list[Firing]:
-    """All that follows when a bundle takes no event any more; may be done twice."""
+    """Submit or discard a bundle that takes no more events; may be done twice."""
     ranks = ports.bundles.ranks(origin, bundle)
     found = ports.bundles.items(origin, ranks)
     items = [found[rank] for rank in ranks if rank in found]
@@ -218,12 +222,14 @@ def _finish(
 
 
 def _end(trigger: Trigger, bundle: int, count: int, items: Sequence[Item], ports: Ports) -> Firing:
-    """The one firing of a bundle of `count` events, of which these are left."""
+    """Submit the array job; return the bundle's firing. Of its `count` events these are left."""
     origin, key = origin_of(trigger), bundle_key(bundle)
     try:
         if not items or len(items) < count:
             gone = count - len(items) or "All"
-            raise ClientError(f"{gone} events of bundle {bundle} have expired.")
+            raise ClientError(
+                f"{gone} events of bundle {bundle} have expired, so no job was submitted for it."
+            )
         job_id = _submit(trigger, bundle, items, ports)
     except ClientError as error:
         return _firing(origin, key, FiringOutcome.FAILED, reason_of(error.message), ports)
@@ -231,7 +237,7 @@ def _end(trigger: Trigger, bundle: int, count: int, items: Sequence[Item], ports
 
 
 def _submit(trigger: Trigger, bundle: int, items: Sequence[Item], ports: Ports) -> str:
-    """Write the manifest and submit the array job; its id. ClientError if that cannot be."""
+    """Write the manifest and submit the array job; return its id. Raises ClientError."""
     key = f"{trigger.name}/{trigger.uid}/{bundle:08d}.jsonl"
     bucket = ports.manifests.bucket
     event = {

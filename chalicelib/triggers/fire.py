@@ -1,8 +1,8 @@
-"""Firing: what came for triggers becomes jobs, and a record of each firing.
+"""Fire triggers: events become jobs, and a record of each firing.
 
-An event of which no valid request can be made is put among the dead letters at once, with the
-sentence that says why: when the cause is mended, redriving that queue makes the job that it would
-have made before. Whatever else goes wrong, the message comes again.
+An event that cannot make a valid request goes to the dead-letter queue at once, with the reason.
+When the cause is corrected, redriving that queue makes the job that the event would have made.
+After any other failure the message is delivered again.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,13 +14,7 @@ from typing import Any
 
 from chalicelib.core.errors import ClientError
 from chalicelib.core.resources.resource import TRIGGER, Resource
-from chalicelib.core.triggers.arrivals import (
-    Arrival,
-    Closing,
-    UnreadableError,
-    read_message,
-    scheduled_event,
-)
+from chalicelib.core.triggers.arrivals import Arrival, Closing, scheduled_event
 from chalicelib.core.triggers.firing import Fired, Firing, FiringOutcome, reason_of
 from chalicelib.core.triggers.keys import event_key_of
 from chalicelib.core.triggers.templates import parse_template, render
@@ -30,16 +24,18 @@ from chalicelib.parallel import in_order
 from chalicelib.triggers.submit import FiringResult, SharedDefinitions, make_job
 from chalicelib.wiring import Ports
 
-BatchAnswer = dict[str, list[dict[str, str]]]
-
 _DISABLED = FiringResult(outcome=FiringOutcome.SKIPPED, reason="The trigger is DISABLED.")
-_DELETED = FiringResult(outcome=FiringOutcome.DISCARDED, reason="The trigger has been deleted.")
-_COPY = FiringResult(outcome=FiringOutcome.DUPLICATE, reason="The same event came beside it.")
+_DELETED = FiringResult(
+    outcome=FiringOutcome.DISCARDED, reason="The trigger was deleted before the event arrived."
+)
+_COPY = FiringResult(
+    outcome=FiringOutcome.DUPLICATE, reason="The same event arrived more than once."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Message:
-    """A message that could be read. `sent_at_ms` is when the queue took it."""
+class Message:
+    """A message of the trigger queue. `sent_at_ms` is when the queue took it."""
 
     message_id: str
     body: str
@@ -47,30 +43,30 @@ class _Message:
     content: Arrival | Closing
 
 
-def on_trigger_messages(records: Sequence[Mapping[str, Any]], ports: Ports) -> BatchAnswer:
-    """Handle a batch of the trigger queue; answers in the form of ReportBatchItemFailures."""
-    messages, failed = _read(records, ports)
-    groups: dict[tuple[str, str], list[_Message]] = {}
+def handle_trigger_messages(messages: Sequence[Message], ports: Ports) -> set[str]:
+    """Fire triggers and close bundles; return the ids of messages to be delivered again."""
+    groups: dict[tuple[str, str], list[Message]] = {}
     for message in messages:
         owner = (message.content.trigger, message.content.uid)
         groups.setdefault(owner, []).append(message)
     names = {name for name, _ in groups}
     rows = ports.catalog.find_many(TRIGGER, sorted(names)) if names else {}
     definitions = SharedDefinitions(ports)
+    failed: set[str] = set()
     for (name, uid), group in groups.items():
-        trigger = _trigger_of(rows.get(name), uid)
-        failed |= _Visit(name, uid, trigger, definitions, ports).handle(group)
-    return {"batchItemFailures": [{"itemIdentifier": one} for one in sorted(failed)]}
+        trigger = _current_trigger(rows.get(name), uid)
+        failed |= _TriggerMessages(name, uid, trigger, definitions, ports).handle(group)
+    return failed
 
 
 def fire_now(name: str, event: Mapping[str, Any] | None, ports: Ports) -> Firing:
-    """Fire a trigger here and now, by the path that its events go, and record it.
+    """Fire a trigger for this event as if the event had arrived now; record and return the firing.
 
-    Without an event a schedule fires as of now, and any other source with an event that says
-    nothing; an event without an id gets one. Raises ClientError when there is no such trigger.
+    Without an event a schedule fires as of now, and any other source with an empty event. An event
+    without an id gets one. Raises ClientError when there is no such trigger.
     """
     row = ports.catalog.find(TRIGGER, name)
-    trigger = _trigger_of(row, str(row.document["uid"])) if row else None
+    trigger = _current_trigger(row, str(row.document["uid"])) if row else None
     if trigger is None:
         raise ClientError(f"Trigger {name} not found.")
     message_id, now_ms = ports.new_id(), ports.now_ms()
@@ -84,8 +80,11 @@ def fire_now(name: str, event: Mapping[str, Any] | None, ports: Ports) -> Firing
     return firing
 
 
-class _Visit:
-    """What came together for one uid of a trigger; `trigger` is None when it is gone."""
+class _TriggerMessages:
+    """Handles the messages of one batch that are for the same trigger.
+
+    `trigger` is None when no trigger of this name and uid is left.
+    """
 
     def __init__(
         self,
@@ -102,8 +101,8 @@ class _Visit:
         self._ports = ports
         self._arn = ports.settings.scope.arn(TRIGGER, name)
 
-    def handle(self, messages: Sequence[_Message]) -> set[str]:
-        """Do what is due; returns the ids of the messages that must come again."""
+    def handle(self, messages: Sequence[Message]) -> set[str]:
+        """Fire for the events, then close bundles; return the ids of messages that failed."""
         failed: set[str] = set()
         arrived = [one for one in messages if isinstance(one.content, Arrival)]
         if arrived and not self._succeeds(partial(self._fire_all, arrived, failed)):
@@ -117,7 +116,7 @@ class _Visit:
         return failed
 
     def _succeeds(self, task: Callable[[], None]) -> bool:
-        """Whether it came to its end. Every cause is logged: the queue brings all of it again."""
+        """Run the task; log its exception and return False if it raises one."""
         try:
             task()
         except Exception:
@@ -125,14 +124,14 @@ class _Visit:
             return False
         return True
 
-    def _fire_all(self, messages: Sequence[_Message], failed: set[str]) -> None:
-        """Fire for each event, and record it; adds the messages that must come again."""
+    def _fire_all(self, messages: Sequence[Message], failed: set[str]) -> None:
+        """Fire once for each event and record the firings; add failed messages to `failed`."""
         by_id = {message.message_id: message for message in messages}
         copies: dict[str, list[Fired]] = {}
         for fired in map(self._fired, messages):
             copies.setdefault(fired.event_key, []).append(fired)
         firings: list[Firing] = []
-        refused: list[tuple[_Message, Firing]] = []
+        refused: list[tuple[Message, Firing]] = []
         for same, firing in zip(copies.values(), self._firings(copies), strict=True):
             if firing is None:
                 failed.update(fired.message_id for fired in same)
@@ -144,21 +143,21 @@ class _Visit:
                 refused.append((by_id[same[0].message_id], firing))
         if firings:
             self._ports.firings.record(self._name, firings, messages[0].message_id)
-        failed |= self._put_aside(refused)
+        failed |= self._send_to_dead_letters(refused)
 
     @property
     def _owner(self) -> tuple[str, str]:
         return self._name, self._uid
 
     def _firings(self, copies: Mapping[str, Sequence[Fired]]) -> list[Firing | None]:
-        """What became of each event, None of one that must come again."""
+        """Return the firing of each event, None for one whose message must be delivered again."""
         firsts = [same[0] for same in copies.values()]
         trigger = self._trigger
         if trigger is None:
             return [_firing(fired, self._owner, _DELETED) for fired in firsts]
         if trigger.gather is not None and trigger.enabled:
             return [*_gathering().gather(trigger, firsts, self._ports)]
-        # Those of one trigger that heeds overlaps have an order; all others stand alone.
+        # Under an overlap policy each firing depends on the one before; else none does.
         run_all = self._ports.run_all if trigger.overlap is Overlap.ALLOW else in_order
         tasks = [partial(self._fire_one, trigger, fired) for fired in firsts]
         # The first reads the queue and the definition that the others share.
@@ -169,12 +168,13 @@ class _Visit:
         self._succeeds(lambda: made.append(_fire(trigger, fired, self._definitions, self._ports)))
         return made[0] if made else None
 
-    def _fired(self, message: _Message) -> Fired:
+    def _fired(self, message: Message) -> Fired:
+        """Return the event of a message with its key."""
         arrival = message.content
         assert isinstance(arrival, Arrival), "closings are handled apart"
         event = arrival.event
         if event is None:
-            # What does not know the time of its schedule tells at least when it fired.
+            # A schedule's message without the scheduled time counts by the time it was sent.
             time = arrival.scheduled_time or _rfc3339(message.sent_at_ms, "seconds")
             event = scheduled_event(time, self._arn)
         return Fired(
@@ -184,8 +184,8 @@ class _Visit:
             at_ms=self._ports.now_ms(),
         )
 
-    def _close(self, message: _Message, bundle: int, failed: set[str]) -> None:
-        """Close a bundle of gathered events, recorded before it is done with."""
+    def _close(self, message: Message, bundle: int, failed: set[str]) -> None:
+        """Close a bundle of gathered events; its firings are recorded before it is removed."""
         gathering = _gathering()
         origin = gathering.Origin(trigger=self._name, uid=self._uid)
 
@@ -194,10 +194,10 @@ class _Visit:
 
         firings = gathering.close_bundle(origin, bundle, self._trigger, record, self._ports)
         refused = [(message, one) for one in firings if one.outcome is FiringOutcome.FAILED]
-        failed |= self._put_aside(refused[:1])
+        failed |= self._send_to_dead_letters(refused[:1])
 
-    def _put_aside(self, refused: Sequence[tuple[_Message, Firing]]) -> set[str]:
-        """Make dead letters of messages that came to nothing; the ids of those that are not."""
+    def _send_to_dead_letters(self, refused: Sequence[tuple[Message, Firing]]) -> set[str]:
+        """Send messages that made no job to the dead-letter queue; return ids that could not go."""
         left = set()
         for message, firing in refused:
             logger.warning(
@@ -216,7 +216,7 @@ class _Visit:
 
 
 def _fire(trigger: Trigger, fired: Fired, definitions: SharedDefinitions, ports: Ports) -> Firing:
-    """What becomes of one event. Raises whatever may be otherwise when the event comes again."""
+    """Fire for one event; raise what may pass when the message is delivered again."""
     owner = (trigger.name, trigger.uid)
     if not trigger.enabled:
         return _firing(fired, owner, _DISABLED)
@@ -245,12 +245,16 @@ def _firing(fired: Fired, owner: tuple[str, str], result: FiringResult) -> Firin
 
 
 def _gathering() -> Any:
-    """Loaded when first asked for: most triggers gather nothing."""
+    """Import the module of bundles when it is first needed: most triggers gather nothing."""
     return import_module("chalicelib.triggers.bundles")
 
 
 def _manual_event(trigger: Trigger, ports: Ports) -> dict[str, Any]:
-    """The event of a firing by hand: of a schedule one to the millisecond, as none of its own."""
+    """Return the event of a firing by hand.
+
+    Its time has milliseconds, which the events of a schedule never have: so it is never a duplicate
+    of one of those.
+    """
     now = _rfc3339(ports.now_ms(), "milliseconds")
     arn = ports.settings.scope.arn(TRIGGER, trigger.name)
     event = scheduled_event(now, arn)
@@ -264,31 +268,8 @@ def _rfc3339(at_ms: int, timespec: str) -> str:
     return moment.isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
-def _read(records: Sequence[Mapping[str, Any]], ports: Ports) -> tuple[list[_Message], set[str]]:
-    """The messages that can be read, and the ids of the others."""
-    messages, unreadable = [], set()
-    for record in records:
-        message_id = record["messageId"]
-        try:
-            content = read_message(record["body"])
-        except UnreadableError:
-            logger.exception("a message cannot be read", action="triggers.unreadable")
-            unreadable.add(message_id)
-            continue
-        sent_at_ms = int(record.get("attributes", {}).get("SentTimestamp", ports.now_ms()))
-        messages.append(
-            _Message(
-                message_id=message_id,
-                body=record["body"],
-                sent_at_ms=sent_at_ms,
-                content=content,
-            )
-        )
-    return messages, unreadable
-
-
-def _trigger_of(row: Resource | None, uid: str) -> Trigger | None:
-    """The trigger of that uid, None when it is gone or going."""
+def _current_trigger(row: Resource | None, uid: str) -> Trigger | None:
+    """Return the row's trigger if it has this uid and is not being deleted."""
     if row is None or row.status == "DELETING" or row.document["uid"] != uid:
         return None
     return trigger_of(row.name, uid, row.document)

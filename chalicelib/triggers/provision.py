@@ -1,10 +1,10 @@
-"""Provisioning of triggers: the schedule or the rule that each of them is fired by.
+"""Provision triggers: make and remove the schedule or the rule that fires each of them.
 
-Steps of the provision machine. Names are made from the trigger's own, so every step may be run any
-number of times, and what a former source had made is found without a record of it.
+Names follow from the trigger's own, so every step may run any number of times, and what an earlier
+source of the trigger had made is found without a record of it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -21,29 +21,27 @@ from chalicelib.wiring import Ports
 HEALTHY = "Trigger Healthy"
 
 
-def make_trigger(resource: Resource, request: Mapping[str, Any], ports: Ports) -> dict[str, Any]:
-    """Remove what a former source had made, then make the source what the row says.
+def make_trigger(resource: Resource, ports: Ports) -> None:
+    """Remove the rules of an earlier source, then make the schedule or rule of the current one.
 
-    In this order, so that a source that is refused leaves no former one firing in its place.
+    In this order, so that the earlier source stops firing even when AWS refuses the current one.
     """
     document = resource.document
     trigger = trigger_of(resource.name, document["uid"], document)
     source = trigger.source
     bus = None if isinstance(source, Schedule) else _bus_of(source)
-    _delete_rules(trigger.name, [former for former in document["buses"] if former != bus], ports)
+    _delete_rules(trigger.name, [one for one in document["buses"] if one != bus], ports)
     if isinstance(source, Schedule):
         _put_schedule(trigger, source, ports)
     else:
         ports.schedules.delete(trigger.name)
         _put_rule(trigger, source, ports)
-    return {}
 
 
-def remove_trigger(resource: Resource, request: Mapping[str, Any], ports: Ports) -> dict[str, Any]:
-    """Remove the schedule and the rules. The bucket's configuration may serve others: it stays."""
+def remove_trigger(resource: Resource, ports: Ports) -> None:
+    """Remove the schedule and the rules. The bucket's configuration stays: others may use it."""
     ports.schedules.delete(resource.name)
     _delete_rules(resource.name, resource.document["buses"], ports)
-    return {}
 
 
 def _put_schedule(trigger: Trigger, source: Schedule, ports: Ports) -> None:

@@ -1,7 +1,7 @@
-"""The jobs of triggers: made once for each event, and as their overlap policy has it.
+"""Submit the jobs of triggers: one for each event, under the trigger's overlap policy.
 
-A job's id is derived from its trigger and the key of the event, as that of a submission is from an
-SDK's invocation, so an event that comes again finds its job.
+A job's id is derived from its trigger and the event's key, so an event that is delivered again
+finds its job.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,14 +27,12 @@ from chalicelib.ports import ContentionError, OverlapLockLostError
 from chalicelib.triggers.request import parse_submission
 from chalicelib.wiring import Ports
 
-OVERLAP_LOCK_TRIES = (
-    8  # how often a lost claim is read and decided anew before the event comes again
-)
+OVERLAP_LOCK_TRIES = 8  # to write an overlap lock, before the message is delivered again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FiringResult:
-    """What an event came to: its job, made now or before, or why there is none."""
+    """The result of an event: its job, made now or before, or why there is none."""
 
     outcome: FiringOutcome
     job_id: str | None = None
@@ -42,7 +40,7 @@ class FiringResult:
 
 
 class SharedDefinitions:
-    """Queues and definitions, each read once for all the events of a batch."""
+    """Reads each queue and definition once for all events of a batch."""
 
     def __init__(self, ports: Ports) -> None:
         self._catalog = ports.catalog
@@ -64,7 +62,7 @@ class SharedDefinitions:
 
 
 def job_id_for(trigger: Trigger, event_key: str) -> str:
-    """The id of the job that this event makes, whether or not it has."""
+    """Return the id of the job that this event makes, or has made."""
     return derived_job_id(_caller(trigger), event_key, b"")
 
 
@@ -76,7 +74,7 @@ def submit_for(
     *,
     smallest_array: int = SMALLEST_ARRAY,
 ) -> str:
-    """Submit the event's job unless it is there; its id. ClientError for what SubmitJob refuses."""
+    """Submit the event's job unless it exists; return its id. Raises ClientError if refused."""
     call = replace(_call(trigger, event_key, ports), smallest_array=smallest_array)
     return submit(parse_submission(request), call).job_id
 
@@ -88,9 +86,10 @@ def make_job(
     ports: Ports,
     definitions: Definitions | None = None,
 ) -> FiringResult:
-    """Submit the event's job as the trigger's overlap policy has it.
+    """Submit the event's job under the trigger's overlap policy.
 
-    ClientError for what SubmitJob refuses; ContentionError when others fired through every try.
+    Raises ClientError for what SubmitJob refuses, ContentionError when every try lost the overlap
+    lock to another firing.
     """
     if trigger.overlap is Overlap.ALLOW:
         call = _call(trigger, event_key, ports, definitions)
@@ -100,7 +99,7 @@ def make_job(
             return _make_in_turn(trigger, event_key, request, ports, definitions)
         except OverlapLockLostError:
             ports.pause(number)
-    raise ContentionError(f"the claim of trigger {trigger.name}, {OVERLAP_LOCK_TRIES} tries")
+    raise ContentionError(f"the overlap lock of trigger {trigger.name}, {OVERLAP_LOCK_TRIES} tries")
 
 
 def _make_in_turn(
@@ -110,13 +109,13 @@ def _make_in_turn(
     ports: Ports,
     definitions: Definitions | None,
 ) -> FiringResult:
-    """One try: ClaimLostError when another firing came in between."""
+    """Try once; raise OverlapLockLostError if another firing took the overlap lock meanwhile."""
     job_id = job_id_for(trigger, event_key)
     overlap_lock = ports.overlap_locks.find(trigger.name, trigger.uid)
     jobs = ports.jobs.find_jobs(map(JobKey, (job_id, *overlap_lock.job_ids)))
     if JobKey(job_id) in jobs:
         if overlap_lock.last == job_id:
-            # The process that made it may have died before it stopped those that it replaces.
+            # The process that made it may have ended before it stopped the jobs that it replaces.
             _stop_replaced(trigger, overlap_lock, overlap_lock.earlier, ports)
         return FiringResult(outcome=FiringOutcome.DUPLICATE, job_id=job_id)
     not_over = not_over_of(overlap_lock, jobs)
@@ -125,7 +124,7 @@ def _make_in_turn(
         return FiringResult(outcome=FiringOutcome.SKIPPED, reason=reason)
     replaced = [one for one in not_over if one != overlap_lock.last]
     if replaced:
-        # The same, done for one that has not come again yet; whatever waits is over with that.
+        # Stop what an earlier firing should have replaced; a job that only waits is over then.
         _stop_replaced(trigger, overlap_lock, replaced, ports)
         not_over = not_over_of(
             overlap_lock, ports.jobs.find_jobs(map(JobKey, overlap_lock.job_ids))
@@ -134,7 +133,9 @@ def _make_in_turn(
     call = _call(trigger, event_key, ports, definitions, taken)
     submission = submit(parse_submission(after_all(request, not_over)), call)
     if not submission.is_new:
-        raise OverlapLockLostError(trigger.name)  # the same event at the same time: it is found now
+        raise OverlapLockLostError(
+            trigger.name
+        )  # the same event at the same time: the next try finds it
     _stop_replaced(trigger, taken, not_over, ports)
     return _result_of(submission)
 

@@ -22,10 +22,10 @@ from tests.support.arrays import after, array, step
 from tests.support.drivers import run_to_the_end
 from tests.support.fake_step_functions import RUN_JOB_MACHINE_ARN
 from tests.support.firings import (
-    come,
     event,
     outcomes,
     put_trigger,
+    send_events,
     take_dead_letters,
 )
 from tests.support.gathering import arrive, put_gatherer
@@ -177,13 +177,13 @@ def firings(world: MortalWorld) -> None:
     make_stage(world)
     allowing = put_trigger(world, "allowing")
     replacing = put_trigger(world, "replacing", overlap="REPLACE")
-    come(world, event(), event(), event("bad", name="a/b"), name="allowing")
-    come(world, event("r1"), name="replacing")
+    send_events(world, event(), event(), event("bad", name="a/b"), name="allowing")
+    send_events(world, event("r1"), name="replacing")
     world.advance(A_WHILE_SECONDS)
     jobs = [job_id_for(trigger, key) for trigger, key in ((allowing, "e1"), (replacing, "r1"))]
     world.ecs.start(world.task_of(jobs[1]))
     world.run_until_idle()
-    come(world, event("r2"), name="replacing")
+    send_events(world, event("r2"), name="replacing")
     world.advance(A_WHILE_SECONDS)
     jobs.append(job_id_for(replacing, "r2"))
     run_to_the_end(world, jobs, lambda fence: 0)

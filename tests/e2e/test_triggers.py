@@ -97,7 +97,7 @@ def test_an_event_becomes_a_job_and_a_missing_path_is_seen(world: World, make: M
     publish(world, "shop.a", customer="nobody")
     _, second = fired(world, name, 2)
     assert second["outcome"] == "FAILED"
-    assert "the event has nothing at $.detail.order" in second["reason"]
+    assert "the event has no value at $.detail.order" in second["reason"]
     assert "$.detail.order" in trigger(world, "show", name)
 
 

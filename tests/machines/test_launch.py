@@ -1,4 +1,4 @@
-"""The launch machine, carried out state by state."""
+"""The launch machine, run state by state."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ MADE = {"Tasks": [{"TaskArn": "arn:task"}], "Failures": []}
 
 
 class Outside:
-    """What the machine calls: answers in turn for RunTask and SendMessage, the last for ever."""
+    """The services that the machine calls, with their answers in turn, the last one for ever."""
 
     def __init__(self, run: list[Any], send: list[Any] | None = None) -> None:
         self.answers = {RUN: run, SEND: send or [{}]}
@@ -28,12 +28,12 @@ class Outside:
         return answer
 
     @property
-    def told(self) -> list[dict[str, Any]]:
+    def reports(self) -> list[dict[str, Any]]:
         return [message["MessageBody"]["detail"] for message in self.asked[SEND]]
 
 
 def carried_out(outside: Outside, launches: list[Any]) -> tuple[Execution, list[float], Any]:
-    """The execution, the waits that it made, and its output."""
+    """Run the machine; return the execution, its waits and its output."""
     machine = stack.machine("LaunchMachine", {"TaskEventsQueueUrl": QUEUE})
     execution = Execution(definition=machine, invoke=outside.invoke)
     steps = execution.run({"launches": launches})
@@ -49,11 +49,11 @@ def throttled() -> TaskError:
     return TaskError("Ecs.EcsException", "Rate exceeded (Service: Ecs, Status Code: 400)")
 
 
-def test_every_launch_becomes_a_task_and_nobody_is_told() -> None:
+def test_every_launch_becomes_a_task_and_nothing_is_reported() -> None:
     outside = Outside([MADE])
     execution, waits, output = carried_out(outside, LAUNCHES)
     assert outside.asked[RUN] == [launch["runTask"] for launch in LAUNCHES]
-    assert (outside.told, waits, output) == ([], [], {})
+    assert (outside.reports, waits, output) == ([], [], {})
     assert execution.entered.count("Done") == 2
 
 
@@ -63,11 +63,11 @@ def test_no_launches_are_no_calls() -> None:
     assert outside.asked == {RUN: [], SEND: []}
 
 
-def test_a_lack_of_capacity_is_told_in_the_words_of_ecs() -> None:
+def test_a_lack_of_capacity_is_reported_in_the_words_of_ecs() -> None:
     failure = {"Tasks": [], "Failures": [{"Arn": "x", "Reason": "RESOURCE:CPU"}]}
     outside = Outside([failure, MADE])
     carried_out(outside, LAUNCHES)
-    assert outside.told == [
+    assert outside.reports == [
         {"startedBy": "fence-1", "reason": "RESOURCE:CPU", "error": "RunTask.Failure"}
     ]
     (message,) = outside.asked[SEND]
@@ -80,26 +80,26 @@ def test_a_throttled_launch_is_tried_again_after_longer_and_longer_waits() -> No
     outside = Outside([throttled(), throttled(), MADE])
     execution, waits, _ = carried_out(outside, LAUNCHES[:1])
     assert waits == [1, 2]
-    assert outside.told == []
+    assert outside.reports == []
     assert "RunTask retry" in execution.handled
 
 
-def test_a_launch_that_stays_throttled_is_given_back() -> None:
+def test_a_launch_that_stays_throttled_is_reported() -> None:
     outside = Outside([throttled()])
     execution, waits, _ = carried_out(outside, LAUNCHES[:1])
     assert len(outside.asked[RUN]) == 6
     assert all(wait <= 20 for wait in waits)
-    (told,) = outside.told
-    assert (told["startedBy"], told["error"]) == ("fence-1", "Ecs.EcsException")
-    assert "Rate exceeded" in told["reason"]
+    (report,) = outside.reports
+    assert (report["startedBy"], report["error"]) == ("fence-1", "Ecs.EcsException")
+    assert "Rate exceeded" in report["reason"]
     assert "RunTask catch" in execution.handled
 
 
-def test_a_refused_launch_is_told_at_once_and_the_others_go_on() -> None:
+def test_a_refused_launch_is_reported_at_once_and_the_others_go_on() -> None:
     refused = TaskError("Ecs.InvalidParameterException", "No such role.")
     outside = Outside([refused, MADE])
     _, waits, _ = carried_out(outside, LAUNCHES)
-    assert outside.told == [
+    assert outside.reports == [
         {
             "startedBy": "fence-1",
             "reason": "No such role.",
@@ -125,10 +125,10 @@ def test_a_message_is_sent_again_until_it_is_taken() -> None:
     outside = Outside([failure], [busy, {}])
     execution, _, _ = carried_out(outside, LAUNCHES[:1])
     assert len(outside.asked[SEND]) == 2
-    assert execution.handled == {"TellFailure retry"}
+    assert execution.handled == {"ReportFailure retry"}
 
 
-def test_every_state_retry_and_catch_is_come_by_in_these_tests() -> None:
+def test_every_state_retry_and_catch_is_used_in_these_tests() -> None:
     failure = {"Tasks": [], "Failures": [{"Reason": "AGENT"}]}
     busy = TaskError("x", "y")
     entered: set[str] = set()
@@ -150,4 +150,4 @@ def test_every_state_retry_and_catch_is_come_by_in_these_tests() -> None:
 def test_what_a_machine_sends_is_json() -> None:
     outside = Outside([TaskError("Ecs.X", 'a "quoted"\nreason')])
     carried_out(outside, LAUNCHES[:1])
-    assert json.loads(json.dumps(outside.told))[0]["reason"] == 'a "quoted"\nreason'
+    assert json.loads(json.dumps(outside.reports))[0]["reason"] == 'a "quoted"\nreason'

@@ -1,4 +1,4 @@
-"""The multi-node machine, carried out state by state."""
+"""The multi-node machine, run state by state."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def look(state: str, seconds: int = 0, chunks: int = 0) -> dict[str, Any]:
 
 
 class Outside:
-    """What the machine calls; `looks` are the answers in turn, the last for ever."""
+    """The services that the machine calls; `looks` are the answers in turn, the last for ever."""
 
     def __init__(
         self, *looks: dict[str, Any] | Exception, starts: int = 0, chunks: int = 0
@@ -156,7 +156,7 @@ def test_an_execution_that_can_start_nothing_fails(outside: Outside, state: str)
     assert execution.entered[-1] == "GiveUp"
 
 
-def test_every_state_is_come_by_in_these_tests() -> None:
+def test_every_state_is_entered_in_these_tests() -> None:
     (inner,) = [s for s in MACHINE["States"].values() if s["Type"] == "Map"]
     states = MACHINE["States"].keys() | inner["ItemProcessor"]["States"].keys()
     execution, _ = carried_out(Outside(look("WAIT", 2), look("RUNNING", chunks=2)))

@@ -1,23 +1,28 @@
-"""The provision machine, carried out state by state."""
+"""The provision machines, run state by state."""
 
 from typing import Any
 
 import pytest
 
-from chalicelib.engine.provision.steps import STEPS
+from chalicelib.engine.provision.steps import REJECT, STEPS
 from tests.support import stack
 from tests.support.asl import Execution, TaskError
+from tests.support.fake_step_functions import PROVISION_MACHINE_ARN_PREFIX, PROVISION_MACHINES
 
 FUNCTION = "arn:function"
-MACHINE = stack.machine("ProvisionMachine", {"ProvisionStepArn": FUNCTION})
-ENVIRONMENT = {"kind": "compute-environment", "name": "fargate"}
-QUEUE = {"kind": "job-queue", "name": "queue"}
-TRIGGER = {"kind": "trigger", "name": "nightly"}
+MACHINES = {
+    arn.removeprefix(PROVISION_MACHINE_ARN_PREFIX): stack.machine(
+        logical_id, {"ProvisionStepArn": FUNCTION}
+    )
+    for arn, logical_id in PROVISION_MACHINES.items()
+}
+ENVIRONMENT, QUEUE, TRIGGER = "compute-environment", "job-queue", "trigger"
+NAMES = {ENVIRONMENT: "fargate", QUEUE: "queue", TRIGGER: "nightly"}
 CAUSE = '{"errorMessage": "no", "errorType": "AccessDenied"}'
 
 
 class Function:
-    """The function behind the states: fails each step as often as told, drains in turn."""
+    """The function behind the states: fails a step as often as `failures` says."""
 
     def __init__(self, *, drained: tuple[int, ...] = (0,), **failures: int) -> None:
         self.failures = failures
@@ -39,9 +44,10 @@ class Function:
         return {"Payload": {"remaining": self.drained.pop(0)} if step == "drain" else {}}
 
 
-def carried_out(function: Function, request: dict[str, str]) -> tuple[Execution, list[float]]:
-    execution = Execution(definition=MACHINE, invoke=function.invoke)
-    steps = execution.run(request)
+def run(function: Function, kind: str, action: str) -> tuple[Execution, list[float]]:
+    """Run the machine of the kind to its end; return the execution and its waits in seconds."""
+    execution = Execution(definition=MACHINES[kind], invoke=function.invoke)
+    steps = execution.run({"name": NAMES[kind], "action": action})
     waits: list[float] = []
     while True:
         try:
@@ -50,63 +56,66 @@ def carried_out(function: Function, request: dict[str, str]) -> tuple[Execution,
             return execution, waits
 
 
-def test_every_step_of_the_machine_is_a_step_of_the_function() -> None:
-    named = {
-        state["Parameters"]["Payload"]["step"]
-        for state in MACHINE["States"].values()
-        if state["Type"] == "Task"
-    }
-    assert named == set(STEPS)
+def test_there_is_a_machine_for_every_kind_that_is_provisioned() -> None:
+    assert set(MACHINES) == set(STEPS)
+
+
+@pytest.mark.parametrize("kind", MACHINES)
+def test_a_machine_calls_every_step_of_its_kind_and_no_other(kind: str) -> None:
+    tasks = [one for one in MACHINES[kind]["States"].values() if one["Type"] == "Task"]
+    payloads = [task["Parameters"]["Payload"] for task in tasks]
+    assert {payload["step"] for payload in payloads} == {*STEPS[kind], REJECT}
+    assert {payload["kind"] for payload in payloads} == {kind}
 
 
 @pytest.mark.parametrize(
-    ("request_", "steps"),
+    ("kind", "action", "steps"),
     [
-        ({**ENVIRONMENT, "action": "make"}, ["make_cluster", "accept"]),
-        ({**ENVIRONMENT, "action": "remove"}, ["remove_cluster", "remove"]),
-        ({**QUEUE, "action": "remove"}, ["drain", "remove"]),
-        ({**TRIGGER, "action": "make"}, ["make_trigger", "accept"]),
-        ({**TRIGGER, "action": "remove"}, ["remove_trigger", "remove"]),
+        (ENVIRONMENT, "make", ["make_cluster", "accept"]),
+        (ENVIRONMENT, "remove", ["remove_cluster", "remove"]),
+        (QUEUE, "remove", ["drain", "remove"]),
+        (TRIGGER, "make", ["make_trigger", "accept"]),
+        (TRIGGER, "remove", ["remove_trigger", "remove"]),
     ],
 )
-def test_a_change_is_carried_out_step_by_step(request_: dict[str, str], steps: list[str]) -> None:
+def test_a_change_is_made_step_by_step(kind: str, action: str, steps: list[str]) -> None:
     function = Function()
-    execution, waits = carried_out(function, request_)
+    execution, waits = run(function, kind, action)
     assert function.steps == steps
     assert (waits, execution.entered[-1]) == ([], "Done")
     for payload in function.payloads:
-        assert (payload["kind"], payload["name"]) == (request_["kind"], request_["name"])
+        assert (payload["kind"], payload["name"]) == (kind, NAMES[kind])
 
 
 def test_a_queue_is_drained_until_nothing_is_left() -> None:
     function = Function(drained=(100, 2, 0))
-    _, waits = carried_out(function, {**QUEUE, "action": "remove"})
+    _, waits = run(function, QUEUE, "remove")
     assert function.steps == ["drain", "drain", "drain", "remove"]
     assert waits == [3, 3]
 
 
 @pytest.mark.parametrize(
-    ("request_", "step"),
+    ("kind", "action", "step"),
     [
-        ({**ENVIRONMENT, "action": "make"}, "make_cluster"),
-        ({**ENVIRONMENT, "action": "make"}, "accept"),
-        ({**ENVIRONMENT, "action": "remove"}, "remove_cluster"),
-        ({**ENVIRONMENT, "action": "remove"}, "remove"),
-        ({**QUEUE, "action": "remove"}, "drain"),
-        ({**TRIGGER, "action": "make"}, "make_trigger"),
-        ({**TRIGGER, "action": "remove"}, "remove_trigger"),
+        (ENVIRONMENT, "make", "make_cluster"),
+        (ENVIRONMENT, "make", "accept"),
+        (ENVIRONMENT, "remove", "remove_cluster"),
+        (ENVIRONMENT, "remove", "remove"),
+        (QUEUE, "remove", "drain"),
+        (TRIGGER, "make", "make_trigger"),
+        (TRIGGER, "remove", "remove_trigger"),
     ],
 )
-def test_a_step_is_tried_again_and_its_last_failure_becomes_the_reason(
-    request_: dict[str, str], step: str
+def test_a_step_is_tried_again_and_its_last_failure_is_the_reason(
+    kind: str, action: str, step: str
 ) -> None:
     once = Function(**{step: 1})  # type: ignore[arg-type]
-    execution, waits = carried_out(once, request_)
+    execution, waits = run(once, kind, action)
     assert once.steps.count(step) == 2
     assert len(waits) == 1
     assert execution.entered[-1] == "Done"
     always = Function(**{step: 99})  # type: ignore[arg-type]
-    execution, _ = carried_out(always, request_)
+    execution, _ = run(always, kind, action)
     assert always.steps[-1] == "reject"
     assert always.payloads[-1]["cause"] == CAUSE
     assert execution.entered[-2:] == ["Reject", "Done"]
@@ -115,7 +124,7 @@ def test_a_step_is_tried_again_and_its_last_failure_becomes_the_reason(
 def test_a_cluster_in_use_is_waited_for_longer() -> None:
     function = Function(remove_cluster=12)
     function.error = "ClusterInUseError"
-    execution, waits = carried_out(function, {**ENVIRONMENT, "action": "remove"})
+    execution, waits = run(function, ENVIRONMENT, "remove")
     assert function.steps[-1] == "remove"
     assert 120 < sum(waits) <= 600
     assert execution.entered[-1] == "Done"
@@ -124,30 +133,36 @@ def test_a_cluster_in_use_is_waited_for_longer() -> None:
 def test_a_trigger_that_aws_refuses_is_not_tried_again() -> None:
     function = Function(make_trigger=99)
     function.error = "RefusedError"
-    execution, waits = carried_out(function, {**TRIGGER, "action": "make"})
+    execution, waits = run(function, TRIGGER, "make")
     assert (function.steps, waits) == (["make_trigger", "reject"], [])
     assert execution.entered[-2:] == ["Reject", "Done"]
 
 
-def test_an_execution_that_cannot_even_say_why_fails_itself() -> None:
+def test_an_execution_that_cannot_record_the_reason_fails() -> None:
     function = Function(make_cluster=99, reject=99)
     with pytest.raises(TaskError, match="ProvisionFailed"):
-        carried_out(function, {**ENVIRONMENT, "action": "make"})
+        run(function, ENVIRONMENT, "make")
 
 
-def test_every_state_is_come_by_in_these_tests() -> None:
-    entered: set[str] = set()
-    for request, function in (
-        ({**ENVIRONMENT, "action": "make"}, Function()),
-        ({**ENVIRONMENT, "action": "remove"}, Function(remove=99)),
-        ({**QUEUE, "action": "remove"}, Function(drained=(1, 0))),
-        ({**TRIGGER, "action": "make"}, Function()),
-        ({**TRIGGER, "action": "remove"}, Function()),
+def test_every_state_is_entered_in_these_tests() -> None:
+    entered: dict[str, set[str]] = {kind: set() for kind in MACHINES}
+    for kind, action, function in (
+        (ENVIRONMENT, "make", Function()),
+        (ENVIRONMENT, "remove", Function(remove=99)),
+        (QUEUE, "remove", Function(drained=(1, 0))),
+        (TRIGGER, "make", Function()),
+        (TRIGGER, "remove", Function(remove=99)),
     ):
-        entered.update(carried_out(function, request)[0].entered)
-    failing = Execution(definition=MACHINE, invoke=Function(drain=99, reject=99).invoke)
-    steps = failing.run({**QUEUE, "action": "remove"})
-    with pytest.raises(TaskError):
-        for _ in steps:
-            pass
-    assert entered | set(failing.entered) == set(MACHINE["States"])
+        entered[kind].update(run(function, kind, action)[0].entered)
+    for kind, action, step in (
+        (ENVIRONMENT, "make", "make_cluster"),
+        (QUEUE, "remove", "drain"),
+        (TRIGGER, "make", "make_trigger"),
+    ):
+        function = Function(**{step: 99}, reject=99)  # type: ignore[arg-type]
+        execution = Execution(definition=MACHINES[kind], invoke=function.invoke)
+        with pytest.raises(TaskError, match="ProvisionFailed"):
+            for _ in execution.run({"name": NAMES[kind], "action": action}):
+                pass
+        entered[kind].update(execution.entered)
+    assert entered == {kind: set(machine["States"]) for kind, machine in MACHINES.items()}

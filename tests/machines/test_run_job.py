@@ -1,4 +1,4 @@
-"""The run_job machine and the examples around it, carried out over the World with real jobs."""
+"""The run_job machine and the examples around it, run over the World with jobs."""
 
 import json
 from typing import Any
@@ -20,7 +20,7 @@ NESTED = {"jobQueue": "queue", "jobDefinition": "work", "parameters": {"a": "b"}
 
 
 class Outside:
-    """The submit function as the machine meets it: so many failures, then a callback."""
+    """The submit function: it fails as often as `failures` says, then waits for the callback."""
 
     def __init__(self, *failures: str, answer: Any = None) -> None:
         self.failures, self.answer = list(failures), answer
@@ -61,7 +61,7 @@ def test_the_function_gets_the_request_the_execution_and_a_token() -> None:
     assert "State transitions: 1." in MACHINE["Comment"]
 
 
-def test_a_function_that_dies_is_called_again_for_the_same_job() -> None:
+def test_a_function_that_fails_is_called_again_for_the_same_job() -> None:
     outside = Outside("Lambda.Unknown", "Lambda.ServiceException", answer={})
     carried_out(outside)
     assert [payload["clientToken"] for payload in outside.payloads] == ["arn:run"] * 3
@@ -71,7 +71,7 @@ def test_a_function_that_dies_is_called_again_for_the_same_job() -> None:
 
 
 @pytest.mark.parametrize("error", ["Batch.JobFailed", "ClientException", "States.Timeout"])
-def test_how_the_job_ended_is_how_the_execution_ends(error: str) -> None:
+def test_the_execution_ends_as_its_job_did(error: str) -> None:
     outside = Outside(answer=TaskError(error, "because"))
     with pytest.raises(TaskError) as failure:
         carried_out(outside)
@@ -79,7 +79,7 @@ def test_how_the_job_ended_is_how_the_execution_ends(error: str) -> None:
     assert len(outside.payloads) == 1
 
 
-def test_a_function_that_cannot_be_called_is_given_up() -> None:
+def test_a_function_that_keeps_failing_fails_the_execution() -> None:
     outside = Outside(*["Lambda.Unknown"] * 20)
     with pytest.raises(TaskError, match=r"Lambda\.Unknown"):
         carried_out(outside)
@@ -93,8 +93,8 @@ def make_the_stage(quick: World) -> World:
 
 
 def finish(world: World, *failing: str) -> None:
-    """All jobs to their ends; those named so fail, and so do jobs that come after them."""
-    rounds = 3  # jobs that follow on others
+    """Run all jobs to their ends; those with these names fail, and so do their dependents."""
+    rounds = 3  # jobs that depend on others
 
     def script(fence: Fence) -> int:
         return int(world.detail(fence.job_id)["jobName"] in failing)
@@ -164,7 +164,7 @@ def test_the_scatter_example_fails_with_the_array(stage: World) -> None:
     assert "Dependent Job failed" in run.failure.cause
 
 
-def test_the_map_example_tells_every_end(stage: World) -> None:
+def test_the_map_example_returns_the_end_of_every_job(stage: World) -> None:
     jobs = [REQUEST | {"jobName": name} for name in ("one", "two", "three")]
     run = start(stage, {"jobs": jobs}, machine=add_example(stage, "map"))
     finish(stage, "two")
@@ -174,7 +174,7 @@ def test_the_map_example_tells_every_end(stage: World) -> None:
     assert len(jobs_of(stage)) == 3
 
 
-def test_every_example_is_carried_out_here() -> None:
+def test_every_example_is_run_here() -> None:
     from tests.machines.test_source import EXAMPLES
 
     names = {name.removesuffix(".asl.json") for name in EXAMPLES}

@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 
 def scopes(machine: Json) -> Iterator[Json]:
-    """The machine and the processors of its maps, each with its own states."""
+    """Yield the machine and the processors of its maps, each with its own states."""
     yield machine
     for state in machine["States"].values():
         if "ItemProcessor" in state:
@@ -29,14 +29,14 @@ SCOPES = [(name, scope) for name, machine in MACHINES.items() for scope in scope
 IN_EXAMPLES = [scope for machine in EXAMPLES.values() for scope in scopes(machine)]
 ALL_SCOPES = [scope for _, scope in SCOPES] + IN_EXAMPLES
 STATES = [(scope, name) for scope in ALL_SCOPES for name in scope["States"]]
-# What an example does about failures is for its reader to say; what ours do is held to rules.
+# The rules on failures hold for our machines; the reader of an example decides about its own.
 TASKS = [
     (scope, name)
     for _, scope in SCOPES
     for name in scope["States"]
     if scope["States"][name]["Type"] == "Task"
 ]
-# A job's time is its own affair, and its failure is what the execution is to fail with.
+# A job may take any time, and the execution is meant to fail with its failure.
 WAITING = [
     (scope, name)
     for scope, name in TASKS
@@ -55,7 +55,7 @@ def _named(value: Any) -> str:
 
 
 def followers(state: Json) -> set[str]:
-    """The states that may come after this one."""
+    """Return the states that may follow this one."""
     found = {state[key] for key in ("Next", "Default") if key in state}
     found |= {rule["Next"] for key in ("Choices", "Catch") for rule in state.get(key, [])}
     return found
@@ -72,7 +72,10 @@ def reached(scope: Json, start: str) -> set[str]:
 
 
 def test_there_are_machines() -> None:
-    assert set(MACHINES) == {"launch.asl", "multinode.asl", "provision.asl", "run_job.asl"}
+    assert set(MACHINES) == {
+        *{"launch.asl", "multinode.asl", "run_job.asl"},
+        *{f"provision_{kind}.asl" for kind in ("compute_environment", "job_queue", "trigger")},
+    }
     assert [name for _, name in WAITING] == ["RunJob"]
 
 
@@ -169,7 +172,7 @@ def test_a_launch_ends_within_the_life_of_an_express_execution() -> None:
         scope for name, scope in SCOPES if name == "launch.asl" and "RunTask" in scope["States"]
     ]
     waits = 0.0
-    for name in ("RunTask", "TellError"):
+    for name in ("RunTask", "ReportError"):
         (rule,) = branch["States"][name]["Retry"]
         for number in range(rule["MaxAttempts"]):
             wait = rule["IntervalSeconds"] * rule["BackoffRate"] ** number

@@ -15,7 +15,7 @@ MAX_EVENTS, EVENTS = 3, 12
 
 batches = st.lists(st.integers(0, EVENTS - 1), min_size=1, max_size=7)
 crashes = st.none() | st.integers(1, 12)
-# (what, its events, the call at which it dies, what comes in between before its n-th write)
+# (step, its events, the call at which it is interrupted, what is done before its n-th write)
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("events"), batches, crashes, st.none() | batches),
@@ -31,7 +31,7 @@ Step = tuple[str, list[int], int | None, list[int] | None]
 
 
 class Bench:
-    """A World in which batches of the trigger queue are delivered in any order, and die."""
+    """A World in which batches of the trigger queue arrive in any order, and are interrupted."""
 
     def __init__(self) -> None:
         self.world = World(in_memory=True)
@@ -67,7 +67,7 @@ class Bench:
         world.crash_at = crash
 
         def interrupt(call: str) -> None:
-            """Another function gets its own batch in before this one writes."""
+            """Let another function write its batch before this one does."""
             if call != "dynamodb.TransactWriteItems" or between is None:
                 return
             kept, world.crash_at, world.on_call = world.crash_at, None, None
@@ -90,7 +90,7 @@ class Bench:
 @pytest.mark.usefixtures("no_logs")
 @settings(max_examples=60)
 @given(steps)
-def test_every_event_is_in_one_manifest_however_it_came(plan: list[Step]) -> None:
+def test_every_event_is_in_one_manifest_however_it_is_delivered(plan: list[Step]) -> None:
     bench = Bench()
     for step in plan:
         bench.play(step)
@@ -106,7 +106,7 @@ def test_every_event_is_in_one_manifest_however_it_came(plan: list[Step]) -> Non
     assert all(1 <= len(some) <= MAX_EVENTS for some in manifests)
     jobs = array_jobs(world)
     assert [size for size, _ in jobs] == [len(some) for some in manifests]
-    told = world.ports.firings.page("trigger", limit=1000).firings
-    assert {one.firing.job_id for one in told if one.firing.event_key.startswith("bundle|")} == {
+    listed = world.ports.firings.page("trigger", limit=1000).firings
+    assert {one.firing.job_id for one in listed if one.firing.event_key.startswith("bundle|")} == {
         job_id for _, job_id in jobs
     }

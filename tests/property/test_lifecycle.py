@@ -7,16 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.core.capacity import capacity_change_of
-from chalicelib.core.consequences import (
-    Launch,
-    effects_of,
-)
+from chalicelib.core.consequences import effects_of
 from chalicelib.core.decision import Label
+from chalicelib.core.effects import Launch, Publish
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import Fence
 from chalicelib.core.job import Job, ready_of
 from chalicelib.core.lifecycle import decide
-from chalicelib.core.publications import Publish
 from chalicelib.core.retry import ExitRule, RetryAction, RetryStrategy
 from chalicelib.core.states import JobStatus
 from tests.property.paths import is_path

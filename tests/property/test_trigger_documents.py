@@ -1,4 +1,4 @@
-"""Trigger documents of any kind at the API's door: taken or refused, never a failure of ours."""
+"""Any trigger document is accepted or refused by the API, and never makes it fail."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def answered(world: World, method: str, name: str, body: bytes) -> tuple[int, st
     return status, str(json.loads(text).get("message"))
 
 
-def test_any_document_is_taken_or_refused_with_a_sentence() -> None:
+def test_any_document_is_accepted_or_refused_with_a_reason() -> None:
     taken: list[bool] = []
 
     @settings(max_examples=300)
@@ -95,13 +95,13 @@ def test_any_document_is_taken_or_refused_with_a_sentence() -> None:
             parsed = parse_document(json.dumps(document).encode())
         except ClientError as error:
             taken.append(False)
-            told = error.message
+            sentence = error.message
         else:
             taken.append(True)
-            told = "."
+            sentence = "."
             again = parse_document(json.dumps(parsed).encode())
             assert again == parsed, "what is answered can be put"
-        assert told.endswith(".")
+        assert sentence.endswith(".")
 
     parse()
     assert taken.count(True) >= 15

@@ -1,4 +1,4 @@
-"""Requests and events that nobody would think of: a value of an event is never more than that."""
+"""Random requests and events: a value of an event is never more than a value."""
 
 import json
 from typing import Any
@@ -113,7 +113,7 @@ def test_any_request_over_any_event_is_made_or_refused(
 
 
 def shape_of(value: Any) -> Any:
-    """The value with nothing told of its strings."""
+    """Return the value with its strings replaced."""
     if isinstance(value, str):
         return str
     if isinstance(value, dict):

@@ -22,7 +22,7 @@ class FakeEvents(FakeClient):
         self.published: list[dict[str, Any]] = []
         self.buses = {"default"}
         self.rules: dict[tuple[str, str], dict[str, Any]] = {}  # by bus and name
-        self.unfit: list[str] = []  # what is wrong with those that do not fit their schema
+        self.unfit: list[str] = []  # why events do not fit their schema
 
     def do_put_events(self, params: dict[str, Any]) -> dict[str, Any]:
         entries = params["Entries"]
@@ -76,13 +76,13 @@ class FakeEvents(FakeClient):
         return self.rules[bus, name]
 
     def statuses_of(self, job_id: str) -> list[str]:
-        """The statuses that were published for a job, in order."""
+        """Return the statuses that were published for a job, in order."""
         changes = self.of_type("Batch Job State Change")
         details = [entry["Detail"] for entry in changes]
         return [detail["status"] for detail in details if detail["jobId"] == job_id]
 
     def blocks_of(self, job_id: str) -> list[dict[str, Any]]:
-        """The blocks that were published for a job, in order, as entries."""
+        """Return the entries of the blocks that were published for a job, in order."""
         blocks = self.of_type("Batch Job Queue Blocked")
         return [entry for entry in blocks if entry["Detail"]["jobId"] == job_id]
 
@@ -91,7 +91,7 @@ class FakeEvents(FakeClient):
 
 
 def event_of(entry: dict[str, Any]) -> dict[str, Any]:
-    """What EventBridge delivers for an entry whose detail is decoded."""
+    """Return what EventBridge delivers for an entry whose detail is decoded."""
     return {
         "version": "0",
         "id": "00000000-0000-4000-8000-000000000000",

@@ -19,12 +19,18 @@ from tests.support.fake_sqs import TASK_EVENTS_QUEUE_URL, FakeSqs
 _PREFIX = f"arn:aws:states:{stack.REGION}:{stack.ACCOUNT}:stateMachine:{stack.STACK}"
 LAUNCH_MACHINE_ARN = f"{_PREFIX}-launch"
 MULTINODE_MACHINE_ARN = f"{_PREFIX}-multinode"
-PROVISION_MACHINE_ARN = f"{_PREFIX}-provision"
+PROVISION_MACHINE_ARN_PREFIX = f"{_PREFIX}-provision-"
+# The provision machines by their logical names in the template.
+PROVISION_MACHINES = {
+    f"{PROVISION_MACHINE_ARN_PREFIX}compute-environment": "ProvisionComputeEnvironmentMachine",
+    f"{PROVISION_MACHINE_ARN_PREFIX}job-queue": "ProvisionJobQueueMachine",
+    f"{PROVISION_MACHINE_ARN_PREFIX}trigger": "ProvisionTriggerMachine",
+}
 PROVISION_STEP_ARN = "arn:aws:lambda:::function:provision-step"
 RUN_JOB_MACHINE_ARN = f"{_PREFIX}-run-job"
 SUBMIT_ARN = "arn:aws:lambda:::function:submit"
 NODE_STEP_ARN = "arn:aws:lambda:::function:node-step"
-STANDARD = frozenset({MULTINODE_MACHINE_ARN, PROVISION_MACHINE_ARN, RUN_JOB_MACHINE_ARN})
+STANDARD = frozenset({MULTINODE_MACHINE_ARN, RUN_JOB_MACHINE_ARN, *PROVISION_MACHINES})
 NAME_LIMIT, INPUT_LIMIT_BYTES = 80, 256 * 1024
 
 Json = dict[str, Any]
@@ -57,7 +63,7 @@ class FakeStepFunctions(FakeClient):
 
     service = "stepfunctions"
     # No execution of these may fail; those of users, and of run_job, end as their job ends.
-    own_machines = frozenset({LAUNCH_MACHINE_ARN, MULTINODE_MACHINE_ARN, PROVISION_MACHINE_ARN})
+    own_machines = frozenset({LAUNCH_MACHINE_ARN, MULTINODE_MACHINE_ARN, *PROVISION_MACHINES})
 
     def __init__(
         self,
@@ -80,11 +86,12 @@ class FakeStepFunctions(FakeClient):
                 "MultinodeMachine",
                 {"LaunchMachineArn": LAUNCH_MACHINE_ARN, "NodeStepArn": NODE_STEP_ARN},
             ),
-            PROVISION_MACHINE_ARN: stack.machine(
-                "ProvisionMachine", {"ProvisionStepArn": PROVISION_STEP_ARN}
-            ),
             RUN_JOB_MACHINE_ARN: stack.machine("RunJobMachine", {"SubmitFunctionArn": SUBMIT_ARN}),
         }
+        for arn, logical_id in PROVISION_MACHINES.items():
+            self._machines[arn] = stack.machine(
+                logical_id, {"ProvisionStepArn": PROVISION_STEP_ARN}
+            )
         self._names: set[tuple[str, str]] = set()
         self._numbers = itertools.count(1)
         self._callbacks: dict[str, tuple[Callback, Run]] = {}

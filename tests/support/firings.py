@@ -1,4 +1,4 @@
-"""Scenes with triggers: rows of the catalog, messages as rules and schedules send them."""
+"""Set-up for triggers: rows of the catalog, and messages as rules and schedules send them."""
 
 import json
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job
 from chalicelib.core.resources.resource import TRIGGER, Resource
-from chalicelib.core.triggers.firing import Told
+from chalicelib.core.triggers.firing import ListedFiring
 from chalicelib.core.triggers.trigger import Trigger, trigger_of
 from chalicelib.triggers.submit import job_id_for
 from tests.support.fake_sqs import Message
@@ -35,7 +35,7 @@ def put_trigger(
     request: Json | None = None,
     **members: Any,
 ) -> Trigger:
-    """The row of a trigger whose rule or schedule is there; puts it in place of one before."""
+    """Put the row of a trigger as provisioning leaves it, in place of an earlier row."""
     document: Json = {"source": EVENTS, "request": {**REQUEST, **(request or {})}, **members}
     row = Resource(
         kind=TRIGGER,
@@ -61,7 +61,7 @@ def delete_trigger(world: World, name: str = "trigger") -> None:
 
 
 def _leave_unprovisioned(world: World) -> None:
-    """Nothing is made for a row that is put by hand: it stands as it is."""
+    """Drop the row's stream records, so that nothing is provisioned for it."""
     stream = world.catalog_stream
     stream.draw()
     stream.records[:] = [
@@ -70,7 +70,7 @@ def _leave_unprovisioned(world: World) -> None:
 
 
 def event(event_id: str = "e1", **detail: Any) -> Json:
-    """An event as EventBridge hands it to a rule's target."""
+    """Return an event as EventBridge hands it to a rule's target."""
     return {
         "version": "0",
         "id": event_id,
@@ -96,36 +96,41 @@ def upload(key: str, *, sequencer: str = "0A", event_id: str = "e1", **of_object
 
 
 def send(world: World, body: Any) -> Message:
-    """A message on the trigger queue; what is no text is sent as JSON."""
+    """Send a message to the trigger queue; anything but text is sent as JSON."""
     text = body if isinstance(body, str) else json.dumps(body)
     world.sqs.put(world.sqs.triggers, {"MessageBody": text})
     return world.sqs.triggers.messages[-1]
 
 
-def come(world: World, *events: Json, name: str = "trigger", uid: str = UID) -> list[Message]:
-    """The messages that a rule makes of these events."""
+def send_events(
+    world: World, *events: Json, name: str = "trigger", uid: str = UID
+) -> list[Message]:
+    """Send the messages that a rule makes of these events."""
     return [send(world, {"trigger": name, "uid": uid, "event": one}) for one in events]
 
 
 def fire(world: World, *events: Json, **addressee: Any) -> None:
-    """These events come in one batch, and are handled; what follows from their jobs is not."""
-    assert world.deliver_triggers(come(world, *events, **addressee))
+    """Deliver these events in one batch; nothing that follows from their jobs is delivered."""
+    messages = send_events(world, *events, **addressee)
+    assert world.deliver_triggers(messages)
 
 
 def ticks(world: World, time: str) -> Message:
-    """The message of a schedule that fires."""
+    """Send the message of a schedule that fires."""
     firing = {"scheduledTime": time, "executionId": "x"}
     return send(world, {"trigger": "trigger", "uid": UID, "firing": firing})
 
 
-def told(world: World, name: str = "trigger") -> list[Told]:
-    """The trigger's firings, newest first."""
+def listed(world: World, name: str = "trigger") -> list[ListedFiring]:
+    """Return the trigger's firings, newest first."""
     return list(world.ports.firings.page(name, limit=1000).firings)
 
 
 def outcomes(world: World, name: str = "trigger") -> list[tuple[str, str, int]]:
-    """(event key, outcome, how often it came again), newest first."""
-    return [(t.firing.event_key, str(t.firing.outcome), t.repeats) for t in told(world, name)]
+    """Return (event key, outcome, repeats) of each firing, newest first."""
+    return [
+        (one.firing.event_key, str(one.firing.outcome), one.repeats) for one in listed(world, name)
+    ]
 
 
 def job_of(world: World, trigger: Trigger, event_key: str) -> Job | None:
@@ -133,7 +138,7 @@ def job_of(world: World, trigger: Trigger, event_key: str) -> Job | None:
 
 
 def take_dead_letters(world: World) -> list[tuple[str, str]]:
-    """(body, reason) of each dead letter; the queue is empty afterwards."""
+    """Return (body, reason) of each dead letter, and empty the queue."""
     queue = world.sqs.trigger_dead_letters
     letters = [(one.body, one.attributes["Reason"]) for one in queue.messages]
     queue.messages = []

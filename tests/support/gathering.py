@@ -1,4 +1,4 @@
-"""Scenes with a trigger that gathers: events that arrive, and what became of them."""
+"""Set-up for a trigger that gathers: events that arrive, and their outcomes."""
 
 import json
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ GATHER: Json = {"maxEvents": 5, "maxSeconds": 60}
 
 
 def put_gatherer(world: World, *, request: Json | None = None, **members: Any) -> Trigger:
-    """A trigger that gathers five events, or what comes in a minute."""
+    """Put a trigger that gathers five events, or those of a minute."""
     document = {"gather": GATHER, **members}
     made = put_trigger(world, request={**REQUEST, **(request or {})}, **document)
     world.run_until_idle()
@@ -35,21 +35,21 @@ def put_gatherer(world: World, *, request: Json | None = None, **members: Any) -
 
 
 def message(one: int | Mapping[str, Any]) -> Json:
-    """The message that brings an event; a number stands for a plain event of that number."""
-    brought = event(f"e{one}") if isinstance(one, int) else one
-    body = {"trigger": ORIGIN.trigger, "uid": ORIGIN.uid, "event": brought}
+    """Return the message with an event; a number stands for a plain event of that number."""
+    given = event(f"e{one}") if isinstance(one, int) else one
+    body = {"trigger": ORIGIN.trigger, "uid": ORIGIN.uid, "event": given}
     return {"MessageBody": json.dumps(body)}
 
 
 def arrive(world: World, *events: int | Mapping[str, Any]) -> None:
-    """Events come, and everything that is due is done."""
+    """Deliver these events, and everything that is due then."""
     for one in events:
         world.sqs.put(world.sqs.triggers, message(one))
     world.run_until_idle()
 
 
 def array_jobs(world: World, *, bundles: int = 40) -> list[tuple[int, str]]:
-    """(size, id) of the array jobs of the first `bundles` bundles, in order."""
+    """Return (size, id) of the array jobs of the first `bundles` bundles, in order."""
     document = {"source": EVENTS, "request": {}}  # no part of the ids
     trigger = trigger_of(ORIGIN.trigger, ORIGIN.uid, document)
     ids = [job_id_for(trigger, bundle_key(number)) for number in range(bundles)]
@@ -59,13 +59,13 @@ def array_jobs(world: World, *, bundles: int = 40) -> list[tuple[int, str]]:
 
 
 def manifest(world: World, bundle: int) -> list[Json]:
-    """The events that the children of a bundle's array read."""
+    """Return the events that the children of a bundle's array read."""
     key = f"{ORIGIN.trigger}/{ORIGIN.uid}/{bundle:08d}.jsonl"
     lines = world.s3.lines(world.settings.manifests_bucket, key)
     return [json.loads(line) for line in lines]
 
 
 def outcomes(world: World) -> dict[str, FiringOutcome]:
-    """What became of each event, as the newest record has it, by its key."""
+    """Return the outcome of each event by its key, from the newest record."""
     page = world.ports.firings.page("trigger", limit=1000)
-    return {told.firing.event_key: told.firing.outcome for told in reversed(page.firings)}
+    return {one.firing.event_key: one.firing.outcome for one in reversed(page.firings)}

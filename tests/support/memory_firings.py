@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from chalicelib.core.triggers.firing import Firing, FiringPage, told
+from chalicelib.core.triggers.firing import Firing, FiringPage, merge_repeats
 
 
 class MemoryFiringStore:
@@ -22,4 +22,4 @@ class MemoryFiringStore:
         rows = sorted((row for row in self._rows if row[0] == trigger), reverse=True)
         found = [firing for row in rows for firing in self._rows[row]]
         assert len(found) <= limit, "there is one page"
-        return FiringPage(firings=tuple(told(found)), before=None)
+        return FiringPage(firings=tuple(merge_repeats(found)), before=None)

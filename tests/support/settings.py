@@ -13,7 +13,7 @@ from tests.support.fake_sqs import (
 from tests.support.fake_step_functions import (
     LAUNCH_MACHINE_ARN,
     MULTINODE_MACHINE_ARN,
-    PROVISION_MACHINE_ARN,
+    PROVISION_MACHINE_ARN_PREFIX,
     RUN_JOB_MACHINE_ARN,
 )
 
@@ -28,7 +28,7 @@ def settings_of(**overrides: Any) -> Settings:
         "task_events_queue_url": TASK_EVENTS_QUEUE_URL,
         "launch_machine_arn": LAUNCH_MACHINE_ARN,
         "multinode_machine_arn": MULTINODE_MACHINE_ARN,
-        "provision_machine_arn": PROVISION_MACHINE_ARN,
+        "provision_machine_arn_prefix": PROVISION_MACHINE_ARN_PREFIX,
         "run_job_machine_arn": RUN_JOB_MACHINE_ARN,
         "event_bus": "default",
         "log_group": "/aws/batch/job",

@@ -1,4 +1,4 @@
-"""Triggers of a World: documents, and the API of triggers called as the doors call it."""
+"""Triggers of a World: documents, and the triggers API called as the HTTP edge calls it."""
 
 import json
 from collections.abc import Mapping
@@ -28,13 +28,13 @@ def document(source: Json = EVENTS, **members: Any) -> Json:
 
 
 def call(world: World, body: Any = None) -> Call:
-    """A call with this body: bytes as they are, all else as JSON."""
+    """Return a call with this body: bytes as they are, anything else as JSON."""
     raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
     return Call(ports=world.ports, caller=CALLER, invocation_id=None, body=raw)
 
 
 def decoded(answer: Answer) -> Json:
-    """What was answered; ApiError for any answer but 200."""
+    """Return the body of an answer; raise ApiError for any status but 200."""
     status, headers, text = answer
     body: Json = json.loads(text)
     if status != 200:
@@ -67,14 +67,14 @@ def firings(world: World, name: str, **query: str) -> Json:
 
 
 def made(world: World, name: str = "nightly", source: Json = EVENTS, **members: Any) -> Json:
-    """A trigger that provisioning has come to an end with."""
+    """Put a trigger, let it be provisioned, and return its description."""
     put(world, name, document(source, **members))
     world.run_until_idle()
     return get(world, name)
 
 
 def message_of(rule: Mapping[str, Any], event: Json) -> Json:
-    """What the target of a rule sends for an event."""
+    """Return the message that the target of a rule sends for an event."""
     template = rule["Targets"]["triggers"]["InputTransformer"]["InputTemplate"]
     text = template.replace("<aws.events.event.json>", json.dumps(event))
     message: Json = json.loads(text)

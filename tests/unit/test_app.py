@@ -1,4 +1,4 @@
-"""The doors: HTTP as API Gateway hands it over, and each function's event."""
+"""The entry points: HTTP as API Gateway hands it over, and each function's event."""
 
 import json
 from collections.abc import Iterator
@@ -18,13 +18,13 @@ PREFIX = "arn:aws:batch:us-east-1:123456789012"
 JSON = {"Content-Type": "application/json"}
 REQUEST = {"jobName": "job", "jobQueue": "queue", "jobDefinition": "work"}
 
-# API Gateway checks the caller; the test client only says that it cannot.
+# API Gateway checks the caller; the test client warns that it cannot.
 pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer is not a supported:UserWarning")
 
 
 @pytest.fixture(name="http")
 def make_http(world: World) -> Iterator[Any]:
-    """The API over the World of the test."""
+    """Serve the API over the World of the test."""
     with (
         mock.patch("chalicelib.api.http.ports", return_value=world.ports),
         Client(handlers.app, stage_name="main", project_dir=str(ROOT)) as client,
@@ -39,7 +39,7 @@ def post(http: Any, name: str, body: Any, **headers: str) -> HTTPResponse:
 
 
 def event(operation: str, body: str, **identity: str) -> dict[str, Any]:
-    """A request as API Gateway's proxy integration hands it over."""
+    """Return a request as API Gateway's proxy integration hands it over."""
     return {
         "httpMethod": "POST",
         "headers": {"content-type": "application/json", "amz-sdk-invocation-id": "one"},
@@ -88,7 +88,7 @@ def test_a_body_that_is_no_object_is_a_client_s_error(http: Any, body: bytes) ->
 
 
 @pytest.mark.parametrize("kind", ["application/x-amz-json-1.1", "text/plain", "*/*"])
-def test_a_body_is_json_whatever_its_sender_calls_it(http: Any, kind: str) -> None:
+def test_a_body_is_json_whatever_its_content_type(http: Any, kind: str) -> None:
     response = http.post("/v1/describejobqueues", headers={"Content-Type": kind}, body=b"{}")
     assert (response.status_code, response.json_body) == (200, {"jobQueues": []})
 
@@ -143,7 +143,7 @@ def test_untagging_nothing_is_refused(world: World, http: Any) -> None:
     assert response.status_code == 400
 
 
-def test_a_failure_of_ours_tells_nothing_of_its_cause(
+def test_an_internal_failure_does_not_show_its_cause(
     world: World, http: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: Any, **__: Any) -> None:
@@ -156,7 +156,7 @@ def test_a_failure_of_ours_tells_nothing_of_its_cause(
     assert b"secret" not in response.body
 
 
-def test_the_doors_are_those_of_the_stack() -> None:
+def test_the_entry_points_are_those_of_the_stack() -> None:
     names = {function.name for function in handlers.app.pure_lambda_functions}
     assert names == {
         "react", "catalog_changed", "dispatch", "task_events", "node_step", "provision_step",
@@ -184,7 +184,7 @@ def test_the_doors_are_those_of_the_stack() -> None:
         ("task_events", [{"messageId": "7", "body": "{"}]),
     ],
 )
-def test_a_poisoned_record_is_reported_by_its_id(
+def test_an_unreadable_record_is_reported_by_its_id(
     world: World, handler: str, records: list[dict[str, Any]]
 ) -> None:
     answered = world.call_handler(getattr(handlers, handler), {"Records": records})
@@ -198,7 +198,7 @@ def test_an_empty_batch_is_handled(world: World, handler: str) -> None:
     }
 
 
-def test_a_provision_step_of_what_is_gone_leaves_nothing_to_do(world: World) -> None:
+def test_a_provision_step_of_a_resource_that_is_gone_does_nothing(world: World) -> None:
     event = {"step": "drain", "kind": "job-queue", "name": "nobody"}
     assert world.call_handler(handlers.provision_step, event) == {"remaining": 0}
 
@@ -216,7 +216,7 @@ def test_the_sweep_of_an_empty_stack_does_nothing(world: World) -> None:
     assert world.leftovers() == []
 
 
-def test_all_doors_together_run_a_job(world: World, http: Any) -> None:
+def test_all_entry_points_together_run_a_job(world: World, http: Any) -> None:
     make_stage(world)
     job_id = submit(world)
     world.run_until_idle()
@@ -224,7 +224,7 @@ def test_all_doors_together_run_a_job(world: World, http: Any) -> None:
     assert [job["status"] for job in found] == ["STARTING"]
 
 
-def test_a_trigger_goes_its_whole_way_over_http(world: World, http: Any) -> None:
+def test_a_trigger_is_made_fired_and_deleted_over_http(world: World, http: Any) -> None:
     make_stage(world)
     document = {"source": {"events": {"pattern": {"source": ["shop"]}}}, "request": REQUEST}
     body = json.dumps(document).encode()

@@ -18,8 +18,8 @@ ENVIRON = {
     "BATCHYARD_MULTINODE_MACHINE_ARN": (
         "arn:aws-cn:states:cn-north-1:210987654321:stateMachine:yard-multinode"
     ),
-    "BATCHYARD_PROVISION_MACHINE_ARN": (
-        "arn:aws-cn:states:cn-north-1:210987654321:stateMachine:yard-provision"
+    "BATCHYARD_PROVISION_MACHINE_ARN_PREFIX": (
+        "arn:aws-cn:states:cn-north-1:210987654321:stateMachine:yard-provision-"
     ),
     "BATCHYARD_RUN_JOB_MACHINE_ARN": (
         "arn:aws-cn:states:cn-north-1:210987654321:stateMachine:yard-run-job"

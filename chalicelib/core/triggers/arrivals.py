@@ -1,4 +1,4 @@
-"""What comes on the queue of triggers: the event that a message holds, and for which trigger."""
+"""Read messages of the trigger queue: an event for a trigger, or a bundle to be closed."""
 
 import json
 import math
@@ -9,17 +9,17 @@ from typing import Any, NoReturn
 
 TRIGGER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _UID = re.compile(r"[A-Za-z0-9-]{1,64}")
-# EventBridge Scheduler replaces such a word; what does not know it leaves it as it is.
+# EventBridge Scheduler replaces words that begin so; an emulator may leave them as they are.
 _KEYWORD = "<aws."
 
 
 class UnreadableError(Exception):
-    """A message that nobody of ours sends; it ends among the dead letters as it came."""
+    """The message has none of our forms; it ends unchanged in the dead-letter queue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """An event of a rule, or the time at which a schedule fired (None when it was not told)."""
+    """An event of a rule, or the time for which a schedule fired (None if it is not known)."""
 
     trigger: str
     uid: str
@@ -37,7 +37,7 @@ class Closing:
 
 
 def read_message(body: str) -> Arrival | Closing:
-    """What the body of a message says. Raises UnreadableError for what is none of ours."""
+    """Parse the body of a message. Raises UnreadableError if it has none of our forms."""
     message = _object(_loaded(body))
     if "close" in message:
         close = _object(message["close"])
@@ -53,12 +53,12 @@ def read_message(body: str) -> Arrival | Closing:
     time = _object(message.get("firing")).get("scheduledTime")
     if not isinstance(time, str) or not time:
         raise UnreadableError("no time")
-    told = None if time.startswith(_KEYWORD) else time
-    return Arrival(trigger=name, uid=uid, scheduled_time=told)
+    known = None if time.startswith(_KEYWORD) else time
+    return Arrival(trigger=name, uid=uid, scheduled_time=known)
 
 
 def scheduled_event(time: str, arn: str) -> dict[str, Any]:
-    """The event of a schedule that fired, in the form of EventBridge's own; `arn`: the trigger."""
+    """Return the event of a schedule that fired, in EventBridge's form; `arn` is the trigger's."""
     _, _, _, region, account, *_ = arn.split(":")
     return {
         "version": "0",

@@ -1,8 +1,8 @@
-"""Bundles: gathered events that become one array job, pure.
+"""Decide about bundles: gathered events that become one array job. Pure.
 
-A trigger that gathers has one open bundle, and behind it those that are being closed. What is open
-is known from one row, the head; every decision about it holds for the version that was read. A
-bundle's number is given once, so the job that it becomes has one id however often it is closed.
+A trigger that gathers has one open bundle, and earlier ones that are being closed. One row, the
+head, describes them; a decision holds for the version of the head that was read. The number of a
+bundle is never used again, so its job has the same id however often the bundle is closed.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from enum import StrEnum
 
 # An array's manifest is made in the memory of one function, and read by each of its children.
 BYTES_LIMIT = 16 * 1024 * 1024
-# A row of DynamoDB holds 400 KB: an event, deflated, and what tells whose it is.
+# A row of DynamoDB holds 400 KB: the compressed event and the row's other attributes.
 EVENT_BYTES_LIMIT = 380_000
 
 
@@ -39,7 +39,7 @@ class Head:
     version: int = 0
 
     def moved_on(self) -> "Head":
-        """With the next bundle open, and this one to be closed."""
+        """Return the head with the next bundle open, and this one to be closed."""
         return Head(
             bundle=self.bundle + 1,
             closing=self.closing | {self.bundle},
@@ -48,13 +48,13 @@ class Head:
 
 
 def bundle_key(bundle: int) -> str:
-    """The event key of a bundle's array job: the same whenever the bundle is closed."""
+    """Return the event key of a bundle's array job."""
     return f"bundle|{bundle}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundleSlice:
-    """Events `first` to `last` (excluded) of a batch are a bundle's, from its `position` on."""
+    """Events `first` to `last` (excluded) of a batch go to `bundle`, from its `position` on."""
 
     bundle: int
     position: int
@@ -64,7 +64,7 @@ class BundleSlice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placing:
-    """Where the events of a batch go: the head after it, and what opens and closes by it."""
+    """The bundles of a batch of events: the head after it, and what it opens and closes."""
 
     head: Head
     slices: tuple[BundleSlice, ...]
@@ -78,7 +78,7 @@ def place(head: Head, sizes: Sequence[int], limits: Limits, now_ms: int) -> Plac
     slices: list[BundleSlice] = []
     opened: list[int] = []
     if due_in_ms(at, limits, now_ms) == 0 or at.count >= limits.max_events:
-        at = at.moved_on()  # its close is late, or the limit has become smaller
+        at = at.moved_on()  # its closing is late, or the limit was lowered
     first = 0
     for number, size in enumerate(sizes):
         if at.count == 0:
@@ -103,9 +103,9 @@ def place(head: Head, sizes: Sequence[int], limits: Limits, now_ms: int) -> Plac
 
 
 def due_in_ms(head: Head, limits: Limits | None, now_ms: int) -> int | None:
-    """How long until the open bundle is to be closed for its age; None while it is empty.
+    """Return how long until the open bundle is closed for its age; None while it is empty.
 
-    Without limits, because nothing is gathered any more, its time has come.
+    Without limits, because the trigger gathers no more, it is closed at once.
     """
     if head.count == 0:
         return None
@@ -115,17 +115,17 @@ def due_in_ms(head: Head, limits: Limits | None, now_ms: int) -> int | None:
 
 
 class Next(StrEnum):
-    """What is to be done when a bundle is to be closed."""
+    """What closing a bundle takes next."""
 
-    WAIT = "WAIT"  # it is open, and its time has not come
-    MOVE_ON = "MOVE_ON"  # it is open: the next one takes its place first
-    FINISH = "FINISH"  # its manifest is to be written and its job submitted
-    LOOK = "LOOK"  # it was closed before, or it failed and is tried again
-    NOTHING = "NOTHING"  # it has not opened
+    WAIT = "WAIT"  # it is open, and not old enough
+    MOVE_ON = "MOVE_ON"  # it is open: first open the next one
+    FINISH = "FINISH"  # write its manifest and submit its job
+    LOOK = "LOOK"  # it was closed before; if it failed, try again
+    NOTHING = "NOTHING"  # it never opened
 
 
 def next_step(head: Head, bundle: int, limits: Limits | None, now_ms: int) -> Next:
-    """What it takes to close `bundle`."""
+    """Return the next step to close `bundle`."""
     if bundle in head.closing:
         return Next.FINISH
     if bundle != head.bundle:
@@ -140,9 +140,9 @@ def next_step(head: Head, bundle: int, limits: Limits | None, now_ms: int) -> Ne
 def to_be_closed(
     head: Head, limits: Limits | None, now_ms: int, *, grace_ms: int
 ) -> tuple[int, ...]:
-    """The bundles that a sweeper finds left: in closing, or open for longer than they may be.
+    """Return the bundles that the sweeper must close: in `closing`, or open for too long.
 
-    An open one is given a grace, in which the message that was sent when it opened closes it.
+    An open one has a grace period, in which its own delayed message should close it.
     """
     left = sorted(head.closing)
     if due_in_ms(head, limits, now_ms - grace_ms) == 0:

@@ -1,7 +1,7 @@
-"""Schedule expressions: the syntax of EventBridge Scheduler (its user guide, schedule types).
+"""Check schedule expressions: the syntax of EventBridge Scheduler (user guide, schedule types).
 
-Whether a field's combination ever comes true is left to Scheduler. Times of `at()` are checked
-against the calendar.
+Scheduler itself checks whether the fields ever match a time. Times of `at()` are checked against
+the calendar.
 """
 
 import re
@@ -22,7 +22,7 @@ _DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Field:
-    """A field of cron: its bounds, the words that stand for numbers, and its own wildcards."""
+    """A field of cron: its bounds, its words for numbers, and its own wildcards."""
 
     name: str
     first: int
@@ -31,7 +31,7 @@ class _Field:
     special: str = r"(?!)"  # what may stand for the whole field, beside * and lists
 
     def value_of(self, text: str) -> int | None:
-        """The number that the text is or stands for; None if it is neither, or out of bounds."""
+        """Return the number that the text stands for; None if it is none, or out of bounds."""
         if text.upper() in self.words:
             return self.words.index(text.upper()) + self.first
         if not re.fullmatch(r"[0-9]{1,4}", text):
@@ -44,7 +44,7 @@ class _Field:
         return all(self._takes_item(item) for item in text.split(","))
 
     def _takes_item(self, item: str) -> bool:
-        """`*`, a value, a range, or one of them with `/` and a step."""
+        """Return whether the item is `*`, a value or a range, perhaps with `/` and a step."""
         span, slash, step = item.partition("/")
         if slash and not (re.fullmatch(r"[0-9]{1,4}", step) and int(step) > 0):
             return False
@@ -68,7 +68,7 @@ _FIELDS = (
 
 
 def check_expression(expression: str) -> None:
-    """Refuse what is no expression of EventBridge Scheduler, and say what is wrong with it."""
+    """Raise ClientError for a wrong expression, with what is wrong about it."""
     if rate := _RATE.fullmatch(expression):
         _check_rate(int(rate["value"]), rate["unit"], plural=bool(rate["plural"]))
     elif cron := _CRON.fullmatch(expression):
@@ -96,7 +96,7 @@ def _check_cron(given: Sequence[str]) -> None:
         raise ClientError(f"{_PLACE} must have the six fields {names}, got {len(given)}.")
     for field, text in zip(_FIELDS, given, strict=True):
         if not field.takes(text):
-            raise ClientError(f"{_PLACE} has a {field.name} field that cron does not know.")
+            raise ClientError(f"{_PLACE} has a {field.name} field that is not valid in cron.")
     if (given[2] == "?") == (given[4] == "?"):
         raise ClientError(f"{_PLACE} must have ? in exactly one of day-of-month and day-of-week.")
 
@@ -105,4 +105,4 @@ def _check_at(time: str) -> None:
     try:
         datetime.fromisoformat(time)
     except ValueError:
-        raise ClientError(f"{_PLACE} must name a time that the calendar has.") from None
+        raise ClientError(f"{_PLACE} must be a time that exists in the calendar.") from None

@@ -1,4 +1,4 @@
-"""One firing of a trigger: the event that caused it, and what became of it."""
+"""Firings: the record of one event of a trigger, and firings as they are listed."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,19 +7,19 @@ from typing import Any
 
 
 class FiringOutcome(StrEnum):
-    """What became of an event. Every label has one place that decides it."""
+    """The outcome of an event. Each label is decided in one place."""
 
     SUBMITTED = "SUBMITTED"
-    GATHERED = "GATHERED"  # waits for others, to become a child of an array job
-    DUPLICATE = "DUPLICATE"  # the same event had made its job, or been gathered, before
+    GATHERED = "GATHERED"  # waits in a bundle, to become a child of an array job
+    DUPLICATE = "DUPLICATE"  # the event had made its job, or was gathered, before
     SKIPPED = "SKIPPED"  # the overlap policy; or the trigger is disabled
-    FAILED = "FAILED"  # no valid request came of it; it is in the dead-letter queue
-    DISCARDED = "DISCARDED"  # its trigger had been deleted
+    FAILED = "FAILED"  # it makes no valid request; it is in the dead-letter queue
+    DISCARDED = "DISCARDED"  # its trigger was deleted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Firing:
-    """A record of one event. `event_key` is the same whenever the event comes again."""
+    """A record of one event. An event that is delivered again has the same `event_key`."""
 
     trigger: str
     uid: str
@@ -32,7 +32,7 @@ class Firing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fired:
-    """An event that came for a trigger. `message_id` is the message that brought it."""
+    """An event that arrived for a trigger, by the message `message_id`."""
 
     message_id: str
     event_key: str
@@ -41,8 +41,8 @@ class Fired:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """A firing as it is told: `repeats` is how often its event came again, to no effect."""
+class ListedFiring:
+    """A firing as it is listed. `repeats` counts the later deliveries of the same event."""
 
     firing: Firing
     repeats: int = 0
@@ -52,38 +52,38 @@ _REASON_LIMIT = 500
 
 
 def reason_of(message: str) -> str:
-    """The sentence of an error, fit for a record and for an attribute of a message.
+    """Return an error's sentence, cut and made printable for a record and a message attribute.
 
-    It may quote an event, so it may be of any length and hold anything.
+    The sentence may quote an event, so it may have any length and any characters.
     """
     printable = (mark if mark.isprintable() else "?" for mark in message[:_REASON_LIMIT])
     return "".join(printable)
 
 
-def told(firings: Iterable[Firing]) -> list[Told]:
-    """What became of each event, of records that are given newest first.
+def merge_repeats(firings: Iterable[Firing]) -> list[ListedFiring]:
+    """Return one listed firing for each event; records and result have the newest first.
 
-    Where only duplicates are recorded, the record of the first was lost with its process, after it
-    had taken effect.
+    An event with duplicates only did take effect: the process that fired for it ended before it
+    wrote the record.
     """
     by_event: dict[tuple[str, str], list[Firing]] = {}
     for firing in firings:
         by_event.setdefault((firing.uid, firing.event_key), []).append(firing)
-    return [_told_of(of_event) for of_event in by_event.values()]
+    return [_listed(of_event) for of_event in by_event.values()]
 
 
-def _told_of(firings: Sequence[Firing]) -> Told:
+def _listed(firings: Sequence[Firing]) -> ListedFiring:
     effects = [one for one in firings if one.outcome is not FiringOutcome.DUPLICATE]
     if effects:
-        return Told(firing=effects[0], repeats=len(firings) - len(effects))
+        return ListedFiring(firing=effects[0], repeats=len(firings) - len(effects))
     first = firings[-1]
     outcome = FiringOutcome.SUBMITTED if first.job_id else FiringOutcome.GATHERED
-    return Told(firing=replace(first, outcome=outcome), repeats=len(firings) - 1)
+    return ListedFiring(firing=replace(first, outcome=outcome), repeats=len(firings) - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FiringPage:
-    """Firings, newest first, and where the next page begins (None on the last)."""
+    """A page of firings, newest first. `before` is where the next page begins, None on the last."""
 
-    firings: tuple[Told, ...]
+    firings: tuple[ListedFiring, ...]
     before: str | None

@@ -1,4 +1,4 @@
-"""Gathered events as a store keeps them: whose they are, and why a write of them was refused."""
+"""Gathered events as they are stored, and why a write of them was refused."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from functools import cached_property
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Whose bundles: a trigger, and which one of those that had its name."""
+    """The owner of bundles: a trigger's name, and its uid among all that had this name."""
 
     trigger: str
     uid: str
@@ -25,7 +25,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Item:
-    """An event as it is kept: its key, and the line that it is in a manifest."""
+    """A gathered event: its key, and its line in a manifest."""
 
     key: str
     line: str  # JSON, without a line break
@@ -36,7 +36,7 @@ class Item:
 
     @cached_property
     def packed(self) -> bytes:
-        """Both, deflated, because a write is paid for by the kilobyte."""
+        """Key and line, compressed, because a write is paid by the kilobyte."""
         return zlib.compress(f"{json.dumps(self.key)}\n{self.line}".encode("ascii"))
 
     @classmethod
@@ -47,7 +47,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """Why a batch was not written: the head had changed, or these of its items were there."""
+    """Why a batch was not written: the head had changed, or these of its items existed."""
 
     head: bool
     items: frozenset[int]

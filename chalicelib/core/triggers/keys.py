@@ -1,7 +1,7 @@
-"""Which events are the same one: an event that comes again has the key that it had before.
+"""Event keys: an event that is delivered again has the same key.
 
-A job's id is derived from its trigger and the key of its event, so the same event makes one job
-however often, in whatever order and by whichever message it comes.
+A job's id is derived from its trigger and its event's key, so the same event makes one job however
+often, in whatever order and by whichever message it arrives.
 """
 
 import hashlib
@@ -15,9 +15,9 @@ _KEY_LIMIT_BYTES = 1500  # longer than that of any object in S3
 
 
 def event_key_of(source: Source | None, event: Mapping[str, Any]) -> str:
-    """The key of an event that came from `source`: any text that UTF-8 can hold, never empty.
+    """Return the key of an event from `source`: never empty, and always valid UTF-8.
 
-    Of a trigger that is gone, whose source nobody knows, it tells an event by its id.
+    `source` is None for a trigger that is gone: then the event's id is its key.
     """
     key = None
     if isinstance(source, Schedule):
@@ -28,7 +28,7 @@ def event_key_of(source: Source | None, event: Mapping[str, Any]) -> str:
 
 
 def _key_of_upload(event: Mapping[str, Any]) -> str | None:
-    """S3 may report one change of an object twice, under two ids, and both with one sequencer."""
+    """Return the key of a change in S3; a change reported twice has the same sequencer."""
     detail = _detail(event)
     changed, bucket = detail.get("object"), detail.get("bucket")
     if not isinstance(changed, Mapping) or not isinstance(bucket, Mapping):
@@ -37,7 +37,7 @@ def _key_of_upload(event: Mapping[str, Any]) -> str | None:
     parts = (_text(event.get("detail-type")), _text(bucket.get("name")), _text(changed.get("key")))
     if sequencer is None or None in parts:
         return None
-    # None of these has a bar in it but the key, so that two objects never share a key of ours.
+    # Only the object's key may contain a bar, so two objects never share an event key.
     return "|".join([*map(str, parts), _text(changed.get("version-id")) or "-", sequencer])
 
 
@@ -51,12 +51,12 @@ def _text(value: Any) -> str | None:
 
 
 def _digest(event: Mapping[str, Any]) -> str:
-    """For an event without an id: the same content is the same event."""
+    """Return a digest of an event without an id: the same content is the same event."""
     return hashlib.sha256(json.dumps(event, sort_keys=True).encode()).hexdigest()
 
 
 def _bounded(key: str) -> str:
-    """The key in a size that a record takes, half a character written as its number."""
+    """Return the key shortened to its limit, with lone surrogates written as their numbers."""
     encoded = key.encode(errors="backslashreplace")
     if len(encoded) <= _KEY_LIMIT_BYTES:
         return encoded.decode()

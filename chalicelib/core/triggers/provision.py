@@ -1,4 +1,4 @@
-"""What a trigger is made of in AWS: its rule's name and pattern, and the messages of its events."""
+"""What is provisioned for a trigger: its rule's name and pattern, and its messages."""
 
 import hashlib
 import json
@@ -13,25 +13,25 @@ _DIGITS = 16  # of the digest in a name that had to be cut
 
 
 def rule_name(stack: str, trigger: str) -> str:
-    """The rule's name: the stack's prefix, by which roles know it, and the trigger's name.
+    """Return the rule's name: the stack's prefix, which roles allow, and the trigger's name.
 
-    One that is too long is cut, and ends with a dot and a digest; no trigger's name has a dot.
+    A name that is too long is cut, and ends with a dot and a digest; no trigger's name has a dot.
     """
     prefix = f"{stack}-trigger-"
     if len(prefix) + len(trigger) <= RULE_NAME_LIMIT:
         return prefix + trigger
     digest = hashlib.sha256(trigger.encode()).hexdigest()[:_DIGITS]
-    capacity_limit = max(0, RULE_NAME_LIMIT - len(prefix) - len(digest) - 1)
-    return f"{prefix}{trigger[:capacity_limit]}.{digest}"[:RULE_NAME_LIMIT]
+    length = max(0, RULE_NAME_LIMIT - len(prefix) - len(digest) - 1)
+    return f"{prefix}{trigger[:length]}.{digest}"[:RULE_NAME_LIMIT]
 
 
 def pattern_of(source: Events | Uploads) -> Mapping[str, Any]:
-    """The event pattern of the source's rule."""
+    """Return the event pattern of the source's rule."""
     if isinstance(source, Events):
         return source.pattern
     detail: dict[str, Any] = {"bucket": {"name": [source.bucket]}}
     if source.prefix and source.suffix:
-        # In a list both would be alternatives; as one wildcard the key must have both.
+        # In a list they would be alternatives; one wildcard requires both.
         wildcard = f"{_escaped(source.prefix)}*{_escaped(source.suffix)}"
         detail["object"] = {"key": [{"wildcard": wildcard}]}
     elif source.prefix:
@@ -42,13 +42,13 @@ def pattern_of(source: Events | Uploads) -> Mapping[str, Any]:
 
 
 def input_template(trigger: Trigger) -> str:
-    """What EventBridge makes of an event for the trigger queue, with the event put in."""
+    """Return the template by which EventBridge makes the message of an event."""
     head = json.dumps({"trigger": trigger.name, "uid": trigger.uid})
     return f'{head[:-1]}, "event": <aws.events.event.json>}}'
 
 
 def scheduled_message(trigger: Trigger) -> dict[str, Any]:
-    """What Scheduler sends to the trigger queue; it fills in the two keywords."""
+    """Return the message that Scheduler sends; it replaces the two keywords."""
     return {
         "trigger": trigger.name,
         "uid": trigger.uid,

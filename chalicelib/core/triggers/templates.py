@@ -1,9 +1,9 @@
-"""Values of an event put into a trigger's request: the only place where the two meet.
+"""Put values of an event into a trigger's request; no other module combines the two.
 
 A string of the request may hold placeholders: `<$` with steps of a path and `>`, where a step is
 `.name`, `['any name']` or `[0]`; `<$>` is the whole event, and `<$$` stands for `<$` itself. A
-request is parsed into literals and paths before any event is looked at, and what a path finds is
-never looked at again: it cannot become a path, a member or another placeholder.
+request is parsed into literals and paths before any event is read, and a value that a path finds is
+never parsed: it cannot become a path, a member or another placeholder.
 """
 
 import json
@@ -16,10 +16,10 @@ from typing import Any
 from chalicelib.core.errors import ClientError
 from chalicelib.core.validation.overrides import is_reference
 
-# SubmitJob takes no larger request, so no more than this is ever put together.
+# SubmitJob takes no larger request, so rendering stops here.
 RENDERED_LIMIT = 30 * 1024
 _DEPTH_LIMIT = 32  # three times as deep as anything in a SubmitJob request
-# Lists whose elements Batch itself substitutes parameters in, after us.
+# Lists in which Batch itself substitutes parameters, after us.
 _COMMANDS = frozenset({"command", "args"})
 
 _OPENING = re.compile(r"<\$")
@@ -51,7 +51,7 @@ class Span:
 
     @property
     def is_fixed(self) -> bool:
-        """Whether it is the same for every event."""
+        """Return whether it is the same for every event."""
         return all(isinstance(part, str) for part in self.parts)
 
 
@@ -63,22 +63,22 @@ class Template:
 
 
 class _Unreadable(Exception):
-    """What follows a `<$` is no placeholder; carries the sentence."""
+    """The text after a `<$` is not a placeholder; carries the sentence."""
 
 
 def parse_template(request: Mapping[str, Any]) -> Template:
-    """The request with its placeholders found. ClientError naming member and position if not."""
+    """Parse a request. Raises ClientError with the member and place of a wrong placeholder."""
     return Template(_parsed(request, "request", depth=0, is_command=False))
 
 
 def render(template: Template, event: Mapping[str, Any]) -> dict[str, Any]:
-    """The request that the event makes. ClientError for what the event lacks or cannot give."""
+    """Return the request for an event. Raises ClientError for a missing or unusable value."""
     rendered: dict[str, Any] = _Rendering(event).value_of(template.tree)
     return rendered
 
 
 def sample_of(template: Template, token: str) -> dict[str, Any]:
-    """The request with `token` for every placeholder."""
+    """Return the request with `token` in place of every placeholder."""
     sample: dict[str, Any] = _sampled(template.tree, token)
     return sample
 
@@ -122,7 +122,7 @@ def _span_of(text: str, place: str, is_command: bool) -> Span:
 
 
 def _parts_of(text: str) -> tuple[Part, ...]:
-    """The parts of a string in order, no two literals side by side. Raises _Unreadable."""
+    """Return the parts of a string in order, with no two literals in a row. Raises _Unreadable."""
     parts: list[Part] = []
     literal, start = "", 0
     for opening in _OPENING.finditer(text):
@@ -140,7 +140,7 @@ def _parts_of(text: str) -> tuple[Part, ...]:
 
 
 def _path_at(text: str, start: int) -> tuple[Path, int]:
-    """The path whose steps begin at `start`, and where its placeholder ends."""
+    """Return the path whose steps begin at `start`, and where its placeholder ends."""
     steps: list[str | int] = []
     position = start
     while found := _STEP.match(text, position):
@@ -149,8 +149,8 @@ def _path_at(text: str, start: int) -> tuple[Path, int]:
     if not text.startswith(">", position):
         shown = text[start - 2 : position + 10]
         raise _Unreadable(
-            f"{shown!r} at position {start - 2} is no placeholder. One is <$.name>, "
-            "<$['any name']>, <$.list[0]> or a longer path of such steps; <$$ stands for <$."
+            f"{shown!r} at position {start - 2} is not a placeholder. Write <$.name>, "
+            "<$['any name']>, <$.list[0]> or a longer path of such steps; write <$$ for <$."
         )
     return Path(tuple(steps), f"${text[start:position]}"), position + 1
 
@@ -203,15 +203,17 @@ class _Rendering:
         for step in path.steps:
             value = _member(value, step)
         if value is None:
-            raise ClientError(f"{place}: the event has nothing at {path.text}.")
+            raise ClientError(f"{place}: the event has no value at {path.text}.")
         text = _as_text(value)
         if text is None:
-            raise ClientError(f"{place}: what the event has at {path.text} cannot be written.")
+            raise ClientError(
+                f"{place}: the event's value at {path.text} cannot be written as text."
+            )
         return text
 
 
 def _member(value: Any, step: str | int) -> Any:
-    """What is one step further, None where there is nothing."""
+    """Return the value one step further, None if there is none."""
     if isinstance(step, str):
         return value.get(step) if isinstance(value, Mapping) else None
     is_list = isinstance(value, Sequence) and not isinstance(value, str)
@@ -219,7 +221,7 @@ def _member(value: Any, step: str | int) -> Any:
 
 
 def _as_text(value: Any) -> str | None:
-    """A string as it is, all else as compact JSON; None for what is no text in any encoding."""
+    """Return a string as it is, anything else as compact JSON; None if it cannot be encoded."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     try:

@@ -1,7 +1,7 @@
-"""A trigger: a name, a source of events, and the SubmitJob request that each of them makes.
+"""A trigger: a name, a source of events, and the SubmitJob request that each event makes.
 
-A trigger that is deleted and made again under its name is another one: its `uid` differs,
-so an event that was under way to the first never becomes a job of the second.
+A trigger that is deleted and made again under its name has another `uid`, so an event that was sent
+for the first never becomes a job of the second.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ OBJECT_CREATED = "Object Created"
 
 
 class Overlap(StrEnum):
-    """What a firing does while the job of the one before has not ended."""
+    """What a firing does while the job of the firing before it has not ended."""
 
     ALLOW = "ALLOW"
     SKIP = "SKIP"
@@ -56,7 +56,7 @@ Source = Schedule | Events | Uploads
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gather:
-    """Up to `max_events`, or what came in `max_seconds`, become one array job."""
+    """Up to `max_events` events, or those of `max_seconds`, become one array job."""
 
     max_events: int
     max_seconds: int
@@ -64,6 +64,8 @@ class Gather:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
+    """A trigger as its document describes it."""
+
     name: str
     uid: str
     enabled: bool
@@ -74,7 +76,7 @@ class Trigger:
 
 
 def trigger_of(name: str, uid: str, document: Mapping[str, Any]) -> Trigger:
-    """The trigger that a valid trigger document describes (api/trigger_schema.json)."""
+    """Return the trigger of a valid trigger document (api/trigger_schema.json)."""
     gather = document.get("gather")
     return Trigger(
         name=name,

@@ -1,7 +1,7 @@
-"""What a trigger document must mean, beyond its shape: expressions, patterns, names of buckets.
+"""Check a trigger document beyond its schema: expressions, patterns, names of buckets.
 
-Each rule raises ClientError with a sentence that names the member. What only AWS can tell (whether
-a bus or bucket is there, whether a pattern is too complex) is told when the trigger is made.
+Each rule raises ClientError with a sentence that names the member. What only AWS can check (whether
+a bus or bucket exists, whether a pattern is too complex) fails when the trigger is provisioned.
 """
 
 import json
@@ -33,7 +33,7 @@ def check_name(name: str) -> None:
 
 
 def check_meaning(document: Mapping[str, Any]) -> None:
-    """Hold a document of the right shape to the rules of meaning."""
+    """Raise ClientError for a document that fits the schema but makes no sense."""
     ((kind, source),) = document["source"].items()
     _SOURCES[kind](source)
     if "gather" in document:
@@ -67,7 +67,7 @@ def _check_events(source: Mapping[str, Any]) -> None:
 
 
 def _check_pattern(pattern: Mapping[str, Any], place: str) -> None:
-    """Objects, and lists where values stand; what may be in a list EventBridge itself tells."""
+    """Check objects, and lists where values stand; EventBridge checks the contents of lists."""
     if not pattern:
         raise ClientError(f"{place} must have at least one member.")
     for name, value in pattern.items():

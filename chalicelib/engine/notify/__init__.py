@@ -1,1 +1,1 @@
-"""What others are notified of: events of jobs, task tokens, executions."""
+"""What others learn about jobs: events, answers to task tokens, ends of executions."""

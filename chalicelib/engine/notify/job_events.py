@@ -1,15 +1,14 @@
-"""Publishing: what happened to jobs becomes AWS Batch's own events, under our source.
+"""Publish AWS Batch's own events to EventBridge, under our source.
 
-A change of status is a "Batch Job State Change", the head of a queue that cannot be placed a
+A change of status is a "Batch Job State Change"; a head of a queue that cannot be placed is a
 "Batch Job Queue Blocked".
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from chalicelib.core.consequences import Effect
+from chalicelib.core.effects import Effect, Publication, Publish, PublishBlocked
 from chalicelib.core.ids import Scope
 from chalicelib.core.job_event import JOB_QUEUE_BLOCKED, JOB_STATE_CHANGE, JobEvent
-from chalicelib.core.publications import Publication, Publish, PublishBlocked
 from chalicelib.core.resources.resource import JOB_QUEUE
 from chalicelib.core.spec import Spec
 from chalicelib.jobs.detail import job_detail
@@ -17,9 +16,9 @@ from chalicelib.wiring import Ports
 
 
 def to_publish(effects: Iterable[Effect], ports: Ports) -> list[Publication]:
-    """What of these effects is to be published by the stack's settings, in their order.
+    """Return the effects that the stack's settings let us publish, in their order.
 
-    A child that blocks its queue is told of in any case: nothing of its array's would tell it.
+    A child that blocks its queue is published in any case: no event of its array would show it.
     """
     children_too = ports.settings.publish_child_events
     return [
@@ -31,7 +30,7 @@ def to_publish(effects: Iterable[Effect], ports: Ports) -> list[Publication]:
 
 
 def publish(publications: Sequence[Publication], specs: Mapping[str, Spec], ports: Ports) -> None:
-    """Publish each job as it was then; `detail` is the JobDetail, as in AWS."""
+    """Publish one event for each publication whose job has a spec; `detail` is the JobDetail."""
     scope = ports.settings.scope
     ports.events.publish(
         [

@@ -1,7 +1,7 @@
-"""Answering the Step Functions tasks that wait, with a task token, for a job's end.
+"""Answer the Step Functions tasks that wait, with a task token, for a job's end.
 
-A token is kept with the job from its submission on. Step Functions takes one answer to each token
-and refuses every further one, so a stream that delivers again does no harm.
+A token is stored in the job's spec. Step Functions takes one answer to each token and refuses every
+further one, so a stream record that is delivered again does no harm.
 """
 
 import json
@@ -19,12 +19,12 @@ from chalicelib.ports import CAUSE_LIMIT, OUTPUT_LIMIT_BYTES
 from chalicelib.wiring import Ports
 
 JOB_FAILED = "Batch.JobFailed"
-# What is told of a job whose whole detail is more than an answer holds.
+# The members of a JobDetail that are sent when the whole of it is too large for an answer.
 SHORT_FORM = ("jobId", "jobName", "jobArn", "status", "statusReason")
 
 
 def answer_waiting(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: Ports) -> None:
-    """Tell the end of each job to all who wait for it."""
+    """Send the end of each job to every task that waits for it."""
     ports.run_all(
         [
             partial(_answer, token, job, specs[job.job_id], ports)
@@ -36,10 +36,10 @@ def answer_waiting(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: Ports)
 
 
 def wait_for(job_id: str, token: str, ports: Ports) -> None:
-    """See to it that the end of this job is told to `token`, even if it has ended before.
+    """Send the end of this job to `token` when it comes, or now if the job has ended.
 
-    Another try of a task brings another token for the same job. It is written first and the job is
-    read then, as the job's end is written first and its tokens are read then: one sees the other.
+    Each try of a task brings another token for the same job. The token is written before the job is
+    read, and the job's end is written before its tokens are read: so one of the two sees the other.
     """
     spec = ports.jobs.find_specs([job_id]).get(job_id)
     if spec is None or (
@@ -52,7 +52,7 @@ def wait_for(job_id: str, token: str, ports: Ports) -> None:
 
 
 def refuse(token: str, error: str, message: str, ports: Ports) -> None:
-    """Tell who waits with `token` that there is no job to wait for."""
+    """Fail the task that waits with `token`: there is no job to wait for."""
     _log(ports.workflows.send_failure(token, error, message), "a refusal")
 
 
@@ -62,18 +62,18 @@ def _answer(token: str, job: Job, spec: Spec, ports: Ports) -> None:
         output = _text(detail)
         if len(output.encode()) > OUTPUT_LIMIT_BYTES:
             output = _text(_short(detail))
-        told = ports.workflows.send_success(token, output)
+        was_sent = ports.workflows.send_success(token, output)
     else:
         cause = _text(detail)
         if len(cause) > CAUSE_LIMIT:
             cause = _text(_short(detail))
-        told = ports.workflows.send_failure(token, JOB_FAILED, cause)
-    _log(told, f"the end of {job.job_id}")
+        was_sent = ports.workflows.send_failure(token, JOB_FAILED, cause)
+    _log(was_sent, f"the end of {job.job_id}")
 
 
-def _log(told: bool, what: str) -> None:
-    if not told:
-        logger.info(f"nobody waits any more for {what}", action="answer.unwanted")
+def _log(was_sent: bool, what: str) -> None:
+    if not was_sent:
+        logger.info(f"no task waits any more for {what}", action="answer.unwanted")
 
 
 def _short(detail: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,35 +1,38 @@
-"""What follows from a changed row of the catalog."""
+"""What a changed row of the catalog starts: a provision machine, and wakes of job queues."""
 
 import hashlib
 
 from chalicelib.core.resources.resource import JOB_QUEUE, TRIGGER, Resource
 from chalicelib.engine.dispatch.scheduling_domain import all_queues
+from chalicelib.engine.provision.common import ACTIONS
 from chalicelib.wiring import Ports
 
-_ACTIONS = {"CREATING": "make", "UPDATING": "make", "DELETING": "remove"}
 
+def on_change(old: Resource | None, new: Resource | None, event_id: str, ports: Ports) -> None:
+    """Start the machine that the row's status asks for; wake the queues whose jobs may now run.
 
-def react(old: Resource | None, new: Resource | None, event_id: str, ports: Ports) -> None:
+    `event_id` names the change: the same change delivered again starts and wakes nothing.
+    """
     if new is None or (old is not None and not _differs(old, new)):
         return
     digest = hashlib.sha256(event_id.encode()).hexdigest()[:24]
-    action = _ACTIONS.get(new.status or "")
+    action = ACTIONS.get(new.status or "")
     if action is not None:
-        request = {"kind": new.kind, "name": new.name, "action": action}
-        # Named after the change: a repeated delivery finds the execution that it has started.
-        ports.workflows.start_provision(f"{action}-{new.name[:48]}-{digest}", request)
-    queues = _queues_concerned(new, ports)
+        # A Standard machine runs once for each name, so a change names its execution.
+        name = f"{action}-{new.name[:48]}-{digest}"
+        ports.workflows.start_provision(new.kind, name, {"name": new.name, "action": action})
+    queues = _queues_to_wake(new, ports)
     if queues:
         ports.messages.send_wakes(queues, digest)
 
 
 def _differs(old: Resource, new: Resource) -> bool:
-    """Whether more than tags or the count of queues changed."""
+    """Return whether more changed than tags or the count of queues."""
     return (old.status, old.state, old.document) != (new.status, new.state, new.document)
 
 
-def _queues_concerned(changed: Resource, ports: Ports) -> list[str]:
-    """The queues whose jobs this change may let run: it may have brought room."""
+def _queues_to_wake(changed: Resource, ports: Ports) -> list[str]:
+    """Return the queues whose jobs may have more capacity after this change."""
     if changed.status != "VALID" or changed.kind == TRIGGER:
         return []
     if changed.kind == JOB_QUEUE:

@@ -257,7 +257,7 @@ def workflows(client: Recorder) -> BotoWorkflows:
         client,
         launch_machine_arn="launch",
         multinode_machine_arn="multinode",
-        provision_machine_arn="provision",
+        provision_machine_arn_prefix="provision-",
     )
 
 
@@ -294,10 +294,12 @@ def test_repeated_launches_start_an_execution_of_the_same_name() -> None:
 
 def test_starting_a_provision_twice_succeeds() -> None:
     client = Recorder(start_execution=refusal("ExecutionAlreadyExists"))
-    workflows(client).start_provision("name", {"kind": "job-queue"})
+    workflows(client).start_provision("job-queue", "name", {"name": "queue"})
+    (call,) = client.given("start_execution")
+    assert call["stateMachineArn"] == "provision-job-queue"
     busy = Recorder(start_execution=refusal("ThrottlingException"))
     with pytest.raises(ClientError):
-        workflows(busy).start_provision("name", {})
+        workflows(busy).start_provision("job-queue", "name", {})
 
 
 def test_the_multi_node_execution_is_named_after_job_attempt_and_dispatch_count() -> None:

@@ -5,24 +5,24 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.core.capacity import CapacityChange, capacity_change_of
-from chalicelib.core.consequences import (
+from chalicelib.core.consequences import effects_of
+from chalicelib.core.effects import (
     CapacityFreed,
     Effect,
     Forget,
     Launch,
     LaunchNode,
     NotifyDependents,
+    Publish,
     StopNodes,
     StopTask,
     Wake,
     WakeLater,
     WatchDeadline,
-    effects_of,
 )
 from chalicelib.core.events import EventKind
 from chalicelib.core.job import Job, NodeState, StopCause
 from chalicelib.core.lifecycle import decide
-from chalicelib.core.publications import Publish
 from chalicelib.core.states import JobStatus
 from tests.support.values import JOB_ID, NOW_MS, a_job, an_event
 

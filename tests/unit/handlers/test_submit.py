@@ -1,4 +1,4 @@
-"""The submit function: every way in which a request may come, and what is made of it."""
+"""The submit function: every form in which a request may arrive, and the answer to it."""
 
 import json
 from typing import Any
@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 
 def of_rule(detail: Any, event_id: str = "event-1") -> Json:
-    """An EventBridge event as a rule without transformer sends it."""
+    """Return an EventBridge event as a rule without a transformer sends it."""
     return {
         "version": "0",
         "id": event_id,
@@ -29,7 +29,7 @@ def of_rule(detail: Any, event_id: str = "event-1") -> Json:
 
 
 def of_topic(*messages: Any) -> Json:
-    """Messages as SNS hands them over."""
+    """Return an SNS event with these messages."""
     return {
         "Records": [
             {
@@ -73,7 +73,7 @@ def test_the_same_event_twice_is_one_job(quick: World, event: Json) -> None:
     assert jobs_of(quick) == [first["jobId"]]
 
 
-def test_the_messages_of_a_topic_are_a_job_each_however_often_they_come(quick: World) -> None:
+def test_each_message_of_a_topic_is_one_job_however_often_it_is_delivered(quick: World) -> None:
     make_stage(quick)
     event = of_topic(REQUEST, REQUEST, of_rule(REQUEST), of_rule(REQUEST))
     answered = quick.submit(event)
@@ -136,7 +136,7 @@ def test_a_job_of_the_api_is_never_one_of_the_function(quick: World) -> None:
         ({"Records": ["text"]}, "Records of None carry no"),
     ],
 )
-def test_what_is_no_request_is_refused_with_a_reason(quick: World, event: Any, words: str) -> None:
+def test_an_invalid_request_is_refused_with_a_reason(quick: World, event: Any, words: str) -> None:
     make_stage(quick)
     with pytest.raises(ClientException, match=words):
         quick.submit(event)
@@ -144,11 +144,11 @@ def test_what_is_no_request_is_refused_with_a_reason(quick: World, event: Any, w
     assert jobs_of(quick) == []
 
 
-def test_lambda_reports_a_refusal_under_the_name_that_aws_has_for_it() -> None:
+def test_lambda_reports_a_refusal_under_aws_batch_s_own_name() -> None:
     assert ClientException.__name__ == "ClientException"
 
 
-def test_every_message_is_tried_before_the_refused_ones_are_told(quick: World) -> None:
+def test_every_message_is_tried_before_refusals_are_raised(quick: World) -> None:
     make_stage(quick)
     wrong = REQUEST | {"jobQueue": "nobody"}
     with pytest.raises(ClientException, match="nobody not found") as refusal:
@@ -158,8 +158,8 @@ def test_every_message_is_tried_before_the_refused_ones_are_told(quick: World) -
     assert len(jobs_of(quick)) == 1
 
 
-def test_what_was_accepted_stays_accepted(quick: World) -> None:
-    """Lambda may try again when the definition is gone; the job is there."""
+def test_an_accepted_request_stays_accepted(quick: World) -> None:
+    """Lambda may try again after the definition was removed; the job exists."""
     make_stage(quick)
     event = of_rule(REQUEST)
     first = quick.submit(event)

@@ -18,6 +18,7 @@ MOVE_JOBS = "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query dynamodb:Upda
 ANSWER = "states:SendTaskFailure states:SendTaskSuccess"
 PASS_ROLES = {"TaskExecutionRole": "iam:PassRole", "role/${JobRolePattern}": "iam:PassRole"}
 CHANGE_RULES = "events:DeleteRule events:PutRule events:PutTargets events:RemoveTargets"
+PROVISIONED = ("compute-environment", "job-queue", "trigger")
 DELIVER_LOGS = (
     "logs:CreateLogDelivery logs:DeleteLogDelivery logs:DescribeLogGroups "
     "logs:DescribeResourcePolicies logs:GetLogDelivery logs:ListLogDeliveries "
@@ -59,7 +60,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "CatalogTable": "dynamodb:Query",
         "WakeQueue": SEND,
         "StreamDeadLetters": SEND,
-        "<stack>-provision": "states:StartExecution",
+        **{f"<stack>-provision-{kind}": "states:StartExecution" for kind in PROVISIONED},
     },
     "DispatchRole": {
         "WakeQueue": f"{RECEIVE} {SEND}",

@@ -1,4 +1,4 @@
-"""Gathering on the World: events become bundles, and bundles array jobs with a manifest each."""
+"""Gathering: events become bundles, and each bundle an array job with a manifest."""
 
 import json
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ from tests.support.world import World, world
 
 @pytest.fixture(name="stage", params=["memory", "dynamodb"])
 def make_stage_world(request: pytest.FixtureRequest) -> Iterator[World]:
-    """A stage for jobs and a trigger that gathers five events, or what comes in a minute."""
+    """Make what jobs need, and a trigger that gathers five events, or those of a minute."""
     with world(in_memory=request.param == "memory") as made:
         make_stage(made)
         put_gatherer(made)
@@ -54,14 +54,14 @@ def test_twelve_events_become_arrays_of_five_five_and_two(stage: World) -> None:
         "where": f"s3://{stage.settings.manifests_bucket}/trigger/{UID}/00000000.jsonl",
         "what": "5 for trigger, bundle 0",
     }
-    told = outcomes(stage)
-    assert [told[f"e{n}"] for n in range(12)] == [FiringOutcome.GATHERED] * 12
-    assert [told[bundle_key(n)] for n in range(3)] == [FiringOutcome.SUBMITTED] * 3
+    found = outcomes(stage)
+    assert [found[f"e{n}"] for n in range(12)] == [FiringOutcome.GATHERED] * 12
+    assert [found[bundle_key(n)] for n in range(3)] == [FiringOutcome.SUBMITTED] * 3
     jobs = run_to_the_end(stage, list(ids), lambda fence: 0)
     assert {job.status for job in jobs.values()} == {"SUCCEEDED"}
 
 
-def test_an_event_counts_once_however_often_it_comes(stage: World) -> None:
+def test_an_event_counts_once_however_often_it_is_delivered(stage: World) -> None:
     arrive(stage, 0, 1, 0)
     arrive(stage, 1, 2)
     arrive(stage, 2, 0, 1)
@@ -91,7 +91,7 @@ def test_a_bundle_of_one_is_an_array_of_one(stage: World) -> None:
     assert {number for number in summary_of(stage.job(job_id)).values() if number} == {1}
 
 
-def test_callers_of_the_api_still_may_not_have_an_array_of_one(stage: World) -> None:
+def test_callers_of_the_api_cannot_submit_an_array_of_one(stage: World) -> None:
     with pytest.raises(Exception, match="Array size must be between 2 and 10000, got 1"):
         stage.api(
             "SubmitJob",
@@ -115,7 +115,7 @@ def test_a_bundle_that_cannot_be_submitted_is_a_dead_letter_until_it_is_redriven
     (letter,) = stage.sqs.trigger_dead_letters.messages
     close = {"trigger": "trigger", "uid": UID, "bundle": 0}
     assert json.loads(letter.body) == {"close": close}
-    # It is not in closing any more: a sweeper leaves it, and a late close says it again.
+    # It is not in `closing` any more: the sweeper leaves it, and a late close tries it again.
     stage.advance(120)
     stage.sweep()
     stage.run_until_idle()
@@ -130,15 +130,13 @@ def test_a_bundle_that_cannot_be_submitted_is_a_dead_letter_until_it_is_redriven
     assert stage.sqs.trigger_dead_letters.messages == []
 
 
-def test_a_request_that_has_no_place_for_a_manifest_fails_with_a_sentence(stage: World) -> None:
+def test_a_request_that_cannot_take_a_manifest_fails_with_a_reason(stage: World) -> None:
     put_gatherer(stage, request={"parameters": {"key": "<$.detail.object.key>"}})
     arrive(stage, 1)
     stage.advance(60)
     assert outcomes(stage)[bundle_key(0)] is FiringOutcome.FAILED
     page = stage.ports.firings.page("trigger", limit=10)
-    (failed,) = [
-        told.firing for told in page.firings if told.firing.outcome is FiringOutcome.FAILED
-    ]
+    (failed,) = [one.firing for one in page.firings if one.firing.outcome is FiringOutcome.FAILED]
     assert "$.detail.object.key" in failed.reason
     stage.sqs.trigger_dead_letters.messages.clear()
 
@@ -147,8 +145,8 @@ def test_events_of_a_deleted_trigger_are_discarded_each_with_a_record(stage: Wor
     arrive(stage, *range(3))
     delete_trigger(stage)
     stage.advance(60)
-    told = outcomes(stage)
-    assert [told[f"e{n}"] for n in range(3)] == [FiringOutcome.DISCARDED] * 3
+    found = outcomes(stage)
+    assert [found[f"e{n}"] for n in range(3)] == [FiringOutcome.DISCARDED] * 3
     assert array_jobs(stage) == []
     assert stage.s3.objects == {}
     put_trigger(stage, uid="uid-2", gather={"maxEvents": 5, "maxSeconds": 60})
@@ -157,7 +155,7 @@ def test_events_of_a_deleted_trigger_are_discarded_each_with_a_record(stage: Wor
     assert head.version == 0
 
 
-def test_what_was_gathered_is_submitted_although_the_trigger_is_disabled_by_now(
+def test_gathered_events_are_submitted_after_the_trigger_is_disabled(
     stage: World,
 ) -> None:
     arrive(stage, *range(2))
@@ -168,14 +166,14 @@ def test_what_was_gathered_is_submitted_although_the_trigger_is_disabled_by_now(
     assert outcomes(stage)["e2"] is FiringOutcome.SKIPPED
 
 
-def test_a_trigger_that_gathers_no_more_submits_what_it_had(stage: World) -> None:
+def test_a_trigger_that_stops_gathering_submits_its_open_bundle(stage: World) -> None:
     arrive(stage, *range(2))
     put_gatherer(stage, gather=None)
     stage.advance(60)
     assert [size for size, _ in array_jobs(stage)] == [2]
 
 
-def test_the_sweeper_closes_what_no_message_closed(stage: World) -> None:
+def test_the_sweeper_closes_a_bundle_whose_message_was_lost(stage: World) -> None:
     arrive(stage, *range(7))
     assert len(array_jobs(stage)) == 1
     stage.sqs.triggers.messages.clear()
@@ -189,7 +187,7 @@ def test_the_sweeper_closes_what_no_message_closed(stage: World) -> None:
     assert [size for size, _ in array_jobs(stage)] == [5, 2]
 
 
-def test_the_sweeper_asks_nothing_of_bundles_when_nothing_gathers(world: World) -> None:
+def test_the_sweeper_reads_no_bundles_when_no_trigger_gathers(world: World) -> None:
     world.calls.clear()
     world.sweep()
     before = list(world.calls)
@@ -201,7 +199,7 @@ def test_the_sweeper_asks_nothing_of_bundles_when_nothing_gathers(world: World) 
     assert before.count("dynamodb.Query") <= 3
 
 
-def test_events_that_are_large_go_in_several_transactions(stage: World) -> None:
+def test_large_events_are_written_in_several_transactions(stage: World) -> None:
     noise = bytearray()
     state = 1
     while len(noise) < 180_000:  # does not deflate
@@ -216,7 +214,7 @@ def test_events_that_are_large_go_in_several_transactions(stage: World) -> None:
     assert [one["id"] for one in manifest(stage, 0)] == [f"e{n}" for n in range(10)]
 
 
-def test_what_an_event_holds_is_one_line_of_the_manifest(stage: World) -> None:
+def test_any_event_is_one_line_of_the_manifest(stage: World) -> None:
     odd: dict[str, Any] = {"text": 'a\nb\u2028c"\\\x00\ud800é', "deep": [[[{}]]], "none": None}
     arrive(stage, event("e0", **odd), event("é\n\ud800", name="x"))
     stage.advance(60)
@@ -225,8 +223,8 @@ def test_what_an_event_holds_is_one_line_of_the_manifest(stage: World) -> None:
     assert second["id"] == "é\n\ud800"
 
 
-def test_what_a_gathered_event_writes(world: World) -> None:
-    """The figures of the README: rows of a kilobyte at most, three calls for ten events."""
+def test_the_writes_of_a_gathered_event(world: World) -> None:
+    """Ten events take three calls and rows of at most a kilobyte, as the documentation says."""
     make_stage(world)
     put_gatherer(world, gather={"maxEvents": 1000, "maxSeconds": 60})
     arrive(world, *range(100, 110))

@@ -1,4 +1,4 @@
-"""Firing a trigger by hand: the path of its events, and an answer at once."""
+"""Firing a trigger by hand: as its events fire it, with an answer at once."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ def test_a_schedule_fires_as_of_now(world: World) -> None:
     world.run_until_idle()
 
 
-def test_what_comes_to_nothing_is_told_and_is_no_dead_letter(world: World) -> None:
+def test_a_failed_firing_by_hand_is_returned_and_is_no_dead_letter(world: World) -> None:
     make_stage(world)
     put_trigger(world)
     firing = fire_now("trigger", event(name="a/b"), world.ports)
@@ -60,7 +60,7 @@ def test_what_comes_to_nothing_is_told_and_is_no_dead_letter(world: World) -> No
 
 
 @pytest.mark.parametrize("status", [None, "DELETING"])
-def test_a_trigger_that_is_not_there_cannot_be_fired(world: World, status: str | None) -> None:
+def test_a_trigger_that_does_not_exist_cannot_be_fired(world: World, status: str | None) -> None:
     if status is not None:
         put_trigger(world, status=status)
     with pytest.raises(ClientError, match=r"Trigger trigger not found\."):

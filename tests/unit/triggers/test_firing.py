@@ -1,4 +1,4 @@
-"""Events that come for triggers: once, twice, late, broken, hostile; and what is told of each."""
+"""Events for triggers: once, twice, late, unreadable, hostile; and the firing of each."""
 
 import json
 from typing import Any
@@ -10,17 +10,17 @@ from tests.support.firings import (
     SCHEDULE,
     UID,
     UPLOADS,
-    come,
     delete_trigger,
     event,
     fire,
     job_of,
+    listed,
     outcomes,
     put_trigger,
     send,
+    send_events,
     take_dead_letters,
     ticks,
-    told,
     upload,
 )
 from tests.support.scenes import finish, make_definition, make_queue, make_stage
@@ -51,7 +51,7 @@ def test_an_event_becomes_a_job_with_its_values(world: World, trigger: Trigger) 
     assert job is not None
     assert job.name == "job-e1"
     assert spec_of(world, trigger, "e1")["parameters"] == {"value": "in/a b.csv"}
-    (only,) = told(world)
+    (only,) = listed(world)
     assert (only.firing.job_id, only.firing.outcome) == (job.job_id, "SUBMITTED")
     world.run_until_idle()
 
@@ -72,7 +72,7 @@ def test_the_same_event_makes_one_job(world: World, trigger: Trigger) -> None:
 
 
 @pytest.mark.parametrize("overlap", ["ALLOW", "SKIP", "REPLACE"])
-def test_what_made_its_job_stays_so_when_it_could_not_any_more(world: World, overlap: str) -> None:
+def test_an_event_stays_a_duplicate_when_its_queue_is_disabled(world: World, overlap: str) -> None:
     make_stage(world)
     put_trigger(world, overlap=overlap)
     fire(world, event())
@@ -84,7 +84,7 @@ def test_what_made_its_job_stays_so_when_it_could_not_any_more(world: World, ove
 
 
 def test_a_message_that_is_delivered_twice_makes_one_job(world: World, trigger: Trigger) -> None:
-    (message,) = come(world, event())
+    (message,) = send_events(world, event())
     world.deliver_triggers([message], again=True)
     world.now_ms += 1
     world.deliver_triggers([message])
@@ -105,7 +105,7 @@ def test_the_order_of_events_does_not_matter(world: World) -> None:
     world.run_until_idle()
 
 
-def test_an_event_that_comes_after_the_deletion_is_discarded(
+def test_an_event_that_arrives_after_the_deletion_is_discarded(
     world: World, trigger: Trigger
 ) -> None:
     delete_trigger(world)
@@ -114,13 +114,13 @@ def test_an_event_that_comes_after_the_deletion_is_discarded(
     assert job_of(world, trigger, "e1") is None
 
 
-def test_a_trigger_that_is_going_does_not_fire(world: World, trigger: Trigger) -> None:
+def test_a_trigger_that_is_being_deleted_does_not_fire(world: World, trigger: Trigger) -> None:
     put_trigger(world, status="DELETING")
     fire(world, event())
     assert outcomes(world) == [("e1", "DISCARDED", 0)]
 
 
-def test_an_event_of_a_trigger_before_is_not_one_of_its_namesake(
+def test_an_event_of_a_deleted_trigger_does_not_fire_a_new_one_of_the_same_name(
     world: World, trigger: Trigger
 ) -> None:
     delete_trigger(world)
@@ -130,20 +130,20 @@ def test_an_event_of_a_trigger_before_is_not_one_of_its_namesake(
     fire(world, event(), uid="uid-2")
     assert job_of(world, trigger, "e1") is None
     assert job_of(world, new, "e1") is not None
-    assert len(told(world)) == 2
+    assert len(listed(world)) == 2
     world.run_until_idle()
 
 
 def test_a_disabled_trigger_skips(world: World, trigger: Trigger) -> None:
     put_trigger(world, state="DISABLED")
     fire(world, event())
-    (only,) = told(world)
+    (only,) = listed(world)
     assert (only.firing.outcome, only.firing.reason) == ("SKIPPED", "The trigger is DISABLED.")
     assert jobs_in(world) == 0
 
 
 @pytest.mark.parametrize("status", ["CREATING", "UPDATING", "INVALID"])
-def test_what_comes_fires_whatever_the_status(world: World, status: str) -> None:
+def test_an_event_fires_its_trigger_whatever_the_status(world: World, status: str) -> None:
     make_stage(world)
     put_trigger(world, status=status)
     fire(world, event())
@@ -151,31 +151,31 @@ def test_what_comes_fires_whatever_the_status(world: World, status: str) -> None
     world.run_until_idle()
 
 
-def test_what_cannot_be_done_is_put_aside_and_done_when_it_can(world: World) -> None:
-    """No queue, then a disabled one, then no definition; then all is there."""
+def test_an_event_that_fails_is_a_dead_letter_until_its_cause_is_corrected(world: World) -> None:
+    """First without a queue, then with a disabled one, then without a definition."""
     trigger = put_trigger(world)
     letters: list[tuple[str, str]] = []
 
-    def comes_to_nothing() -> None:
+    def fail_once() -> None:
         world.now_ms += 1
         fire(world, event())
         assert job_of(world, trigger, "e1") is None
         letters.extend(take_dead_letters(world))
 
-    comes_to_nothing()
+    fail_once()
     make_stage(world)
     world.api("UpdateJobQueue", {"jobQueue": "queue", "state": "DISABLED"})
     world.run_until_idle()
-    comes_to_nothing()
+    fail_once()
     world.api("DeregisterJobDefinition", {"jobDefinition": "work:1"})
-    comes_to_nothing()
+    fail_once()
     bodies, reasons = zip(*letters, strict=True)
     assert reasons == (
         "JobQueue queue not found.",
         "Job Queue queue is not in ENABLED state.",
         "JobDefinition work not found or not ACTIVE.",
     )
-    (failed,) = told(world)
+    (failed,) = listed(world)
     assert (failed.firing.outcome, failed.firing.reason) == ("FAILED", reasons[-1])
     make_definition(world, "work")
     world.api("UpdateJobQueue", {"jobQueue": "queue", "state": "ENABLED"})
@@ -188,8 +188,8 @@ def test_what_cannot_be_done_is_put_aside_and_done_when_it_can(world: World) -> 
 
 HOSTILE = [
     ("slash", {"name": "a/b"}, "Job name should match valid pattern"),
-    ("missing", {"value": None}, "request.parameters.value: the event has nothing"),
-    ("surrogate", {"value": "\ud800"}, "request.parameters.value: what the event has"),
+    ("missing", {"value": None}, "request.parameters.value: the event has no value"),
+    ("surrogate", {"value": "\ud800"}, "request.parameters.value: the event's value at"),
     ("nul", {"value": "a\0"}, "parameters.value must not contain a NUL character."),
     ("long", {"value": "x" * 1_000_000}, "with the event's values the request is 30 KiB or more"),
     ("utf8", {"value": "é" * 16_000}, "SubmitJob request size must be less than 30 KiB."),
@@ -197,7 +197,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize(("case", "detail", "reason"), HOSTILE, ids=[one[0] for one in HOSTILE])
-def test_a_request_that_is_invalid_with_the_values_is_put_aside(
+def test_an_event_whose_values_make_an_invalid_request_is_a_dead_letter(
     world: World,
     trigger: Trigger,
     case: str,
@@ -207,9 +207,9 @@ def test_a_request_that_is_invalid_with_the_values_is_put_aside(
 ) -> None:
     monkeypatch.setattr("tests.support.fake_sqs.BODY_LIMIT_BYTES", 2**21)
     fire(world, event(**detail), event("good"))
-    ((body, told_reason),) = take_dead_letters(world)
+    ((body, sent_reason),) = take_dead_letters(world)
     assert json.loads(body)["event"]["id"] == "e1"
-    assert reason in told_reason
+    assert reason in sent_reason
     assert sorted(outcomes(world)) == [("e1", "FAILED", 0), ("good", "SUBMITTED", 0)]
     world.run_until_idle()
 
@@ -219,13 +219,13 @@ def test_a_request_that_is_invalid_with_the_values_is_put_aside(
     ["<$.id>", "<$$", "Ref::value", '"}],"x":"', "\x01\t\n", "é\U0001f600‮", "$(id)", "a" * 20_000],
     ids=range(8),
 )
-def test_a_hostile_value_is_a_value(world: World, trigger: Trigger, value: str) -> None:
+def test_a_hostile_value_is_only_a_value(world: World, trigger: Trigger, value: str) -> None:
     fire(world, event(value=value))
     assert spec_of(world, trigger, "e1")["parameters"] == {"value": value}
     world.run_until_idle()
 
 
-def test_a_value_that_refers_to_a_parameter_is_not_for_a_command(world: World) -> None:
+def test_a_value_that_refers_to_a_parameter_is_refused_in_a_command(world: World) -> None:
     make_stage(world)
     trigger = put_trigger(
         world, request={"containerOverrides": {"command": ["run", "<$.detail.value>"]}}
@@ -237,7 +237,7 @@ def test_a_value_that_refers_to_a_parameter_is_not_for_a_command(world: World) -
     world.run_until_idle()
 
 
-def test_an_event_of_256_kb_goes_by_what_is_taken_of_it(world: World, trigger: Trigger) -> None:
+def test_an_event_of_256_kb_fires_if_its_request_is_small(world: World, trigger: Trigger) -> None:
     big = event(load="x" * (255 * 1024))
     fire(world, big)
     assert outcomes(world) == [("e1", "SUBMITTED", 0)]
@@ -271,9 +271,7 @@ BROKEN = [
 ]
 
 
-def test_a_broken_message_is_left_to_the_queue_and_holds_nobody_up(
-    world: World, trigger: Trigger
-) -> None:
+def test_an_unreadable_message_fails_alone(world: World, trigger: Trigger) -> None:
     records = [
         {"messageId": f"m{number}", "body": one if isinstance(one, str) else json.dumps(one)}
         for number, one in enumerate(BROKEN)
@@ -293,7 +291,7 @@ def _handler() -> Any:
 
 
 @pytest.mark.parametrize("odd", [{}, {"id": 5}, {"id": ""}, {"id": "\ud800"}, {"id": "x" * 9999}])
-def test_an_event_without_a_proper_id_is_one_event_all_the_same(
+def test_an_event_without_a_proper_id_still_makes_one_job(
     world: World, odd: dict[str, Any]
 ) -> None:
     make_stage(world)
@@ -306,7 +304,7 @@ def test_an_event_without_a_proper_id_is_one_event_all_the_same(
 
 
 def test_a_firing_of_a_schedule_makes_one_job(world: World) -> None:
-    """Scheduler fires at least once: the time for which it fired tells a firing from another."""
+    """Scheduler fires at least once; firings differ by the time for which they are."""
     make_stage(world)
     put_trigger(
         world,
@@ -323,7 +321,7 @@ def test_a_firing_of_a_schedule_makes_one_job(world: World) -> None:
     ]
 
 
-def test_a_schedule_that_is_not_told_its_time_fires_by_that_of_its_message(world: World) -> None:
+def test_a_schedule_message_without_a_time_fires_by_the_time_it_was_sent(world: World) -> None:
     make_stage(world)
     put_trigger(world, source=SCHEDULE, request={"jobName": "nightly", "parameters": {}})
     ticks(world, "<aws.scheduler.scheduled-time>")
@@ -332,15 +330,15 @@ def test_a_schedule_that_is_not_told_its_time_fires_by_that_of_its_message(world
     assert outcomes(world) == [("2027-01-15T08:00:00Z", "SUBMITTED", 0)]
 
 
-def test_what_is_not_the_events_fault_comes_again(
+def test_a_failure_that_is_not_the_event_s_fault_is_tried_again(
     world: World, trigger: Trigger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Here the record cannot be written at first: its job is there, and is not made again."""
+    """The record cannot be written at first; the job exists, and is not made again."""
     with monkeypatch.context() as patch:
         patch.setattr(type(world.ports.firings), "record", _fail)
         fire(world, event())
     assert job_of(world, trigger, "e1") is not None
-    assert told(world) == []
+    assert listed(world) == []
     world.advance(600)
     assert outcomes(world) == [("e1", "SUBMITTED", 0)]
     assert jobs_in(world) == 1
@@ -353,7 +351,7 @@ def _fail(*args: Any, **kwargs: Any) -> None:
 def test_a_dead_letter_that_cannot_be_sent_leaves_its_message(
     world: World, trigger: Trigger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    messages = come(world, event(name="a/b"), event("good"))
+    messages = send_events(world, event(name="a/b"), event("good"))
     with monkeypatch.context() as patch:
         patch.setattr(type(world.ports.dead_letters), "send", _fail)
         world.deliver_triggers(messages)
@@ -362,7 +360,7 @@ def test_a_dead_letter_that_cannot_be_sent_leaves_its_message(
     assert len(take_dead_letters(world)) == 1
 
 
-def test_what_fails_is_counted(
+def test_failed_firings_are_counted_in_a_metric(
     world: World, trigger: Trigger, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fire(world, event(), event("e2", name="a/b"), event("e3", name="a/b"))
@@ -382,7 +380,7 @@ def test_a_batch_reads_its_triggers_queue_and_definition_once(
     world: World, trigger: Trigger
 ) -> None:
     """Beyond the one transaction of each job a batch of ten takes four calls."""
-    messages = come(world, *(event(f"e{number}") for number in range(10)))
+    messages = send_events(world, *(event(f"e{number}") for number in range(10)))
     world.calls.clear()
     world.deliver_triggers(messages)
     calls = {call: world.calls.count(call) for call in set(world.calls)}
@@ -395,7 +393,7 @@ def test_a_batch_reads_its_triggers_queue_and_definition_once(
     world.run_until_idle()
 
 
-def test_firings_are_told_page_by_page(world: World, trigger: Trigger) -> None:
+def test_firings_are_listed_page_by_page(world: World, trigger: Trigger) -> None:
     make_queue(world, "other")
     for number in range(5):
         world.now_ms += 1

@@ -1,4 +1,4 @@
-"""A trigger that is fired by hand, and the list of what became of its events."""
+"""Firing a trigger by hand over the API, and the list of its firings."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def test_firing_makes_a_job_and_a_record(world: World) -> None:
     world.run_until_idle()
 
 
-def test_the_same_event_again_is_told_as_a_repeat(world: World) -> None:
+def test_the_same_event_again_is_listed_as_a_repeat(world: World) -> None:
     make_stage(world)
     made(world)
     first = fire(world, "nightly", {"event": {"id": "one"}})
@@ -72,7 +72,7 @@ def test_firings_come_newest_first_in_pages_and_outlive_their_trigger(world: Wor
         (b'{"event": {"x": "\\ud800"}}', "half of a surrogate pair"),
     ],
 )
-def test_what_is_no_event_is_refused(world: World, body: object, why: str) -> None:
+def test_a_body_that_is_no_event_is_refused(world: World, body: object, why: str) -> None:
     make_stage(world)
     made(world)
     with pytest.raises(ApiError, match=why) as refusal:
@@ -80,7 +80,7 @@ def test_what_is_no_event_is_refused(world: World, body: object, why: str) -> No
     assert refusal.value.status == 400
 
 
-def test_nobody_s_trigger_cannot_be_fired_and_has_no_firings(world: World) -> None:
+def test_an_unknown_trigger_cannot_be_fired_and_has_no_firings(world: World) -> None:
     with pytest.raises(ApiError, match="not found") as refusal:
         fire(world, "nobody")
     assert refusal.value.status == 404

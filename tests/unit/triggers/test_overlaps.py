@@ -1,4 +1,4 @@
-"""Overlap policies: what a firing does while the job of an earlier one goes on."""
+"""Overlap policies: what a firing does while the job of an earlier one has not ended."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ from chalicelib.store.overlap_locks import overlap_lock_action
 from chalicelib.store.transactions import transact
 from chalicelib.triggers.submit import OVERLAP_LOCK_TRIES
 from tests.support.drivers import run_to_the_end
-from tests.support.firings import come, event, fire, job_of, outcomes, put_trigger, told
+from tests.support.firings import event, fire, job_of, listed, outcomes, put_trigger, send_events
 from tests.support.scenes import finish, make_stage
 from tests.support.world import World
 
@@ -23,7 +23,7 @@ def staged(world: World) -> World:
 
 
 def fired(world: World, trigger: Trigger, number: int) -> Job:
-    """The job of a firing that comes now, as it is when all has settled."""
+    """Fire now, deliver everything, and return the job."""
     world.now_ms += 1
     fire(world, event(f"e{number}"))
     world.run_until_idle()
@@ -42,14 +42,14 @@ def start(world: World, job: Job) -> None:
 
 
 def stop_all(world: World) -> None:
-    """Tasks that were asked to stop do."""
+    """End the tasks that were asked to stop."""
     for task in world.ecs.live():
         if task.desired == "STOPPED":
             world.ecs.end_stopping(task)
     world.run_until_idle()
 
 
-def test_allowed_firings_do_not_look_at_one_another(staged: World) -> None:
+def test_allowed_firings_are_independent(staged: World) -> None:
     trigger = put_trigger(staged)
     first, second = fired(staged, trigger, 1), fired(staged, trigger, 2)
     assert [first.status, second.status] == ["STARTING", "STARTING"]
@@ -61,7 +61,7 @@ def test_a_firing_is_skipped_until_the_last_job_has_ended(staged: World) -> None
     staged.now_ms += 1
     fire(staged, event("e2"), event("e3"))
     assert job_of(staged, trigger, "e2") is None
-    reasons = [one.firing.reason for one in told(staged) if one.firing.outcome == "SKIPPED"]
+    reasons = [one.firing.reason for one in listed(staged) if one.firing.outcome == "SKIPPED"]
     assert reasons == [f"Job {first.job_id} of an earlier firing has not ended."] * 2
     start(staged, first)
     finish(staged, first.job_id)
@@ -72,7 +72,7 @@ def test_a_firing_is_skipped_until_the_last_job_has_ended(staged: World) -> None
 
 
 @pytest.mark.parametrize("overlap", ["SKIP", "REPLACE"])
-def test_the_same_event_is_a_duplicate_before_any_policy(staged: World, overlap: str) -> None:
+def test_the_same_event_is_a_duplicate_under_any_policy(staged: World, overlap: str) -> None:
     trigger = put_trigger(staged, overlap=overlap)
     fired(staged, trigger, 1)
     again = fired(staged, trigger, 1)
@@ -94,7 +94,7 @@ def test_a_firing_replaces_the_last_job_and_begins_after_it(staged: World) -> No
     assert made(staged, trigger, 2).status == "STARTING"
 
 
-def test_however_many_replace_one_another_no_two_run_at_once(staged: World) -> None:
+def test_of_many_replacements_no_two_run_at_once(staged: World) -> None:
     """While the first is stopping, the others are stopped before they begin, but for the last."""
     staged.ecs.obeys_stops = False
     trigger = put_trigger(staged, overlap="REPLACE")
@@ -122,7 +122,7 @@ def test_a_replacing_request_that_is_refused_stops_nothing(staged: World) -> Non
     assert made(staged, trigger, 1).stop_cause is None
 
 
-def test_a_replacement_keeps_the_dependencies_of_its_own(staged: World) -> None:
+def test_a_replacement_keeps_the_dependencies_of_its_request(staged: World) -> None:
     waited = staged.api(
         "SubmitJob", {"jobName": "waited", "jobQueue": "queue", "jobDefinition": "work"}
     )["jobId"]
@@ -134,7 +134,7 @@ def test_a_replacement_keeps_the_dependencies_of_its_own(staged: World) -> None:
 
 
 def between(world: World, call: str, act: Callable[[], None]) -> None:
-    """Have `act` done once, right before the next such call outward."""
+    """Call `act` once, right before the next such call."""
 
     def on_call(name: str) -> None:
         if name == call:
@@ -145,11 +145,11 @@ def between(world: World, call: str, act: Callable[[], None]) -> None:
 
 
 @pytest.mark.parametrize(("overlap", "expected"), [("SKIP", "SKIPPED"), ("REPLACE", "SUBMITTED")])
-def test_of_two_firings_at_once_the_later_knows_of_the_other(
+def test_of_two_firings_at_once_the_later_one_sees_the_other(
     staged: World, overlap: str, expected: str
 ) -> None:
     trigger = put_trigger(staged, overlap=overlap)
-    messages = come(staged, event("e1"), event("e2"))
+    messages = send_events(staged, event("e1"), event("e2"))
 
     def other() -> None:
         staged.deliver_triggers(messages[1:])
@@ -168,7 +168,7 @@ def test_of_two_firings_at_once_the_later_knows_of_the_other(
 @pytest.mark.parametrize("overlap", ["ALLOW", "SKIP", "REPLACE"])
 def test_the_same_event_twice_at_once_makes_one_job(staged: World, overlap: str) -> None:
     put_trigger(staged, overlap=overlap)
-    (message,) = come(staged, event())
+    (message,) = send_events(staged, event())
     between(
         staged,
         "dynamodb.TransactWriteItems",
@@ -185,10 +185,12 @@ def _deliver(world: World, message: Any) -> None:
     world.deliver_triggers([message], again=True)
 
 
-def test_a_claim_that_is_lost_through_every_try_comes_again(staged: World) -> None:
-    """Firings whose jobs have ended long ago keep taking it in between."""
+def test_an_event_that_loses_every_try_is_delivered_again(
+    staged: World,
+) -> None:
+    """Other firings, whose jobs have ended long ago, take the lock before every try."""
     trigger = put_trigger(staged, overlap="SKIP")
-    (message,) = come(staged, event())
+    (message,) = send_events(staged, event())
     overlap_locks, connection = staged.ports.overlap_locks, staged.ports.connection
 
     def on_call(name: str) -> None:

@@ -1,4 +1,4 @@
-"""Triggers on their way: the schedules and rules that they are made of, and what is refused."""
+"""Provisioning of triggers: their schedules and rules, and what AWS refuses."""
 
 import json
 from typing import Any
@@ -115,7 +115,7 @@ def test_uploads_switch_the_bucket_s_events_on_and_keep_what_else_it_notifies(wo
     assert world.events.rules == {}
 
 
-def test_another_source_removes_what_the_former_had_made(world: World) -> None:
+def test_another_source_removes_what_the_earlier_one_had_made(world: World) -> None:
     world.events.buses.add("orders")
     made(world, source=SCHEDULE)
     made(world, source=EVENTS)
@@ -143,7 +143,7 @@ def test_another_source_removes_what_the_former_had_made(world: World) -> None:
     ],
     ids=["bucket", "region", "pattern", "bus", "zone"],
 )
-def test_what_aws_refuses_is_invalid_at_once_and_says_why(
+def test_a_trigger_that_aws_refuses_is_invalid_at_once_with_the_reason(
     world: World, monkeypatch: pytest.MonkeyPatch, source: dict[str, Any], why: str
 ) -> None:
     # A machine without data on time zones leaves them to Scheduler.
@@ -152,18 +152,18 @@ def test_what_aws_refuses_is_invalid_at_once_and_says_why(
     trigger = made(world, source=source)
     assert trigger["status"] == "INVALID"
     assert why in trigger["statusReason"]
-    assert made(world)["status"] == "VALID", "a change mends it"
+    assert made(world)["status"] == "VALID", "a change provisions it again"
 
 
-def test_the_same_document_again_mends_what_was_wrong_outside(world: World) -> None:
+def test_putting_the_same_document_again_provisions_an_invalid_trigger_again(world: World) -> None:
     del world.s3.notifications["inbox"]
     assert made(world, source=UPLOADS)["status"] == "INVALID"
     world.s3.notifications["inbox"] = {}
     assert made(world, source=UPLOADS)["status"] == "VALID"
 
 
-def test_what_a_refused_change_has_left_goes_with_the_next(world: World) -> None:
-    """An INVALID trigger may still have a rule on a bus of before."""
+def test_the_next_change_removes_what_a_refused_one_has_left(world: World) -> None:
+    """An INVALID trigger may still have a rule on an earlier bus."""
     world.events.buses |= {"one", "two"}
 
     def on(bus: str) -> dict[str, Any]:
@@ -181,7 +181,7 @@ def test_what_a_refused_change_has_left_goes_with_the_next(world: World) -> None
     assert set(world.events.rules) == {("two", RULE[1])}
 
 
-def test_a_bad_moment_is_waited_out(world: World) -> None:
+def test_a_passing_error_is_tried_again(world: World) -> None:
     troubles = iter([client_error("InternalException", "a bad moment", "PutRule")] * 3)
 
     def refuse(call: str) -> None:
@@ -195,8 +195,8 @@ def test_a_bad_moment_is_waited_out(world: World) -> None:
     assert get(world, "nightly")["status"] == "VALID"
 
 
-def test_every_step_may_die_at_every_call(world: World) -> None:
-    """Whatever call is the last one of a process, the machine ends with what was asked for."""
+def test_every_step_may_be_interrupted_at_every_call(world: World) -> None:
+    """Whichever call is the last of a process, the machine ends with the trigger as it was put."""
     for number in range(1, 9):
         name = f"trigger-{number}"
         put(world, name, document(UPLOADS))

@@ -1,4 +1,4 @@
-"""What is refused of a trigger's request before there is an event."""
+"""What is refused in a trigger's request before there is an event."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ REQUEST = {"jobName": "job", "jobQueue": "queue", "jobDefinition": "definition"}
         },
     ],
 )
-def test_a_request_that_an_event_may_complete(members: dict[str, Any]) -> None:
+def test_a_request_that_an_event_can_complete_is_accepted(members: dict[str, Any]) -> None:
     validate_request({**REQUEST, **members})
 
 
@@ -44,11 +44,13 @@ def test_a_request_that_an_event_may_complete(members: dict[str, Any]) -> None:
         ({"timeout": {"attemptDurationSeconds": "<$.detail.x>"}}, "Trigger request: timeout"),
     ],
 )
-def test_what_no_event_can_mend_is_refused(members: dict[str, Any], sentence: str) -> None:
+def test_a_request_that_no_event_completes_is_refused(
+    members: dict[str, Any], sentence: str
+) -> None:
     with pytest.raises(ClientError, match=sentence):
         validate_request({**REQUEST, **members})
 
 
-def test_what_a_submission_needs_is_asked_for() -> None:
+def test_the_required_members_of_a_submission_are_required() -> None:
     with pytest.raises(ClientError, match=r"Trigger request: .*jobQueue"):
         validate_request({"jobName": "job", "jobDefinition": "definition"})

@@ -3,10 +3,11 @@
 import pytest
 
 from chalicelib.contract.model import service_model
-from chalicelib.core.errors import NotSupportedError
+from chalicelib.core.errors import ClientError, NotSupportedError
 from chalicelib.core.resources.compute_types.compute_type import Target
 from chalicelib.core.resources.compute_types.table import (
     COMPUTE_TYPES,
+    SUPPORTED_QUEUE_TYPES,
     compute_type_named,
     compute_type_of,
 )
@@ -60,3 +61,33 @@ def test_unmanaged_asks_run_task_for_the_instances_of_the_cluster() -> None:
     assert unmanaged.platform is Platform.EC2
     assert unmanaged.require_ecs().run_task(TARGET, {}) == {"launchType": "EC2"}
     assert list(unmanaged.require_ecs().capacity_providers(TARGET)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "platform"),
+    [
+        ("FARGATE", Platform.FARGATE),
+        ("FARGATE_SPOT", Platform.FARGATE),
+        ("UNMANAGED", Platform.EC2),
+        ("EC2", Platform.EC2),
+        ("SPOT", Platform.EC2),
+        ("ECS_MANAGED_INSTANCES", Platform.MANAGED_INSTANCES),
+    ],
+)
+def test_a_type_runs_jobs_of_its_own_platform(name: str, platform: Platform) -> None:
+    assert COMPUTE_TYPES[name].platform is platform
+
+
+def test_the_queue_types_of_supported_compute_types_are_supported() -> None:
+    known = set(service_model().shape_for("JobQueueType").metadata["enum"])
+    assert {one.queue_type for one in COMPUTE_TYPES.values()} <= known
+    assert {"ECS", "ECS_FARGATE"} == SUPPORTED_QUEUE_TYPES
+
+
+def test_only_instances_that_aws_batch_scales_can_be_used_by_eks() -> None:
+    assert {name for name, one in COMPUTE_TYPES.items() if one.is_for_eks} == {"EC2", "SPOT"}
+
+
+def test_an_unmanaged_environment_takes_no_compute_resources() -> None:
+    with pytest.raises(ClientError, match="not applicable for UNMANAGED"):
+        COMPUTE_TYPES["UNMANAGED"].validate(RESOURCES)

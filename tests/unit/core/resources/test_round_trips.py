@@ -1,5 +1,7 @@
 """What is written to a row of the catalog is read back as it was, for every kind of resource."""
 
+import json
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -10,6 +12,8 @@ from chalicelib.core.resources.compute_types.table import COMPUTE_TYPES
 from chalicelib.core.resources.job_definition import JobDefinition
 from chalicelib.core.resources.job_queue import JobQueue
 from chalicelib.core.resources.platforms import Platform
+from chalicelib.core.resources.resource import Resource
+from chalicelib.core.resources.task_definition import TaskDefinition
 
 names = st.from_regex(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,20}", fullmatch=True)
 tags = st.dictionaries(names, names, max_size=2)
@@ -18,6 +22,11 @@ statuses = st.sampled_from(["CREATING", "UPDATING", "DELETING", "VALID", "INVALI
 versions = st.integers(1, 10**6)
 
 managed_types = st.sampled_from([name for name, one in COMPUTE_TYPES.items() if one.is_managed])
+
+
+def stored(resource: Resource) -> Resource:
+    """The row as the table returns it: its document has been JSON."""
+    return replace(resource, document=json.loads(json.dumps(resource.document)))
 
 
 @st.composite
@@ -63,7 +72,7 @@ def test_a_compute_environment_is_read_as_it_was_written(
     environment = ComputeEnvironment.from_members(
         members, status=status, status_reason=reason, used_by=used_by, version=version
     )
-    assert ComputeEnvironment.from_resource(environment.to_resource()) == environment
+    assert ComputeEnvironment.from_resource(stored(environment.to_resource())) == environment
     assert environment.members() == members
 
 
@@ -72,7 +81,7 @@ def test_a_job_queue_is_read_as_it_was_written(
     members: dict[str, Any], status: str, reason: str, version: int
 ) -> None:
     queue = JobQueue.from_members(members, status=status, status_reason=reason, version=version)
-    assert JobQueue.from_resource(queue.to_resource()) == queue
+    assert JobQueue.from_resource(stored(queue.to_resource())) == queue
     assert queue.members() == members
 
 
@@ -82,17 +91,29 @@ def test_a_job_definition_is_read_as_it_was_written(
 ) -> None:
     members = {**others, "jobDefinitionName": name, "tags": own_tags}
     definition = JobDefinition.from_members(members, revision=revision)
-    assert JobDefinition.from_resource(definition.to_resource()) == definition
+    assert JobDefinition.from_resource(stored(definition.to_resource())) == definition
     assert definition.members() == members
 
 
 @given(queue_members())
 def test_the_environments_of_a_queue_are_tried_by_ascending_order(members: dict[str, Any]) -> None:
     queue = JobQueue.from_members(members, status="VALID")
-    position = {name: at for at, name in reversed(list(enumerate(queue.environments)))}
-    for entry in queue.environment_order:
-        for other in queue.environment_order:
-            if entry.order < other.order and entry.environment != other.environment:
-                assert position[entry.environment] <= max(
-                    at for at, name in enumerate(queue.environments) if name == other.environment
-                )
+    order_of = {entry.environment: entry.order for entry in queue.environment_order}
+    if len(order_of) == len(queue.environment_order):
+        assert [order_of[name] for name in queue.environments] == sorted(order_of.values())
+
+
+@given(names, st.integers(1, 99_999_999), st.integers(1, 99_999_999))
+def test_the_rows_of_a_definition_sort_by_revision(name: str, one: int, other: int) -> None:
+    members = {"jobDefinitionName": name}
+    rows = [
+        JobDefinition.from_members(members, revision=revision).to_resource().name
+        for revision in (one, other)
+    ]
+    assert (rows[0] < rows[1]) == (one < other)
+
+
+@given(names, names)
+def test_a_task_definition_is_read_as_it_was_written(name: str, arn: str) -> None:
+    registered = TaskDefinition(name=name, arn=arn)
+    assert TaskDefinition.from_resource(stored(registered.to_resource())) == registered

@@ -1,4 +1,4 @@
-"""Bundles: where events go, when one closes, and what is left for the sweeper."""
+"""Bundles: where events go, when a bundle closes, and what the sweeper closes."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,7 +34,7 @@ limits = st.builds(
 
 
 @given(heads, st.lists(st.integers(1, 200), min_size=1, max_size=40), limits)
-def test_every_event_has_one_place_and_no_bundle_too_many(
+def test_every_event_is_placed_in_one_bundle_within_its_limits(
     head: Head, sizes: list[int], limits: Limits
 ) -> None:
     placing = place(head, sizes, limits, NOW_MS)
@@ -50,7 +50,7 @@ def test_every_event_has_one_place_and_no_bundle_too_many(
         assert share.position + share.last - share.first <= limits.max_events
         before = sum(sizes[share.first : share.last - 1]) + (head.bytes if goes_on else 0)
         assert share.last - share.first == 1 or before < limits.max_bytes
-    # What is open holds what was put there, and has room.
+    # The open bundle has the events that were put there, and is not full.
     inside = [share for share in slices if share.bundle == after.bundle]
     assert after.count == sum(s.position + s.last - s.first for s in inside)
     assert after.count < limits.max_events
@@ -90,7 +90,7 @@ def test_how_long_a_bundle_stays_open() -> None:
     assert due_in_ms(opened, LIMITS, NOW_MS + 99_000) == 0
 
 
-def test_what_it_takes_to_close_a_bundle() -> None:
+def test_the_next_step_to_close_a_bundle() -> None:
     head = Head(bundle=4, count=1, opened_at_ms=NOW_MS, closing=frozenset({2}))
     assert next_step(head, 2, LIMITS, NOW_MS) is Next.FINISH
     assert next_step(head, 3, LIMITS, NOW_MS) is Next.LOOK
@@ -101,7 +101,7 @@ def test_what_it_takes_to_close_a_bundle() -> None:
     assert next_step(Head(), 0, None, NOW_MS) is Next.NOTHING
 
 
-def test_the_sweeper_gives_the_message_of_an_open_bundle_time() -> None:
+def test_the_sweeper_leaves_an_open_bundle_to_its_message_for_a_while() -> None:
     head = Head(bundle=4, count=1, opened_at_ms=NOW_MS, closing=frozenset({3, 1}))
 
     def left(after_ms: int) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
-"""What is told of firings, and what of an error."""
+"""Firings as they are listed, and the reasons that are recorded."""
 
-from chalicelib.core.triggers.firing import Firing, FiringOutcome, reason_of, told
+from chalicelib.core.triggers.firing import Firing, FiringOutcome, merge_repeats, reason_of
 
 
 def firing(
@@ -17,10 +17,13 @@ def firing(
 
 
 def summary(*firings: Firing) -> list[tuple[str, str, int]]:
-    return [(t.firing.event_key, t.firing.outcome.value, t.repeats) for t in told(firings)]
+    return [
+        (one.firing.event_key, one.firing.outcome.value, one.repeats)
+        for one in merge_repeats(firings)
+    ]
 
 
-def test_an_event_that_came_again_is_one_line() -> None:
+def test_an_event_that_is_delivered_again_is_listed_once() -> None:
     again = firing(FiringOutcome.DUPLICATE, job_id="j")
     assert summary(
         again,
@@ -33,7 +36,7 @@ def test_an_event_that_came_again_is_one_line() -> None:
     ]
 
 
-def test_the_last_effect_counts() -> None:
+def test_the_newest_outcome_that_is_no_duplicate_is_listed() -> None:
     assert summary(firing(FiringOutcome.SUBMITTED, job_id="j"), firing(FiringOutcome.FAILED)) == [
         ("e1", "SUBMITTED", 0)
     ]
@@ -42,20 +45,20 @@ def test_the_last_effect_counts() -> None:
     ]
 
 
-def test_a_record_that_was_lost_is_known_by_the_duplicates() -> None:
-    """The process died after the job was made, or the event gathered, and before the record."""
+def test_duplicates_alone_show_that_the_first_record_was_lost() -> None:
+    """The process ended after it made the job or gathered the event, before it wrote the record."""
     late, first = (
         firing(FiringOutcome.DUPLICATE, job_id="j", at_ms=2),
         firing(FiringOutcome.DUPLICATE, job_id="j", at_ms=1),
     )
-    (only,) = told([late, first])
+    (only,) = merge_repeats([late, first])
     assert (only.firing.outcome, only.firing.at_ms, only.repeats) == (FiringOutcome.SUBMITTED, 1, 1)
     assert summary(firing(FiringOutcome.DUPLICATE)) == [("e1", "GATHERED", 0)]
 
 
-def test_the_same_key_of_another_uid_is_another_event() -> None:
+def test_the_same_key_under_another_uid_is_another_event() -> None:
     other = Firing(trigger="t", uid="j", event_key="e1", at_ms=0, outcome=FiringOutcome.DISCARDED)
-    assert len(told([other, firing(FiringOutcome.SUBMITTED)])) == 2
+    assert len(merge_repeats([other, firing(FiringOutcome.SUBMITTED)])) == 2
 
 
 def test_a_reason_can_be_stored_and_sent() -> None:

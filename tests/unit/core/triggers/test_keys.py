@@ -1,4 +1,4 @@
-"""Which events are the same one."""
+"""Event keys: which events are the same."""
 
 from typing import Any
 
@@ -50,7 +50,7 @@ def test_an_event_without_an_id_is_known_by_its_content() -> None:
     assert first != event_key_of(EVENTS, {"a": 1, "b": 3})
 
 
-def test_a_key_of_any_length_is_told_from_another() -> None:
+def test_keys_of_any_length_stay_different() -> None:
     one, other = (event_key_of(EVENTS, {"id": "x" * 9000 + last}) for last in "ab")
     assert one != other
     assert len(one) < 100

@@ -1,4 +1,4 @@
-"""Placeholders: what they are, what they become, and what they can never become."""
+"""Placeholders: their syntax, their values, and what a value can never become."""
 
 from typing import Any
 
@@ -64,7 +64,7 @@ def test_the_whole_event() -> None:
 @pytest.mark.parametrize(
     "value", ["<$.b>", "<$$", "Ref::b", '"', "\\", "\n\0", "<$", "é\U0001f600"]
 )
-def test_a_value_is_not_looked_at_again(value: str) -> None:
+def test_a_value_is_never_parsed(value: str) -> None:
     assert rendered("<$.a>", {"a": value, "b": "other"}) == value
     assert rendered("<<$.a>>", {"a": value, "b": "other"}) == f"<{value}>"
 
@@ -88,12 +88,12 @@ def test_two_values_do_not_make_a_placeholder() -> None:
     ],
 )
 def test_a_missing_value_is_named(path: str) -> None:
-    assert refusal_of(f"a<{path}>") == f"request.parameters.key: the event has nothing at {path}."
+    assert refusal_of(f"a<{path}>") == f"request.parameters.key: the event has no value at {path}."
 
 
 @pytest.mark.parametrize("value", ["\ud800", ["a\udfff"], float("inf"), [float("nan")]])
-def test_what_no_text_can_hold_is_named(value: Any) -> None:
-    message = "request.parameters.key: what the event has at $.a cannot be written."
+def test_a_value_that_cannot_be_text_is_named(value: Any) -> None:
+    message = "request.parameters.key: the event's value at $.a cannot be written as text."
     assert refusal_of("<$.a>", {"a": value}) == message
 
 
@@ -104,7 +104,7 @@ def test_a_value_nested_too_deeply_is_named() -> None:
     assert "cannot be written" in refusal_of("<$.a>", {"a": deep})
 
 
-def test_no_more_is_put_together_than_a_request_may_have() -> None:
+def test_rendering_stops_at_the_size_of_a_request() -> None:
     half = "x" * (RENDERED_LIMIT // 2)
     assert rendered("<$.a><$.a>", {"a": half}) == half * 2
     assert "30 KiB or more" in refusal_of("<$.a><$.a>.", {"a": half})
@@ -129,10 +129,10 @@ def test_no_more_is_put_together_than_a_request_may_have() -> None:
         ("<$.é>", 0),
     ],
 )
-def test_what_is_no_placeholder_is_refused_with_its_position(text: str, position: int) -> None:
+def test_a_wrong_placeholder_is_refused_with_its_position(text: str, position: int) -> None:
     message = refusal_of(text)
     assert message.startswith("Trigger request.parameters.key: ")
-    assert f"at position {position} is no placeholder" in message
+    assert f"at position {position} is not a placeholder" in message
 
 
 def test_a_members_name_holds_no_placeholder() -> None:
@@ -148,7 +148,7 @@ def test_a_request_nested_too_deeply_is_refused() -> None:
         parse_template({"parameters": deep})
 
 
-def test_the_structure_and_all_that_is_no_string_stay() -> None:
+def test_the_structure_and_values_that_are_no_strings_stay() -> None:
     request = {"timeout": {"attemptDurationSeconds": 60}, "list": [1, None, True, "<$.a>"]}
     assert render(parse_template(request), {"a": "v"}) == {
         "timeout": {"attemptDurationSeconds": 60},
@@ -172,7 +172,7 @@ def test_a_value_does_not_refer_to_a_parameter(element: str, value: str) -> None
 
 
 @pytest.mark.parametrize(("element", "value"), [("<$.a>", "Ref::"), ("-<$.a>", "Ref::b")])
-def test_what_batch_leaves_alone_goes_into_a_command(element: str, value: str) -> None:
+def test_a_value_that_batch_leaves_alone_goes_into_a_command(element: str, value: str) -> None:
     assert commanded(element, value) == ["run", element.replace("<$.a>", value), "Ref::fixed"]
 
 

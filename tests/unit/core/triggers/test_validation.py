@@ -1,4 +1,4 @@
-"""The rules of meaning of trigger documents, and the syntax of schedule expressions."""
+"""Checks of trigger documents beyond the schema, and the syntax of schedule expressions."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def document(source: dict[str, Any], **members: Any) -> dict[str, Any]:
         "cron(0,30 0 1,15 1-6 ? *)",
     ],
 )
-def test_what_scheduler_takes_passes(expression: str) -> None:
+def test_an_expression_of_scheduler_is_accepted(expression: str) -> None:
     check_expression(expression)
 
 
@@ -75,7 +75,7 @@ def test_what_scheduler_takes_passes(expression: str) -> None:
         ("cron(0 8 ? * ? *)", "exactly one of"),
     ],
 )
-def test_what_scheduler_would_refuse_is_refused_with_a_reason(expression: str, why: str) -> None:
+def test_a_wrong_expression_is_refused_with_a_reason(expression: str, why: str) -> None:
     with pytest.raises(ClientError, match=why) as refusal:
         check_expression(expression)
     assert refusal.value.message.startswith("Trigger.source.schedule.expression must ") or (
@@ -84,18 +84,18 @@ def test_what_scheduler_would_refuse_is_refused_with_a_reason(expression: str, w
 
 
 @pytest.mark.parametrize("name", ["a", "Nightly-2_x", "0", "a" * 64])
-def test_a_name_of_a_trigger(name: str) -> None:
+def test_a_valid_name_of_a_trigger(name: str) -> None:
     check_name(name)
 
 
 @pytest.mark.parametrize("name", ["", "-a", "_a", "a" * 65, "a.b", "a/b", "a b", "a\n", "ä"])
-def test_no_name_of_a_trigger(name: str) -> None:
+def test_an_invalid_name_of_a_trigger(name: str) -> None:
     with pytest.raises(ClientError, match="The name of a trigger must be"):
         check_name(name)
 
 
 @pytest.mark.parametrize("bucket", ["abc", "my.bucket-1", "0" * 63])
-def test_a_name_of_a_bucket(bucket: str) -> None:
+def test_a_valid_name_of_a_bucket(bucket: str) -> None:
     check_meaning(document({"uploads": {"bucket": bucket}}))
 
 
@@ -103,7 +103,7 @@ def test_a_name_of_a_bucket(bucket: str) -> None:
     "bucket",
     ["", "ab", "A-b", "a_b", "-ab", "ab-", "a..b", "192.168.5.4", "xn--abc", "0" * 64, "abc\n"],
 )
-def test_no_name_of_a_bucket(bucket: str) -> None:
+def test_an_invalid_name_of_a_bucket(bucket: str) -> None:
     with pytest.raises(ClientError, match=r"Trigger\.source\.uploads\.bucket must be"):
         check_meaning(document({"uploads": {"bucket": bucket}}))
 
@@ -125,7 +125,7 @@ def test_a_key_with_control_characters_is_refused(member: str) -> None:
         ({"source": ["x" * 5000]}, "at most 4096 characters"),
     ],
 )
-def test_what_is_no_pattern_is_refused(pattern: Any, why: str) -> None:
+def test_an_invalid_pattern_is_refused(pattern: Any, why: str) -> None:
     with pytest.raises(ClientError, match=why):
         check_meaning(document({"events": {"pattern": pattern}}))
 
@@ -147,7 +147,7 @@ def test_gathering_has_its_limits() -> None:
         check_meaning(document(EVENTS, gather=gather, request=request))
 
 
-def test_replacing_leaves_room_for_dependencies_of_its_own() -> None:
+def test_a_replacing_trigger_may_have_fewer_dependencies_of_its_own() -> None:
     def wanted(number: int) -> dict[str, Any]:
         request = REQUEST | {"dependsOn": [{"jobId": "job"}] * number}
         return document(EVENTS, request=request, overlap="REPLACE")

@@ -1,4 +1,4 @@
-"""Executions of run_job that are stopped: their jobs are terminated, and nobody else's."""
+"""Stopped executions of run_job: their jobs are terminated, and no others."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ EXECUTION = RUN_JOB_MACHINE_ARN.replace(":stateMachine:", ":execution:") + ":run
 
 
 def tell_stop(world: World, arn: str = EXECUTION, status: str = "ABORTED") -> None:
-    """The event of Step Functions, as the rule puts it into the queue."""
+    """Return the event of Step Functions as the rule puts it into the queue."""
     event = {
         "source": "aws.states",
         "detail-type": "Step Functions Execution Status Change",
@@ -32,7 +32,7 @@ def tell_stop(world: World, arn: str = EXECUTION, status: str = "ABORTED") -> No
 
 
 def running_job(world: World) -> str:
-    """The job of an execution, with its task running."""
+    """Return the job of an execution, with its task running."""
     make_stage(world)
     start(world, REQUEST)
     (job_id,) = jobs_of(world)
@@ -48,7 +48,7 @@ def test_a_stop_of_the_execution_terminates_its_job(any_world: World) -> None:
     detail = any_world.detail(job_id)
     assert (detail["status"], detail["isTerminated"]) == ("FAILED", True)
     assert "execution that ran the job was stopped" in detail["statusReason"]
-    # The execution is over; what the reactor tells it is refused, and that is that.
+    # The execution is over, so the answer to its task token is refused and ignored.
     assert any_world.machines.answers == []
 
 
@@ -78,7 +78,7 @@ def test_an_array_is_terminated_as_a_whole(quick: World) -> None:
     assert quick.detail(job_id)["arrayProperties"]["statusSummary"]["FAILED"] == 3
 
 
-def test_a_stop_told_twice_and_late_changes_nothing(quick: World) -> None:
+def test_a_stop_that_is_reported_twice_or_late_changes_nothing(quick: World) -> None:
     job_id = running_job(quick)
     run_to_the_end(quick, [job_id], lambda fence: 0)
     for _ in range(2):
@@ -99,7 +99,7 @@ def test_a_stop_that_overtakes_the_submission_is_remembered(any_world: World) ->
     run_to_the_end(any_world, [job_id], lambda fence: 0)
 
 
-def test_a_stop_without_a_job_is_forgotten_after_a_minute(quick: World) -> None:
+def test_a_stop_without_a_job_is_dropped_after_a_minute(quick: World) -> None:
     tell_stop(quick)
     quick.run_until_idle()
     sent = []
@@ -118,9 +118,7 @@ def test_a_stop_without_a_job_is_forgotten_after_a_minute(quick: World) -> None:
         (EXECUTION.replace("-run-job:", "-run-job-of-mine:"), "ABORTED"),
     ],
 )
-def test_other_ends_and_other_machines_do_not_concern_us(
-    quick: World, arn: str, status: str
-) -> None:
+def test_other_statuses_and_other_machines_are_ignored(quick: World, arn: str, status: str) -> None:
     job_id = running_job(quick)
     tell_stop(quick, arn, status)
     quick.run_until_idle()
@@ -137,7 +135,9 @@ def test_the_job_of_an_execution_follows_from_its_arn_alone(quick: World) -> Non
     assert quick.ports.jobs.find_job(key) is not None
 
 
-def test_jobs_that_name_an_execution_of_the_user_s_own_are_told_apart(quick: World) -> None:
+def test_the_arn_of_a_user_s_execution_is_an_ordinary_token(
+    quick: World,
+) -> None:
     """A Map may give the same client token to all its requests: they are different jobs."""
     make_stage(quick)
     token = "arn:aws:states:us-east-1:123456789012:execution:mine:run"

@@ -1,4 +1,4 @@
-"""What is published of whole lives: jobs, arrays and children, and heads of queues that wait."""
+"""Published events of jobs, arrays and children, and of heads of queues that wait."""
 
 from unittest import mock
 
@@ -22,7 +22,7 @@ def over_both_stores(any_world: World) -> World:
     return any_world
 
 
-def test_every_child_s_life_is_published_whole_and_the_array_s_beside_it(world: World) -> None:
+def test_every_status_of_each_child_and_of_its_array_is_published(world: World) -> None:
     make_stage(world, max_vcpus=2)
     job_id = array(world, 3, retryStrategy={"attempts": 2})
     fails = f"{job_id}/c1/1"
@@ -38,7 +38,7 @@ def test_every_child_s_life_is_published_whole_and_the_array_s_beside_it(world: 
     assert "taskArn" not in first["Detail"]["container"]
 
 
-def test_what_waits_and_what_fails_with_it_is_published(world: World) -> None:
+def test_a_job_that_waits_and_fails_with_its_dependency_is_published(world: World) -> None:
     make_stage(world)
     first = running(world)
     second = submit(world, dependsOn=after(first))
@@ -50,12 +50,12 @@ def test_what_waits_and_what_fails_with_it_is_published(world: World) -> None:
     assert statuses(second) == ["PENDING", "FAILED"]
     assert statuses(third) == ["PENDING", "RUNNABLE", "STARTING"]
     assert statuses(fourth) == ["PENDING", "FAILED"]
-    assert statuses(f"{fourth}:0") == [], "its array's end tells of a child without a row"
+    assert statuses(f"{fourth}:0") == [], "a virtual child ends with its array, without an event"
     run_to_the_end(world, [third], lambda fence: 0)
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
-def test_parents_only_if_the_stack_says_so(in_memory: bool) -> None:
+def test_child_events_are_published_only_if_the_stack_is_set_to(in_memory: bool) -> None:
     with make_world(in_memory=in_memory, publish_child_events=False) as world:
         make_stage(world)
         job_id, alone = array(world, 2), submit(world)
@@ -92,13 +92,13 @@ def test_each_cause_of_a_block_is_published(world: World) -> None:
     make_stage(world, max_vcpus=1)
     first, head = running(world), submit(world)
     world.run_until_idle()
-    assert world.events.blocks_of(head) == [], "what passes by itself is the sweeper's to tell"
+    assert world.events.blocks_of(head) == [], "only the sweeper publishes a block that may pass"
     sweep(world, minutes=2)
     world.api("UpdateComputeEnvironment", {"computeEnvironment": "fargate", "state": "DISABLED"})
     sweep(world, minutes=2)
-    told = [entry["Detail"]["statusReason"] for entry in world.events.blocks_of(head)]
-    assert len(told) == len(set(told)) == 2
-    assert world.detail(head)["statusReason"] == told[-1]
+    reasons = [entry["Detail"]["statusReason"] for entry in world.events.blocks_of(head)]
+    assert len(reasons) == len(set(reasons)) == 2
+    assert world.detail(head)["statusReason"] == reasons[-1]
     world.api("UpdateComputeEnvironment", {"computeEnvironment": "fargate", "state": "ENABLED"})
     world.run_until_idle()
     finish(world, first)
@@ -108,7 +108,7 @@ def test_each_cause_of_a_block_is_published(world: World) -> None:
     run_to_the_end(world, [head], lambda fence: 0)
 
 
-def test_an_array_that_waits_for_room_is_published_as_runnable(world: World) -> None:
+def test_an_array_that_waits_for_capacity_is_published_as_runnable(world: World) -> None:
     make_stage(world, max_vcpus=1)
     job_id = array(world, 2)
     world.run_until_idle()
@@ -122,7 +122,7 @@ def test_an_array_that_waits_for_room_is_published_as_runnable(world: World) -> 
     assert len(world.events.blocks_of(job_id)) == 1
 
 
-def test_a_child_that_blocks_its_queue_is_published_whatever_the_stack_says() -> None:
+def test_a_child_that_blocks_its_queue_is_published_whatever_the_settings() -> None:
     with make_world(in_memory=True, publish_child_events=False) as world:
         make_stage(world, max_vcpus=1)
         first = array(world, 2)

@@ -1,4 +1,4 @@
-"""Task tokens: whoever waits for a job's end is told it, once, whatever was repeated or lost."""
+"""Task tokens: a task that waits for a job's end is answered once, whatever is repeated or lost."""
 
 import json
 from typing import Any
@@ -17,8 +17,8 @@ from tests.support.world import World
 Json = dict[str, Any]
 
 
-def told(world: World) -> list[tuple[str, Json]]:
-    """Every answer that was taken, as (the call, its JSON)."""
+def answers(world: World) -> list[tuple[str, Json]]:
+    """Return every accepted answer, as (call, JSON)."""
     return [
         (call, json.loads(params["output" if call == "SendTaskSuccess" else "cause"]))
         for call, _, params in world.machines.answers
@@ -29,7 +29,7 @@ def end(world: World, exit_code: int = 0) -> None:
     run_to_the_end(world, jobs_of(world), lambda fence: exit_code)
 
 
-def test_a_job_that_succeeds_is_told_as_describe_jobs_has_it(any_world: World) -> None:
+def test_a_task_gets_the_detail_of_its_succeeded_job(any_world: World) -> None:
     make_stage(any_world)
     run = start(any_world, REQUEST)
     assert run in any_world.machines.running
@@ -38,10 +38,10 @@ def test_a_job_that_succeeds_is_told_as_describe_jobs_has_it(any_world: World) -
     assert run.failure is None
     assert run.output == any_world.detail(job_id)
     assert run.output["status"] == "SUCCEEDED"
-    assert [call for call, _ in told(any_world)] == ["SendTaskSuccess"]
+    assert [call for call, _ in answers(any_world)] == ["SendTaskSuccess"]
 
 
-def test_a_job_that_fails_is_an_error_with_the_detail_as_its_cause(any_world: World) -> None:
+def test_a_failed_job_fails_the_task_with_the_detail_as_cause(any_world: World) -> None:
     make_stage(any_world)
     run = start(any_world, REQUEST)
     end(any_world, 3)
@@ -52,15 +52,15 @@ def test_a_job_that_fails_is_an_error_with_the_detail_as_its_cause(any_world: Wo
     assert cause["container"]["exitCode"] == 3
 
 
-def test_an_array_is_told_once_and_by_its_parent(quick: World) -> None:
+def test_the_task_of_an_array_is_answered_once_by_its_parent(quick: World) -> None:
     make_stage(quick)
     run = start(quick, REQUEST | {"arrayProperties": {"size": 3}})
     end(quick)
     assert run.output["arrayProperties"]["statusSummary"]["SUCCEEDED"] == 3
-    assert len(told(quick)) == 1
+    assert len(answers(quick)) == 1
 
 
-def test_a_job_that_never_ran_because_of_another_is_told_as_failed(quick: World) -> None:
+def test_a_job_that_fails_with_its_dependency_fails_its_task(quick: World) -> None:
     make_stage(quick)
     first = quick.submit(REQUEST)["jobId"]
     run = start(quick, REQUEST | {"dependsOn": [{"jobId": first}]})
@@ -69,7 +69,7 @@ def test_a_job_that_never_ran_because_of_another_is_told_as_failed(quick: World)
     assert json.loads(run.failure.cause)["statusReason"] == "Dependent Job failed"
 
 
-def test_a_stream_that_delivers_again_answers_once(quick: World) -> None:
+def test_a_record_that_is_delivered_again_answers_once(quick: World) -> None:
     make_stage(quick)
     start(quick, REQUEST)
     (job_id,) = jobs_of(quick)
@@ -81,11 +81,11 @@ def test_a_stream_that_delivers_again_answers_once(quick: World) -> None:
         quick.deliver_stream(again=True)
     quick.run_until_idle()
     assert quick.calls.count("stepfunctions.SendTaskSuccess") == 4
-    assert len(told(quick)) == 1
+    assert len(answers(quick)) == 1
 
 
 @pytest.mark.parametrize("code", ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"])
-def test_nobody_waiting_any_more_is_an_answer(quick: World, code: str) -> None:
+def test_a_task_that_waits_no_more_is_no_failure(quick: World, code: str) -> None:
     refuse(quick, code)
     make_stage(quick)
     quick.submit(REQUEST | {"taskToken": "gone"})
@@ -105,7 +105,7 @@ def refuse(world: World, code: str) -> None:
     world.machines.do_send_task_success = refused  # type: ignore[method-assign]
 
 
-def test_any_other_failure_brings_the_record_again(quick: World) -> None:
+def test_after_any_other_failure_the_record_is_delivered_again(quick: World) -> None:
     make_stage(quick)
     start(quick, REQUEST)
     (job_id,) = jobs_of(quick)
@@ -120,10 +120,10 @@ def test_any_other_failure_brings_the_record_again(quick: World) -> None:
     quick.failures.clear()
     quick.machines.do_send_task_success = answer  # type: ignore[method-assign]
     quick.run_until_idle()
-    assert [call for call, _ in told(quick)] == ["SendTaskSuccess"]
+    assert [call for call, _ in answers(quick)] == ["SendTaskSuccess"]
 
 
-def test_another_try_of_a_task_is_told_as_well(any_world: World) -> None:
+def test_another_try_of_a_task_is_answered_too(any_world: World) -> None:
     """Each try of a task has a token of its own; the job is the first one's."""
     make_stage(any_world)
     event = REQUEST | {"clientToken": "mine"}
@@ -137,7 +137,7 @@ def test_another_try_of_a_task_is_told_as_well(any_world: World) -> None:
     assert any_world.calls.count("stepfunctions.SendTaskSuccess") == 2
 
 
-def test_a_token_that_comes_after_the_end_is_answered_at_once(any_world: World) -> None:
+def test_a_token_that_arrives_after_the_job_s_end_is_answered_at_once(any_world: World) -> None:
     make_stage(any_world)
     request = REQUEST | {"clientToken": "arn:of:nobody"}
     any_world.submit(request)
@@ -191,7 +191,7 @@ def test_a_refused_request_is_an_error_of_the_execution(quick: World, request_: 
     assert run.execution.handled == set()
 
 
-def test_a_token_never_shows(quick: World) -> None:
+def test_the_api_never_shows_a_token(quick: World) -> None:
     make_stage(quick)
     job_id = quick.submit(REQUEST | {"taskToken": "secret-token"})["jobId"]
     end(quick)
@@ -199,7 +199,7 @@ def test_a_token_never_shows(quick: World) -> None:
     assert "secret-token" not in json.dumps(seen, default=str)
 
 
-def test_tags_may_change_under_a_token(any_world: World) -> None:
+def test_tags_and_tokens_change_independently(any_world: World) -> None:
     """Both are in one row, and each change leaves the other alone."""
     make_stage(any_world)
     answered = any_world.submit(REQUEST | {"taskToken": "one", "clientToken": "mine"})
@@ -213,7 +213,7 @@ def test_tags_may_change_under_a_token(any_world: World) -> None:
 
 
 @pytest.mark.parametrize("exit_code", [0, 3])
-def test_a_detail_over_the_limit_is_told_in_short(
+def test_a_detail_over_the_limit_is_sent_in_its_short_form(
     quick: World, exit_code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_stage(quick)

@@ -1,4 +1,4 @@
-"""Compute environments and queues on their way: made, changed, refused, drained and removed."""
+"""Provisioning of compute environments and queues: made, changed, refused, drained, removed."""
 
 import json
 from typing import Any
@@ -36,7 +36,7 @@ def disable(world: World, *, of: str) -> None:
     world.run_until_idle()
 
 
-def test_an_environment_is_valid_once_its_cluster_stands(world: World) -> None:
+def test_an_environment_is_valid_once_its_cluster_exists(world: World) -> None:
     make_environment(world, "fargate", type="FARGATE_SPOT")
     made = environment(world)
     assert made is not None
@@ -61,7 +61,7 @@ def test_a_record_delivered_again_starts_no_second_execution(world: World) -> No
     assert len([run for run in world.machines.ended if run.name.startswith("make-")]) == 1
 
 
-def test_a_bad_moment_of_ecs_is_waited_out(world: World) -> None:
+def test_a_passing_error_of_ecs_is_tried_again(world: World) -> None:
     troubles = iter([client_error("ServerException", "a bad moment", "CreateCluster")] * 3)
 
     def refuse(call: str) -> None:
@@ -95,10 +95,10 @@ def test_an_environment_that_cannot_be_made_is_invalid_and_says_why(world: World
     disable(world, of="fargate")
     made = environment(world)
     assert made is not None
-    assert (made["status"], made["state"]) == ("VALID", "DISABLED"), "an update mends it"
+    assert (made["status"], made["state"]) == ("VALID", "DISABLED"), "an update provisions it again"
 
 
-def test_an_environment_that_is_gone_takes_its_cluster_along(world: World) -> None:
+def test_a_deleted_environment_deletes_its_cluster(world: World) -> None:
     make_environment(world)
     disable(world, of="fargate")
     world.api("DeleteComputeEnvironment", {"computeEnvironment": "fargate"})
@@ -116,7 +116,7 @@ def test_an_environment_whose_tasks_are_still_ending_is_deleted_when_they_have(
     world.ecs.obeys_stops = False
     world.api("TerminateJob", {"jobId": job_id, "reason": "over"})
     world.run_until_idle()
-    # ECS tells of the end before its cluster is free of the task.
+    # ECS reports the end before its cluster is free of the task.
     world.sqs.put(world.sqs.task_events, {"MessageBody": ended(world, task)})
     world.run_until_idle()
     disable(world, of="queue")
@@ -135,7 +135,7 @@ def test_an_environment_whose_tasks_are_still_ending_is_deleted_when_they_have(
 
 
 def ended(world: World, task: Any) -> str:
-    """The report of the task's end, although it has not ended for its cluster."""
+    """Return the event of the task's end, although the task is still in its cluster."""
     event = world.ecs.event_of(task)
     event["detail"] |= {"lastStatus": "STOPPED", "stoppedReason": "over"}
     return json.dumps(event)
@@ -241,7 +241,7 @@ def test_capacity_freed_by_a_deleted_queues_jobs_reaches_the_other_queues(world:
     finish(world, waiting)
 
 
-def test_a_queue_that_is_gone_frees_its_name_and_its_environment(world: World) -> None:
+def test_a_deleted_queue_frees_its_name_and_its_environment(world: World) -> None:
     make_stage(world)
     disable(world, of="queue")
     world.api("DeleteJobQueue", {"jobQueue": "queue"})

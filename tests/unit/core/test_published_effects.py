@@ -6,11 +6,11 @@ import pytest
 
 from chalicelib.core.arrays import child_of
 from chalicelib.core.consequences import effects_of
+from chalicelib.core.effects import Publish, PublishBlocked
 from chalicelib.core.events import EventKind
 from chalicelib.core.ids import child_part
 from chalicelib.core.job import ArrayState, Job, NodeState
 from chalicelib.core.lifecycle import decide
-from chalicelib.core.publications import Publish, PublishBlocked
 from chalicelib.core.states import JobStatus
 from tests.support.values import NOW_MS, a_job, an_event
 
