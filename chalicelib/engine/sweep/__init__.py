@@ -1,1 +1,1 @@
-"""The sweeper: once a minute, whatever no event will bring."""
+"""The sweeper: once a minute, it finds and corrects what no event will bring."""

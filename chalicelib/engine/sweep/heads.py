@@ -1,4 +1,4 @@
-"""The head of a queue: waking its queue if it can be placed, recording why it waits if not."""
+"""The heads of a queue's lanes: waking their queue if some can be placed, explaining the others."""
 
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Job
@@ -12,7 +12,7 @@ from chalicelib.wiring import Ports
 TIME_LIMIT_REASON = "Canceled by JobStateTimeLimit action due to reason: {why}"
 
 
-def explain_head(queue: str, ports: Ports) -> None:
+def explain_heads(queue: str, ports: Ports) -> None:
     """Wake a queue that has jobs to place; record in each blocked head why it waits."""
     snapshot = read_snapshot(queue, ports)
     if not any(heads and lane.queue == queue for lane, heads in snapshot.lanes.items()):

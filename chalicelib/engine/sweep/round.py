@@ -1,14 +1,14 @@
 """One round of the sweeper: once a minute, it finds and corrects what no event will bring.
 
 For each queue: launches and tasks whose events were lost, deadlines, stops that had no effect, and
-why the head waits. Then capacity figures that drifted, and bundles of trigger events that were left
+why the heads wait. Then capacity figures that drifted, and bundles of trigger events that were left
 open. Everything is decided by the same functions as when an event comes.
 """
 
 from chalicelib.core.job import Job
 from chalicelib.engine.dispatch.scheduling_domain import all_queues
 from chalicelib.engine.sweep.capacities import correct_capacities
-from chalicelib.engine.sweep.heads import explain_head
+from chalicelib.engine.sweep.heads import explain_heads
 from chalicelib.engine.sweep.queues import examine, placed_jobs
 from chalicelib.observe import logger
 from chalicelib.triggers.bundles import close_left
@@ -28,7 +28,7 @@ def sweep(ports: Ports) -> None:
             jobs = placed_jobs(queue.name, ports)
             placed.extend(jobs)
             examine(jobs, ports)
-            explain_head(queue.name, ports)
+            explain_heads(queue.name, ports)
         except Exception as error:
             logger.exception("a queue could not be swept", action="sweep.failed", queue=queue.name)
             failures.append(error)

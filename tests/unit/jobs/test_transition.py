@@ -8,11 +8,12 @@ import pytest
 
 from chalicelib.core.errors import TooManyRequestsError
 from chalicelib.core.events import Event, EventKind
-from chalicelib.core.ids import JobKey
+from chalicelib.core.ids import JobKey, child_part
 from chalicelib.core.job import Job
 from chalicelib.core.lifecycle import decide
 from chalicelib.core.moves import Move
 from chalicelib.core.states import JobStatus
+from chalicelib.engine.arrays.children import reconcile_children
 from chalicelib.engine.tasks.reports import Report, apply_reports
 from chalicelib.jobs.stop import STOP_TRIES, stop_job
 from chalicelib.jobs.transition import (
@@ -24,6 +25,7 @@ from chalicelib.jobs.transition import (
     commit_once,
 )
 from chalicelib.ports import ContentionError
+from tests.support.arrays import after, array, rows
 from tests.support.scenes import make_stage, running, submit
 from tests.support.world import World
 
@@ -202,3 +204,67 @@ def test_a_decision_that_is_made_once_is_not_repeated(
         assert not commit_once(job, blocked, quick.ports)
     assert len(script.calls) == 1
     assert commit_once(job, blocked, quick.ports)
+
+
+def test_several_events_of_a_job_make_one_write_of_one_version(
+    quick: World, monkeypatch: pytest.MonkeyPatch, job_id: str
+) -> None:
+    job = quick.job(job_id)
+    blocked = Event(kind=EventKind.BLOCKED, at_ms=1, label="WHY", reason="waits")
+    with monkeypatch.context() as patched:
+        script = scripted(quick, patched)
+        commit_events({job.key: [blocked, cancel()]}, quick.ports)
+    ((move,),) = script.calls
+    assert (move.old.version, move.new.version) == (job.version, job.version + 1)
+    assert quick.job(job_id).version == job.version + 1
+
+
+def test_the_first_row_of_a_virtual_child_is_written_under_its_parents_version(
+    quick: World, monkeypatch: pytest.MonkeyPatch, job_id: str
+) -> None:
+    parent = quick.job(array(quick, 3, dependsOn=after(job_id)))
+    with monkeypatch.context() as patched:
+        script = scripted(quick, patched)
+        commit_events({JobKey(parent.job_id, child_part(1)): [cancel()]}, quick.ports)
+    ((move,),) = script.calls
+    assert (move.old.version, move.new.version, move.parent) == (0, 1, parent)
+    assert rows(quick, parent.job_id) == [1]
+
+
+def test_a_child_whose_array_was_stopped_waits_for_no_further_attempt(
+    quick: World, job_id: str
+) -> None:
+    parent_id = array(quick, 2, retryStrategy={"attempts": 2})
+    quick.run_until_idle()
+    key = JobKey(parent_id, child_part(0))
+    quick.ecs.start(quick.task_of(f"{parent_id}/c0"))
+    quick.run_until_idle()
+    # A cancel lets what runs go on; the reactor has not seen it yet.
+    quick.api("CancelJob", {"jobId": parent_id, "reason": "enough"})
+    fence = quick.ports.jobs.find_jobs([key])[key].fence
+    failed = Event(kind=EventKind.TASK_STOPPED, at_ms=2, fence=fence, exit_code=1)
+    report = Report(message_id="end", event=failed, key=key, cluster=None)
+    assert apply_reports([report], quick.ports) == set()
+    ended = quick.ports.jobs.find_jobs([key])[key]
+    assert (ended.status, ended.status_reason) == (JobStatus.FAILED, "enough")
+
+
+@pytest.mark.parametrize("answer", [refused, contended])
+def test_children_that_others_keep_writing_end_in_contention_after_all_tries(
+    quick: World, monkeypatch: pytest.MonkeyPatch, job_id: str, answer: Commit
+) -> None:
+    parent_id = array(quick, 2)
+    quick.run_until_idle()
+    quick.api("TerminateJob", {"jobId": parent_id, "reason": "enough"})
+    with monkeypatch.context() as patched:
+        script = scripted(quick, patched, *[answer] * 99)
+        with pytest.raises(ContentionError):
+            reconcile_children(parent_id, -1, quick.ports)
+    assert len(script.calls) == COMMIT_TRIES
+
+
+def test_without_keys_nothing_is_read(quick: World) -> None:
+    def refuse(*_: object) -> Rows:
+        raise AssertionError("nothing was asked for")
+
+    assert commit_decisions([], refuse, refuse, quick.ports) == frozenset()
