@@ -64,7 +64,7 @@ class Children:
 
 
 def has_exited(pid: int) -> bool:
-    """Whether a child has exited, leaving it to be reaped."""
+    """Return whether a child has exited and waits to be reaped."""
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 

@@ -56,7 +56,7 @@ class NoEngine(Exception):
 
 
 def connect() -> Any:
-    """A client of the engine that the environment names. Raises `NoEngine`."""
+    """Return a client of the engine that the environment names. Raises `NoEngine`."""
     try:
         docker = importlib.import_module("docker")
     except ImportError as error:
@@ -89,7 +89,7 @@ class _Container:
 
     @property
     def is_inspected(self) -> bool:
-        """Whether its end or its health must be looked for."""
+        """Return whether the container's end or health must be looked for."""
         return self.output_ended or self.request.container.health_check is not None
 
 
@@ -210,7 +210,7 @@ class DockerRuntime:
             raise StartFailed(f"CannotPullContainerError: {_words(error)}") from error
 
     def _attach(self, container_id: str, request: ContainerStart, *, tty: bool) -> _Container:
-        """Before the start, so that no output can be missed."""
+        """Attach to the output before the start, so that none can be missed."""
         stream = self._engine.attach_socket(
             container_id, params={"stdout": 1, "stderr": 1, "stream": 1}
         )
@@ -240,7 +240,7 @@ class DockerRuntime:
 
     @staticmethod
     def _write(container: _Container, stream: int, payload: bytes) -> None:
-        """Whole lines only, so that stdout and stderr do not mix within a line."""
+        """Write whole lines only, so that stdout and stderr do not mix within a line."""
         text = container.partial.get(stream, b"") + payload
         whole, newline, rest = text.rpartition(b"\n")
         if len(rest) > _LONGEST_PARTIAL_BYTES:
@@ -316,7 +316,7 @@ class DockerRuntime:
 
 
 def _words(error: Exception) -> str:
-    """The engine's own words, as ECS repeats them."""
+    """Return the engine's message, which ECS repeats in its reasons."""
     explanation = getattr(error, "explanation", None)
     return f"Error response from daemon: {explanation}" if explanation else str(error)
 

@@ -30,7 +30,7 @@ def container_config(
     owner: str,
     network_mode: str,
 ) -> Json:
-    """The create request. Raises `StartFailed` for a volume that no local engine has."""
+    """Return the create request. Raises `StartFailed` for a volume that no local engine has."""
     definition = container.definition
     config: Json = {
         "Image": container.image,
@@ -61,7 +61,7 @@ def container_config(
 
 
 def task_volumes(task: TaskPlan) -> Iterator[str]:
-    """Names of the engine's volumes that live as long as the task."""
+    """Return the names of the engine's volumes that exist as long as the task."""
     for volume in task.volumes:
         docker = volume.get("dockerVolumeConfiguration") or {}
         if not _source_path(volume) and docker.get("scope") != "shared":
@@ -69,7 +69,7 @@ def task_volumes(task: TaskPlan) -> Iterator[str]:
 
 
 def reachable_endpoint(endpoint_url: str, *, linux: bool) -> tuple[str, str]:
-    """The network mode and the endpoint under which a container reaches a local emulator.
+    """Return the network mode and the endpoint by which a container reaches a local emulator.
 
     On Linux a container shares the host's network; elsewhere the engine lives in a virtual
     machine, whose containers know the host by a name of its own.
@@ -177,7 +177,7 @@ class FrameDecoder:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
-        """(1 for stdout or 2 for stderr, payload) of each frame now complete."""
+        """Return the frames that are complete now: 1 for stdout or 2 for stderr, and the data."""
         if self._tty:
             return [(1, data)]
         self._rest += data

@@ -44,14 +44,14 @@ class EcsPort(Protocol):
         """Return the records of those that exist, with times as text."""
 
     def describe_task_definition(self, arn: str) -> Json:
-        """A task definition; a revision never changes, so it is asked once."""
+        """Return a task definition; a revision never changes, so it is read once."""
 
     def stop_task(self, cluster_arn: str, task_arn: str, reason: str) -> None:
         """Record a task's end; nothing when ECS does not know it."""
 
 
 def client(service: str, *, endpoint_url: str, region: str) -> Any:
-    """A boto3 client of the emulator."""
+    """Return a boto3 client of the emulator."""
     # Typed as anything: the service's name is known only when this runs.
     session: Any = boto3.session.Session()
     return session.client(

@@ -21,7 +21,7 @@ def container_environment(
     endpoint_url: str,
     secrets: Mapping[str, str],
 ) -> dict[str, str]:
-    """What ECS gives, then the definition with its overrides, then resolved secrets.
+    """Return ECS's variables, then the definition's with overrides, then resolved secrets.
 
     The local endpoint and its credentials take the place of the task role: a job's own
     variables of those names win, as they do in an account.

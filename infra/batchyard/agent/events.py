@@ -42,13 +42,13 @@ _STOPPED_VERSION_STEP = 3
 
 
 def iso_time(at_ms: int) -> str:
-    """Milliseconds since the epoch as ECS prints a time."""
+    """Return milliseconds since the epoch as ECS prints a time."""
     moment = datetime.fromtimestamp(at_ms / 1000, tz=UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def json_ready(value: Any) -> Any:
-    """An SDK's answer with its times printed as the event prints them."""
+    """Return an SDK's answer with its times printed as the event prints them."""
     if isinstance(value, dict):
         return {key: json_ready(member) for key, member in value.items()}
     if isinstance(value, list | tuple):
@@ -59,7 +59,7 @@ def json_ready(value: Any) -> Any:
 
 
 def running_event(task: Json, state: TaskState, *, event_id: str, started_at_ms: int) -> Json:
-    """Every container runs. `task` is DescribeTasks' record, made `json_ready`."""
+    """Return the RUNNING event. `task` is DescribeTasks' record, made `json_ready`."""
     detail = _detail(task, state, at_ms=started_at_ms, version_step=_RUNNING_VERSION_STEP) | {
         "lastStatus": "RUNNING",
         "desiredStatus": "RUNNING",
@@ -78,7 +78,7 @@ def stopped_event(
     stopping_at_ms: int,
     stopped_at_ms: int,
 ) -> Json:
-    """The task has ended. Without a start (`started_at_ms` None) the event has no startedAt."""
+    """Return the STOPPED event, without startedAt if the task never started."""
     detail = _detail(task, state, at_ms=stopped_at_ms, version_step=_STOPPED_VERSION_STEP) | {
         "lastStatus": "STOPPED",
         "desiredStatus": "STOPPED",

@@ -86,7 +86,7 @@ class TaskFinder:
                 found.new.append(task)
 
     def _check_absent(self, found: Found, absent: list[str]) -> None:
-        """A listing whose pages shift can miss a task, so absence alone proves nothing."""
+        """Describe the tasks that a listing lacks: one whose pages shift can miss a task."""
         by_cluster: dict[str, list[str]] = {}
         for arn in absent:
             by_cluster.setdefault(_cluster_arn(arn), []).append(arn)
@@ -116,6 +116,6 @@ class TaskFinder:
 
 
 def _cluster_arn(task_arn: str) -> str:
-    """The cluster of a task, from the long form of its ARN."""
+    """Return the ARN of a task's cluster, from the long form of the task's ARN."""
     prefix, _, name_and_id = task_arn.partition(":task/")
     return f"{prefix}:cluster/{name_and_id.rsplit('/', 1)[0]}"

@@ -30,7 +30,7 @@ class JournalEntry:
 
     @property
     def task_id(self) -> str:
-        """The last part of the task's ARN."""
+        """Return the last part of the task's ARN."""
         return str(self.task["taskArn"]).rsplit("/", 1)[-1]
 
 
@@ -53,7 +53,7 @@ class Journal:
         self._path(task_id).unlink(missing_ok=True)
 
     def entries(self) -> list[JournalEntry]:
-        """All entries; an unreadable file is reported and left out."""
+        """Return all entries; an unreadable file is logged and left out."""
         found = []
         for path in sorted(self._directory.glob("*.json")):
             try:

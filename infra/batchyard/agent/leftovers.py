@@ -36,4 +36,4 @@ def clear(state_dir: Path) -> None:
 
 
 def _ignore(event: RuntimeEvent) -> None:
-    """Nothing is started here, so nothing can end."""
+    """Ignore the event: nothing is started here, so nothing can end."""

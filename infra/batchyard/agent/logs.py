@@ -49,7 +49,7 @@ class LineSplitter:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[str]:
-        """The lines completed by these bytes."""
+        """Return the lines completed by these bytes."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         while len(self._rest) >= self._max_line_bytes:
             lines.append(self._rest[: self._max_line_bytes])
@@ -57,7 +57,7 @@ class LineSplitter:
         return [piece for line in lines for piece in self._pieces(line)]
 
     def finish(self) -> list[str]:
-        """The last line, when it had no newline."""
+        """Return the last line, when it had no newline."""
         rest, self._rest = self._rest, b""
         return self._pieces(rest)
 
@@ -73,10 +73,10 @@ class NoOutput:
     """Takes output that the definition sends nowhere."""
 
     def write(self, data: bytes) -> None:
-        """Drop it."""
+        """Drop the bytes."""
 
     def finish(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no bytes are kept."""
 
 
 class LogStream:
@@ -125,7 +125,7 @@ class LogSender:
         self._thread.start()
 
     def open(self, target: LogTarget) -> LogStream:
-        """A stream that exists soon, even when nothing is ever written to it."""
+        """Return a stream that is created soon, even when nothing is ever written to it."""
         with self._changed:
             self._streams.setdefault(target, _Pending())
             self._changed.notify_all()

@@ -28,7 +28,7 @@ def adopt_orphans() -> bool:
 
 
 def started_ticks(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None when there is none."""
+    """Return when a process started, in clock ticks since boot; None when there is none."""
     try:
         stat = (_PROC / str(pid) / "stat").read_text()
     except OSError:
@@ -37,13 +37,13 @@ def started_ticks(pid: int) -> int | None:
 
 
 def kill_process(pid: int, ticks: int | None) -> None:
-    """SIGKILL the group of a journalled process, if it is still that process."""
+    """Kill the group of a journalled process, if it is still that process."""
     if ticks is not None and started_ticks(pid) == ticks:
         _kill_group(pid)
 
 
 def kill_marked(runtime_ids: Collection[str]) -> int:
-    """SIGKILL every process on the machine marked by one of these containers; how many."""
+    """Kill every process on the machine marked by one of these containers; return how many."""
     marks = {_mark(runtime_id) for runtime_id in runtime_ids}
     if not marks:
         return 0
@@ -104,7 +104,7 @@ def _all_pids() -> Iterable[int]:
 
 
 def _own_children() -> Iterable[int]:
-    """Children of the main thread: the kernel gives orphans to the first thread alive."""
+    """Return the main thread's children: the kernel gives orphans to the first thread alive."""
     own = os.getpid()
     try:
         return [int(word) for word in (_PROC / f"{own}/task/{own}/children").read_text().split()]

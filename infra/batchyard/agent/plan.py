@@ -86,7 +86,7 @@ class TaskPlan:
     volumes: tuple[Json, ...]
 
     def container(self, name: str) -> ContainerPlan:
-        """The container of that name; KeyError when the task has none."""
+        """Return the container of that name; KeyError when the task has none."""
         for container in self.containers:
             if container.name == name:
                 return container

@@ -89,7 +89,7 @@ class Pump:
 
 
 def read_available(fd: int) -> bytes | None:
-    """The next bytes of a non-blocking descriptor; None for none now, b"" for the end."""
+    """Return the next bytes of a non-blocking descriptor; None for none now, b"" for the end."""
     try:
         return os.read(fd, _CHUNK_BYTES)
     except BlockingIOError:

@@ -34,7 +34,7 @@ class Output(Protocol):
         """Take the next bytes of stdout or stderr."""
 
     def finish(self) -> None:
-        """No more bytes come: a last line without its newline is complete."""
+        """End the output: a last line without its newline is complete."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +91,7 @@ class Runtime(Protocol):
 
     @property
     def name(self) -> str:
-        """A word for people: which kind this is."""
+        """Return the kind of runtime, as messages name it."""
 
     def start(self, request: ContainerStart) -> ContainerStarted:
         """Start a container, or raise `StartFailed`. May take long (an image is pulled)."""
@@ -106,12 +106,12 @@ class Runtime(Protocol):
         """Remove what the task's containers left: scratch space, volumes of its own."""
 
     def clear_orphans(self, earlier: Iterable[ContainerStarted]) -> None:
-        """At start: kill and remove what an earlier life of this agent left running."""
+        """Kill and remove what an earlier agent left running. Called at the start."""
 
     def close(self) -> None:
         """Stop the runtime's own threads; containers must have ended before."""
 
 
 def shell_exit_code(returncode: int) -> int:
-    """A process's return code as a shell and Docker show it: 137 after SIGKILL, not -9."""
+    """Return a process's return code as a shell and Docker show it: 137 after SIGKILL, not -9."""
     return 128 - returncode if returncode < 0 else returncode

@@ -25,7 +25,7 @@ class SecretResolver:
         self._ssm = ssm
 
     def resolve(self, secrets: Mapping[str, str]) -> dict[str, str]:
-        """Variable name to value; `StartFailed` when any cannot be read."""
+        """Return values by variable name; `StartFailed` when any cannot be read."""
         return {name: self._value(value_from) for name, value_from in secrets.items()}
 
     def _value(self, value_from: str) -> str:
@@ -40,7 +40,7 @@ class SecretResolver:
             ) from error
 
     def _secret(self, value_from: str) -> str:
-        """`arn:...:secret:name[:json-key:version-stage:version-id]`."""
+        """Return the secret of `arn:...:secret:name[:json-key:version-stage:version-id]`."""
         parts = value_from.split(":")
         key, stage, version = (*parts[_SECRET_ARN_PARTS:], "", "", "")[:3]
         arguments = {"SecretId": ":".join(parts[:_SECRET_ARN_PARTS])}
@@ -52,7 +52,7 @@ class SecretResolver:
         return str(json.loads(text)[key]) if key else text
 
     def _parameter(self, value_from: str) -> str:
-        """A parameter's name, or its ARN."""
+        """Return the value of a parameter, given its name or its ARN."""
         name = value_from
         if value_from.startswith("arn:"):
             name = value_from.split(":", 5)[5].removeprefix("parameter")

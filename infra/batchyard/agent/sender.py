@@ -144,7 +144,7 @@ class EventSender:
 
 
 def _last_of_each_subject(gathered: list[_Outgoing]) -> list[_Outgoing]:
-    """The events to send, in order; the others are done with."""
+    """Return the events to send, in order; the others are superseded."""
     last = {outgoing.subject: outgoing for outgoing in gathered if outgoing.subject is not None}
     kept = []
     for outgoing in gathered:
@@ -156,7 +156,7 @@ def _last_of_each_subject(gathered: list[_Outgoing]) -> list[_Outgoing]:
 
 
 def _batches(gathered: list[_Outgoing]) -> Iterator[list[_Outgoing]]:
-    """The events in batches that one SendMessageBatch takes."""
+    """Return the events in batches that one SendMessageBatch accepts."""
     batch: list[_Outgoing] = []
     size_bytes = 0
     for outgoing in gathered:
@@ -201,7 +201,7 @@ class TaskCloser:
         )
 
     def close(self) -> None:
-        """Do what is queued, without retries, and end the threads."""
+        """Send what is queued, without retries, and end the threads."""
         self._closing.set()
         for _ in self._threads:
             self._queue.put(None)

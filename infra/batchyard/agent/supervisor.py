@@ -58,7 +58,7 @@ class Secrets(Protocol):
     """Looks up secret values."""
 
     def resolve(self, secrets: Mapping[str, str]) -> dict[str, str]:
-        """Variable name to value; `StartFailed` when any cannot be read."""
+        """Return values by variable name; `StartFailed` when any cannot be read."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -116,7 +116,7 @@ class Supervisor:
 
     @property
     def live_arns(self) -> list[str]:
-        """Tasks being run or stopped."""
+        """Return the ARNs of the tasks that run or are being stopped."""
         return [live.plan.task_arn for live in self._live.values()]
 
     def recover(self) -> list[str]:
@@ -192,7 +192,7 @@ class Supervisor:
             self._journal.write(live.entry)
 
     def kill_overdue(self) -> float | None:
-        """SIGKILL what outlived its stop timeout; seconds until the next such deadline."""
+        """Kill what outlived its stop timeout; return the seconds until the next such deadline."""
         now = self._around.monotonic()
         while self._kills and self._kills[0][0] <= now:
             _, task_id, name = heapq.heappop(self._kills)
@@ -209,7 +209,7 @@ class Supervisor:
             self.stop(live.plan.task_arn, "The agent ended")
 
     def kill_all(self) -> None:
-        """SIGKILL every container that still runs."""
+        """Kill every container that still runs."""
         self._kills = [
             (self._around.monotonic(), task_id, name)
             for task_id, live in self._live.items()

@@ -98,7 +98,7 @@ class Agent:
 
     @property
     def runtime_name(self) -> str:
-        """Which kind of runtime was chosen."""
+        """Return which kind of runtime was chosen."""
         return self._runtime.name
 
     def run(self, on_ready: Callable[[], None]) -> None:
@@ -143,7 +143,7 @@ def make_runtime(settings: Settings, emit: Emit) -> Runtime:
 
 
 def _owner(state_dir: Path) -> str:
-    """A name for this agent that outlives it, so that the next one knows its containers."""
+    """Return a name for this agent that outlives it, so that the next one finds its containers."""
     path = state_dir / OWNER_FILE
     if not path.exists():
         path.write_text(uuid.uuid4().hex)

@@ -46,7 +46,7 @@ class Arrays:
         )
 
     def prepare_held(self) -> None:
-        """A queue whose only environment is DISABLED."""
+        """Make a queue whose only environment is DISABLED."""
         self._runs.make_queue(HELD, vcpus=1)
         self._runs.disable_environment(HELD)
 
@@ -59,7 +59,7 @@ class Arrays:
         until(lambda: self._has_ended(job_id), POLL_SECONDS, f"array {job_id} does not end")
 
     def make_crowd(self, waiting: int) -> str:
-        """A queue in which so many jobs wait for ever; its name.
+        """Make a queue in which this many jobs wait for ever; return its name.
 
         They are copies of the ready row of one job that SubmitJob took; the first in line is given
         its job row as well, the only one of them that anything reads.
@@ -96,12 +96,12 @@ class Arrays:
         return self._runs.row(job_id)["status"]["S"] in {"SUCCEEDED", "FAILED"}
 
     def _starts(self, job_id: str) -> Iterator[float]:
-        """When each child's task started, in seconds."""
+        """Return when each child's task started, in seconds."""
         for row in self._runs.child_rows(job_id):
             yield int(row["started_at_ms"]["N"]) / 1000
 
     def _ready_row(self, queue: str) -> Mapping[str, Any]:
-        """The first ready row of the queue's lane."""
+        """Return the first ready row of the queue's lane."""
         found = self._table.query(
             TableName=self._lanes_table,
             KeyConditionExpression="lane = :lane",
@@ -113,7 +113,7 @@ class Arrays:
 
 
 def _ready_copy(ready: Mapping[str, Any], created_at_ms: int) -> Item:
-    """The ready row of another job, created at that time."""
+    """Return a copy of a ready row for another job, created at that time."""
     job_id = str(uuid.uuid4())
     retry, priority, _, _ = ready["rank"]["S"].split("#")
     rank = f"{retry}#{priority}#{created_at_ms:013d}#{job_id}"

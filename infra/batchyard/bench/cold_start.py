@@ -35,7 +35,7 @@ class ColdStart:
 
 
 def cold_start(packages: Path) -> ColdStart:
-    """Time the imports in the package that `up` has made in this folder."""
+    """Measure the imports in the package that `up` has made in this folder."""
     [archive] = packages.glob("*.zip")
     with tempfile.TemporaryDirectory() as code:
         with zipfile.ZipFile(archive) as packed:

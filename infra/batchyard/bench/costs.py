@@ -105,7 +105,7 @@ class Dispatch:
 
 
 def capacity_sum(calls: Iterable[Call], caller: str) -> Capacity:
-    """What the DynamoDB calls of one function consumed together."""
+    """Return what the DynamoDB calls of one function consumed together."""
     total = Capacity()
     for call in calls:
         if call.caller == caller and call.service == "dynamodb":
@@ -114,7 +114,7 @@ def capacity_sum(calls: Iterable[Call], caller: str) -> Capacity:
 
 
 def requests_of(calls: Iterable[Call]) -> list[tuple[str, str, int]]:
-    """Which function sent how many of which request: (caller, service and action, count)."""
+    """Return how many of which request each function sent: (caller, service and action, count)."""
     counts = Counter(
         (
             call.caller,
@@ -127,7 +127,7 @@ def requests_of(calls: Iterable[Call]) -> list[tuple[str, str, int]]:
 
 
 def ledger_of(calls: Iterable[Call], functions: Mapping[str, Invocations]) -> list[Line]:
-    """All lines for what these calls and invocations were, in the order of a bill."""
+    """Return a bill's lines for these calls and invocations."""
     recorded = list(calls)
     return [
         *_dynamodb(recorded),
@@ -169,7 +169,7 @@ def _units_line(
 
 
 def capacity_of(call: Call) -> Capacity:
-    """The units of one DynamoDB call, as the answer states them."""
+    """Return the units of one DynamoDB call, as the answer states them."""
     if call.status != 200:
         # What AWS bills for a refused write; rows are under 1 KB.
         items = call.request.get("TransactItems")
@@ -190,7 +190,7 @@ def capacity_of(call: Call) -> Capacity:
 
 
 def _batch_read_units(call: Call) -> float:
-    """By AWS's rule, because the emulator does not say: 4 KB a unit, each item by itself."""
+    """Return the units by AWS's rule, which the emulator lacks: 4 KB a unit, item by item."""
     units = 0.0
     for table, wanted in call.request["RequestItems"].items():
         price = 1.0 if wanted.get("ConsistentRead") else 0.5
@@ -201,7 +201,7 @@ def _batch_read_units(call: Call) -> float:
 
 
 def item_bytes(item: Mapping[str, Any]) -> int:
-    """The size of an item in DynamoDB JSON by AWS's rule."""
+    """Return the size of an item in DynamoDB JSON by AWS's rule."""
     return sum(len(name.encode()) + _value_bytes(value) for name, value in item.items())
 
 
@@ -257,7 +257,7 @@ def _sqs(calls: list[Call], functions: Mapping[str, Invocations]) -> list[Line]:
 
 
 def _sqs_requests(call: Call) -> int:
-    """SQS counts every 64 KB of a request as one."""
+    """Return the number of requests that SQS bills: one for each 64 KB."""
     size = len(str(call.request).encode())
     return max(1, math.ceil(size / SQS_BYTES))
 
@@ -309,7 +309,7 @@ def _rest(calls: list[Call]) -> list[Line]:
 
 
 def _event_units(call: Call) -> int:
-    """EventBridge counts every 64 KB of an entry as one event."""
+    """Return the number of events that EventBridge bills: one for each 64 KB of an entry."""
     sizes = (len(str(entry).encode()) for entry in call.request.get("Entries", []))
     return sum(max(1, math.ceil(size / EVENT_BYTES)) for size in sizes)
 

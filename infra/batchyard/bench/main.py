@@ -229,7 +229,7 @@ class RecordedCloud:
     recording: Recording
 
     def submission(self, size: int) -> Submission:
-        """What SubmitJob writes and reads for an array of this size."""
+        """Return what SubmitJob writes and reads for an array of this size."""
         self._await_quiet()
         calls_before = len(self.recording.calls)
         job_id = self.arrays.submit_held(size)
@@ -238,7 +238,7 @@ class RecordedCloud:
         return Submission(size=size, units=units)
 
     def firing(self, uploads: int) -> Ledger:
-        """What that many uploads cost on top of the jobs that a trigger makes of them."""
+        """Return what this many uploads cost on top of the jobs that a trigger makes of them."""
         self._await_quiet()
         calls_before = len(self.recording.calls)
         self.runs.submit("true", queue=HELD, parameters={"key": "1/1"})
@@ -257,7 +257,7 @@ class RecordedCloud:
         )
 
     def dispatch(self, waiting: int) -> Dispatch:
-        """What the dispatcher reads and writes for an array that so many jobs wait behind."""
+        """Return what the dispatcher reads and writes for an array with so many jobs behind it."""
         queue = self.arrays.make_crowd(waiting)
         self._await_quiet()
         calls_before = len(self.recording.calls)

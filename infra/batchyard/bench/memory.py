@@ -33,7 +33,7 @@ class Memory:
 
 @contextmanager
 def watched_memory(marks: Mapping[str, Mark]) -> Iterator[Memory]:
-    """Looks at the processes that these lead, again and again until the block ends."""
+    """Measure these processes and their descendants repeatedly until the block ends."""
     memory, over = Memory(), threading.Event()
 
     def watch() -> None:

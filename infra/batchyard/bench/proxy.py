@@ -43,19 +43,19 @@ class Recording:
     calls: list[Call] = field(default_factory=list)
 
     def last_at_seconds(self, ignored_callers: frozenset[str]) -> float:
-        """When the last call of anybody else was made, on the monotonic clock; 0 for never."""
+        """Return when any other caller called last, on the monotonic clock; 0 for never."""
         times = (call.at_seconds for call in self.calls if call.caller not in ignored_callers)
         return max(times, default=0.0)
 
 
 def address_for(base: str, caller: str) -> str:
-    """The endpoint to give to this caller, so that its calls are known as its own."""
+    """Return the endpoint for this caller, by which its calls are recognised."""
     return f"{base}{CALLER_PATH}{quote(caller, safe='')}"
 
 
 @contextlib.contextmanager
 def recording_proxy(port: int, upstream_port: int) -> Iterator[Recording]:
-    """Listens on `port` of this machine until the block ends."""
+    """Listen on `port` of this machine until the block ends."""
     recording = Recording()
 
     class Handler(_Handler):
@@ -154,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
         return b"".join(parts)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """The recording is the log."""
+        """Log nothing: the recording is the log."""
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = _pass_on
 
@@ -167,7 +167,7 @@ def _caller_and_path(path: str) -> tuple[str, str]:
 
 
 def _target(header: str, method: str, path: str) -> tuple[str, str]:
-    """Which operation of which service: from the header of JSON services, else from the path."""
+    """Return the service and operation: from the header of JSON services, else from the path."""
     if header:
         service, _, action = header.partition(".")
         return service.partition("_")[0].removeprefix("Amazon").lower(), action

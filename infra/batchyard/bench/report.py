@@ -36,7 +36,7 @@ def console() -> Console:
 
 
 def print_machine(console: Console) -> None:
-    """Where and with what this is measured."""
+    """Print the machine and the versions that are measured."""
     emulator = next(
         line.split()[0]
         for line in (LOCKS / "emulator.txt").read_text().splitlines()
@@ -148,7 +148,7 @@ def print_dispatches(console: Console, dispatches: Sequence[Dispatch]) -> None:
 
 
 def print_ledger(console: Console, title: str, ledger: Ledger, *, aim: int = AIM_DOLLARS) -> None:
-    """The bill for a million such jobs, and the requests that one sends."""
+    """Print the bill for a million such jobs, and the requests that one sends."""
     jobs = ledger.jobs
     table = _table(f"{title}: where each cent of a million goes, us-east-1 list prices")
     table.add_column("service")

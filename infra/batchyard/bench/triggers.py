@@ -53,7 +53,7 @@ class Triggers:
         self._bursts = 0
 
     def prepare(self) -> None:
-        """The bucket, the trigger, and one firing to warm its function up."""
+        """Make the bucket and the trigger, and fire it once to warm up its function."""
         self._s3.create_bucket(Bucket=BUCKET)
         self._calls.put(
             TRIGGER,
@@ -106,7 +106,7 @@ def firing_ledger(
     invocations: Invocations,
     requests: Sequence[tuple[str, str, int]],
 ) -> Ledger:
-    """What so many firings cost on top of their jobs.
+    """Return what this many firings cost on top of their jobs.
 
     `units` is what the firing function consumed in DynamoDB for all of them, `submission` what one
     SubmitJob of such a job does.

@@ -57,7 +57,7 @@ def list_(
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
     stack: StackOption = None,
 ) -> None:
-    """List the triggers."""
+    """Show all triggers."""
     from batchyard.cli import triggers_view
 
     try:

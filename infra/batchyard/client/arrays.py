@@ -78,12 +78,12 @@ class ArrayTail:
 
     @property
     def children(self) -> int:
-        """How many children were read."""
+        """Return how many children were read."""
         return len(self._tails)
 
     @property
     def complete(self) -> bool:
-        """Whether the streams of all children read so far are complete."""
+        """Return whether the streams of all children read so far are complete."""
         return all(tail.complete for tail in self._tails.values())
 
     def read(self) -> list[ChildLine]:

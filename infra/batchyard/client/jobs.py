@@ -90,7 +90,7 @@ class QueueState:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no job of the queue is in flight."""
+        """Return whether no job of the queue is in flight."""
         return all(not count for status, count in self.counts.items() if status not in ENDED)
 
 
@@ -261,7 +261,7 @@ class Tail:
 
     @property
     def complete(self) -> bool:
-        """Whether every stream seen so far is complete."""
+        """Return whether every stream seen so far is complete."""
         return all(self._is_complete(reading) for reading in self._readings.values())
 
     def _is_complete(self, reading: _Reading) -> bool:

@@ -42,7 +42,7 @@ class StateDir:
 
     @property
     def record(self) -> Path:
-        """The file that records what `up` started and how to reach it."""
+        """Return the file that records what `up` started and how to reach it."""
         return self.root / "cloud.json"
 
     @property

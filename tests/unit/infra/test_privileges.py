@@ -176,7 +176,7 @@ def roles() -> dict[str, Any]:
 
 
 def granted(role: str) -> dict[str, set[str]]:
-    """The actions that a role is allowed, by what it may do them to."""
+    """Return the actions that a role is allowed, by resource."""
     found: dict[str, set[str]] = defaultdict(set)
     for policy in roles()[role]["Policies"]:
         for statement in policy["PolicyDocument"]["Statement"]:
@@ -198,7 +198,7 @@ def resources_of(statement: dict[str, Any]) -> list[str]:
 
 
 def name_of(resource: Any) -> str:
-    """A resource of the template by its logical name, any other by the last part of its ARN."""
+    """Return the logical name of a resource of the template, or the last part of another's ARN."""
     if isinstance(resource, str):
         return resource
     if "Fn::GetAtt" in resource:

@@ -25,7 +25,7 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 
 def await_question(s3, uri: str) -> bytes | None:  # type: ignore[no-untyped-def]
-    """The question, or None if it does not come in time."""
+    """Return the question, or None if it does not come in time."""
     bucket, key = split_uri(uri)
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:

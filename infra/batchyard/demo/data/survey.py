@@ -24,7 +24,7 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 
 def imports_of(tree: ast.AST) -> set[str]:
-    """The top-level names of all modules that this one imports, wherever it does so."""
+    """Return the top-level names of all modules that this one imports, anywhere in it."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -35,7 +35,7 @@ def imports_of(tree: ast.AST) -> set[str]:
 
 
 def functions_of(tree: ast.AST) -> list[tuple[int, str]]:
-    """Every function of the module with its length in lines."""
+    """Return every function of the module with its length in lines."""
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
     return [
         ((node.end_lineno or node.lineno) - node.lineno + 1, node.name)
@@ -45,7 +45,7 @@ def functions_of(tree: ast.AST) -> list[tuple[int, str]]:
 
 
 def survey(archive: bytes) -> dict[str, Any]:
-    """What the modules in the archive hold, how many import each other one, which are longest."""
+    """Return the counts of the archive, how many modules import each, and the longest functions."""
     lines = modules = functions = 0
     importers: collections.Counter[str] = collections.Counter()
     longest: list[tuple[int, str, str]] = []
@@ -76,7 +76,7 @@ def survey(archive: bytes) -> dict[str, Any]:
 
 
 def summary_of(found: dict[str, Any]) -> dict[str, Any]:
-    """The same, of the importers only the first few."""
+    """Return the same with only the most imported modules."""
     most = sorted(found["importers"].items(), key=lambda item: (-item[1], item[0]))
     rest = {name: value for name, value in found.items() if name != "importers"}
     return {**rest, "most_imported": most[:BEST]}

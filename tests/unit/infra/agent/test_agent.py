@@ -23,7 +23,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def shell(script: str, **more: Any) -> Json:
-    """A task of one container that runs a shell script."""
+    """Return a task of one container that runs a shell script."""
     return task_definition(container(command=["sh", "-c", script], **more))
 
 

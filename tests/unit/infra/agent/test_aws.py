@@ -26,7 +26,7 @@ def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def aws(service: str) -> Any:
-    """The agent's client, on moto: an endpoint that moto knows."""
+    """Return the agent's client, with an endpoint that moto knows."""
     return client(service, endpoint_url=f"https://{service}.{REGION}.amazonaws.com", region=REGION)
 
 

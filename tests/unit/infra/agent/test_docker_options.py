@@ -19,13 +19,13 @@ MIB = 1024 * 1024
 
 
 def planned(volumes: list[Json] | None = None, **members: object) -> TaskPlan:
-    """A task of one container with these members."""
+    """Return a task of one container with these members."""
     definition = task_definition(container(**members), volumes=volumes or [])  # type: ignore[arg-type]
     return plan_task(task_record("task1", definition), definition)
 
 
 def config(volumes: list[Json] | None = None, **members: object) -> Json:
-    """Its create request."""
+    """Return the create request of a container with these members."""
     task = planned(volumes, **members)
     return container_config(
         task,

@@ -17,18 +17,18 @@ AT = "2026-01-02T03:04:05.678Z"
 
 
 def record(**more: object) -> Json:
-    """A task of one container."""
+    """Return a task of one container."""
     return task_record("task1", task_definition(container()), **more)
 
 
 def ended(**more: object) -> TaskState:
-    """The state of a task whose container ended so."""
+    """Return the state of a task whose container ended like this."""
     state = ContainerState(phase=Phase.STOPPED, started=True, runtime_id="r1", **more)  # type: ignore[arg-type]
     return TaskState(containers={"default": state})
 
 
 def stopped(task: Json, state: TaskState, started_at_ms: int | None = AT_MS) -> Json:
-    """The STOPPED event of an essential exit."""
+    """Return the STOPPED event after the exit of an essential container."""
     return events.stopped_event(
         task,
         state,

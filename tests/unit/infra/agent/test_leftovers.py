@@ -20,7 +20,7 @@ RUNTIME_ID = "earlier00001"
 
 @pytest.fixture
 def containers() -> Iterator[list[subprocess.Popen[bytes]]]:
-    """A container's process, one that escaped from it, and one of somebody else's."""
+    """Start a container's process, one that escaped from it, and one that is not the agent's."""
     started = [
         subprocess.Popen(["sleep", "1000"], env={"HOSTNAME": name}, start_new_session=True)
         for name in ("", RUNTIME_ID, "another")

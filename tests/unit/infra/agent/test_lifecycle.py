@@ -59,7 +59,7 @@ class Machine:
 
 
 def after(name: str, condition: str) -> list[Json]:
-    """A `dependsOn` with one entry."""
+    """Return a `dependsOn` with one entry."""
     return [{"containerName": name, "condition": condition}]
 
 

@@ -11,13 +11,13 @@ from .world import container, task_definition, task_record
 
 
 def plan(*containers: Json, definition: Json | None = None, **task: object) -> TaskPlan:
-    """A plan of these containers; `task` are members of the task's record."""
+    """Return a plan of these containers; `task` are members of the task's record."""
     whole = task_definition(*containers, **(definition or {}))
     return plan_task(task_record("task1", whole, **task), whole)
 
 
 def override(**members: object) -> Json:
-    """The task's overrides for the container `default`."""
+    """Return the task's overrides for the container `default`."""
     return {"containerOverrides": [{"name": "default"} | members]}
 
 

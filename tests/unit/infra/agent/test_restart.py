@@ -25,7 +25,7 @@ def world(tmp_path: Path) -> World:
 
 @pytest.fixture
 def left_over() -> Iterator[subprocess.Popen[bytes]]:
-    """A container's process whose agent was killed."""
+    """Start a container's process whose agent was killed."""
     process = subprocess.Popen(
         ["sleep", "1000"], env={"HOSTNAME": "earlier00001"}, start_new_session=True
     )
@@ -42,7 +42,7 @@ def journalled(world: World, task_id: str, **more: object) -> JournalEntry:
 
 
 def sleeping_task(world: World, **more: object) -> str:
-    """A task that would run for long."""
+    """Return a task that runs for a long time."""
     return world.ecs.run_task(task_definition(container(command=["sleep", "100"])), **more)
 
 

@@ -37,7 +37,7 @@ DEADLINE_SECONDS = 15.0
 
 
 def eventually(probe: Callable[[], T | None], what: str = "condition") -> T:
-    """What the probe returns once it is true; an error after the deadline."""
+    """Return what the probe returns once it is true; fail after the deadline."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while time.monotonic() < deadline:
         if found := probe():
@@ -47,7 +47,7 @@ def eventually(probe: Callable[[], T | None], what: str = "condition") -> T:
 
 
 def container(name: str = "default", command: Sequence[str] = ("true",), **more: object) -> Json:
-    """A container definition that logs to `/logs`, stream `t/<name>/<task id>`."""
+    """Return a container definition that logs to `/logs`, stream `t/<name>/<task id>`."""
     return {
         "name": name,
         "image": "batchyard-busybox:test",
@@ -60,7 +60,7 @@ def container(name: str = "default", command: Sequence[str] = ("true",), **more:
 
 
 def task_definition(*containers: Json, **more: object) -> Json:
-    """A task definition of these containers."""
+    """Return a task definition of these containers."""
     return {
         "taskDefinitionArn": DEFINITION,
         "containerDefinitions": list(containers),
@@ -70,7 +70,7 @@ def task_definition(*containers: Json, **more: object) -> Json:
 
 
 def task_record(task_id: str, definition: Json, **more: object) -> Json:
-    """A task as DescribeTasks shows it on the emulator."""
+    """Return a task as DescribeTasks shows it on the emulator."""
     arn = TASK_PREFIX + task_id
     return {
         "taskArn": arn,
@@ -115,7 +115,7 @@ class FakeEcs:
         self.failures = 0
 
     def run_task(self, definition: Json, **more: object) -> str:
-        """A new task's id."""
+        """Start a task; return its id."""
         with self._lock:
             task_id = f"task{next(self._ids):04}"
             revision = f"{DEFINITION[:-1]}{task_id}"
@@ -126,12 +126,12 @@ class FakeEcs:
         return task_id
 
     def forget_all(self) -> None:
-        """As after a restart of an emulator that kept nothing."""
+        """Forget all tasks, as an emulator that is restarted without its data."""
         with self._lock:
             self._tasks.clear()
 
     def record(self, task_id: str) -> Json:
-        """The task as ECS has it."""
+        """Return the task as ECS has it."""
         return self._tasks[TASK_PREFIX + task_id]
 
     def list_cluster_arns(self, prefix: str) -> list[str]:
@@ -190,11 +190,11 @@ class FakeQueue:
 
     @property
     def events(self) -> list[Json]:
-        """Everything that was taken, in order."""
+        """Return all events that were accepted, in order."""
         return [event for batch in self.batches for event in batch]
 
     def of_task(self, task_id: str, status: str) -> list[Json]:
-        """A task's events of one lastStatus."""
+        """Return a task's events with this lastStatus."""
         return [
             event["detail"]
             for event in self.events
@@ -220,7 +220,7 @@ class FakeLogs:
         self.streams[target].extend(lines)
 
     def text(self, task_id: str, name: str = "default") -> list[str]:
-        """The lines of one container's stream."""
+        """Return the lines of one container's stream."""
         target = LogTarget(group="/logs", stream=f"t/{name}/{task_id}")
         return [line for _, line in self.streams.get(target, [])]
 
@@ -243,28 +243,28 @@ class World:
 
     @property
     def journal(self) -> Journal:
-        """The journal of whichever agent runs."""
+        """Return the journal in this world's state directory."""
         return Journal(self.state_dir / "tasks")
 
     def stopped(self, task_id: str) -> Json:
-        """The detail of the task's STOPPED event, once it has come."""
+        """Return the detail of the task's STOPPED event, once it has come."""
         found = eventually(lambda: self.queue.of_task(task_id, "STOPPED"), f"{task_id} STOPPED")
         return found[0]
 
     def running(self, task_id: str) -> Json:
-        """The detail of the task's RUNNING event, once it has come."""
+        """Return the detail of the task's RUNNING event, once it has come."""
         found = eventually(lambda: self.queue.of_task(task_id, "RUNNING"), f"{task_id} RUNNING")
         return found[0]
 
     def process_runtime(self, emit: Emit) -> Runtime:
-        """The runtime of plain processes, in this world's state directory."""
+        """Return the runtime of plain processes, in this world's state directory."""
         return ProcessRuntime(
             scratch=self.state_dir / "scratch", path=os.environ["PATH"], emit=emit
         )
 
     @contextmanager
     def agent(self, make_runtime: Callable[[Emit], Runtime] | None = None) -> Iterator[None]:
-        """A whole agent, from its recovery to its orderly end."""
+        """Run a whole agent, from its recovery to its orderly end."""
         loop = AgentLoop(monotonic=time.monotonic)
         runtime = (make_runtime or self.process_runtime)(loop.post)
         logs = LogSender(self.logs, wall_ms=lambda: time.time_ns() // 1_000_000)

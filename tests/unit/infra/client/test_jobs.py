@@ -10,7 +10,7 @@ Json = dict[str, Any]
 
 
 def one(stream: str | None = None, **members: Any) -> Json:
-    """A container as it is described, with a log stream if it ran."""
+    """Return a container as described, with a log stream if it ran."""
     return {**({"logStreamName": stream} if stream else {}), **members}
 
 
@@ -61,7 +61,7 @@ def test_exit_codes_are_shown_by_name_where_there_are_several() -> None:
 
 
 def state(*, in_flight: str = "", **ended: str) -> QueueState:
-    """A queue with these ids in flight, and these ids by status of those that have ended."""
+    """Return a queue with these job ids in flight, and these ids by status of ended jobs."""
     jobs = {
         job_id: {"jobId": job_id, "status": status, "stoppedAt": number}
         for status, ids in ended.items()
@@ -77,7 +77,7 @@ def state(*, in_flight: str = "", **ended: str) -> QueueState:
 
 
 def failed_after(*states: QueueState, described: dict[str, str] | None = None) -> list[str]:
-    """The ids of the failed jobs after these looks; `described` is what DescribeJobs knows."""
+    """Return the ids of failed jobs after these looks; `described` is what DescribeJobs has."""
 
     class Batch:
         def describe_jobs(self, jobs: list[str]) -> Json:

@@ -14,7 +14,7 @@ from batchyard.cloud.paths import StateDir
 
 @pytest.fixture
 def other_server() -> Iterator[int]:
-    """A port on which a server listens that is no AWS emulator."""
+    """Yield a port on which a server listens that is no AWS emulator."""
     with socket.create_server((emulator.HOST, 0)) as server:
 
         def hang_up() -> None:

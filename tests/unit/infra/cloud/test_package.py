@@ -15,7 +15,7 @@ from batchyard.cloud.paths import REPOSITORY
 
 @pytest.fixture(autouse=True)
 def libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Libraries that need no installing."""
+    """Return a folder of libraries that need no installation."""
     folder = tmp_path / "libraries"
     (folder / "somelib").mkdir(parents=True)
     (folder / "somelib" / "__init__.py").write_text("ANSWER = 42\n")

@@ -31,7 +31,7 @@ def start(tmp_path: Path, program: str) -> Mark:
 
 
 def runs(pid: int) -> bool:
-    """Whether a process of this id runs, whoever its parent is."""
+    """Return whether a process with this id runs, whatever its parent is."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
