@@ -42,7 +42,7 @@ class Parallel(Protocol):
 
 
 class OverloadCheck(Protocol):
-    """Telling an overloaded store from one that fails."""
+    """Distinguishes an overloaded store from one that fails."""
 
     def is_overload(self, error: BaseException) -> bool:
         """Return whether the error means that the caller should slow down and try again."""

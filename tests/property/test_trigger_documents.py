@@ -88,7 +88,7 @@ def answered(world: World, method: str, name: str, body: bytes) -> tuple[int, st
 def test_any_document_is_accepted_or_refused_with_a_reason() -> None:
     taken: list[bool] = []
 
-    @settings(max_examples=300)
+    @settings(max_examples=800)
     @given(document=drawn(schema()))
     def parse(document: Any) -> None:
         try:

@@ -36,7 +36,7 @@ class HealthWatch:
         self._environment = dict(environment)
         self._home = home
         self._report = report
-        self._told: bool | None = None
+        self._reported: bool | None = None
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="health", daemon=True)
         self._thread.start()
@@ -59,8 +59,8 @@ class HealthWatch:
                     self._report_change(False)
 
     def _report_change(self, healthy: bool) -> None:
-        if healthy is not self._told and not self._closed.is_set():
-            self._told = healthy
+        if healthy is not self._reported and not self._closed.is_set():
+            self._reported = healthy
             self._report(healthy)
 
     def _passes(self) -> bool:

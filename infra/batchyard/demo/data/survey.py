@@ -14,7 +14,7 @@ from typing import Any
 
 import boto3
 
-TELL_EVERY = 150
+REPORT_EVERY = 150
 BEST = 8
 
 
@@ -64,7 +64,7 @@ def survey(archive: bytes) -> dict[str, Any]:
             )
             importers.update(imports_of(tree))
             longest = sorted([*longest, *((n, f, member.name) for n, f in found)])[-BEST:]
-            if modules % TELL_EVERY == 0:
+            if modules % REPORT_EVERY == 0:
                 print(f"{modules} modules, {lines:,} lines read; now {member.name}", flush=True)
     return {
         "modules": modules,

@@ -77,7 +77,7 @@ def test_a_cancelled_child_learns_of_the_end_of_one_that_never_had_a_row(any_wor
     assert statuses_of(any_world, second, 2) == ["FAILED", "FAILED", "FAILED"]
 
 
-def test_those_that_are_left_behind_are_told_a_stretch_at_a_time(
+def test_children_left_behind_are_released_one_stretch_at_a_time(
     any_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dependents, "CHILD_RANGES_PAGE", 1)
@@ -93,7 +93,7 @@ def test_those_that_are_left_behind_are_told_a_stretch_at_a_time(
 def test_a_sequence_begins_once_all_that_its_children_waited_for_ended_at_once(
     any_world: World,
 ) -> None:
-    """The other array fails whole, so nobody tells the first child that its turn has come."""
+    """The other array fails whole, so nothing releases the first child."""
     make_stage(any_world)
     gate = submit(any_world)
     first = submit(any_world, **of_size(2), dependsOn=[{"jobId": gate}])

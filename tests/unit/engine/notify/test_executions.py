@@ -16,7 +16,7 @@ Json = dict[str, Any]
 EXECUTION = RUN_JOB_MACHINE_ARN.replace(":stateMachine:", ":execution:") + ":run"
 
 
-def tell_stop(world: World, arn: str = EXECUTION, status: str = "ABORTED") -> None:
+def report_stop(world: World, arn: str = EXECUTION, status: str = "ABORTED") -> None:
     """Return the event of Step Functions as the rule puts it into the queue."""
     event = {
         "source": "aws.states",
@@ -54,7 +54,7 @@ def test_a_stop_of_the_execution_terminates_its_job(any_world: World) -> None:
 
 def test_a_time_out_of_the_execution_terminates_its_job(quick: World) -> None:
     job_id = running_job(quick)
-    tell_stop(quick, status="TIMED_OUT")
+    report_stop(quick, status="TIMED_OUT")
     run_to_the_end(quick, [job_id], lambda fence: 0)
     assert "timed out" in quick.detail(job_id)["statusReason"]
 
@@ -82,14 +82,14 @@ def test_a_stop_that_is_reported_twice_or_late_changes_nothing(quick: World) -> 
     job_id = running_job(quick)
     run_to_the_end(quick, [job_id], lambda fence: 0)
     for _ in range(2):
-        tell_stop(quick)
+        report_stop(quick)
     quick.run_until_idle()
     assert quick.detail(job_id)["status"] == "SUCCEEDED"
 
 
 def test_a_stop_that_overtakes_the_submission_is_remembered(any_world: World) -> None:
     make_stage(any_world)
-    tell_stop(any_world)
+    report_stop(any_world)
     any_world.run_until_idle()
     run = start(any_world, REQUEST)
     (job_id,) = jobs_of(any_world)
@@ -100,7 +100,7 @@ def test_a_stop_that_overtakes_the_submission_is_remembered(any_world: World) ->
 
 
 def test_a_stop_without_a_job_is_dropped_after_a_minute(quick: World) -> None:
-    tell_stop(quick)
+    report_stop(quick)
     quick.run_until_idle()
     sent = []
     for _ in range(5):
@@ -120,7 +120,7 @@ def test_a_stop_without_a_job_is_dropped_after_a_minute(quick: World) -> None:
 )
 def test_other_statuses_and_other_machines_are_ignored(quick: World, arn: str, status: str) -> None:
     job_id = running_job(quick)
-    tell_stop(quick, arn, status)
+    report_stop(quick, arn, status)
     quick.run_until_idle()
     assert quick.detail(job_id)["status"] == "RUNNING"
     assert quick.sqs.task_events.messages == []

@@ -225,8 +225,8 @@ def test_a_detail_over_the_limit_is_sent_in_its_short_form(
     detail = quick.detail(job_id)
     short = {name: detail[name] for name in answering.SHORT_FORM}
     short["container"] = {"exitCode": exit_code}
-    told_ = run.output if run.failure is None else json.loads(run.failure.cause)
-    assert told_ == short
+    answer = run.output if run.failure is None else json.loads(run.failure.cause)
+    assert answer == short
 
 
 def test_the_short_form_fits_the_cause_of_a_failure() -> None:

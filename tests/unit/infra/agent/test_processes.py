@@ -90,7 +90,7 @@ def runner(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Runner]:
     runner.runtime.close()
 
 
-def test_output_is_complete_before_the_exit_is_told(runner: Runner) -> None:
+def test_output_is_complete_before_the_exit_is_reported(runner: Runner) -> None:
     output = runner.start("sh", "-c", "head -c 300000 /dev/zero; echo end")
     assert runner.exited().exit_code == 0
     assert output.finished

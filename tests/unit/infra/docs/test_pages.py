@@ -11,12 +11,6 @@ from tests.support.pages import functions_in, name_of, names_defined_in, pages, 
 from tests.support.stack import ROOT
 
 each_page = pytest.mark.parametrize("page", pages(), ids=name_of)
-# Words of the project's former dialect, of which the glossary has the successors.
-FORMER_WORDS = re.compile(
-    r"\b(doors?|tell|told|hear|heard|mend(s|ed|ing)?|strays?|walk(s|ed|ing)?|claims?|crew|gangs?"
-    r"|incarnations?|neighbou?r\w*|rooms?|settle(s|d)?|standing)\b",
-    re.IGNORECASE,
-)
 
 
 @pytest.mark.parametrize("page", pages_with_blocks(), ids=name_of)
@@ -74,15 +68,6 @@ def test_every_make_target_that_a_page_names_exists(page: Path) -> None:
     named = re.findall(r"^ +make ([a-z-]+)", text, re.MULTILINE)
     named += re.findall(r"`make ([a-z-]+)", text)
     assert [one for one in named if not re.search(rf"^{one}:", makefile, re.MULTILINE)] == []
-
-
-@each_page
-def test_a_page_is_written_in_plain_words(page: Path) -> None:
-    prose = re.sub(
-        r"<!-- ([a-z-]+): begin -->.*?<!-- \1: end -->", "", page.read_text(), flags=re.S
-    )
-    found = [found[0] for found in FORMER_WORDS.finditer(prose)]
-    assert found == []
 
 
 def test_the_life_of_a_job_names_the_function_at_each_step() -> None:
