@@ -136,7 +136,7 @@ class DockerRuntime:
             self._pump.call(lambda: self._detach(container))
             self._remove(container.id)
             raise StartFailed(f"CannotStartContainerError: {_words(error)}") from error
-        # Watched from here on only: an end before the start would be no end.
+        # Watched only from here on: an end that is seen before the start must not count.
         self._pump.call(lambda: self._pump.add(container.fd, lambda: self._on_output(container)))
         with self._changed:
             self._changed.notify()
@@ -271,7 +271,7 @@ class DockerRuntime:
         try:
             state: Json = self._engine.inspect_container(container.id)["State"]
         except self._errors.NotFound:
-            # Somebody removed it by hand; all that is known is that it was killed.
+            # It was removed by hand; all that is known is that it was killed.
             state = {"Status": "exited", "ExitCode": _KILLED}
         except (self._errors.DockerException, OSError) as error:
             # Logged once: an engine that restarts, or is gone, is inspected again many times.

@@ -1,7 +1,7 @@
-"""A container as the Docker Engine API wants it described.
+"""A container as the Docker Engine API describes it.
 
 Pure. Owns the translation of ECS's container definition into the body of
-`POST /containers/create`, and of the engine's answers into ECS's words. It must not call
+`POST /containers/create`, and of the engine's answers into ECS's terms. It must not call
 the engine: `docker_engine` does.
 """
 
@@ -72,7 +72,7 @@ def reachable_endpoint(endpoint_url: str, *, linux: bool) -> tuple[str, str]:
     """Return the network mode and the endpoint by which a container reaches a local emulator.
 
     On Linux a container shares the host's network; elsewhere the engine lives in a virtual
-    machine, whose containers know the host by a name of its own.
+    machine, where the host has a special name.
     """
     parts = urlsplit(endpoint_url)
     if parts.hostname not in _LOCAL_HOSTS:

@@ -154,7 +154,7 @@ class BotoLogs:
         try:
             self._put(target, lines)
         except self._logs.exceptions.ResourceNotFoundException:
-            # Somebody removed the group or stream while the container ran.
+            # The group or stream was deleted while the container ran.
             self.create_stream(target)
             self._put(target, lines)
 

@@ -29,7 +29,7 @@ class Found:
 
 
 class TaskFinder:
-    """Compares. Known ARNs are kept for good: the emulator keeps far more for each task."""
+    """Compares listings with the known ARNs, which are never forgotten: the emulator keeps more."""
 
     def __init__(
         self, ecs: EcsPort, *, cluster_prefix: str, monotonic: Callable[[], float]

@@ -1,4 +1,4 @@
-"""What the agent must know after it was killed: one small file per task it has taken.
+"""The agent's record of its tasks for its successor: one small file per task.
 
 Owns: the files and their format. An entry is written before a task's first container is
 started and removed only when ECS itself has recorded the task's end, so a task is never

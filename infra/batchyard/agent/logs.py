@@ -164,7 +164,7 @@ class LogSender:
             with self._changed:
                 self._changed.wait_for(lambda: self._has_work() or self._closing.is_set())
                 if not self._waiters and not self._closing.is_set():
-                    # Lines that come together are sent together, unless somebody waits.
+                    # Lines that come together are sent together, unless a caller waits for them.
                     self._changed.wait_for(
                         lambda: bool(self._waiters) or self._closing.is_set(), FLUSH_SECONDS
                     )
@@ -210,7 +210,7 @@ class LogSender:
                 return
             except Exception as error:
                 if remaining == 0 or self._closing.is_set():
-                    # Output must never hold a task's end back for ever: this batch is lost.
+                    # Output must not delay a task's end for ever: this batch is lost.
                     _log.warning("log stream %s: gave up: %s", target.stream, error)
                     return
                 self._closing.wait(pause_seconds)

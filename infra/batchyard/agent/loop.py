@@ -96,7 +96,7 @@ class AgentLoop:
             try:
                 supervisor.run(task)
             except EcsUnavailable as error:
-                # It was not taken, so the next look finds it again; the others go on.
+                # It was not started, so the next look finds it again; the others continue.
                 _log.warning("task %s cannot be run yet: %s", task["taskArn"], error)
                 finder.forget([task["taskArn"]])
         if found.new or found.missed or found.stopped:

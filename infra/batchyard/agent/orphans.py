@@ -53,8 +53,8 @@ def kill_marked(runtime_ids: Collection[str]) -> int:
 def reap_orphans(runtime_id: str, mains: Collection[int]) -> None:
     """Kill a finished container's adopted orphans, and reap those that have died.
 
-    `mains` are our own direct children, whose exit status belongs to others. The caller sees
-    to it that no child is being created meanwhile, or its status could be taken here.
+    `mains` are direct children, whose exit status other threads read. The caller ensures that
+    no child is created meanwhile, or its status could be lost here.
     """
     marks = {_mark(runtime_id)}
     for pid in _own_children():

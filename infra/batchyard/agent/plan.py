@@ -154,8 +154,8 @@ def _log_target(definition: Json, task_id: str) -> LogTarget | None:
     if configuration.get("logDriver") != "awslogs" or not options.get("awslogs-group"):
         return None
     prefix = options.get("awslogs-stream-prefix")
-    # Without a prefix ECS names the stream after the container's runtime id, which nobody can
-    # know beforehand; the task id is as unique and can be found.
+    # Without a prefix ECS names the stream after the container's runtime id, which is not
+    # known beforehand; the task id is as unique and can be found.
     stream = f"{prefix}/{definition['name']}/{task_id}" if prefix else task_id
     return LogTarget(group=str(options["awslogs-group"]), stream=stream)
 

@@ -71,7 +71,7 @@ class Pump:
         try:
             function()
         except Exception:
-            # One container's trouble must not stop the thread that carries all the others.
+            # An error of one container must not stop the thread that serves all others.
             _log.exception("a descriptor's callback failed")
 
     def _woken(self) -> None:
@@ -95,5 +95,5 @@ def read_available(fd: int) -> bytes | None:
     except BlockingIOError:
         return None
     except OSError:
-        # A reset stream has no more to say than a closed one.
+        # A reset stream has no more data than a closed one.
         return b""

@@ -20,7 +20,7 @@ OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 
 
 class StartFailed(Exception):
-    """A container could not be started; `reason` is worded as ECS words it."""
+    """A container could not be started; `reason` has the text that ECS uses."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -50,7 +50,7 @@ class ContainerStart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerStarted:
-    """What came of a start: enough to find the container again in a later life.
+    """The result of a start: enough for a later agent to find the container.
 
     `pid` and `pid_started_ticks` (the kernel's start time of that process, in clock ticks since
     boot) are given by the process runtime only. At `address` other containers reach its ports.

@@ -134,7 +134,7 @@ class EventSender:
         try:
             refused = set(self._port.send_batch([outgoing.body for outgoing in batch]))
         except Exception as error:
-            # Whatever went wrong, the events are kept: without them jobs would hang.
+            # Events are kept after any error: without them jobs would hang.
             _log.warning("task events could not be sent, trying again: %s", error)
             return batch
         for position, outgoing in enumerate(batch):

@@ -12,19 +12,19 @@ from typing import Any
 from batchyard.bench.runs import POLL_SECONDS, BenchError, Runs, Throughput, until
 from batchyard.client.clients import Clients
 
-HELD = "bench-held"  # an environment that takes nothing, and its queue
+HELD = "bench-held"  # an environment that starts nothing, and its queue
 CROWDED_VCPUS = 8
 CROWDED_SIZE = CROWDED_VCPUS * 4  # children of a quarter of a vCPU: all start at once
 WIDE = "wide"  # the definition of a job that never fits there
 WIDE_VCPUS, WIDE_MEMORY = "16", "32768"
-AFTER_ALL_MS = 3_600_000  # those that wait are younger by so much than what is submitted now
+AFTER_ALL_MS = 3_600_000  # by how much later than now the waiting jobs were created
 WRITE_LIMIT = 25  # items in one BatchWriteItem
 
 Item = dict[str, Any]
 
 
 class Arrays:
-    """Array jobs. `direct` reaches the cloud past whatever records the clients of `runs`."""
+    """Array jobs. `direct` are clients that the recording proxy does not see."""
 
     def __init__(self, runs: Runs, direct: Clients, *, lanes_table: str) -> None:
         self._runs = runs

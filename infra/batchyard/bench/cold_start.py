@@ -1,4 +1,4 @@
-"""The cold start of the API function: what its imports take, beside those of `import boto3` alone.
+"""The cold start of the API function: how long its imports take, compared with `import boto3`.
 
 Both are timed in fresh interpreters: the function on the very archive that is deployed, unpacked,
 with nothing else on the path; boto3, which the archive does not hold, as it is installed here.
@@ -40,7 +40,7 @@ def cold_start(packages: Path) -> ColdStart:
     with tempfile.TemporaryDirectory() as code:
         with zipfile.ZipFile(archive) as packed:
             packed.extractall(code)
-        # Taken in turns, so that a busy moment of the machine does not fall on one side only.
+        # Measured alternately, so that a busy moment of the machine affects both.
         tries = [
             (_time(API_FUNCTION, code), _time(ALONE, sysconfig.get_path("purelib")))
             for _ in range(TRIES)

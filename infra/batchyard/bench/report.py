@@ -1,4 +1,4 @@
-"""How the benchmark's figures are printed, with the machine and the aims they are read against."""
+"""Printing the benchmark's figures, with the machine and the targets to compare them with."""
 
 import os
 import platform

@@ -1,8 +1,8 @@
 """The triggers of the benchmark: uploads that become jobs, and what a firing costs.
 
 The jobs go to a queue where nothing runs, so that what is measured ends with a RUNNABLE job on
-record. What a firing costs on top of its job is all that the firing function asks for and is billed
-for, the events and the messages, less what SubmitJob itself writes and reads in DynamoDB.
+record. What a firing costs on top of its job is all that is billed for the firing function, the
+events and the messages, less what SubmitJob itself writes and reads in DynamoDB.
 """
 
 import time

@@ -52,7 +52,7 @@ def _follow(looks: Iterable[Look], say: Say) -> None:
     for detail, lines in looks:
         if not lines and detail["status"] != status:
             status = detail["status"]
-            # After the last line only a failure is worth a word.
+            # After the last line only a failure is shown.
             if status == "FAILED" or not printed:
                 say(f"[dim]{escape(_state_of(detail))}[/]")
         for line in lines:

@@ -1,1 +1,1 @@
-"""Reaching a Batchyard stack: endpoints, clients, and what is asked of them."""
+"""Clients of a Batchyard stack: endpoints, jobs, arrays, triggers, and a minimal set-up."""

@@ -15,7 +15,7 @@ DEFAULT_NAME = "default"
 DEFAULT_VCPUS = 16
 PATIENCE_SECONDS = 60.0
 POLL_SECONDS = 0.1
-# The local cloud has no network and no roles, but the API wants their names.
+# The local cloud has no network and no roles, but the API requires their names.
 SUBNET, SECURITY_GROUP = "subnet-00000000", "sg-00000000"
 EXECUTION_ROLE = "arn:aws:iam::000000000000:role/local"
 
@@ -144,6 +144,6 @@ def _await_valid(batch: Any, kind: _Kind, name: str, seconds: float) -> None:
         if time.monotonic() >= deadline:
             raise SetupError(
                 f"The {kind.noun} {name} is not VALID after {seconds:.0f} s: it is {status} "
-                f"({reason}). The functions' logs in CloudWatch Logs say more."
+                f"({reason}). Look for the cause in the functions' logs in CloudWatch Logs."
             )
         time.sleep(POLL_SECONDS)

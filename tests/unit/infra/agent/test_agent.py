@@ -41,7 +41,7 @@ def test_a_task_reports_running_then_stopped(world: World, monkeypatch: pytest.M
     eventually(lambda: world.journal.entries() == [])
 
 
-def test_the_host_shows_through_by_its_path_only(
+def test_a_process_sees_only_the_path_of_the_host_environment(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LEAK", "1")
@@ -159,14 +159,14 @@ def test_many_tasks_all_end_once(world: World) -> None:
     assert len(stopped) == 40
 
 
-def test_an_ecs_that_fails_now_and_then_loses_no_task(world: World) -> None:
+def test_no_task_is_lost_when_calls_of_ecs_fail_sometimes(world: World) -> None:
     for _ in range(5):
         world.ecs.failures += 2
         task_id = world.ecs.run_task(task_definition(container()))
         assert world.stopped(task_id)["containers"][0]["exitCode"] == 0
 
 
-def test_a_definition_that_makes_no_sense_fails_and_holds_nobody_up(world: World) -> None:
+def test_an_invalid_definition_fails_and_delays_no_other_task(world: World) -> None:
     after = [{"containerName": "default", "condition": "NEVER"}]
     bad = world.ecs.run_task(task_definition(container(dependsOn=after)))
     good = world.ecs.run_task(task_definition(container()))

@@ -68,7 +68,7 @@ class Flaky:
         return {"clusterArns": ["c/x"]}
 
 
-def test_a_500_now_and_then_is_tried_again() -> None:
+def test_a_call_that_answers_500_is_retried() -> None:
     assert BotoEcs(Flaky(2)).list_cluster_arns("x") == ["c/x"]
     with pytest.raises(EcsUnavailable):
         BotoEcs(Flaky(3)).list_cluster_arns("x")
@@ -114,7 +114,7 @@ def test_secrets_are_found_in_every_form() -> None:
 
 
 @pytest.mark.parametrize("source", ["nosuch", "arn:aws:secretsmanager:us-east-1:1:secret:none"])
-def test_a_missing_secret_fails_the_start_in_ecs_words(source: str) -> None:
+def test_a_missing_secret_fails_the_start_with_the_reason_that_ecs_gives(source: str) -> None:
     resolver = SecretResolver(aws("secretsmanager"), aws("ssm"))
     with pytest.raises(StartFailed, match=r"^ResourceInitializationError: unable to pull secrets"):
         resolver.resolve({"A": source})

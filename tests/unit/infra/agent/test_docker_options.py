@@ -106,7 +106,7 @@ def test_volumes_of_the_host_and_of_the_task() -> None:
         ({"name": "other"}, "no volume is named v"),
     ],
 )
-def test_a_volume_that_cannot_be_had_fails_the_start(volume: Json, reason: str) -> None:
+def test_a_volume_that_no_local_engine_has_fails_the_start(volume: Json, reason: str) -> None:
     with pytest.raises(StartFailed, match=reason):
         config([volume], mountPoints=[{"sourceVolume": "v", "containerPath": "/v"}])
 

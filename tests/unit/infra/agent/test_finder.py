@@ -45,14 +45,14 @@ def test_a_task_is_new_once(ecs: FakeEcs, finder: TaskFinder) -> None:
     assert finder.look([TASK_PREFIX + task_id]).new == []
 
 
-def test_a_task_that_could_not_be_taken_is_new_again(ecs: FakeEcs, finder: TaskFinder) -> None:
+def test_a_task_that_could_not_be_started_is_new_again(ecs: FakeEcs, finder: TaskFinder) -> None:
     task_id = ecs.run_task(ONE)
     finder.look([])
     finder.forget([TASK_PREFIX + task_id])
     assert len(finder.look([]).new) == 1
 
 
-def test_other_peoples_clusters_are_left_alone(ecs: FakeEcs, clock: Clock) -> None:
+def test_tasks_of_other_clusters_are_ignored(ecs: FakeEcs, clock: Clock) -> None:
     ecs.run_task(ONE)
     assert TaskFinder(ecs, cluster_prefix="theirs-", monotonic=clock).look([]).new == []
 

@@ -133,7 +133,7 @@ def test_complete_and_success_wait_for_an_end(condition: str, code: int) -> None
     assert machine.started() == [ReportRunning()]
 
 
-def test_success_that_cannot_come_fails_the_start() -> None:
+def test_a_success_condition_that_cannot_be_met_fails_the_start() -> None:
     machine = Machine(
         container("init", essential=False), container(dependsOn=after("init", "SUCCESS"))
     )

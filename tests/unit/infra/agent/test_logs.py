@@ -73,7 +73,7 @@ def test_a_failure_is_tried_again_and_loses_nothing(port: FakeLogs, sender: LogS
     assert port.text("task1") == ["a", "b"]
 
 
-def test_a_service_that_stays_away_does_not_hold_the_end_back(
+def test_an_unavailable_log_service_does_not_delay_the_end_for_ever(
     port: FakeLogs, sender: LogSender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logs, "_FIRST_PAUSE_SECONDS", 0.001)

@@ -123,7 +123,7 @@ def test_many_at_once_each_keep_their_own_output(runner: Runner) -> None:
     assert [output.data for output in outputs] == [b"%d\n" % n for n in range(30)]
 
 
-def test_a_child_that_keeps_the_pipe_does_not_hold_the_exit_back(runner: Runner) -> None:
+def test_a_child_that_keeps_the_pipe_does_not_delay_the_exit(runner: Runner) -> None:
     output = runner.start("sh", "-c", "sleep 1000 & echo end")
     runner.exited()
     assert output.data == b"end\n"

@@ -46,7 +46,7 @@ def sleeping_task(world: World, **more: object) -> str:
     return world.ecs.run_task(task_definition(container(command=["sleep", "100"])), **more)
 
 
-def test_a_task_of_an_earlier_life_has_lost_its_host(
+def test_a_task_of_an_earlier_agent_has_lost_its_host(
     world: World, left_over: subprocess.Popen[bytes]
 ) -> None:
     task_id = sleeping_task(world, launchType="EC2")
@@ -107,7 +107,7 @@ def test_a_stop_while_no_agent_ran_is_reported_with_its_reason(world: World) -> 
     assert stopped["stoppedReason"] == "while you were away"
 
 
-def test_a_task_that_no_agent_ever_took_is_simply_run(world: World) -> None:
+def test_a_task_that_no_agent_has_started_is_run(world: World) -> None:
     task_id = world.ecs.run_task(task_definition(container()))
     with world.agent():
         assert world.stopped(task_id)["containers"][0]["exitCode"] == 0

@@ -40,7 +40,7 @@ def test_events_keep_their_order_and_go_ten_at_a_time(
     assert max(len(batch) for batch in queue.batches) <= 10
 
 
-def test_an_event_that_a_later_one_of_its_subject_overtakes_is_not_sent(
+def test_an_event_is_not_sent_when_a_later_one_of_its_subject_replaces_it(
     queue: FakeQueue, sender: EventSender
 ) -> None:
     done: list[str] = []
@@ -81,7 +81,7 @@ def test_a_batch_keeps_under_the_queues_size(queue: FakeQueue, sender: EventSend
     assert max(len(batch) for batch in queue.batches) <= 2
 
 
-def test_an_unreachable_queue_is_tried_until_it_answers(
+def test_an_unreachable_queue_is_retried_until_it_answers(
     queue: FakeQueue, sender: EventSender
 ) -> None:
     queue.failures = 3

@@ -30,7 +30,7 @@ def test_a_job_and_its_event_are_shown_in_full(capsys: pytest.CaptureFixture[str
     assert "…" not in shown
 
 
-def test_a_name_is_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_with_brackets_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     trigger = {"name": "[red]", "state": "ENABLED", "status": "VALID"}
     source = {"uploads": {"bucket": "inbox", "prefix": "[bold]"}}
     triggers_view.print_list([{**trigger, "source": source}], as_json=False)

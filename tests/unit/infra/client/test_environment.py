@@ -36,13 +36,13 @@ def test_botocore_signs_for_api_gateway(state: StateDir, monkeypatch: pytest.Mon
     assert client.meta.service_model.signing_name == "execute-api"
 
 
-def test_a_shell_reads_the_lines_back(tmp_path: Path) -> None:
+def test_a_shell_evaluates_the_export_lines(tmp_path: Path) -> None:
     lines = environment.export_lines({"ONE": "a b'c", "TWO": "$HOME"})
     script = f'{lines}\nprintf "%s|%s" "$ONE" "$TWO"'
     assert subprocess.check_output(["sh", "-c", script], text=True) == "a b'c|$HOME"
 
 
-def test_without_a_cloud_it_says_what_to_do(tmp_path: Path) -> None:
+def test_variables_without_a_local_cloud_are_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(LocalError, match="batchyard up"):
         environment.variables(tmp_path)
 

@@ -228,6 +228,6 @@ def test_a_missing_log_group_is_made(world: World) -> None:
     assert world.deploy()["CreateJobLogGroup"] == "true"
 
 
-def test_no_stack_no_outputs(world: World) -> None:
+def test_the_outputs_of_a_missing_stack_are_an_error(world: World) -> None:
     with pytest.raises(DeployError, match="no stack nowhere in eu-central-1"):
         find_outputs(world, "nowhere")

@@ -30,13 +30,13 @@ def other_server() -> Iterator[int]:
         server.shutdown(socket.SHUT_RDWR)
 
 
-def test_nobody_answers_on_a_free_port() -> None:
+def test_no_emulator_answers_on_a_free_port() -> None:
     with socket.create_server((emulator.HOST, 0)) as server:
         port = server.getsockname()[1]
     assert not emulator.answers(port)
 
 
-def test_a_reserved_port_is_given_to_nobody_but_who_asks_for_it() -> None:
+def test_a_reserved_port_is_assigned_to_no_other_process() -> None:
     with emulator.reserved_port() as port:
         assert not emulator.answers(port)
         with socket.create_server((emulator.HOST, port)) as server:
@@ -50,7 +50,7 @@ def test_another_server_on_the_port_is_an_error(other_server: int) -> None:
         emulator.answers(other_server)
 
 
-def test_it_writes_nowhere_but_into_its_state_dir(
+def test_the_emulator_writes_only_into_its_state_dir(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "production")
@@ -67,7 +67,7 @@ def test_given_settings_override_the_emulators_own(tmp_path: Path) -> None:
     assert (given["AUTH"], given["LOG_LEVEL"]) == ("true", "INFO")
 
 
-def test_a_local_session_ignores_where_the_shell_points(
+def test_a_local_session_ignores_the_aws_variables_of_the_shell(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://elsewhere.invalid")

@@ -52,7 +52,7 @@ def test_another_source_makes_another_package(tmp_path: Path) -> None:
     assert make_package(tmp_path / "build", source=source).key != before.key
 
 
-def test_a_tool_that_fails_is_quoted(tmp_path: Path) -> None:
+def test_the_error_of_a_tool_that_fails_has_its_output(tmp_path: Path) -> None:
     source = tmp_path / "source"
     for folder in ("chalicelib", ".chalice", "statemachines"):
         shutil.copytree(REPOSITORY / folder, source / folder)
@@ -82,7 +82,7 @@ def test_a_lock_that_another_command_keeps_is_an_error(
         pass
 
 
-def test_what_no_function_reads_is_trimmed(tmp_path: Path) -> None:
+def test_files_that_no_function_reads_are_removed(tmp_path: Path) -> None:
     for name in (
         "botocore/data/batch/service.json",
         "botocore/data/ec2/2015-10-01/service-2.json.gz",

@@ -46,7 +46,7 @@ def test_a_process_is_stopped(tmp_path: Path) -> None:
     assert not processes.alive(mark)
 
 
-def test_one_that_does_not_listen_is_killed(tmp_path: Path) -> None:
+def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     mark = start(
         tmp_path,
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
@@ -85,7 +85,7 @@ def test_a_process_that_got_a_used_id_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["out", "error"])
-def test_what_it_says_is_in_the_log(tmp_path: Path, text: str) -> None:
+def test_the_output_of_a_process_is_in_the_log(tmp_path: Path, text: str) -> None:
     stream = {"out": "stdout", "error": "stderr"}[text]
     mark = start(tmp_path, f"import sys; sys.{stream}.write({text!r})")
     await_that(lambda: not processes.alive(mark))
