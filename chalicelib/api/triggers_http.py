@@ -5,6 +5,7 @@ from urllib.parse import unquote
 
 from chalice.app import Request, Response
 
+from chalicelib import wiring
 from chalicelib.api.http import call_of, request_id_of, request_of, response_of
 from chalicelib.api.triggers import (
     answer_fire,
@@ -12,7 +13,6 @@ from chalicelib.api.triggers import (
     answer_trigger,
     answer_triggers,
 )
-from chalicelib.wiring import ports
 
 
 def triggers(current: Request | None) -> Response:
@@ -43,7 +43,7 @@ def fire(name: str, current: Request | None) -> Response:
     request = request_of(current)
     call, request_id = call_of(request), request_id_of(request)
     return response_of(
-        answer_fire(unquote(name), call, partial(fire_now, ports=ports()), request_id)
+        answer_fire(unquote(name), call, partial(fire_now, ports=wiring.ports()), request_id)
     )
 
 
