@@ -4,9 +4,9 @@ from urllib.parse import unquote
 
 from chalice.app import Request, Response
 
+from chalicelib import wiring
 from chalicelib.api.operations import Answer, answer, answer_tags
 from chalicelib.jobs.caller import Call
-from chalicelib.wiring import ports
 
 INVOCATION_ID_HEADER = "amz-sdk-invocation-id"
 
@@ -37,7 +37,7 @@ def call_of(request: Request) -> Call:
     """Return what an operation needs to know about the request, beside its parsed body."""
     identity = request.context.get("identity") or {}
     return Call(
-        ports=ports(),
+        ports=wiring.ports(),
         caller=str(identity.get("userArn") or identity.get("accessKey") or ""),
         invocation_id=request.headers.get(INVOCATION_ID_HEADER),
         body=_bytes(request.raw_body),

@@ -5,6 +5,8 @@ or DELETING (`triggers/provision`); nothing here calls EventBridge. A trigger th
 made again has another `uid`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,7 +20,6 @@ from chalicelib.core.triggers.validation import check_name
 from chalicelib.jobs.caller import Call
 from chalicelib.jobs.lookup import find_definition, find_queue
 from chalicelib.triggers.request import validate_request
-from chalicelib.wiring import Ports
 
 BEING_MODIFIED = "The trigger is being modified; try again when its status is VALID or INVALID."
 PLACEHOLDER = "<$"
@@ -27,7 +28,7 @@ _TRANSITIONAL = {"CREATING", "UPDATING", "DELETING"}
 # The members of the row that are not part of the document that was sent.
 _OWN_FIELDS = {"uid", "createdAt", "buses"}
 
-Fire = Callable[[str, Mapping[str, Any] | None, Ports], Firing]
+Fire = Callable[[str, Mapping[str, Any] | None], Firing]
 
 
 def answer_trigger(method: str, name: str, call: Call, request_id: str) -> Answer:
@@ -63,7 +64,7 @@ def answer_fire(name: str, call: Call, fire: Fire, request_id: str) -> Answer:
     def carry_out() -> dict[str, Any]:
         event = parse_event(call.body)
         _find(name, call)
-        return described_firing(fire(name, event, call.ports))
+        return described_firing(fire(name, event))
 
     return answered(carry_out, call, request_id)
 

@@ -1,9 +1,11 @@
 """From an HTTP request of Chalice to a call of the triggers API, and back to an HTTP response."""
 
+from functools import partial
 from urllib.parse import unquote
 
 from chalice.app import Request, Response
 
+from chalicelib import wiring
 from chalicelib.api.http import call_of, request_id_of, request_of, response_of
 from chalicelib.api.triggers import (
     answer_fire,
@@ -40,7 +42,9 @@ def fire(name: str, current: Request | None) -> Response:
 
     request = request_of(current)
     call, request_id = call_of(request), request_id_of(request)
-    return response_of(answer_fire(unquote(name), call, fire_now, request_id))
+    return response_of(
+        answer_fire(unquote(name), call, partial(fire_now, ports=wiring.ports()), request_id)
+    )
 
 
 def _query(request: Request) -> dict[str, str]:

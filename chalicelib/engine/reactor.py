@@ -3,10 +3,12 @@
 Each effect may be performed twice, because the stream delivers again after any failure.
 """
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from chalicelib.core.effects import (
     CapacityFreed,
@@ -39,13 +41,48 @@ from chalicelib.engine.tasks.launch import launch
 from chalicelib.engine.tasks.stop import stop
 from chalicelib.jobs.specs import specs_of
 from chalicelib.parallel import Action
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.ports import (
+        Clock,
+        HasCatalog,
+        HasEcs,
+        HasEvents,
+        HasJobs,
+        HasKnownSpecs,
+        HasKnownTaskDefinitions,
+        HasLanes,
+        HasMessages,
+        HasSettings,
+        HasWorkflows,
+        Parallel,
+    )
+
+    class ReactorPorts(
+        Clock,
+        HasCatalog,
+        HasEcs,
+        HasEvents,
+        HasJobs,
+        HasKnownSpecs,
+        HasKnownTaskDefinitions,
+        HasLanes,
+        HasMessages,
+        HasSettings,
+        HasWorkflows,
+        Parallel,
+        Protocol,
+    ):
+        """What this module asks of the outside world."""
+
 
 GIVEN_BACK_DELAY_SECONDS = 10  # before a refused launch is tried again
 Kind = TypeVar("Kind", bound=Effect)
 
 
-def perform(effects: Sequence[Effect], cause: str, ports: Ports) -> None:
+def perform(effects: Sequence[Effect], cause: str, ports: ReactorPorts) -> None:
     """Perform the effects of one batch of records; `cause` names the batch.
 
     What most batches bring is done side by side, because nothing of it depends on the rest.
@@ -78,7 +115,7 @@ def _of(kind: type[Kind], effects: Iterable[Effect]) -> list[Kind]:
     return [effect for effect in effects if isinstance(effect, kind)]
 
 
-def _checks_of(jobs: Iterable[Job], specs: Mapping[str, Spec], ports: Ports) -> list[Action]:
+def _checks_of(jobs: Iterable[Job], specs: Mapping[str, Spec], ports: ReactorPorts) -> list[Action]:
     """Return a check of its dependencies for each job that has not expired meanwhile."""
     return [
         partial(check_dependencies, job, specs[job.job_id], ports)
@@ -87,7 +124,7 @@ def _checks_of(jobs: Iterable[Job], specs: Mapping[str, Spec], ports: Ports) -> 
     ]
 
 
-def _perform_in_turn(effect: Effect, ports: Ports) -> None:
+def _perform_in_turn(effect: Effect, ports: ReactorPorts) -> None:
     """Perform an effect of the kinds whose order matters: a stop follows the launch before it."""
     match effect:
         case StopTask():
@@ -103,14 +140,14 @@ def _perform_in_turn(effect: Effect, ports: Ports) -> None:
             ports.lanes.forget_edges(effect.job_id)
 
 
-def _end_arrays(effects: Sequence[Effect], ports: Ports) -> None:
+def _end_arrays(effects: Sequence[Effect], ports: ReactorPorts) -> None:
     """End each array once, from its latest row: every child that ends brings an effect."""
     latest = {effect.parent.job_id: effect.parent for effect in _of(EndArray, effects)}
     for parent in latest.values():
         end_array(parent, ports)
 
 
-def _wake(effects: Sequence[Effect], cause: str, ports: Ports) -> None:
+def _wake(effects: Sequence[Effect], cause: str, ports: ReactorPorts) -> None:
     """Wake the dispatcher for new work and freed capacity, at once or later."""
     wakes = {effect.queue for effect in _of(Wake, effects)}
     freed = _of(CapacityFreed, effects)
@@ -123,7 +160,9 @@ def _wake(effects: Sequence[Effect], cause: str, ports: Ports) -> None:
         ports.messages.send_wakes_later(later, GIVEN_BACK_DELAY_SECONDS)
 
 
-def _queues_with_work(freed: Sequence[CapacityFreed], woken: set[str], ports: Ports) -> set[str]:
+def _queues_with_work(
+    freed: Sequence[CapacityFreed], woken: set[str], ports: ReactorPorts
+) -> set[str]:
     """Return one queue with ready jobs for each freed environment, from strong reads.
 
     No wake is lost: a ready row written after this read comes with a wake of its own. One queue is
@@ -149,7 +188,7 @@ def _queues_with_work(freed: Sequence[CapacityFreed], woken: set[str], ports: Po
     return found
 
 
-def _watch_deadlines(effects: Sequence[Effect], ports: Ports) -> None:
+def _watch_deadlines(effects: Sequence[Effect], ports: ReactorPorts) -> None:
     """Send a delayed message for each near deadline. The sweeper sends those of the others."""
     now_ms = ports.now_ms()
     near = []

@@ -1,5 +1,9 @@
 """Resuming the work that a continuation stands for."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from chalicelib.engine.arrays.children import reconcile_children
 from chalicelib.engine.continuation import Continuation, ContinuationKind
 from chalicelib.engine.dependencies.dependents import (
@@ -7,10 +11,17 @@ from chalicelib.engine.dependencies.dependents import (
     notify_dependents_after,
     release_left_behind,
 )
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.ports import Clock, HasJobs, HasLanes, HasMessages
+
+    class ResumePorts(Clock, HasJobs, HasLanes, HasMessages, Protocol):
+        """What this module asks of the outside world."""
 
 
-def resume(continuation: Continuation, ports: Ports) -> None:
+def resume(continuation: Continuation, ports: ResumePorts) -> None:
     """Do the next part of the work; it sends another continuation if something is left."""
     job_id, after = continuation.job_id, continuation.after
     match continuation.kind:

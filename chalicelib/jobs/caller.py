@@ -1,13 +1,37 @@
 """One call of the API: what an operation needs to know beside the request itself."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from chalicelib.core.resources.resource import Resource
 from chalicelib.core.triggers.overlap_lock import OverlapLock
 from chalicelib.core.validation.submit import SMALLEST_ARRAY
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from chalicelib.ports import (
+        Clock,
+        HasCatalog,
+        HasFirings,
+        HasJobs,
+        HasSettings,
+        Ids,
+        OverloadCheck,
+    )
+
+    class CallPorts(
+        Clock,
+        HasCatalog,
+        HasFirings,
+        HasJobs,
+        HasSettings,
+        Ids,
+        OverloadCheck,
+        Protocol,
+    ):
+        """What an operation may use: rows, and no other service. The engine does the rest."""
 
 
 class Definitions(Protocol):
@@ -32,7 +56,7 @@ class Call:
     waits for the job's end.
     """
 
-    ports: Ports
+    ports: CallPorts
     caller: str
     invocation_id: str | None
     body: bytes

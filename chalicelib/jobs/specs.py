@@ -1,17 +1,28 @@
 """The specs of jobs: reading those of a batch, and the retry rules that a spec holds."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from chalicelib.core.ids import JOB_PART
 from chalicelib.core.job import Job
 from chalicelib.core.retry import ExitRule, RetryAction, RetryStrategy
 from chalicelib.core.spec import Spec
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.ports import HasJobs, HasKnownSpecs
+
+    class SpecsPorts(HasJobs, HasKnownSpecs, Protocol):
+        """What this module asks of the outside world."""
+
 
 KNOWN_LIMIT = 50  # specs that a process keeps
 
 
-def specs_of(jobs: Sequence[Job], ports: Ports) -> Mapping[str, Spec]:
+def specs_of(jobs: Sequence[Job], ports: SpecsPorts) -> Mapping[str, Spec]:
     """Return the specs that exist among those of `jobs`, by job id.
 
     The children of an array share its spec and come in many batches, so it is kept once it was

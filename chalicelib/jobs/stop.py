@@ -1,15 +1,27 @@
 """Stopping a job: CancelJob, TerminateJob, and the deletion of its queue."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from chalicelib.core.errors import TooManyRequestsError
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import JobKey
 from chalicelib.jobs.transition import Keys, Rows, commit_decisions, job_after
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.ports import Clock, HasJobs
+
+    class StopPorts(Clock, HasJobs, Protocol):
+        """What this module asks of the outside world."""
+
 
 STOP_TRIES = 10  # more than elsewhere, because no message brings a caller's request again
 
 
-def stop_job(key: JobKey, kind: EventKind, reason: str, ports: Ports) -> None:
+def stop_job(key: JobKey, kind: EventKind, reason: str, ports: StopPorts) -> None:
     """Apply one stop; a job that does not exist or has ended is left as it is.
 
     A node cannot be stopped without its job: the request is accepted and has no effect. Raises

@@ -4,15 +4,20 @@ A client token makes a submission safe to repeat: the job's id is derived from t
 request. For an execution of the run_job machine, whose token is its ARN, the token alone counts.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.errors import ClientError
 from chalicelib.jobs.caller import Call
 from chalicelib.jobs.run_job import CALLER, is_execution_of
 from chalicelib.jobs.submit import submission_answer, submit
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from chalicelib.jobs.caller import CallPorts
+
 
 CLIENT_TOKEN, TASK_TOKEN = "clientToken", "taskToken"
 TOKEN_LIMITS: Mapping[str, int] = {CLIENT_TOKEN: 256, TASK_TOKEN: 2048}  # characters
@@ -36,7 +41,7 @@ def request_body(request: Any) -> bytes:
 
 
 def submit_event(
-    request: dict[str, Any], body: bytes, tokens: Mapping[str, str], ports: Ports
+    request: dict[str, Any], body: bytes, tokens: Mapping[str, str], ports: CallPorts
 ) -> dict[str, Any]:
     """Submit a parsed request, whose body is `body`; return the members of SubmitJob's response.
 

@@ -6,8 +6,11 @@ callers say which rows to read and how to decide on them. `commit_once` is for d
 not be made a second time, and its callers say why.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING
 
 from chalicelib.core.arrays import events_from_parent
 from chalicelib.core.events import Event
@@ -18,7 +21,15 @@ from chalicelib.core.moves import Move
 from chalicelib.core.states import JobStatus
 from chalicelib.observe import log_decision, logger
 from chalicelib.ports import ContentionError
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.ports import Clock, HasJobs
+
+    class TransitionPorts(Clock, HasJobs, Protocol):
+        """What this module asks of the outside world."""
+
 
 COMMIT_TRIES = 6
 
@@ -30,7 +41,7 @@ def commit_decisions(
     keys: Iterable[JobKey],
     read: Callable[[Keys], Rows],
     decide_on: Callable[[Keys, Rows], Rows],
-    ports: Ports,
+    ports: TransitionPorts,
     *,
     tries: int = COMMIT_TRIES,
 ) -> frozenset[JobKey]:
@@ -60,7 +71,7 @@ def commit_decisions(
     return frozenset(pending)
 
 
-def commit_events(events: Mapping[JobKey, Sequence[Event]], ports: Ports) -> None:
+def commit_events(events: Mapping[JobKey, Sequence[Event]], ports: TransitionPorts) -> None:
     """Apply events to jobs and children; those of a job that has expired are dropped.
 
     Raises ContentionError when others have changed a job in every try.
@@ -74,7 +85,7 @@ def commit_events(events: Mapping[JobKey, Sequence[Event]], ports: Ports) -> Non
         raise ContentionError(f"{len(left)} jobs, {COMMIT_TRIES} tries")
 
 
-def commit_once(job: Job, new: Job, ports: Ports) -> bool:
+def commit_once(job: Job, new: Job, ports: HasJobs) -> bool:
     """Write a decision about a job that has a row; return False if that row has changed since.
 
     For decisions that are not repeated: a lost condition means that the job has moved on, and
@@ -92,7 +103,7 @@ def job_after(job: Job, events: Iterable[Event]) -> Job:
     return job
 
 
-def _moves(rows: Rows, decided: Rows, ports: Ports) -> list[Move]:
+def _moves(rows: Rows, decided: Rows, ports: TransitionPorts) -> list[Move]:
     """Return the writes of all jobs that a decision has changed."""
     changed = {key: job for key, job in decided.items() if job is not rows.get(key)}
     _stop_with_their_arrays(changed, rows, ports)
@@ -103,7 +114,7 @@ def _moves(rows: Rows, decided: Rows, ports: Ports) -> list[Move]:
     ]
 
 
-def _stop_with_their_arrays(changed: dict[JobKey, Job], rows: Rows, ports: Ports) -> None:
+def _stop_with_their_arrays(changed: dict[JobKey, Job], rows: Rows, ports: TransitionPorts) -> None:
     """Stop the children that would wait for a (further) attempt although their array is stopped."""
     waiting = [
         key for key, job in changed.items() if key.is_child and job.status is JobStatus.RUNNABLE

@@ -4,10 +4,13 @@ The delayed message that closes a bundle is sent before the bundle opens, so eve
 one. Each step of closing may be done twice, and a bundle stays in `closing` until the last of them.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from chalicelib.core.errors import ClientError
 from chalicelib.core.groups import in_groups
@@ -28,7 +31,26 @@ from chalicelib.core.triggers.templates import parse_template, render
 from chalicelib.core.triggers.trigger import Trigger, trigger_of
 from chalicelib.ports import ContentionError
 from chalicelib.triggers.submit import submit_for
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.jobs.caller import CallPorts
+    from chalicelib.ports import (
+        Clock,
+        HasBundles,
+        HasCatalog,
+        HasManifests,
+        HasMessages,
+        HasSettings,
+    )
+
+    class LeftBundlePorts(Clock, HasBundles, HasCatalog, HasMessages, HasSettings, Protocol):
+        """What finding bundles that were left open takes."""
+
+    class BundlePorts(CallPorts, HasBundles, HasManifests, HasMessages, Protocol):
+        """What this module asks of the outside world."""
+
 
 TRIES = 10  # of a write, when others keep writing the same head
 ITEMS_LIMIT = 40  # of one transaction: with their ranks and the head fewer than 100 actions
@@ -47,7 +69,7 @@ def origin_of(trigger: Trigger) -> Origin:
     return Origin(trigger=trigger.name, uid=trigger.uid)
 
 
-def gather(trigger: Trigger, fired: Sequence[Fired], ports: Ports) -> list[Firing]:
+def gather(trigger: Trigger, fired: Sequence[Fired], ports: BundlePorts) -> list[Firing]:
     """Put events into bundles; return a firing for each, in their order.
 
     The outcome is GATHERED, DUPLICATE if the event was gathered before, or FAILED.
@@ -74,7 +96,11 @@ def gather(trigger: Trigger, fired: Sequence[Fired], ports: Ports) -> list[Firin
 
 
 def close_bundle(
-    origin: Origin, bundle: int, trigger: Trigger | None, record: Record, ports: Ports
+    origin: Origin,
+    bundle: int,
+    trigger: Trigger | None,
+    record: Record,
+    ports: BundlePorts,
 ) -> list[Firing]:
     """Close a bundle if it is full or old enough; return its firings.
 
@@ -111,7 +137,7 @@ def close_bundle(
     raise ContentionError(f"the head of {origin.trigger}, {TRIES} tries")
 
 
-def close_left(ports: Ports) -> None:
+def close_left(ports: LeftBundlePorts) -> None:
     """Send a message to close each bundle that was left open for too long, or in `closing`."""
     gathering = {
         Origin(trigger=one.name, uid=one.document["uid"]): one
@@ -132,7 +158,7 @@ def close_left(ports: Ports) -> None:
             _send_closes(origin, left, ports)
 
 
-def _all_triggers(ports: Ports) -> Iterator[Resource]:
+def _all_triggers(ports: HasCatalog) -> Iterator[Resource]:
     after: str | None = None
     while True:
         page = ports.catalog.list_kind(TRIGGER, after=after)
@@ -142,7 +168,7 @@ def _all_triggers(ports: Ports) -> Iterator[Resource]:
             return
 
 
-def _limits_of(trigger: Trigger, ports: Ports) -> Limits | None:
+def _limits_of(trigger: Trigger, ports: HasSettings) -> Limits | None:
     """Return the limits; None if the trigger gathers no more, and its bundle closes at any age."""
     if trigger.gather is None:
         return None
@@ -166,7 +192,7 @@ def _grouped(items: Iterable[Item]) -> Iterator[list[Item]]:
     )
 
 
-def _add(trigger: Trigger, items: Sequence[Item], ports: Ports) -> dict[str, int]:
+def _add(trigger: Trigger, items: Sequence[Item], ports: BundlePorts) -> dict[str, int]:
     """Put items into bundles; return the bundle of each new item by its key."""
     origin, limits = origin_of(trigger), _limits_of(trigger, ports)
     assert limits is not None, f"{trigger.name} does not gather"
@@ -191,7 +217,7 @@ def _add(trigger: Trigger, items: Sequence[Item], ports: Ports) -> dict[str, int
 
 
 def _send_closes(
-    origin: Origin, bundles: Iterable[int], ports: Ports, *, delay_seconds: int = 0
+    origin: Origin, bundles: Iterable[int], ports: HasMessages, *, delay_seconds: int = 0
 ) -> None:
     closes = [
         {"trigger": origin.trigger, "uid": origin.uid, "bundle": bundle} for bundle in bundles
@@ -200,7 +226,11 @@ def _send_closes(
 
 
 def _finish(
-    origin: Origin, bundle: int, trigger: Trigger | None, record: Record, ports: Ports
+    origin: Origin,
+    bundle: int,
+    trigger: Trigger | None,
+    record: Record,
+    ports: BundlePorts,
 ) -> list[Firing]:
     """Submit or discard a bundle that takes no more events; may be done twice."""
     ranks = ports.bundles.ranks(origin, bundle)
@@ -221,7 +251,9 @@ def _finish(
     return firings
 
 
-def _end(trigger: Trigger, bundle: int, count: int, items: Sequence[Item], ports: Ports) -> Firing:
+def _end(
+    trigger: Trigger, bundle: int, count: int, items: Sequence[Item], ports: BundlePorts
+) -> Firing:
     """Submit the array job; return the bundle's firing. Of its `count` events these are left."""
     origin, key = origin_of(trigger), bundle_key(bundle)
     try:
@@ -236,7 +268,7 @@ def _end(trigger: Trigger, bundle: int, count: int, items: Sequence[Item], ports
     return replace(_firing(origin, key, FiringOutcome.SUBMITTED, "", ports), job_id=job_id)
 
 
-def _submit(trigger: Trigger, bundle: int, items: Sequence[Item], ports: Ports) -> str:
+def _submit(trigger: Trigger, bundle: int, items: Sequence[Item], ports: BundlePorts) -> str:
     """Write the manifest and submit the array job; return its id. Raises ClientError."""
     key = f"{trigger.name}/{trigger.uid}/{bundle:08d}.jsonl"
     bucket = ports.manifests.bucket
@@ -252,7 +284,7 @@ def _submit(trigger: Trigger, bundle: int, items: Sequence[Item], ports: Ports) 
     return submit_for(trigger, bundle_key(bundle), request, ports, smallest_array=1)
 
 
-def _firing(origin: Origin, key: str, outcome: FiringOutcome, reason: str, ports: Ports) -> Firing:
+def _firing(origin: Origin, key: str, outcome: FiringOutcome, reason: str, ports: Clock) -> Firing:
     return Firing(
         trigger=origin.trigger,
         uid=origin.uid,

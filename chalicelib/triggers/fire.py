@@ -5,12 +5,14 @@ When the cause is corrected, redriving that queue makes the job that the event w
 After any other failure the message is delivered again.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.errors import ClientError
 from chalicelib.core.resources.resource import TRIGGER, Resource
@@ -22,7 +24,20 @@ from chalicelib.core.triggers.trigger import Overlap, Schedule, Trigger, trigger
 from chalicelib.observe import count_failed_firings, logger
 from chalicelib.parallel import in_order
 from chalicelib.triggers.submit import FiringResult, SharedDefinitions, make_job
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.ports import (
+        HasDeadLetters,
+        Parallel,
+    )
+    from chalicelib.triggers.bundles import BundlePorts
+    from chalicelib.triggers.submit import TriggerSubmitPorts
+
+    class FirePorts(BundlePorts, TriggerSubmitPorts, HasDeadLetters, Parallel, Protocol):
+        """What this module asks of the outside world."""
+
 
 _DISABLED = FiringResult(outcome=FiringOutcome.SKIPPED, reason="The trigger is DISABLED.")
 _DELETED = FiringResult(
@@ -43,7 +58,7 @@ class Message:
     content: Arrival | Closing
 
 
-def handle_trigger_messages(messages: Sequence[Message], ports: Ports) -> set[str]:
+def handle_trigger_messages(messages: Sequence[Message], ports: FirePorts) -> set[str]:
     """Fire triggers and close bundles; return the ids of messages to be delivered again."""
     groups: dict[tuple[str, str], list[Message]] = {}
     for message in messages:
@@ -59,7 +74,7 @@ def handle_trigger_messages(messages: Sequence[Message], ports: Ports) -> set[st
     return failed
 
 
-def fire_now(name: str, event: Mapping[str, Any] | None, ports: Ports) -> Firing:
+def fire_now(name: str, event: Mapping[str, Any] | None, ports: FirePorts) -> Firing:
     """Fire a trigger for this event as if the event had arrived now; record and return the firing.
 
     Without an event a schedule fires as of now, and any other source with an empty event. An event
@@ -92,7 +107,7 @@ class _TriggerMessages:
         uid: str,
         trigger: Trigger | None,
         definitions: SharedDefinitions,
-        ports: Ports,
+        ports: FirePorts,
     ) -> None:
         self._name = name
         self._uid = uid
@@ -215,7 +230,9 @@ class _TriggerMessages:
         return left
 
 
-def _fire(trigger: Trigger, fired: Fired, definitions: SharedDefinitions, ports: Ports) -> Firing:
+def _fire(
+    trigger: Trigger, fired: Fired, definitions: SharedDefinitions, ports: FirePorts
+) -> Firing:
     """Fire for one event; raise what may pass when the message is delivered again."""
     owner = (trigger.name, trigger.uid)
     if not trigger.enabled:
@@ -249,7 +266,7 @@ def _gathering() -> Any:
     return import_module("chalicelib.triggers.bundles")
 
 
-def _manual_event(trigger: Trigger, ports: Ports) -> dict[str, Any]:
+def _manual_event(trigger: Trigger, ports: FirePorts) -> dict[str, Any]:
     """Return the event of a firing by hand.
 
     Its time has milliseconds, which the events of a schedule never have: so it is never a duplicate

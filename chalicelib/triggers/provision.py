@@ -4,9 +4,11 @@ Names follow from the trigger's own, so every step may run any number of times, 
 source of the trigger had made is found without a record of it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.resources.resource import Resource
 from chalicelib.core.triggers.provision import (
@@ -16,12 +18,20 @@ from chalicelib.core.triggers.provision import (
     scheduled_message,
 )
 from chalicelib.core.triggers.trigger import Events, Schedule, Trigger, Uploads, trigger_of
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.ports import HasBuckets, HasEventRules, HasSchedules, HasSettings
+
+    class TriggerProvisionPorts(HasBuckets, HasEventRules, HasSchedules, HasSettings, Protocol):
+        """What this module asks of the outside world."""
+
 
 HEALTHY = "Trigger Healthy"
 
 
-def make_trigger(resource: Resource, ports: Ports) -> None:
+def make_trigger(resource: Resource, ports: TriggerProvisionPorts) -> None:
     """Remove the rules of an earlier source, then make the schedule or rule of the current one.
 
     In this order, so that the earlier source stops firing even when AWS refuses the current one.
@@ -38,13 +48,13 @@ def make_trigger(resource: Resource, ports: Ports) -> None:
         _put_rule(trigger, source, ports)
 
 
-def remove_trigger(resource: Resource, ports: Ports) -> None:
+def remove_trigger(resource: Resource, ports: TriggerProvisionPorts) -> None:
     """Remove the schedule and the rules. The bucket's configuration stays: others may use it."""
     ports.schedules.delete(resource.name)
     _delete_rules(resource.name, resource.document["buses"], ports)
 
 
-def _put_schedule(trigger: Trigger, source: Schedule, ports: Ports) -> None:
+def _put_schedule(trigger: Trigger, source: Schedule, ports: HasSchedules) -> None:
     timing: dict[str, Any] = {
         "ScheduleExpression": source.expression,
         "ScheduleExpressionTimezone": source.time_zone,
@@ -56,7 +66,7 @@ def _put_schedule(trigger: Trigger, source: Schedule, ports: Ports) -> None:
     ports.schedules.put(trigger.name, timing, message, enabled=trigger.enabled)
 
 
-def _put_rule(trigger: Trigger, source: Events | Uploads, ports: Ports) -> None:
+def _put_rule(trigger: Trigger, source: Events | Uploads, ports: TriggerProvisionPorts) -> None:
     if isinstance(source, Uploads):
         ports.buckets.send_events(source.bucket)
     ports.event_rules.put(
@@ -73,6 +83,6 @@ def _bus_of(source: Events | Uploads) -> str:
     return source.bus if isinstance(source, Events) else "default"
 
 
-def _delete_rules(name: str, buses: Iterable[str], ports: Ports) -> None:
+def _delete_rules(name: str, buses: Iterable[str], ports: TriggerProvisionPorts) -> None:
     for bus in sorted(buses):
         ports.event_rules.delete(rule_name(ports.settings.stack, name), bus)

@@ -4,9 +4,11 @@ A job's id is derived from its trigger and the event's key, so an event that is 
 finds its job.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.events import EventKind
 from chalicelib.core.ids import JobKey, derived_job_id
@@ -25,7 +27,19 @@ from chalicelib.jobs.stop import stop_job
 from chalicelib.jobs.submit import Submission, submit
 from chalicelib.ports import ContentionError, OverlapLockLostError
 from chalicelib.triggers.request import parse_submission
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.jobs.caller import CallPorts
+    from chalicelib.ports import (
+        HasCatalog,
+        HasOverlapLocks,
+    )
+
+    class TriggerSubmitPorts(CallPorts, HasOverlapLocks, Protocol):
+        """What this module asks of the outside world."""
+
 
 OVERLAP_LOCK_TRIES = 8  # to write an overlap lock, before the message is delivered again
 
@@ -42,7 +56,7 @@ class FiringResult:
 class SharedDefinitions:
     """Reads each queue and definition once for all events of a batch."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: HasCatalog) -> None:
         self._catalog = ports.catalog
         self._found: dict[tuple[str, str], Resource | None] = {}
         self._newest: dict[tuple[str, int | None, bool], Sequence[Resource]] = {}
@@ -70,7 +84,7 @@ def submit_for(
     trigger: Trigger,
     event_key: str,
     request: Mapping[str, Any],
-    ports: Ports,
+    ports: CallPorts,
     *,
     smallest_array: int = SMALLEST_ARRAY,
 ) -> str:
@@ -83,7 +97,7 @@ def make_job(
     trigger: Trigger,
     event_key: str,
     request: Mapping[str, Any],
-    ports: Ports,
+    ports: TriggerSubmitPorts,
     definitions: Definitions | None = None,
 ) -> FiringResult:
     """Submit the event's job under the trigger's overlap policy.
@@ -106,7 +120,7 @@ def _make_in_turn(
     trigger: Trigger,
     event_key: str,
     request: Mapping[str, Any],
-    ports: Ports,
+    ports: TriggerSubmitPorts,
     definitions: Definitions | None,
 ) -> FiringResult:
     """Try once; raise OverlapLockLostError if another firing took the overlap lock meanwhile."""
@@ -141,7 +155,7 @@ def _make_in_turn(
 
 
 def _stop_replaced(
-    trigger: Trigger, overlap_lock: OverlapLock, job_ids: Iterable[str], ports: Ports
+    trigger: Trigger, overlap_lock: OverlapLock, job_ids: Iterable[str], ports: TriggerSubmitPorts
 ) -> None:
     reason = f"Replaced by job {overlap_lock.last} of trigger {trigger.name}"
     for job_id in job_ids:
@@ -151,7 +165,7 @@ def _stop_replaced(
 def _call(
     trigger: Trigger,
     event_key: str,
-    ports: Ports,
+    ports: CallPorts,
     definitions: Definitions | None = None,
     overlap_lock: OverlapLock | None = None,
 ) -> Call:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from chalicelib.api.operations import Answer
@@ -59,7 +60,9 @@ def every(world: World, **query: str) -> Json:
 
 
 def fire(world: World, name: str, body: Any = None) -> Json:
-    return decoded(answer_fire(name, call(world, body), fire_now, "request-1"))
+    return decoded(
+        answer_fire(name, call(world, body), partial(fire_now, ports=world.ports), "request-1")
+    )
 
 
 def firings(world: World, name: str, **query: str) -> Json:

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer is not a supported
 def make_http(world: World) -> Iterator[Any]:
     """Serve the API over the World of the test."""
     with (
-        mock.patch("chalicelib.api.http.ports", return_value=world.ports),
+        mock.patch("chalicelib.wiring.ports", return_value=world.ports),
         Client(handlers.app, stage_name="main", project_dir=str(ROOT)) as client,
     ):
         yield client.http

@@ -1,6 +1,9 @@
 """The children of an array: what their parent's state means for them, and its end by theirs."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from chalicelib.core.arrays import array_of, child_at, events_from_parent
 from chalicelib.core.child_range import ChildRange
@@ -20,12 +23,21 @@ from chalicelib.jobs.transition import (
 )
 from chalicelib.observe import log_decision
 from chalicelib.ports import ContentionError
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.jobs.transition import TransitionPorts
+    from chalicelib.ports import Clock, HasJobs, HasLanes, HasMessages
+
+    class ChildrenPorts(Clock, HasJobs, HasLanes, HasMessages, Protocol):
+        """What this module asks of the outside world."""
+
 
 CHILD_RANGES_PAGE = 10
 
 
-def reconcile_children(job_id: str, after: int, ports: Ports) -> None:
+def reconcile_children(job_id: str, after: int, ports: ChildrenPorts) -> None:
     """Apply the parent's state to the children that have a row and may not have ended.
 
     `after` is the number after which the child ranges are read. The cost depends on how many
@@ -46,7 +58,7 @@ def reconcile_children(job_id: str, after: int, ports: Ports) -> None:
         ports.messages.send_continuation(rest.detail())
 
 
-def _kind_of_sequence(parent: Job, ports: Ports) -> DependencyType:
+def _kind_of_sequence(parent: Job, ports: HasJobs) -> DependencyType:
     """Return how each child waits for the one before, which only the parent's spec says."""
     sequential = array_of(parent).sequential
     if sequential is None:
@@ -55,7 +67,9 @@ def _kind_of_sequence(parent: Job, ports: Ports) -> DependencyType:
     return dependencies_of(spec.document["dependsOn"], parent.job_id)[sequential].kind
 
 
-def _reconcile(parent: Job, kind: DependencyType, child_range: ChildRange, ports: Ports) -> None:
+def _reconcile(
+    parent: Job, kind: DependencyType, child_range: ChildRange, ports: ChildrenPorts
+) -> None:
     """Apply the parent's state to the children of one range; ContentionError after all tries."""
 
     def read(_: Keys) -> Rows:
@@ -101,7 +115,7 @@ def _key(child_range: ChildRange, number: int) -> JobKey:
     return JobKey(child_range.job_id, child_part(number))
 
 
-def end_array(parent: Job, ports: Ports) -> None:
+def end_array(parent: Job, ports: TransitionPorts) -> None:
     """End an array whose children have all ended.
 
     Not repeated when the parent has changed since it was read: the record of that change leads here

@@ -10,7 +10,10 @@ long. Where many jobs wait for one, an invocation handles some of them and sends
 the rest (`engine/continuation.py`).
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from chalicelib.core.dependencies import (
     EACH,
@@ -28,7 +31,15 @@ from chalicelib.core.spec import Spec
 from chalicelib.core.states import JobStatus
 from chalicelib.engine.continuation import Continuation, ContinuationKind
 from chalicelib.jobs.transition import commit_events
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.ports import Clock, HasJobs, HasLanes, HasMessages
+
+    class DependentsPorts(Clock, HasJobs, HasLanes, HasMessages, Protocol):
+        """What this module asks of the outside world."""
+
 
 EDGES_PAGE = 100
 PAGES_LIMIT = 5  # pages of edges, or of children, in one invocation
@@ -37,7 +48,7 @@ CHILD_RANGES_PAGE = 10
 LAST_NUMBER = 99_999_999  # no array has so many children
 
 
-def notify_dependents(ended: Sequence[Job], ports: Ports) -> None:
+def notify_dependents(ended: Sequence[Job], ports: DependentsPorts) -> None:
     """Release or fail what waits for these jobs and children, all of which have ended."""
     by_root: dict[str, list[Job]] = {}
     for job in ended:
@@ -52,7 +63,7 @@ def notify_dependents(ended: Sequence[Job], ports: Ports) -> None:
             notify_dependents_after(job_id, "", ports, pages=pages)
 
 
-def _notify_of_children(job_id: str, children: Sequence[Job], ports: Ports) -> None:
+def _notify_of_children(job_id: str, children: Sequence[Job], ports: DependentsPorts) -> None:
     """Resolve the edges to these very children, and those that each child of the array has."""
     ended = {child.part: child for child in children}
     edges = ports.lanes.edges(job_id, first=min(ended), last=f"{EACH}#~", limit=EDGES_PAGE)
@@ -66,7 +77,7 @@ def _notify_of_children(job_id: str, children: Sequence[Job], ports: Ports) -> N
 
 
 def notify_dependents_after(
-    job_id: str, after: str, ports: Ports, *, pages: int | None = None
+    job_id: str, after: str, ports: DependentsPorts, *, pages: int | None = None
 ) -> None:
     """Resolve the edges of a job after the rank `after`, as many as one invocation should.
 
@@ -98,7 +109,7 @@ def notify_dependents_after(
     )
 
 
-def check_dependencies(job: Job, spec: Spec, ports: Ports) -> None:
+def check_dependencies(job: Job, spec: Spec, ports: DependentsPorts) -> None:
     """Resolve the dependencies of a PENDING job whose upstreams had ended before it was written."""
     dependencies = dependencies_of(spec.document.get("dependsOn", []), job.job_id)
     waits = [one for one in dependencies if one.number in job.waiting_on]
@@ -118,7 +129,7 @@ def check_dependencies(job: Job, spec: Spec, ports: Ports) -> None:
         _release_first(job, ports)
 
 
-def _resolve(ends: Iterable[tuple[Edge, JobStatus]], ports: Ports) -> None:
+def _resolve(ends: Iterable[tuple[Edge, JobStatus]], ports: DependentsPorts) -> None:
     """Apply the ends of upstreams to the jobs at the other end of these edges."""
     events: dict[JobKey, list[Event]] = {}
     for edge, status in ends:
@@ -128,7 +139,7 @@ def _resolve(ends: Iterable[tuple[Edge, JobStatus]], ports: Ports) -> None:
         commit_events(events, ports)
 
 
-def catch_up(edge: Edge, after: int, ports: Ports) -> None:
+def catch_up(edge: Edge, after: int, ports: DependentsPorts) -> None:
     """Apply the ends of an upstream array's children, numbered above `after`, to their dependents.
 
     `edge` is one that each child of the dependent array has. Once the upstream array has ended, one
@@ -161,7 +172,7 @@ def catch_up(edge: Edge, after: int, ports: Ports) -> None:
     ports.messages.send_continuation(rest.detail())
 
 
-def release_left_behind(edge: Edge, after: int, ports: Ports) -> None:
+def release_left_behind(edge: Edge, after: int, ports: DependentsPorts) -> None:
     """Apply the end of virtual children to the children with a row, above `after`, that wait.
 
     The array that they wait for has ended. The ends of its children with a row were applied one by
@@ -194,14 +205,14 @@ def release_left_behind(edge: Edge, after: int, ports: Ports) -> None:
         ports.messages.send_continuation(rest.detail())
 
 
-def _notify_parent(edge: Edge, status: JobStatus, ports: Ports) -> None:
+def _notify_parent(edge: Edge, status: JobStatus, ports: DependentsPorts) -> None:
     """Resolve the dependency for all children of the array that were not released one by one."""
     kind = DependencyType.AFTER_SUCCESS  # the caller has applied the edge's own kind to `status`
     event = event_of_end(kind, edge.number, status, ports.now_ms())
     commit_events({JobKey(edge.dependent_id): [event]}, ports)
 
 
-def _release_children(edge: Edge, ended: Sequence[Job], ports: Ports) -> None:
+def _release_children(edge: Edge, ended: Sequence[Job], ports: DependentsPorts) -> None:
     """Release or fail the children of the dependent array that wait for these ended children."""
     parent = ports.jobs.find_job(JobKey(edge.dependent_id))
     if parent is None or parent.array is None or not _takes_children(parent):
@@ -228,7 +239,7 @@ def _takes_children(parent: Job | None) -> bool:
     return parent is not None and not parent.is_terminal and not parent.waiting_on
 
 
-def _release_first(parent: Job, ports: Ports) -> None:
+def _release_first(parent: Job, ports: DependentsPorts) -> None:
     """Release the first child of a SEQUENTIAL array, which has no child before it."""
     nothing_more = Event(
         kind=EventKind.DEPENDENCY_MET, at_ms=ports.now_ms(), dependencies=frozenset()

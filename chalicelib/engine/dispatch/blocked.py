@@ -4,18 +4,30 @@ The dispatcher records at once what lasts until a user acts. The sweeper records
 that still holds when it looks, so that a busy queue pays for no such write.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Job
 from chalicelib.core.lifecycle import decide
 from chalicelib.core.scheduling.plan import Blocked, Why
 from chalicelib.jobs.transition import commit_once
 from chalicelib.observe import log_decision
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.ports import Clock, HasJobs
+
+    class BlockedPorts(Clock, HasJobs, Protocol):
+        """What this module asks of the outside world."""
+
 
 LASTING = frozenset({Why.NO_USABLE_ENVIRONMENT, Why.JOB_RESOURCE_REQUIREMENT})
 
 
-def record_reason(blocked: Blocked, ports: Ports) -> None:
+def record_reason(blocked: Blocked, ports: BlockedPorts) -> None:
     """Write the reason into the head's row, unless the row has it already."""
     job = ports.jobs.find_job(blocked.ready.key)
     if job is not None:
@@ -28,7 +40,7 @@ def block_event(blocked: Blocked, now_ms: int) -> Event:
     )
 
 
-def commit_to_head(job: Job, event: Event, ports: Ports) -> None:
+def commit_to_head(job: Job, event: Event, ports: HasJobs) -> None:
     """Apply an event to the head of a queue.
 
     Not repeated when the job has changed since: it may be waiting for nothing any more, and the

@@ -4,8 +4,11 @@ The rows are read, decided, and written in as few transactions as possible. A tr
 one of its rows has changed since it was read; the caller makes a new plan for what was not written.
 """
 
+from __future__ import annotations
+
 from collections import defaultdict
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from chalicelib.core.arrays import array_of, child_of, events_from_parent, next_numbers
 from chalicelib.core.events import Event, EventKind
@@ -18,13 +21,21 @@ from chalicelib.core.scheduling.snapshot import Snapshot
 from chalicelib.jobs.transition import commit_once, job_after
 from chalicelib.observe import log_decision, logger
 from chalicelib.ports import ContentionError
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.ports import Clock, HasJobs, HasLanes, HasSettings
+
+    class CommitPlanPorts(Clock, HasJobs, HasLanes, HasSettings, Protocol):
+        """What this module asks of the outside world."""
+
 
 HEADS_LIMIT = 90  # ready rows that are read to find one again
 TAKEN_LIMIT = 200  # children with a row that are read for one dispatch of their array
 
 
-def carry_out(plan: Plan, snapshot: Snapshot, ports: Ports) -> int:
+def carry_out(plan: Plan, snapshot: Snapshot, ports: CommitPlanPorts) -> int:
     """Commit the placements that are still valid; return how many jobs and children were placed."""
     jobs = _read(plan, ports)
     moves: list[Move] = []
@@ -67,20 +78,20 @@ def _by_key(plan: Plan) -> dict[JobKey, list[Placement]]:
     return by_key
 
 
-def _read(plan: Plan, ports: Ports) -> Mapping[JobKey, Job]:
+def _read(plan: Plan, ports: HasJobs) -> Mapping[JobKey, Job]:
     """Read the jobs of the plan, and the parents of children that have ready rows of their own."""
     keys = [placement.ready.key for placement in plan.placements]
     return ports.jobs.find_jobs([*keys, *(key.root for key in keys if key.is_child)])
 
 
-def _placed(job: Job, environment: str, ports: Ports) -> Job:
+def _placed(job: Job, environment: str, ports: Clock) -> Job:
     event = Event(kind=EventKind.DISPATCHED, at_ms=ports.now_ms(), environment=environment)
     decision = decide(job, event)
     log_decision(decision)
     return decision.job
 
 
-def _advance(parent: Job, placements: list[Placement], ports: Ports) -> Advance:
+def _advance(parent: Job, placements: list[Placement], ports: CommitPlanPorts) -> Advance:
     """Return the dispatch of the array's next children, skipping those that have a row already."""
     array, count = array_of(parent), sum(placement.count for placement in placements)
     taken: set[int] = set()
@@ -99,7 +110,7 @@ def _advance(parent: Job, placements: list[Placement], ports: Ports) -> Advance:
     return Advance(parent=parent, cursor=cursor, passed=passed, moves=tuple(moves))
 
 
-def _stopped_with_its_parent(job: Job, parent: Job | None, ports: Ports) -> bool:
+def _stopped_with_its_parent(job: Job, parent: Job | None, ports: CommitPlanPorts) -> bool:
     """Stop a child whose array was stopped, instead of starting it; return whether it was."""
     if parent is None or parent.array is None or parent is job:
         return False
@@ -109,7 +120,7 @@ def _stopped_with_its_parent(job: Job, parent: Job | None, ports: Ports) -> bool
     return stopped is not job
 
 
-def _drop_dangling(ready: Ready, ports: Ports) -> None:
+def _drop_dangling(ready: Ready, ports: CommitPlanPorts) -> None:
     """Delete a ready row whose job is not RUNNABLE: it would block its lane for ever."""
     if not _is_dangling(ready, ports):
         return
@@ -121,7 +132,7 @@ def _drop_dangling(ready: Ready, ports: Ports) -> None:
     ports.lanes.drop_ready(ready)
 
 
-def _is_dangling(ready: Ready, ports: Ports) -> bool:
+def _is_dangling(ready: Ready, ports: CommitPlanPorts) -> bool:
     """Return whether the ready row exists although its job should not have one.
 
     The row is read first, then the job. Both change in one transaction, so in the other order the

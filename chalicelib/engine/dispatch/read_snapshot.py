@@ -1,16 +1,28 @@
 """Reading the snapshot that a plan is made from."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from chalicelib.core.arrays import children_to_dispatch
 from chalicelib.core.resources.compute_environment import ComputeEnvironment
 from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, Resource
 from chalicelib.core.scheduling.snapshot import Environment, Snapshot
 from chalicelib.engine.dispatch.scheduling_domain import all_queues, scheduling_domain
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.ports import HasCatalog, HasJobs, HasLanes
+
+    class ReadSnapshotPorts(HasCatalog, HasJobs, HasLanes, Protocol):
+        """What this module asks of the outside world."""
+
 
 PLACEMENTS_LIMIT = 90  # children of an array that fit one transaction with their other rows
 
 
-def read_snapshot(queue_name: str, ports: Ports) -> Snapshot:
+def read_snapshot(queue_name: str, ports: ReadSnapshotPorts) -> Snapshot:
     """Return the snapshot of the queue's scheduling domain, empty if the queue does not exist.
 
     Reads each lane with one query; capacities and arrays only where a lane has ready rows.

@@ -1,13 +1,26 @@
 """The rounds of the dispatcher: snapshot, plan, commit, until nothing more can be placed."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from chalicelib.core.scheduling.plan import Plan, Why, make_plan
 from chalicelib.engine.dispatch.blocked import LASTING, record_reason
 from chalicelib.engine.dispatch.commit_plan import carry_out
 from chalicelib.engine.dispatch.read_snapshot import PLACEMENTS_LIMIT, read_snapshot
 from chalicelib.observe import logger
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.ports import Clock, HasCatalog, HasJobs, HasLanes, HasMessages, HasSettings, Ids
+
+    class RoundsPorts(
+        Clock, HasCatalog, HasJobs, HasLanes, HasMessages, HasSettings, Ids, Protocol
+    ):
+        """What this module asks of the outside world."""
+
 
 WINDOW_DELAY_SECONDS = 1
 ROUNDS_LIMIT = 20  # 1800 placements for one wake; another wake is sent for the rest
@@ -15,7 +28,7 @@ ROUND_RESERVE_MS = 4_000  # the slowest round measured; no round begins with les
 LeftMs = Callable[[], int]
 
 
-def on_wake(queue: str, ports: Ports, left_ms: LeftMs) -> int:
+def on_wake(queue: str, ports: RoundsPorts, left_ms: LeftMs) -> int:
     """Place what can be placed in the scheduling domain of `queue`; return how many jobs were.
 
     Sends another wake for what is left when the time is up: an invocation that is cut off would
@@ -46,7 +59,7 @@ def on_wake(queue: str, ports: Ports, left_ms: LeftMs) -> int:
     return placed
 
 
-def _handle_blocked(plan: Plan, ports: Ports) -> None:
+def _handle_blocked(plan: Plan, ports: RoundsPorts) -> None:
     """Log why each head waits, record lasting reasons, and come back for full starting windows.
 
     A job that ends wakes the dispatcher. One that reaches RUNNING does not, because that would be

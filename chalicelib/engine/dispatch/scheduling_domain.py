@@ -1,15 +1,21 @@
 """Scheduling domains: queues that share compute environments and are planned together."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from chalicelib.core.resources.job_queue import JobQueue
 from chalicelib.core.resources.resource import JOB_QUEUE, Resource
 from chalicelib.core.scheduling.snapshot import Queue
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from chalicelib.ports import HasCatalog
 
 # AWS allows 50 queues in an account (AWS Batch service quotas), so one page holds all of them.
 QUEUES_LIMIT = 1000
 
 
-def all_queues(ports: Ports) -> tuple[Queue, ...]:
+def all_queues(ports: HasCatalog) -> tuple[Queue, ...]:
     """Return every queue of the catalog."""
     page = ports.catalog.list_kind(JOB_QUEUE, limit=QUEUES_LIMIT)
     return tuple(queue_of_resource(resource) for resource in page.resources)

@@ -1,23 +1,51 @@
 """Launching the other nodes of a job: for the first time, and again after a failed launch."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.ids import Fence
 from chalicelib.core.job import Job
 from chalicelib.core.multinode import MainNode, as_task, main_node, nodes_of
 from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT
 from chalicelib.engine.tasks.launch import make_launch
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.ports import (
+        HasCatalog,
+        HasEcs,
+        HasJobs,
+        HasKnownTaskDefinitions,
+        HasMessages,
+        HasSettings,
+        HasWorkflows,
+    )
+
+    class MultinodeLaunchPorts(
+        HasCatalog,
+        HasEcs,
+        HasJobs,
+        HasKnownTaskDefinitions,
+        HasMessages,
+        HasSettings,
+        HasWorkflows,
+        Protocol,
+    ):
+        """What this module asks of the outside world."""
 
 
-def start_nodes(job: Job, indices: Iterable[int], address: str, ports: Ports) -> None:
+def start_nodes(
+    job: Job, indices: Iterable[int], address: str, ports: MultinodeLaunchPorts
+) -> None:
     """Start the launch machine for these nodes; a repeated start finds the tasks of the first."""
     ports.workflows.start_launch(_launches(job, indices, address, ports))
 
 
-def launch_node(node: Job, ports: Ports) -> None:
+def launch_node(node: Job, ports: MultinodeLaunchPorts) -> None:
     """Launch a node again whose launch made no task, if its job still runs at that placement."""
     job = ports.jobs.find_job(node.key.root)
     fence = Fence(
@@ -35,7 +63,9 @@ def launch_node(node: Job, ports: Ports) -> None:
     ports.workflows.start_launch(launches)
 
 
-def _launches(job: Job, indices: Iterable[int], address: str, ports: Ports) -> list[dict[str, Any]]:
+def _launches(
+    job: Job, indices: Iterable[int], address: str, ports: MultinodeLaunchPorts
+) -> list[dict[str, Any]]:
     """Return the launch machine's input for each node; one that cannot be made is left out."""
     specs = ports.jobs.find_specs([job.job_id])
     environments = ports.catalog.find_many(COMPUTE_ENVIRONMENT, [job.environment or ""])

@@ -1,7 +1,10 @@
 """Reports about the nodes of multi-node jobs, applied to the nodes' rows."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from chalicelib.core.decision import Label
 from chalicelib.core.ids import JobKey
@@ -10,10 +13,17 @@ from chalicelib.engine.tasks.reports import Report
 from chalicelib.engine.tasks.stop import stop_orphan
 from chalicelib.jobs.transition import Keys, Rows, commit_decisions
 from chalicelib.observe import logger
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.ports import Clock, HasEcs, HasJobs
+
+    class MultinodeReportsPorts(Clock, HasEcs, HasJobs, Protocol):
+        """What this module asks of the outside world."""
 
 
-def apply_node_reports(reports: Sequence[Report], ports: Ports) -> set[str]:
+def apply_node_reports(reports: Sequence[Report], ports: MultinodeReportsPorts) -> set[str]:
     """Decide and write what is reported; return the ids of the messages that must come again."""
     started: dict[JobKey, Report] = {}
 
@@ -32,7 +42,7 @@ def _decide_on(
     *,
     reports: Sequence[Report],
     started: dict[JobKey, Report],
-    ports: Ports,
+    ports: HasEcs,
 ) -> Rows:
     """Return the nodes after all reports about them; stop the tasks that nobody wants any more.
 
@@ -55,7 +65,7 @@ def _decide_on(
     return latest
 
 
-def _stop_overtaken(started: Iterable[Report], ports: Ports) -> None:
+def _stop_overtaken(started: Iterable[Report], ports: MultinodeReportsPorts) -> None:
     """Stop tasks whose job ended, or was asked to stop, while their start was being written."""
     reports = list(started)
     jobs = ports.jobs.find_jobs(report.key.root for report in reports) if reports else {}
@@ -64,7 +74,7 @@ def _stop_overtaken(started: Iterable[Report], ports: Ports) -> None:
             _stop(report, ports)
 
 
-def _stop(report: Report, ports: Ports) -> None:
+def _stop(report: Report, ports: HasEcs) -> None:
     stop_orphan(report.cluster, report.event.task_arn, ports)
 
 

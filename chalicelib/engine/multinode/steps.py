@@ -1,7 +1,9 @@
 """The steps of the multi-node state machine: looking at the main node, starting the others."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.ids import Fence
 from chalicelib.core.job import Job
@@ -15,12 +17,41 @@ from chalicelib.core.multinode import (
 )
 from chalicelib.engine.multinode.launch import start_nodes
 from chalicelib.jobs.transition import commit_once
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.ports import (
+        Clock,
+        HasCatalog,
+        HasEc2,
+        HasEcs,
+        HasJobs,
+        HasKnownTaskDefinitions,
+        HasMessages,
+        HasSettings,
+        HasWorkflows,
+    )
+
+    class MultinodeStepsPorts(
+        Clock,
+        HasCatalog,
+        HasEc2,
+        HasEcs,
+        HasJobs,
+        HasKnownTaskDefinitions,
+        HasMessages,
+        HasSettings,
+        HasWorkflows,
+        Protocol,
+    ):
+        """What this module asks of the outside world."""
+
 
 PAUSE_SECONDS = 2  # between two chunks: ECS takes about 20 RunTask calls a second
 
 
-def run_node_step(request: Mapping[str, Any], ports: Ports) -> dict[str, Any]:
+def run_node_step(request: Mapping[str, Any], ports: MultinodeStepsPorts) -> dict[str, Any]:
     """Run one step, {step, fence, ...}, and return what the machine's next state reads."""
     fence = Fence.parse(request["fence"])
     assert fence is not None, f"no fence: {request['fence']}"
@@ -35,7 +66,9 @@ def run_node_step(request: Mapping[str, Any], ports: Ports) -> dict[str, Any]:
     return {}
 
 
-def _look(state: MainNode, job: Job | None, fence: Fence, ports: Ports) -> dict[str, Any]:
+def _look(
+    state: MainNode, job: Job | None, fence: Fence, ports: MultinodeStepsPorts
+) -> dict[str, Any]:
     """Return the main node's state, with how long to wait or which chunks of nodes to start."""
     if job is None or state is MainNode.GONE:
         return {"state": str(MainNode.GONE), "seconds": 0, "chunks": []}
@@ -50,7 +83,7 @@ def _look(state: MainNode, job: Job | None, fence: Fence, ports: Ports) -> dict[
     return {"state": str(state), "seconds": 0, "chunks": chunks}
 
 
-def _find_address(job: Job, ports: Ports) -> str | None:
+def _find_address(job: Job, ports: MultinodeStepsPorts) -> str | None:
     """Return the main node's address; None when the job changed while the address was looked up.
 
     AWS Batch refuses multi-node jobs in unmanaged environments. They are accepted here, because no
@@ -67,7 +100,7 @@ def _find_address(job: Job, ports: Ports) -> str | None:
     return address if commit_once(job, known, ports) else None
 
 
-def _instance_address(job: Job, ports: Ports) -> str | None:
+def _instance_address(job: Job, ports: MultinodeStepsPorts) -> str | None:
     """Return the private address of the instance on which the job's task runs."""
     cluster, task_arn = ports.settings.cluster_of(job.environment or ""), job.task_arn or ""
     task = ports.ecs.describe_tasks(cluster, [task_arn]).get(task_arn) or {}

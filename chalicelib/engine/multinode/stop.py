@@ -1,17 +1,28 @@
 """Stopping the other nodes of a job that has ended, is retried or is being stopped."""
 
+from __future__ import annotations
+
 from functools import partial
+from typing import TYPE_CHECKING
 
 from chalicelib.core.job import Job
 from chalicelib.core.multinode import as_task, others_of
 from chalicelib.core.states import JobStatus
 from chalicelib.engine.multinode.rows import LOOKED_FOR_LIMIT, current_nodes, find_nodes
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.ports import HasEcs, HasJobs, HasSettings, Parallel
+
+    class MultinodeStopPorts(HasEcs, HasJobs, HasSettings, Parallel, Protocol):
+        """What this module asks of the outside world."""
+
 
 ENDED_REASON = "The main node has ended"
 
 
-def stop_nodes(job: Job, ports: Ports) -> None:
+def stop_nodes(job: Job, ports: MultinodeStopPorts) -> None:
     """Stop the tasks of the other nodes of this placement; doing so twice is the same as once.
 
     Of a large job, ECS is asked for some of the tasks that were never reported, not for all. Those

@@ -4,7 +4,10 @@ A node that was never launched, or whose launch was refused, is launched again: 
 and the reactor launches what the row asks for. One whose task ended without an event gets its end.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from chalicelib.core.job import Job
 from chalicelib.core.moves import Move
@@ -17,10 +20,17 @@ from chalicelib.engine.multinode.stop import stop_nodes
 from chalicelib.engine.tasks.grace_periods import LAUNCH_GRACE_MS, RUNNING_GRACE_MS
 from chalicelib.engine.tasks.lost import report_launched_tasks, report_running_tasks
 from chalicelib.observe import logger
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.ports import Clock, HasEcs, HasJobs, HasSettings, Parallel
+
+    class MultinodeSweepPorts(Clock, HasEcs, HasJobs, HasSettings, Parallel, Protocol):
+        """What this module asks of the outside world."""
 
 
-def sweep_nodes(job: Job, now_ms: int, ports: Ports) -> None:
+def sweep_nodes(job: Job, now_ms: int, ports: MultinodeSweepPorts) -> None:
     """Examine the other nodes of a placed job."""
     if job.stop_cause is not None:
         stop_nodes(job, ports)  # the first stop may have had no effect
@@ -49,7 +59,7 @@ def _lacks_task(row: Job | None, now_ms: int) -> bool:
     return row.status is JobStatus.STARTING and now_ms - row.changed_at_ms >= RUNNING_GRACE_MS
 
 
-def _launch_again(job: Job, rows: Mapping[int, Job | None], now_ms: int, ports: Ports) -> None:
+def _launch_again(job: Job, rows: Mapping[int, Job | None], now_ms: int, ports: HasJobs) -> None:
     """Write the rows of these nodes, so that the reactor launches each of them."""
     if not rows:
         return

@@ -1,12 +1,22 @@
 """Executions of the run_job machine that were stopped: their jobs are terminated."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.events import EventKind
 from chalicelib.jobs.run_job import is_execution_of, job_of_execution
 from chalicelib.observe import logger
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.ports import Clock, HasJobs, HasMessages, HasSettings
+
+    class ExecutionsPorts(Clock, HasJobs, HasMessages, HasSettings, Protocol):
+        """What this module asks of the outside world."""
+
 
 # A submission that is under way when the stop is reported ends with the function's time limit: the
 # last reminder comes later than those 29 seconds.
@@ -18,7 +28,7 @@ REASONS: Mapping[str, str] = {
 }
 
 
-def on_stopped(detail: Mapping[str, Any], ports: Ports) -> None:
+def on_stopped(detail: Mapping[str, Any], ports: ExecutionsPorts) -> None:
     """Terminate the job of an execution that was stopped or has timed out.
 
     Without a job the message is sent again, REMINDERS_LIMIT times: it may not be submitted yet.

@@ -4,7 +4,10 @@ A change of status is a "Batch Job State Change"; a head of a queue that cannot 
 "Batch Job Queue Blocked".
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from chalicelib.core.effects import Effect, Publication, Publish, PublishBlocked
 from chalicelib.core.ids import Scope
@@ -12,10 +15,17 @@ from chalicelib.core.job_event import JOB_QUEUE_BLOCKED, JOB_STATE_CHANGE, JobEv
 from chalicelib.core.resources.resource import JOB_QUEUE
 from chalicelib.core.spec import Spec
 from chalicelib.jobs.detail import job_detail
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.ports import HasEvents, HasSettings
+
+    class JobEventsPorts(HasEvents, HasSettings, Protocol):
+        """What this module asks of the outside world."""
 
 
-def to_publish(effects: Iterable[Effect], ports: Ports) -> list[Publication]:
+def to_publish(effects: Iterable[Effect], ports: HasSettings) -> list[Publication]:
     """Return the effects that the stack's settings let us publish, in their order.
 
     A child that blocks its queue is published in any case: no event of its array would show it.
@@ -29,7 +39,9 @@ def to_publish(effects: Iterable[Effect], ports: Ports) -> list[Publication]:
     ]
 
 
-def publish(publications: Sequence[Publication], specs: Mapping[str, Spec], ports: Ports) -> None:
+def publish(
+    publications: Sequence[Publication], specs: Mapping[str, Spec], ports: JobEventsPorts
+) -> None:
     """Publish one event for each publication whose job has a spec; `detail` is the JobDetail."""
     scope = ports.settings.scope
     ports.events.publish(

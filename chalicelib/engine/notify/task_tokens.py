@@ -4,10 +4,12 @@ A token is stored in the job's spec. Step Functions takes one answer to each tok
 further one, so a stream record that is delivered again does no harm.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.ids import JOB_PART, JobKey
 from chalicelib.core.job import Job
@@ -16,14 +18,22 @@ from chalicelib.core.states import JobStatus
 from chalicelib.jobs.detail import job_detail
 from chalicelib.observe import logger
 from chalicelib.ports import CAUSE_LIMIT, OUTPUT_LIMIT_BYTES
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.ports import HasJobs, HasSettings, HasWorkflows, Parallel
+
+    class TaskTokensPorts(HasJobs, HasSettings, HasWorkflows, Parallel, Protocol):
+        """What this module asks of the outside world."""
+
 
 JOB_FAILED = "Batch.JobFailed"
 # The members of a JobDetail that are sent when the whole of it is too large for an answer.
 SHORT_FORM = ("jobId", "jobName", "jobArn", "status", "statusReason")
 
 
-def answer_waiting(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: Ports) -> None:
+def answer_waiting(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: TaskTokensPorts) -> None:
     """Send the end of each job to every task that waits for it."""
     ports.run_all(
         [
@@ -35,7 +45,7 @@ def answer_waiting(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: Ports)
     )
 
 
-def wait_for(job_id: str, token: str, ports: Ports) -> None:
+def wait_for(job_id: str, token: str, ports: TaskTokensPorts) -> None:
     """Send the end of this job to `token` when it comes, or now if the job has ended.
 
     Each try of a task brings another token for the same job. The token is written before the job is
@@ -51,12 +61,12 @@ def wait_for(job_id: str, token: str, ports: Ports) -> None:
         _answer(token, job, spec, ports)
 
 
-def refuse(token: str, error: str, message: str, ports: Ports) -> None:
+def refuse(token: str, error: str, message: str, ports: HasWorkflows) -> None:
     """Fail the task that waits with `token`: there is no job to wait for."""
     _log(ports.workflows.send_failure(token, error, message), "a refusal")
 
 
-def _answer(token: str, job: Job, spec: Spec, ports: Ports) -> None:
+def _answer(token: str, job: Job, spec: Spec, ports: TaskTokensPorts) -> None:
     detail = job_detail(job, spec, ports.settings.scope, at_ms=job.changed_at_ms)
     if job.status is JobStatus.SUCCEEDED:
         output = _text(detail)

@@ -1,14 +1,26 @@
 """What a changed row of the catalog starts: a provision machine, and wakes of job queues."""
 
+from __future__ import annotations
+
 import hashlib
+from typing import TYPE_CHECKING
 
 from chalicelib.core.resources.resource import JOB_QUEUE, TRIGGER, Resource
 from chalicelib.engine.dispatch.scheduling_domain import all_queues
 from chalicelib.engine.provision.common import ACTIONS
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.ports import HasCatalog, HasMessages, HasWorkflows
+
+    class ChangesPorts(HasCatalog, HasMessages, HasWorkflows, Protocol):
+        """What this module asks of the outside world."""
 
 
-def on_change(old: Resource | None, new: Resource | None, event_id: str, ports: Ports) -> None:
+def on_change(
+    old: Resource | None, new: Resource | None, event_id: str, ports: ChangesPorts
+) -> None:
     """Start the machine that the row's status asks for; wake the queues whose jobs may now run.
 
     `event_id` names the change: the same change delivered again starts and wakes nothing.
@@ -31,7 +43,7 @@ def _differs(old: Resource, new: Resource) -> bool:
     return (old.status, old.state, old.document) != (new.status, new.state, new.document)
 
 
-def _queues_to_wake(changed: Resource, ports: Ports) -> list[str]:
+def _queues_to_wake(changed: Resource, ports: HasCatalog) -> list[str]:
     """Return the queues whose jobs may have more capacity after this change."""
     if changed.status != "VALID" or changed.kind == TRIGGER:
         return []

@@ -1,44 +1,48 @@
 """Steps that every kind of resource shares: accept, reject and remove its row."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.resources.resource import Resource
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from chalicelib.ports import AllPorts, HasCatalog
 
 # What the machine of a row's kind does, by the row's status.
 ACTIONS: Mapping[str, str] = {"CREATING": "make", "UPDATING": "make", "DELETING": "remove"}
 
 # Takes the row as it is now; returns what the machine's next state reads, if anything.
-Step = Callable[[Resource, Ports], dict[str, Any] | None]
+Step = Callable[[Resource, "AllPorts"], dict[str, Any] | None]
 
 
 class ChangedMeanwhileError(Exception):
     """The row changed after the step had read it; the machine's Retry runs the step again."""
 
 
-def accept(resource: Resource, ports: Ports, *, reason: str) -> None:
+def accept(resource: Resource, ports: HasCatalog, *, reason: str) -> None:
     """Make a row VALID that was CREATING or UPDATING."""
     if resource.status in {"CREATING", "UPDATING"}:
         _put_status(resource, "VALID", reason, ports)
 
 
-def reject(resource: Resource, cause: str | None, ports: Ports) -> None:
+def reject(resource: Resource, cause: str | None, ports: HasCatalog) -> None:
     """Make a row INVALID; `cause` is the error that Step Functions caught."""
     if resource.status in ACTIONS:
         _put_status(resource, "INVALID", _reason_of(cause), ports)
 
 
-def remove(resource: Resource, ports: Ports) -> None:
+def remove(resource: Resource, ports: HasCatalog) -> None:
     """Remove a row that is DELETING."""
     # Closes the race with an update: a row that changed after it was read stays.
     if resource.status == "DELETING" and not ports.catalog.remove(resource):
         raise ChangedMeanwhileError(resource.name)
 
 
-def _put_status(resource: Resource, status: str, reason: str, ports: Ports) -> None:
+def _put_status(resource: Resource, status: str, reason: str, ports: HasCatalog) -> None:
     changed = resource.changed(status=status, status_reason=reason)
     # Closes the race with an update: the status is that of the row that was read.
     if not ports.catalog.put(changed, replacing=resource):

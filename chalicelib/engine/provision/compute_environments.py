@@ -1,17 +1,28 @@
 """Provision compute environments: each has an ECS cluster of its own."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 from chalicelib.core.resources.compute_environment import ComputeEnvironment
 from chalicelib.core.resources.resource import Resource
 from chalicelib.engine.provision.common import Step, accept, remove
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.ports import HasEcs, HasSettings
+
+    class ComputeEnvironmentsPorts(HasEcs, HasSettings, Protocol):
+        """What this module asks of the outside world."""
+
 
 HEALTHY = "ComputeEnvironment Healthy"
 
 
-def make_cluster(resource: Resource, ports: Ports) -> None:
+def make_cluster(resource: Resource, ports: ComputeEnvironmentsPorts) -> None:
     """Create the cluster, or update it, with its capacity providers and settings."""
     environment = ComputeEnvironment.from_resource(resource)
     cluster = ports.settings.cluster_of(environment.name)
@@ -24,7 +35,7 @@ def make_cluster(resource: Resource, ports: Ports) -> None:
     )
 
 
-def remove_cluster(resource: Resource, ports: Ports) -> None:
+def remove_cluster(resource: Resource, ports: ComputeEnvironmentsPorts) -> None:
     """Delete the cluster. Raises ClusterInUseError while tasks or instances are in it."""
     ports.ecs.delete_cluster(ports.settings.cluster_of(resource.name))
 

@@ -1,7 +1,9 @@
 """Provision job queues: nothing is made for one, and its jobs are terminated before it goes."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.events import EventKind
 from chalicelib.core.ids import JobKey
@@ -11,13 +13,21 @@ from chalicelib.core.states import TERMINAL, JobStatus
 from chalicelib.engine.dispatch.scheduling_domain import queue_of_resource
 from chalicelib.engine.provision.common import ChangedMeanwhileError, Step
 from chalicelib.jobs.stop import stop_job
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.ports import Clock, HasCatalog, HasJobs, HasLanes
+
+    class DrainPorts(Clock, HasCatalog, HasJobs, HasLanes, Protocol):
+        """What this module asks of the outside world."""
+
 
 DELETED_REASON = "JobQueue deleted"
 DRAIN_PAGE = 100  # jobs of each status that one drain step stops
 
 
-def drain(resource: Resource, ports: Ports) -> dict[str, Any]:
+def drain(resource: Resource, ports: DrainPorts) -> dict[str, Any]:
     """Terminate a page of the queue's jobs; return how many it found that had not ended."""
     if resource.status != "DELETING":
         return {"remaining": 0}  # a new queue of the same name keeps its jobs
@@ -33,7 +43,7 @@ def drain(resource: Resource, ports: Ports) -> dict[str, Any]:
     return {"remaining": len(found)}
 
 
-def remove_queue(resource: Resource, ports: Ports) -> None:
+def remove_queue(resource: Resource, ports: HasCatalog) -> None:
     """Remove the row of a queue that is DELETING, and its count from its environments."""
     if resource.status != "DELETING":
         return

@@ -3,15 +3,19 @@
 The machine of a kind is `statemachines/provision_<kind>.asl.json`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, JOB_QUEUE, TRIGGER
 from chalicelib.engine.provision import compute_environments, job_queues
 from chalicelib.engine.provision.common import Step, accept, reject, remove
 from chalicelib.triggers import provision as triggers
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from chalicelib.ports import AllPorts
 
 REJECT = "reject"  # of every kind: it takes the cause as well
 STEPS: Mapping[str, Mapping[str, Step]] = {
@@ -26,7 +30,7 @@ STEPS: Mapping[str, Mapping[str, Step]] = {
 }
 
 
-def run_step(kind: str, name: str, step: str, cause: str | None, ports: Ports) -> dict[str, Any]:
+def run_step(kind: str, name: str, step: str, cause: str | None, ports: AllPorts) -> dict[str, Any]:
     """Run one step on the row as it is now; return what the machine's next state reads.
 
     `cause` is the error that the machine caught before it rejects the row.

@@ -1,6 +1,9 @@
 """Capacity figures counted again from the placed jobs, and corrected where they differ."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from chalicelib.core.capacity import CapacityChange, capacity_change_of
 from chalicelib.core.job import Job
@@ -8,12 +11,20 @@ from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.engine.dispatch.scheduling_domain import all_queues
 from chalicelib.engine.sweep.queues import placed_jobs
 from chalicelib.observe import logger
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.ports import Clock, HasCatalog, HasJobs, HasLanes
+
+    class CapacitiesPorts(Clock, HasCatalog, HasJobs, HasLanes, Protocol):
+        """What this module asks of the outside world."""
+
 
 RECOUNT_DELAY_SECONDS = 3.0  # enough for the index to show what was written before
 
 
-def correct_capacities(placed: Sequence[Job], ports: Ports) -> None:
+def correct_capacities(placed: Sequence[Job], ports: CapacitiesPorts) -> None:
     """Correct the figures that differ from the count of `placed`, the placed jobs of all queues.
 
     The count comes from the index, which lags behind the table. So a difference is trusted only if

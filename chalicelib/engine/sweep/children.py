@@ -1,19 +1,30 @@
 """The children of arrays that the sweeper examines, read from the child ranges of a queue."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from chalicelib.core.child_range import ChildRange
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job
 from chalicelib.engine.arrays.children import end_array
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.ports import Clock, HasJobs, HasLanes
+
+    class PlacedChildrenPorts(Clock, HasJobs, HasLanes, Protocol):
+        """What this module asks of the outside world."""
+
 
 SWEPT_LIMIT = 1000  # child ranges of a queue that one sweep reads
 RUN_LIMIT = 1000  # children that one query reads
 GAP_LIMIT = 20  # up to so many rows that are not needed are cheaper to read than another query
 
 
-def placed_children(queue: str, ports: Ports) -> list[Job]:
+def placed_children(queue: str, ports: PlacedChildrenPorts) -> list[Job]:
     """Return the children of the queue's arrays that are STARTING or RUNNING.
 
     A child range whose children have all ended is deleted. Its array is then ended if all of its

@@ -1,5 +1,9 @@
 """The heads of a queue's lanes: waking their queue if some can be placed, explaining the others."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Job
 from chalicelib.core.resources.job_queue import JobQueue
@@ -7,12 +11,20 @@ from chalicelib.core.resources.resource import JOB_QUEUE
 from chalicelib.core.scheduling.plan import Blocked, make_plan
 from chalicelib.engine.dispatch.blocked import block_event, commit_to_head
 from chalicelib.engine.dispatch.read_snapshot import read_snapshot
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.ports import Clock, HasCatalog, HasJobs, HasLanes, HasMessages, HasSettings
+
+    class HeadsPorts(Clock, HasCatalog, HasJobs, HasLanes, HasMessages, HasSettings, Protocol):
+        """What this module asks of the outside world."""
+
 
 TIME_LIMIT_REASON = "Canceled by JobStateTimeLimit action due to reason: {why}"
 
 
-def explain_heads(queue: str, ports: Ports) -> None:
+def explain_heads(queue: str, ports: HeadsPorts) -> None:
     """Wake a queue that has jobs to place; record in each blocked head why it waits."""
     snapshot = read_snapshot(queue, ports)
     if not any(heads and lane.queue == queue for lane, heads in snapshot.lanes.items()):
@@ -30,7 +42,7 @@ def explain_heads(queue: str, ports: Ports) -> None:
             _record_block(queue, head, ports)
 
 
-def _record_block(queue: str, blocked: Blocked, ports: Ports) -> None:
+def _record_block(queue: str, blocked: Blocked, ports: HeadsPorts) -> None:
     """Record why the head waits, or cancel it if the queue limits how long it may wait for that."""
     job = ports.jobs.find_job(blocked.ready.key)
     if job is None:
@@ -43,7 +55,7 @@ def _record_block(queue: str, blocked: Blocked, ports: Ports) -> None:
     commit_to_head(job, event, ports)
 
 
-def _limit_exceeded(queue: str, job: Job, blocked: Blocked, now_ms: int, ports: Ports) -> bool:
+def _limit_exceeded(queue: str, job: Job, blocked: Blocked, now_ms: int, ports: HasCatalog) -> bool:
     """Return whether a jobStateTimeLimitAction of the queue applies to its head."""
     if job.blocked_why != str(blocked.why) or job.blocked_since_ms is None:
         return False

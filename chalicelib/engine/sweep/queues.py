@@ -1,7 +1,10 @@
 """Examining the placed jobs of one queue: lost launches and tasks, deadlines, stops, nodes."""
 
+from __future__ import annotations
+
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Job
@@ -17,7 +20,26 @@ from chalicelib.engine.tasks.lost import (
 )
 from chalicelib.engine.tasks.reports import Report, apply_reports
 from chalicelib.engine.tasks.stop import stop
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.engine.sweep.children import PlacedChildrenPorts
+    from chalicelib.ports import (
+        Clock,
+        HasEcs,
+        HasJobs,
+        HasLanes,
+        HasMessages,
+        HasSettings,
+        Parallel,
+    )
+
+    class QueuesPorts(
+        Clock, HasEcs, HasJobs, HasLanes, HasMessages, HasSettings, Parallel, Protocol
+    ):
+        """What this module asks of the outside world."""
+
 
 # A deadline this near gets a message of its own, because it may pass before the next sweep.
 DEADLINE_HORIZON_MS = 120_000
@@ -29,7 +51,7 @@ NO_TASK_REASON = (
 )
 
 
-def placed_jobs(queue: str, ports: Ports) -> list[Job]:
+def placed_jobs(queue: str, ports: PlacedChildrenPorts) -> list[Job]:
     """Return the jobs and children of the queue that are STARTING or RUNNING."""
     jobs = [
         job
@@ -39,7 +61,7 @@ def placed_jobs(queue: str, ports: Ports) -> list[Job]:
     return [*jobs, *placed_children(queue, ports)]
 
 
-def examine(jobs: Sequence[Job], ports: Ports) -> None:
+def examine(jobs: Sequence[Job], ports: QueuesPorts) -> None:
     """Apply what was missed about these placed jobs, and stop again what should be stopped."""
     now_ms = ports.now_ms()
     apply_reports(_missed_reports(jobs, now_ms, ports), ports)
@@ -52,7 +74,7 @@ def examine(jobs: Sequence[Job], ports: Ports) -> None:
             sweep_nodes(job, now_ms, ports)
 
 
-def _missed_reports(jobs: Sequence[Job], now_ms: int, ports: Ports) -> list[Report]:
+def _missed_reports(jobs: Sequence[Job], now_ms: int, ports: QueuesPorts) -> list[Report]:
     reports: list[Report] = []
     for cluster, members in _by_cluster(jobs, ports).items():
         reports.extend(_overdue_launches(cluster, members, now_ms, ports))
@@ -61,7 +83,7 @@ def _missed_reports(jobs: Sequence[Job], now_ms: int, ports: Ports) -> list[Repo
     return reports
 
 
-def _by_cluster(jobs: Iterable[Job], ports: Ports) -> dict[str, list[Job]]:
+def _by_cluster(jobs: Iterable[Job], ports: HasSettings) -> dict[str, list[Job]]:
     clusters: dict[str, list[Job]] = defaultdict(list)
     for job in jobs:
         if job.environment is not None:
@@ -70,7 +92,7 @@ def _by_cluster(jobs: Iterable[Job], ports: Ports) -> dict[str, list[Job]]:
 
 
 def _overdue_launches(
-    cluster: str, jobs: Iterable[Job], now_ms: int, ports: Ports
+    cluster: str, jobs: Iterable[Job], now_ms: int, ports: HasEcs
 ) -> Iterator[Report]:
     """Yield what ECS says of each job that has been STARTING for longer than the grace period."""
     for job in jobs:
@@ -88,7 +110,7 @@ def _passed_deadlines(jobs: Iterable[Job], now_ms: int) -> Iterator[Report]:
             yield report_from_event(event, job.fence, None)
 
 
-def _send_near_deadlines(jobs: Iterable[Job], now_ms: int, ports: Ports) -> None:
+def _send_near_deadlines(jobs: Iterable[Job], now_ms: int, ports: HasMessages) -> None:
     near = [
         (job.fence, max(0, -(-(job.deadline_ms - now_ms) // 1000)))
         for job in jobs

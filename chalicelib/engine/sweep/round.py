@@ -5,6 +5,10 @@ why the heads wait. Then capacity figures that drifted, and bundles of trigger e
 open. Everything is decided by the same functions as when an event comes.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from chalicelib.core.job import Job
 from chalicelib.engine.dispatch.scheduling_domain import all_queues
 from chalicelib.engine.sweep.capacities import correct_capacities
@@ -12,10 +16,38 @@ from chalicelib.engine.sweep.heads import explain_heads
 from chalicelib.engine.sweep.queues import examine, placed_jobs
 from chalicelib.observe import logger
 from chalicelib.triggers.bundles import close_left
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.ports import (
+        Clock,
+        HasBundles,
+        HasCatalog,
+        HasEcs,
+        HasJobs,
+        HasLanes,
+        HasMessages,
+        HasSettings,
+        Parallel,
+    )
+
+    class SweepPorts(
+        Clock,
+        HasBundles,
+        HasCatalog,
+        HasEcs,
+        HasJobs,
+        HasLanes,
+        HasMessages,
+        HasSettings,
+        Parallel,
+        Protocol,
+    ):
+        """What this module asks of the outside world."""
 
 
-def sweep(ports: Ports) -> None:
+def sweep(ports: SweepPorts) -> None:
     """Sweep every queue, then what is common to all.
 
     A part that fails does not keep the others from their turn; the first error is raised at the

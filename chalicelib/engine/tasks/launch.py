@@ -4,9 +4,11 @@ A task definition is registered once for each definition revision and variant, a
 its content. A job whose request cannot be made fails its attempt; the others are launched.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.ecs_requests import (
     LaunchSettings,
@@ -24,10 +26,32 @@ from chalicelib.core.resources.task_definition import TaskDefinition
 from chalicelib.core.spec import Spec
 from chalicelib.core.validation.node_overrides import payload_needs
 from chalicelib.observe import logger
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.ports import (
+        HasCatalog,
+        HasEcs,
+        HasKnownTaskDefinitions,
+        HasMessages,
+        HasSettings,
+        HasWorkflows,
+    )
+
+    class TasksLaunchPorts(
+        HasCatalog,
+        HasEcs,
+        HasKnownTaskDefinitions,
+        HasMessages,
+        HasSettings,
+        HasWorkflows,
+        Protocol,
+    ):
+        """What this module asks of the outside world."""
 
 
-def launch(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: Ports) -> None:
+def launch(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: TasksLaunchPorts) -> None:
     """Start the launch state machine for `jobs`, all of them STARTING; `specs` are theirs, by id.
 
     A multi-node job goes to a state machine of its own, which launches its main node first.
@@ -54,7 +78,7 @@ def make_launch(
     specs: Mapping[str, Spec],
     environments: Mapping[str, Resource],
     shared: dict[tuple[str, str], str],
-    ports: Ports,
+    ports: TasksLaunchPorts,
 ) -> dict[str, Any] | None:
     """Return the state machine's input for this job or node; None where none can be made.
 
@@ -77,7 +101,7 @@ def _request_of(
     spec: Spec,
     environment: ComputeEnvironment,
     shared: dict[tuple[str, str], str],
-    ports: Ports,
+    ports: TasksLaunchPorts,
 ) -> dict[str, Any]:
     payload = task_document(job, spec.document)
     if job.nodes is not None:
@@ -103,7 +127,7 @@ def _request_of(
     )
 
 
-def _settings_of(environment: ComputeEnvironment, ports: Ports) -> LaunchSettings:
+def _settings_of(environment: ComputeEnvironment, ports: HasSettings) -> LaunchSettings:
     return LaunchSettings(
         compute_type=environment.compute_type,
         target=environment.target(ports.settings.cluster_of(environment.name)),
@@ -113,7 +137,7 @@ def _settings_of(environment: ComputeEnvironment, ports: Ports) -> LaunchSetting
     )
 
 
-def _registered(definition: Mapping[str, Any], job: Job, ports: Ports) -> str:
+def _registered(definition: Mapping[str, Any], job: Job, ports: TasksLaunchPorts) -> str:
     """Return the ARN of the task definition with this content; register it on first use."""
     name = f"{job.definition}/{variant_of(definition)}"
     known = ports.known_task_definitions
@@ -123,7 +147,7 @@ def _registered(definition: Mapping[str, Any], job: Job, ports: Ports) -> str:
     return known[name]
 
 
-def _register(name: str, definition: Mapping[str, Any], ports: Ports) -> str:
+def _register(name: str, definition: Mapping[str, Any], ports: TasksLaunchPorts) -> str:
     arn = ports.ecs.register_task_definition(definition)
     registered = TaskDefinition(name=name, arn=arn)
     if ports.catalog.put(registered.to_resource(), replacing=None):

@@ -1,6 +1,9 @@
 """Reports made for the sweeper of tasks whose ECS event was lost: of jobs and of nodes alike."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import Fence
@@ -9,13 +12,15 @@ from chalicelib.core.states import JobStatus
 from chalicelib.engine.tasks.ecs_events import event_of_description
 from chalicelib.engine.tasks.grace_periods import RUNNING_GRACE_MS, is_overdue_end
 from chalicelib.engine.tasks.reports import Report
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from chalicelib.ports import HasEcs
 
 GONE_REASON = "Task is gone: ECS no longer has a record of it"
 
 
 def report_running_tasks(
-    cluster: str, jobs: Iterable[Job], now_ms: int, ports: Ports
+    cluster: str, jobs: Iterable[Job], now_ms: int, ports: HasEcs
 ) -> Iterator[Report]:
     """Yield the end of each task of these jobs or nodes that stopped, or is gone, without an event.
 
@@ -41,7 +46,7 @@ def report_running_tasks(
 
 
 def report_launched_tasks(
-    cluster: str, fence: Fence, now_ms: int, ports: Ports
+    cluster: str, fence: Fence, now_ms: int, ports: HasEcs
 ) -> list[Report] | None:
     """Return the unreported starts and ends of the tasks that a placement launched.
 

@@ -1,8 +1,11 @@
 """Reports about placed jobs, applied to them in the order of their arrival."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from chalicelib.core.decision import Label
 from chalicelib.core.events import Event, EventKind
@@ -16,7 +19,14 @@ from chalicelib.engine.tasks.stop import stop_orphan
 from chalicelib.jobs.specs import retry_strategy_from_spec
 from chalicelib.jobs.transition import Keys, Rows, commit_decisions
 from chalicelib.observe import log_decision
-from chalicelib.wiring import Ports
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chalicelib.ports import Clock, HasEcs, HasJobs, HasMessages
+
+    class TasksReportsPorts(Clock, HasEcs, HasJobs, HasMessages, Protocol):
+        """What this module asks of the outside world."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +39,7 @@ class Report:
     cluster: str | None
 
 
-def apply_reports(reports: Sequence[Report], ports: Ports) -> set[str]:
+def apply_reports(reports: Sequence[Report], ports: TasksReportsPorts) -> set[str]:
     """Decide and write what is reported; return the ids of the messages that must come again.
 
     A report that lost its condition is decided again at once: SQS would bring its message back only
@@ -41,7 +51,9 @@ def apply_reports(reports: Sequence[Report], ports: Ports) -> set[str]:
     return {report.message_id for report in reports if report.key in left}
 
 
-def _decide_on(keys: Keys, rows: Rows, *, reports: Sequence[Report], ports: Ports) -> Rows:
+def _decide_on(
+    keys: Keys, rows: Rows, *, reports: Sequence[Report], ports: TasksReportsPorts
+) -> Rows:
     """Return the jobs after all reports about them; stop the tasks that nobody wants any more."""
     pending = [report for report in reports if report.key in keys]
     strategies = _retry_strategies(pending, rows, ports)
@@ -61,7 +73,7 @@ def _decide_on(keys: Keys, rows: Rows, *, reports: Sequence[Report], ports: Port
 
 
 def _retry_strategies(
-    reports: Sequence[Report], rows: Rows, ports: Ports
+    reports: Sequence[Report], rows: Rows, ports: HasJobs
 ) -> Mapping[str, RetryStrategy]:
     """Return the retry rules of jobs whose attempt failed and may be followed by another."""
     asked = [
@@ -80,7 +92,7 @@ def _may_fail(job: Job, event: Event) -> bool:
     return event.kind in ends and outcome_of(job, event).exit_code != 0
 
 
-def _send_early_deadline_again(job: Job, event: Event, ports: Ports) -> None:
+def _send_early_deadline_again(job: Job, event: Event, ports: HasMessages) -> None:
     """Send a deadline message that came before the deadline again, delayed by the time left."""
     if job.deadline_ms is None or job.stop_cause is not None or event.fence != job.fence:
         return
