@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from chalicelib.api.paging import name_in, results_limit, token_of
+from chalicelib.api.paging import name_in, results_limit, token_from_position
 from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, JOB_QUEUE, Resource
 from chalicelib.jobs.caller import Call
 
@@ -35,7 +35,7 @@ def find_page(
     page = call.ports.catalog.list_kind(
         kind, after=name_in(request.get("nextToken")), limit=results_limit(request)
     )
-    return page.resources, token_of(page.next_name)
+    return page.resources, token_from_position(page.next_name)
 
 
 def name_and_arn(kind: str, name: str, call: Call) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from chalicelib.api.catalog_pages import find_page
-from chalicelib.api.paging import name_in, results_limit, token_of
+from chalicelib.api.paging import name_in, results_limit, token_from_position
 from chalicelib.core.errors import ClientError, TooManyRequestsError
 from chalicelib.core.resources.job_definition import JobDefinition, parse_reference, row_name
 from chalicelib.core.resources.resource import JOB_DEFINITION, Resource
@@ -81,7 +81,7 @@ def _revisions(request: dict[str, Any], call: Call) -> tuple[list[JobDefinition]
     matching = _with_status(rows, request)
     more = len(matching) > limit
     last = row_name(name, matching[limit - 1].revision) if more else None
-    return matching[:limit], token_of(last)
+    return matching[:limit], token_from_position(last)
 
 
 def _all(request: dict[str, Any], call: Call) -> tuple[list[JobDefinition], str | None]:

@@ -7,8 +7,8 @@ bounded number of rows, so a page may be short, or empty, and still carry a toke
 from collections.abc import Iterator
 from typing import Any
 
-from chalicelib.api.paging import position_in, results_limit, token_of
-from chalicelib.core.arrays import child_of, status_without_row
+from chalicelib.api.paging import position_in, results_limit, token_from_position
+from chalicelib.core.arrays import virtual_child, virtual_child_status
 from chalicelib.core.errors import ClientError
 from chalicelib.core.job import Job
 from chalicelib.core.states import JobStatus
@@ -40,7 +40,7 @@ def list_children(request: dict[str, Any], call: Call) -> dict[str, Any]:
     scope = call.ports.settings.scope
     return {
         "jobSummaryList": [job_summary(child, scope) for child in page],
-        "nextToken": token_of(position),
+        "nextToken": token_from_position(position),
     }
 
 
@@ -50,7 +50,7 @@ def _children(
     """Yield (child, its number) for those in the status; (None, number) where this call ends."""
     assert parent.array is not None, "a child's array has a size"
     size, looked_at = parent.array.size, 0
-    rowless = status_without_row(parent) is status
+    rowless = virtual_child_status(parent) is status
     while first < size:
         rows = call.ports.jobs.list_children(parent.job_id, first, size, limit=ROWS_PAGE)
         for row in rows:
@@ -74,7 +74,7 @@ def _between(parent: Job, first: int, end: int) -> Iterator[tuple[Job, int]]:
     """Yield the virtual children in that range; those below the cursor had rows that expired."""
     assert parent.array is not None, "a child's array has a cursor"
     for number in range(max(first, parent.array.cursor), end):
-        yield child_of(parent, number), number
+        yield virtual_child(parent, number), number
 
 
 def _first_in(token: str | None) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from chalicelib.api.list_children import list_children
 from chalicelib.api.list_nodes import list_nodes
-from chalicelib.api.paging import name_in, results_limit, token_of
+from chalicelib.api.paging import name_in, results_limit, token_from_position
 from chalicelib.core.errors import ClientError
 from chalicelib.core.ids import Scope
 from chalicelib.core.job import Job, created_key_of
@@ -73,7 +73,7 @@ def _filtered(
     for looked_at, job in enumerate(_distinct(merged)):
         if len(page) == limit or looked_at == LOOKED_AT_LIMIT:
             # More jobs follow: the page ends here and the next begins after `last`.
-            token = token_of(created_key_of(last)) if last else None
+            token = token_from_position(created_key_of(last)) if last else None
             return {**_page(page, False, call), "nextToken": token}
         last = job
         if matches(job):
@@ -102,7 +102,7 @@ def _page(jobs: list[Job] | tuple[Job, ...], more: bool, call: Call) -> dict[str
     scope = call.ports.settings.scope
     return {
         "jobSummaryList": [job_summary(job, scope) for job in jobs],
-        "nextToken": token_of(created_key_of(jobs[-1]) if more else None),
+        "nextToken": token_from_position(created_key_of(jobs[-1]) if more else None),
     }
 
 

@@ -6,7 +6,7 @@ A node is made from its job and, if it has one, its own row (`core/multinode.py`
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from chalicelib.api.paging import position_in, results_limit, token_of
+from chalicelib.api.paging import position_in, results_limit, token_from_position
 from chalicelib.core.errors import ClientError
 from chalicelib.core.ids import JobKey, node_part
 from chalicelib.core.job import Job
@@ -47,7 +47,7 @@ def list_nodes(request: dict[str, Any], key: JobKey | None, call: Call) -> dict[
     scope = call.ports.settings.scope
     return {
         "jobSummaryList": [job_summary(node, scope) for node in left[:limit]],
-        "nextToken": token_of(more),
+        "nextToken": token_from_position(more),
     }
 
 

@@ -11,7 +11,7 @@ from chalicelib.core.ids import can_be_key
 DEFAULT_RESULTS = 100
 
 
-def token_of(position: Any) -> str | None:
+def token_from_position(position: Any) -> str | None:
     """Return the nextToken for a position; None on the last page."""
     if position is None:
         return None

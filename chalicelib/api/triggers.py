@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from chalicelib.api.operations import Answer, answered
-from chalicelib.api.paging import name_in, results_limit, token_of
+from chalicelib.api.paging import name_in, results_limit, token_from_position
 from chalicelib.api.trigger_documents import parse_document, parse_event
 from chalicelib.core.errors import ClientError, NotFoundError
 from chalicelib.core.resources.resource import TRIGGER, Resource
@@ -52,7 +52,7 @@ def answer_firings(name: str, query: Mapping[str, str], call: Call, request_id: 
             name, limit=results_limit(request), before=name_in(request["nextToken"])
         )
         answer: dict[str, Any] = {"firings": [_described_listed(one) for one in page.firings]}
-        token = token_of(page.before)
+        token = token_from_position(page.before)
         return answer if token is None else answer | {"nextToken": token}
 
     return answered(carry_out, call, request_id)
@@ -144,7 +144,7 @@ def _list(query: Mapping[str, str], call: Call) -> dict[str, Any]:
         TRIGGER, after=name_in(request["nextToken"]), limit=results_limit(request)
     )
     answer: dict[str, Any] = {"triggers": [_summary(trigger, call) for trigger in page.resources]}
-    token = token_of(page.next_name)
+    token = token_from_position(page.next_name)
     return answer if token is None else answer | {"nextToken": token}
 
 

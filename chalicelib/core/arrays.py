@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from chalicelib.core.decision import Decision, Label
-from chalicelib.core.dependencies import DependencyType, event_of_end
+from chalicelib.core.dependencies import DependencyType, event_from_end
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import JobKey, child_part
 from chalicelib.core.job import ArrayState, Job, StopCause
@@ -33,7 +33,7 @@ def array_of(parent: Job) -> ArrayState:
     return parent.array
 
 
-def status_without_row(parent: Job) -> JobStatus:
+def virtual_child_status(parent: Job) -> JobStatus:
     """Return the status that all virtual children have."""
     array = array_of(parent)
     if array.closed_at_ms is not None:
@@ -50,9 +50,9 @@ def waits_of(parent: Job, number: int) -> tuple[int, ...]:
     return (*array.each_waits, *own)
 
 
-def child_of(parent: Job, number: int) -> Job:
+def virtual_child(parent: Job, number: int) -> Job:
     """Return virtual child `number`, computed from its parent; its version is 0."""
-    array, status = array_of(parent), status_without_row(parent)
+    array, status = array_of(parent), virtual_child_status(parent)
     closed = status is JobStatus.FAILED
     return replace(
         parent,
@@ -80,14 +80,14 @@ def child_at(parent: Job, key: JobKey) -> Job | None:
     array, number = parent.array, key.number
     if array is None or number is None or not key.is_child:
         return None
-    return child_of(parent, number) if array.cursor <= number < array.size else None
+    return virtual_child(parent, number) if array.cursor <= number < array.size else None
 
 
 def summary_of(parent: Job) -> dict[JobStatus, int]:
     """Return how many children are in each of the seven statuses; the sum is the size."""
     array = array_of(parent)
     summary = dict.fromkeys(JobStatus, 0) | dict(array.counts)
-    summary[status_without_row(parent)] += array.size - array.rows
+    summary[virtual_child_status(parent)] += array.size - array.rows
     return summary
 
 
@@ -160,7 +160,7 @@ def events_from_parent(
     one_before_failed = before is not None and before.status is JobStatus.FAILED
     if closed and one_before_failed and sequential is not None and sequential in child.waiting_on:
         # If that one was a virtual child, no write of a row of its own has reported its end.
-        return (event_of_end(kind, sequential, JobStatus.FAILED, at_ms),)
+        return (event_from_end(kind, sequential, JobStatus.FAILED, at_ms),)
     if not child.waiting_on:
         return (all_met,)
     met = frozenset(child.waiting_on) - frozenset(waits_of(parent, child.key.number or 0))

@@ -89,7 +89,7 @@ def dependencies_of(entries: Sequence[Mapping[str, Any]], job_id: str) -> tuple[
     )
 
 
-def edge_of(dependency: Dependency, dependent_id: str) -> Edge:
+def edge_from_dependency(dependency: Dependency, dependent_id: str) -> Edge:
     return Edge(
         upstream_id=dependency.upstream.job_id,
         scope=dependency.scope,
@@ -114,7 +114,7 @@ def is_met_by(kind: DependencyType, status: JobStatus) -> bool:
             return status is JobStatus.SUCCEEDED
 
 
-def event_of_end(kind: DependencyType, number: int, status: JobStatus, at_ms: int) -> Event:
+def event_from_end(kind: DependencyType, number: int, status: JobStatus, at_ms: int) -> Event:
     """Return the event that the end of an upstream job in `status` is for the dependent job."""
     if is_met_by(kind, status):
         met = frozenset({number})

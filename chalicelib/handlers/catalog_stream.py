@@ -7,7 +7,7 @@ from typing import Any
 from chalicelib import wiring
 from chalicelib.engine.provision.changes import on_change
 from chalicelib.handlers.partial_batch import BatchResponse, Record, batch_response, handle_stream
-from chalicelib.store.catalog import resource_of_image
+from chalicelib.store.catalog import resource_from_image
 from chalicelib.wiring import Ports
 
 
@@ -20,6 +20,6 @@ def on_records(event: Mapping[str, Any]) -> BatchResponse:
 
 def _handle(record: Record, ports: Ports) -> None:
     change = record["dynamodb"]
-    old = resource_of_image(change.get("OldImage"))
-    new = resource_of_image(change.get("NewImage"))
+    old = resource_from_image(change.get("OldImage"))
+    new = resource_from_image(change.get("NewImage"))
     on_change(old, new, str(record["eventID"]), ports)

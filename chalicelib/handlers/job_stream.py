@@ -12,7 +12,7 @@ from chalicelib.core.consequences import effects_of
 from chalicelib.core.effects import Effect
 from chalicelib.engine.reactor import perform
 from chalicelib.handlers.partial_batch import BatchResponse, Record, batch_response, handle_stream
-from chalicelib.store.codec import job_of_image
+from chalicelib.store.codec import job_from_image
 
 
 def on_records(event: Mapping[str, Any]) -> BatchResponse:
@@ -29,5 +29,5 @@ def on_records(event: Mapping[str, Any]) -> BatchResponse:
 def _effects_in(record: Record) -> tuple[tuple[Effect, ...], str]:
     """Return the effects of one changed row, and the id of its record."""
     change = record["dynamodb"]
-    old, new = job_of_image(change.get("OldImage")), job_of_image(change.get("NewImage"))
+    old, new = job_from_image(change.get("OldImage")), job_from_image(change.get("NewImage"))
     return effects_of(old, new), str(record["eventID"])

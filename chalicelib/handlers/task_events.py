@@ -16,11 +16,11 @@ from chalicelib.engine.multinode.reports import apply_node_reports
 from chalicelib.engine.notify.executions import on_stopped
 from chalicelib.engine.resume import resume
 from chalicelib.engine.tasks.ecs_events import (
-    cluster_of_message,
-    continuation_in_message,
-    event_of_message,
-    execution_of_message,
-    wake_of_message,
+    cluster_from_message,
+    continuation_from_message,
+    event_from_message,
+    execution_from_message,
+    wake_from_message,
 )
 from chalicelib.engine.tasks.reports import Report, apply_reports
 from chalicelib.handlers.partial_batch import BatchResponse, Record, batch_response, handle_messages
@@ -46,24 +46,24 @@ def on_messages(event: Mapping[str, Any]) -> BatchResponse:
 def _handle(record: Record, ports: Ports) -> Report | Wake | None:
     """Return the report or the wake in a message; carry out what any other message asks for."""
     message = json.loads(record["body"])
-    if queue := wake_of_message(message):
+    if queue := wake_from_message(message):
         return Wake(queue=queue)
-    if detail := continuation_in_message(message):
+    if detail := continuation_from_message(message):
         resume(Continuation.from_detail(detail), ports)
         return None
-    if stopped := execution_of_message(message):
+    if stopped := execution_from_message(message):
         on_stopped(stopped, ports)
         return None
     return _report_in(message, record["messageId"], ports.now_ms())
 
 
 def _report_in(message: Mapping[str, Any], message_id: str, now_ms: int) -> Report | None:
-    event = event_of_message(message, now_ms)
+    event = event_from_message(message, now_ms)
     if event is None or event.fence is None:
         return None
     return Report(
         message_id=message_id,
         event=event,
         key=event.fence.key,
-        cluster=cluster_of_message(message),
+        cluster=cluster_from_message(message),
     )

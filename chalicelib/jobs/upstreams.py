@@ -13,8 +13,8 @@ from chalicelib.core.dependencies import (
     Dependency,
     Edge,
     dependencies_of,
-    edge_of,
-    event_of_end,
+    edge_from_dependency,
+    event_from_end,
     is_met_by,
 )
 from chalicelib.core.errors import ClientError
@@ -80,7 +80,7 @@ def with_dependencies(
             continue
         # Some children of a failed array succeeded: their dependents are released one by one.
         if not one.kind.is_n_to_n or is_met_by(one.kind, upstream.status):
-            event = event_of_end(one.kind, one.number, upstream.status, job.created_at_ms)
+            event = event_from_end(one.kind, one.number, upstream.status, job.created_at_ms)
             begun = decide(begun, event).job
     if begun.array is not None:
         all_over = Event(kind=EventKind.CHILDREN_ENDED, at_ms=job.created_at_ms)
@@ -96,7 +96,7 @@ def edges_of(job: Job, dependencies: Sequence[Dependency]) -> list[Edge]:
     if job.array is not None:
         waits |= {*job.array.each_waits}
         waits |= set() if job.array.sequential is None else {job.array.sequential}
-    return [edge_of(one, job.job_id) for one in dependencies if one.number in waits]
+    return [edge_from_dependency(one, job.job_id) for one in dependencies if one.number in waits]
 
 
 def described(dependency: Dependency) -> dict[str, str]:

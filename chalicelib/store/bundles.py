@@ -39,7 +39,7 @@ class DynamoBundleStore:
         keys = [(origin.bundles_lane, HEAD_RANK) for origin in origins]
         rows = {row.lane: row for row in HeadRow.batch_get(keys, consistent_read=True)}
         return {
-            origin: _head_of_row(rows[origin.bundles_lane])
+            origin: _head_from_row(rows[origin.bundles_lane])
             for origin in origins
             if origin.bundles_lane in rows
         }
@@ -166,7 +166,7 @@ def _change_head(origin: Origin, before: Head, after: Head) -> Action:
     return action
 
 
-def _head_of_row(row: HeadRow) -> Head:
+def _head_from_row(row: HeadRow) -> Head:
     return Head(
         bundle=row.bundle,
         count=row.n_events,

@@ -26,18 +26,18 @@ class DynamoCatalogStore:
 
     def find(self, kind: str, name: str) -> Resource | None:
         for row in CatalogRow.batch_get([(kind, name)], consistent_read=True):
-            return resource_of_row(row)
+            return resource_from_row(row)
         return None
 
     def find_many(self, kind: str, names: Iterable[str]) -> dict[str, Resource]:
         keys = [(kind, name) for name in dict.fromkeys(names)]
         rows = CatalogRow.batch_get(keys, consistent_read=True)
-        return {row.name: resource_of_row(row) for row in rows}
+        return {row.name: resource_from_row(row) for row in rows}
 
     def list_kind(self, kind: str, *, after: str | None = None, limit: int = 100) -> Page:
         later = CatalogRow.name > after if after else None
         rows = [
-            resource_of_row(row)
+            resource_from_row(row)
             for row in CatalogRow.query(
                 kind, range_key_condition=later, consistent_read=True, limit=limit + 1
             )
@@ -57,10 +57,10 @@ class DynamoCatalogStore:
             scan_index_forward=False,
             limit=limit,
         )
-        return [resource_of_row(row) for row in rows]
+        return [resource_from_row(row) for row in rows]
 
     def put(self, resource: Resource, *, replacing: Resource | None) -> bool:
-        row = row_of_resource(resource)
+        row = row_from_resource(resource)
         return write_alone(lambda: row.save(condition=_unchanged(replacing)), self._pause)
 
     def put_linked(
@@ -97,7 +97,7 @@ def _unchanged(replacing: Resource | None) -> Any:
 
 def _save(resource: Resource, replacing: Resource | None) -> Action:
     def action(transaction: TransactWrite) -> None:
-        transaction.save(row_of_resource(resource), condition=_unchanged(replacing))
+        transaction.save(row_from_resource(resource), condition=_unchanged(replacing))
 
     return action
 
@@ -121,7 +121,7 @@ def _link(environment: str, amount: int) -> Action:
     return action
 
 
-def row_of_resource(resource: Resource) -> CatalogRow:
+def row_from_resource(resource: Resource) -> CatalogRow:
     return CatalogRow(
         resource.kind,
         resource.name,
@@ -136,7 +136,7 @@ def row_of_resource(resource: Resource) -> CatalogRow:
     )
 
 
-def resource_of_row(row: CatalogRow) -> Resource:
+def resource_from_row(row: CatalogRow) -> Resource:
     return Resource(
         kind=row.kind,
         name=row.name,
@@ -151,10 +151,10 @@ def resource_of_row(row: CatalogRow) -> Resource:
     )
 
 
-def resource_of_image(image: Mapping[str, Any] | None) -> Resource | None:
+def resource_from_image(image: Mapping[str, Any] | None) -> Resource | None:
     """Return the resource in a stream record's image (DynamoDB JSON), or None without an image."""
     if not image:
         return None
     row = CatalogRow()
     row.deserialize(dict(image))
-    return resource_of_row(row)
+    return resource_from_row(row)

@@ -34,7 +34,7 @@ _SHAPED = {
 _PLAIN = tuple(field.name for field in fields(Job) if field.name not in _SHAPED)
 
 
-def row_of_job(job: Job, retention_seconds: int) -> JobRow:
+def row_from_job(job: Job, retention_seconds: int) -> JobRow:
     """Return the row of a job; a terminal one expires `retention_seconds` after its end."""
     indexed = job.part == JOB_PART
     expires_at = None
@@ -57,7 +57,7 @@ def row_of_job(job: Job, retention_seconds: int) -> JobRow:
     )
 
 
-def job_of_row(row: JobRow) -> Job:
+def job_from_row(row: JobRow) -> Job:
     return Job(
         job_id=row.root,
         status=JobStatus(row.status),
@@ -72,20 +72,20 @@ def job_of_row(row: JobRow) -> Job:
     )
 
 
-def job_of_image(image: Mapping[str, Any] | None) -> Job | None:
+def job_from_image(image: Mapping[str, Any] | None) -> Job | None:
     """Return the job in a stream record's image (DynamoDB JSON), or None without an image."""
     if not image:
         return None
     row = JobRow()
     row.deserialize(dict(image))
-    return job_of_row(row)
+    return job_from_row(row)
 
 
 def lane_of(queue: str, share: str) -> str:
     return f"{queue}/{share}"
 
 
-def ready_row_of(ready: Ready) -> ReadyRow:
+def row_from_ready(ready: Ready) -> ReadyRow:
     return ReadyRow(
         lane=lane_of(ready.queue, ready.share),
         rank=ready.rank,
@@ -98,7 +98,7 @@ def ready_row_of(ready: Ready) -> ReadyRow:
     )
 
 
-def ready_of_row(row: ReadyRow) -> Ready:
+def ready_from_row(row: ReadyRow) -> Ready:
     queue, _, share = row.lane.partition("/")
     return Ready(
         queue=queue,
@@ -190,11 +190,11 @@ def edge_lane_of(job_id: str) -> str:
     return f"/after/{job_id}"
 
 
-def edge_row_of(edge: Edge) -> EdgeRow:
+def row_from_edge(edge: Edge) -> EdgeRow:
     return EdgeRow(edge_lane_of(edge.upstream_id), edge.rank, kind=str(edge.kind) or "-")
 
 
-def edge_of_row(row: EdgeRow) -> Edge:
+def edge_from_row(row: EdgeRow) -> Edge:
     scope, dependent_id, number = row.rank.rsplit("#", 2)
     return Edge(
         upstream_id=row.lane.rpartition("/")[2],

@@ -19,7 +19,7 @@ from chalicelib.core.ids import JOB_PART
 from chalicelib.core.job import Job, Ready, ready_of
 from chalicelib.core.moves import Advance, CapacityLimit, Move
 from chalicelib.core.states import JobStatus
-from chalicelib.store.codec import COUNTERS, child_range_row, ready_row_of, row_of_job
+from chalicelib.store.codec import COUNTERS, child_range_row, row_from_job, row_from_ready
 from chalicelib.store.lanes import capacity_action
 from chalicelib.store.tables import JobRow, ReadyRow
 from chalicelib.store.transactions import Action, put_action
@@ -79,7 +79,7 @@ def _job_actions(move: Move, retention_seconds: int) -> Iterator[Action]:
         changes, condition = parent_update(move, retention_seconds)
         yield _update(move.new.job_id, changes, condition)
     else:
-        yield put_action(row_of_job(move.new, retention_seconds), unchanged(move.old))
+        yield put_action(row_from_job(move.new, retention_seconds), unchanged(move.old))
     before, after = ready_of(move.old), ready_of(move.new)
     if before == after:
         return
@@ -87,7 +87,7 @@ def _job_actions(move: Move, retention_seconds: int) -> Iterator[Action]:
         # The ready row is the right to be dispatched once: deleting it uses the right.
         yield _delete_ready(before)
     if after is not None:
-        yield put_action(ready_row_of(after))  # fenced by the job's own condition
+        yield put_action(row_from_ready(after))  # fenced by the job's own condition
 
 
 def unchanged(old: Job) -> Any:
@@ -99,8 +99,8 @@ def unchanged(old: Job) -> Any:
 
 def parent_update(move: Move, retention_seconds: int) -> tuple[list[Any], Any]:
     """Return a decision's changes of an array's parent, without counts, and their condition."""
-    before = row_of_job(move.old, retention_seconds)
-    after = row_of_job(move.new, retention_seconds)
+    before = row_from_job(move.old, retention_seconds)
+    after = row_from_job(move.new, retention_seconds)
     changes = []
     for name, attribute in JobRow.get_attributes().items():
         value = getattr(after, name)
@@ -172,6 +172,6 @@ def _update(job_id: str, changes: list[Any], condition: Any) -> Action:
 
 def _delete_ready(ready: Ready) -> Action:
     def action(transaction: TransactWrite) -> None:
-        transaction.delete(ready_row_of(ready), condition=ReadyRow.job_id == ready.job_id)
+        transaction.delete(row_from_ready(ready), condition=ReadyRow.job_id == ready.job_id)
 
     return action

@@ -48,7 +48,7 @@ class DynamoFiringStore:
         for row in self._rows(trigger, limit, before):
             if len(found) >= limit:
                 return FiringPage(firings=tuple(merge_repeats(found)), before=last)
-            found.extend(_firings_of_row(trigger, row))
+            found.extend(_firings_from_row(trigger, row))
             last = row.rank
         return FiringPage(firings=tuple(merge_repeats(found)), before=None)
 
@@ -77,7 +77,7 @@ def _document(firing: Firing) -> list[Any]:
     ]
 
 
-def _firings_of_row(trigger: str, row: FiringRow) -> Iterator[Firing]:
+def _firings_from_row(trigger: str, row: FiringRow) -> Iterator[Firing]:
     at_ms = int(row.rank.partition("#")[0])
     for outcome, uid, event_key, job_id, reason in json.loads(row.firings):
         yield Firing(

@@ -27,7 +27,7 @@ from chalicelib.core.states import JobStatus
 from chalicelib.core.triggers.overlap_lock import OverlapLock
 from chalicelib.parallel import RunAll, in_order
 from chalicelib.ports import OverlapLockLostError
-from chalicelib.store.codec import edge_row_of, job_of_row, ready_row_of, row_of_job
+from chalicelib.store.codec import job_from_row, row_from_edge, row_from_job, row_from_ready
 from chalicelib.store.commits import build, parent_update, unchanged
 from chalicelib.store.lanes import record_started
 from chalicelib.store.overlap_locks import OVERLAP_LOCK_SECONDS, overlap_lock_action
@@ -62,7 +62,7 @@ class DynamoJobStore:
 
     def find_jobs(self, keys: Iterable[JobKey]) -> dict[JobKey, Job]:
         rows = JobRow.batch_get(list(dict.fromkeys(keys)), consistent_read=True)
-        return {JobKey(row.root, row.part): job_of_row(row) for row in rows}
+        return {JobKey(row.root, row.part): job_from_row(row) for row in rows}
 
     def find_all(self, keys: Iterable[JobKey]) -> dict[JobKey, Job]:
         wanted = list(keys)
@@ -80,7 +80,7 @@ class DynamoJobStore:
     def find_specs(self, job_ids: Iterable[str]) -> dict[str, Spec]:
         keys = [(job_id, SPEC_PART) for job_id in dict.fromkeys(job_ids)]
         rows = SpecRow.batch_get(keys, consistent_read=True)
-        return {row.root: _spec_of_row(row) for row in rows}
+        return {row.root: _spec_from_row(row) for row in rows}
 
     def submit(
         self,
@@ -98,13 +98,13 @@ class DynamoJobStore:
         )
         actions: list[Action] = [
             # Closes the race between two tries of one submission: only the first may write.
-            put_action(row_of_job(job, self._retention_seconds), JobRow.root.does_not_exist()),
+            put_action(row_from_job(job, self._retention_seconds), JobRow.root.does_not_exist()),
             put_action(spec_row, SpecRow.root.does_not_exist()),
         ]
         ready = ready_of(job)
         if ready is not None:
-            actions.append(put_action(ready_row_of(ready)))  # fenced by the job's own condition
-        actions.extend(put_action(edge_row_of(edge)) for edge in edges)  # likewise
+            actions.append(put_action(row_from_ready(ready)))  # fenced by the job's own condition
+        actions.extend(put_action(row_from_edge(edge)) for edge in edges)  # likewise
         if overlap_lock is not None:
             actions.append(
                 overlap_lock_action(overlap_lock, job.created_at_ms // 1000 + OVERLAP_LOCK_SECONDS)
@@ -142,7 +142,7 @@ class DynamoJobStore:
             return write_alone(
                 lambda: parent.update(actions=changes, condition=condition), self._pause
             )
-        row = row_of_job(move.new, self._retention_seconds)
+        row = row_from_job(move.new, self._retention_seconds)
         return write_alone(lambda: row.save(condition=unchanged(move.old)), self._pause)
 
     def _record_started(self, moves: Iterable[Move]) -> None:
@@ -179,7 +179,7 @@ class DynamoJobStore:
     ) -> tuple[Job, ...]:
         numbers = JobRow.part.between(child_part(first), child_part(last))
         rows = JobRow.query(job_id, numbers, consistent_read=True, limit=limit)
-        return tuple(job_of_row(row) for row in rows)
+        return tuple(job_from_row(row) for row in rows)
 
     def list_by_status(
         self, queue: str, status: JobStatus, *, before: str | None, limit: int
@@ -191,11 +191,11 @@ class DynamoJobStore:
             scan_index_forward=False,
             limit=limit,
         )
-        return tuple(job_of_row(row) for row in rows)
+        return tuple(job_from_row(row) for row in rows)
 
     def list_oldest(self, queue: str, status: JobStatus, *, limit: int) -> tuple[Job, ...]:
         rows = JobRow.by_status.query(f"{queue}#{status}", limit=limit)
-        return tuple(job_of_row(row) for row in rows)
+        return tuple(job_from_row(row) for row in rows)
 
     def put_tags(
         self, job_id: str, tags: Mapping[str, str], *, replacing: Mapping[str, str]
@@ -219,7 +219,7 @@ class DynamoJobStore:
         SpecRow(job_id, SPEC_PART).delete()  # unconditional because deletion is idempotent
 
 
-def _spec_of_row(row: SpecRow) -> Spec:
+def _spec_from_row(row: SpecRow) -> Spec:
     return Spec(
         job_id=row.root,
         document=json.loads(row.document),

@@ -20,11 +20,11 @@ from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.store.codec import (
     child_range_lane,
     child_range_rank,
+    edge_from_row,
     edge_lane_of,
-    edge_of_row,
     lane_of,
-    ready_of_row,
-    ready_row_of,
+    ready_from_row,
+    row_from_ready,
 )
 from chalicelib.store.tables import CapacityRow, ChildRangeRow, EdgeRow, ReadyRow
 from chalicelib.store.transactions import Action, Pause, write_alone
@@ -45,7 +45,7 @@ class DynamoLaneStore:
     def heads(self, lane: Lane, limit: int) -> tuple[Ready, ...]:
         """Return the first `limit` ready rows of the lane, in rank order."""
         rows = ReadyRow.query(lane_of(*lane), consistent_read=True, limit=limit)
-        return tuple(ready_of_row(row) for row in rows)
+        return tuple(ready_from_row(row) for row in rows)
 
     def has_work(self, queue: str) -> bool:
         """Return whether the queue has a ready row."""
@@ -55,7 +55,7 @@ class DynamoLaneStore:
         """Return the capacity in use by environment, without those that never ran anything."""
         keys = [(CAPACITY_LANE, name) for name in dict.fromkeys(environments)]
         rows = CapacityRow.batch_get(keys, consistent_read=True)
-        return {row.rank: _capacity_of_row(row) for row in rows}
+        return {row.rank: _capacity_from_row(row) for row in rows}
 
     def correct_capacity(self, seen: Capacity | None, counted: Capacity) -> bool:
         """Replace wrong figures with counted ones; return False if they changed since `seen`."""
@@ -82,7 +82,7 @@ class DynamoLaneStore:
         """Return at most `limit` edges of jobs that wait for this one, ranks `first` to `last`."""
         ranks = EdgeRow.rank.between(first or " ", last)
         rows = EdgeRow.query(edge_lane_of(job_id), ranks, consistent_read=True, limit=limit)
-        return tuple(edge_of_row(row) for row in rows)
+        return tuple(edge_from_row(row) for row in rows)
 
     def forget_edges(self, job_id: str) -> None:
         """Delete the edges to an expired job; may be repeated."""
@@ -118,7 +118,7 @@ class DynamoLaneStore:
 
         Returns False if the row is gone or belongs to another job.
         """
-        row = ready_row_of(ready)
+        row = row_from_ready(ready)
         # Closes the race with the transaction that deletes or replaces the row.
         own = ReadyRow.job_id == ready.job_id
         return write_alone(lambda: row.delete(condition=own), self._pause)
@@ -178,7 +178,7 @@ def _additions(change: CapacityChange) -> list[UpdateAction]:
     return [attribute.add(amount) for attribute, amount in additions]
 
 
-def _capacity_of_row(row: CapacityRow) -> Capacity:
+def _capacity_from_row(row: CapacityRow) -> Capacity:
     return Capacity(
         environment=row.rank,
         cpu_units=row.cpu_units or 0,

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.core.arrays import array_of, child_of, next_numbers
+from chalicelib.core.arrays import array_of, next_numbers, virtual_child
 from chalicelib.core.dependencies import DependencyType, Edge
 from chalicelib.core.events import EventKind
 from chalicelib.core.ids import JobKey, child_part
@@ -144,7 +144,7 @@ class Asking:
         ahead = {number for number in taken if number >= array.cursor}
         numbers, cursor, passed = next_numbers(array, ahead, count=count, known_to=SIZE)
         event = an_event(EventKind.DISPATCHED, environment="fargate")
-        children = [child_of(parent, number) for number in numbers]
+        children = [virtual_child(parent, number) for number in numbers]
         moves = [Move(old=one, new=decide(one, event).job, parent=parent) for one in children]
         step = Advance(parent=parent, cursor=cursor, passed=passed, moves=tuple(moves))
         self.both.jobs.commit([], CAPACITY_LIMITS, [step])

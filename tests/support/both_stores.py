@@ -16,8 +16,8 @@ from chalicelib.core.child_range import numbers_in
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job
 from chalicelib.ports import OverlapLockLostError
-from chalicelib.store.catalog import resource_of_image
-from chalicelib.store.codec import edge_of_row, job_of_image, ready_of_row
+from chalicelib.store.catalog import resource_from_image
+from chalicelib.store.codec import edge_from_row, job_from_image, ready_from_row
 from chalicelib.store.jobs import SPEC_PART
 from chalicelib.store.lanes import CAPACITY_LANE
 from chalicelib.store.overlap_locks import OVERLAP_LOCKS_LANE, overlap_lock_from_row
@@ -142,13 +142,13 @@ def _held_in_dynamodb() -> Contents:
             spec = _row(SpecRow(), item)
             held["specs"][spec.root] = (json.loads(spec.document), spec.tags or {})
         else:
-            job = job_of_image(item)
+            job = job_from_image(item)
             assert job is not None
             held["jobs"][job.key] = job
     for item in _items("lanes"):
         _hold_lane(held, item)
     for item in _items("catalog"):
-        resource = resource_of_image(item)
+        resource = resource_from_image(item)
         assert resource is not None
         held["resources"][resource.kind, resource.name] = resource
     return held
@@ -161,14 +161,14 @@ def _hold_lane(held: Contents, item: dict[str, Any]) -> None:
         row = _row(CapacityRow(), item)
         held["figures"][rank] = (row.cpu_units, row.tasks, row.starting)
     elif lane.startswith("/after/"):
-        held["edges"][name, rank] = edge_of_row(_row(EdgeRow(), item))
+        held["edges"][name, rank] = edge_from_row(_row(EdgeRow(), item))
     elif lane == OVERLAP_LOCKS_LANE:
         overlap_lock = overlap_lock_from_row(_row(OverlapLockRow(), item))
         held["overlap_locks"][overlap_lock.trigger, overlap_lock.uid] = overlap_lock
     elif lane.startswith("/child-ranges/"):
         held["child_ranges"][name, rank] = tuple(numbers_in(_row(ChildRangeRow(), item).numbers))
     else:
-        held["ready rows"][lane, rank] = ready_of_row(_row(ReadyRow(), item))
+        held["ready rows"][lane, rank] = ready_from_row(_row(ReadyRow(), item))
 
 
 def _items(role: str) -> list[dict[str, Any]]:
@@ -186,8 +186,8 @@ def _changes(world: World) -> dict[str, list[tuple[Any, Any]]]:
     """Return the changes that the streams report, by row, without records that change nothing."""
     changes: dict[str, list[tuple[Any, Any]]] = defaultdict(list)
     readers: list[tuple[tables.Stream, Callable[[Any], Any]]] = [
-        (world.jobs_stream, job_of_image),
-        (world.catalog_stream, resource_of_image),
+        (world.jobs_stream, job_from_image),
+        (world.catalog_stream, resource_from_image),
     ]
     for stream, of_image in readers:
         stream.draw()

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from chalicelib.core.ids import JobKey
-from chalicelib.store.catalog import row_of_resource
-from chalicelib.store.codec import row_of_job
+from chalicelib.store.catalog import row_from_resource
+from chalicelib.store.codec import row_from_job
 from tests.support.memory import Memory
 
 Json = dict[str, Any]
@@ -28,7 +28,7 @@ class MemoryStreams:
         for key, new in self._memory.drain_jobs():
             old_image, new_image = self._images.get(key), None
             if new is not None:
-                new_image = row_of_job(new, self._retention_seconds).serialize()
+                new_image = row_from_job(new, self._retention_seconds).serialize()
             self._images[key] = new_image
             names = {"root": {"S": key.job_id}, "part": {"S": key.part}}
             yield _record(names, old_image, new_image)
@@ -37,7 +37,7 @@ class MemoryStreams:
         """Yield the records of the catalog table."""
         for (kind, name), old, new in self._memory.drain_resources():
             names = {"kind": {"S": kind}, "name": {"S": name}}
-            images = [row_of_resource(one).serialize() if one else None for one in (old, new)]
+            images = [row_from_resource(one).serialize() if one else None for one in (old, new)]
             yield _record(names, *images)
 
 

@@ -20,8 +20,8 @@ from chalicelib.core.dependencies import (
     DependencyType,
     Edge,
     dependencies_of,
-    edge_of,
-    event_of_end,
+    edge_from_dependency,
+    event_from_end,
     is_met_by,
 )
 from chalicelib.core.events import Event, EventKind
@@ -115,7 +115,7 @@ def check_dependencies(job: Job, spec: Spec, ports: DependentsPorts) -> None:
     waits = [one for one in dependencies if one.number in job.waiting_on]
     found = ports.jobs.find_all(one.upstream for one in waits)
     ends = [
-        (edge_of(one, job.job_id), upstream.status)
+        (edge_from_dependency(one, job.job_id), upstream.status)
         for one in waits
         if (upstream := found.get(one.upstream)) is not None and upstream.is_terminal
     ]
@@ -124,7 +124,7 @@ def check_dependencies(job: Job, spec: Spec, ports: DependentsPorts) -> None:
         return
     for one in dependencies:
         if one.number in job.array.each_waits or one.number == job.array.sequential:
-            catch_up(edge_of(one, job.job_id), -1, ports)
+            catch_up(edge_from_dependency(one, job.job_id), -1, ports)
     if job.array.sequential is not None:
         _release_first(job, ports)
 
@@ -133,7 +133,7 @@ def _resolve(ends: Iterable[tuple[Edge, JobStatus]], ports: DependentsPorts) -> 
     """Apply the ends of upstreams to the jobs at the other end of these edges."""
     events: dict[JobKey, list[Event]] = {}
     for edge, status in ends:
-        event = event_of_end(edge.kind, edge.number, status, ports.now_ms())
+        event = event_from_end(edge.kind, edge.number, status, ports.now_ms())
         events.setdefault(JobKey(edge.dependent_id), []).append(event)
     if events:
         commit_events(events, ports)
@@ -193,7 +193,7 @@ def release_left_behind(edge: Edge, after: int, ports: DependentsPorts) -> None:
         for row in waiting:
             upstream = found.get(JobKey(edge.upstream_id, row.part))
             status = upstream.status if upstream is not None else JobStatus.FAILED
-            event = event_of_end(edge.kind, edge.number, status, ports.now_ms())
+            event = event_from_end(edge.kind, edge.number, status, ports.now_ms())
             events[row.key] = [event]
         if events:
             commit_events(events, ports)
@@ -208,7 +208,7 @@ def release_left_behind(edge: Edge, after: int, ports: DependentsPorts) -> None:
 def _notify_parent(edge: Edge, status: JobStatus, ports: DependentsPorts) -> None:
     """Resolve the dependency for all children of the array that were not released one by one."""
     kind = DependencyType.AFTER_SUCCESS  # the caller has applied the edge's own kind to `status`
-    event = event_of_end(kind, edge.number, status, ports.now_ms())
+    event = event_from_end(kind, edge.number, status, ports.now_ms())
     commit_events({JobKey(edge.dependent_id): [event]}, ports)
 
 
@@ -222,7 +222,7 @@ def _release_children(edge: Edge, ended: Sequence[Job], ports: DependentsPorts) 
     events: dict[JobKey, list[Event]] = {}
     for child in ended:
         number = (child.key.number or 0) + shift
-        event = event_of_end(edge.kind, edge.number, child.status, now_ms)
+        event = event_from_end(edge.kind, edge.number, child.status, now_ms)
         if number >= size:
             continue
         if edge.kind.is_sequential and event.kind is EventKind.DEPENDENCY_FAILED:

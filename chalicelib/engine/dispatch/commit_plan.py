@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from chalicelib.core.arrays import array_of, child_of, events_from_parent, next_numbers
+from chalicelib.core.arrays import array_of, events_from_parent, next_numbers, virtual_child
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job, Ready, ready_of
@@ -105,7 +105,7 @@ def _advance(parent: Job, placements: list[Placement], ports: CommitPlanPorts) -
     environments = [p.environment for p in placements for _ in range(p.count)]
     moves = []
     for number, environment in zip(numbers, environments, strict=False):
-        child = child_of(parent, number)
+        child = virtual_child(parent, number)
         moves.append(Move(old=child, new=_placed(child, environment, ports), parent=parent))
     return Advance(parent=parent, cursor=cursor, passed=passed, moves=tuple(moves))
 

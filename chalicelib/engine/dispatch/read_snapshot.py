@@ -38,7 +38,7 @@ def read_snapshot(queue_name: str, ports: ReadSnapshotPorts) -> Snapshot:
     return Snapshot(
         queues=queues,
         environments={
-            name: environment_of_resource(resource) for name, resource in environments.items()
+            name: environment_from_resource(resource) for name, resource in environments.items()
         },
         capacities=ports.lanes.capacities(names) if any(lanes.values()) else {},
         lanes=lanes,
@@ -48,7 +48,7 @@ def read_snapshot(queue_name: str, ports: ReadSnapshotPorts) -> Snapshot:
     )
 
 
-def environment_of_resource(resource: Resource) -> Environment:
+def environment_from_resource(resource: Resource) -> Environment:
     """Return a compute environment as placement sees it."""
     environment = ComputeEnvironment.from_resource(resource)
     return Environment(

@@ -18,10 +18,10 @@ QUEUES_LIMIT = 1000
 def all_queues(ports: HasCatalog) -> tuple[Queue, ...]:
     """Return every queue of the catalog."""
     page = ports.catalog.list_kind(JOB_QUEUE, limit=QUEUES_LIMIT)
-    return tuple(queue_of_resource(resource) for resource in page.resources)
+    return tuple(queue_from_resource(resource) for resource in page.resources)
 
 
-def queue_of_resource(resource: Resource) -> Queue:
+def queue_from_resource(resource: Resource) -> Queue:
     """Return a job queue as placement sees it."""
     queue = JobQueue.from_resource(resource)
     return Queue(

@@ -10,7 +10,7 @@ from chalicelib.core.ids import JobKey
 from chalicelib.core.resources.job_queue import JobQueue
 from chalicelib.core.resources.resource import Resource
 from chalicelib.core.states import TERMINAL, JobStatus
-from chalicelib.engine.dispatch.scheduling_domain import queue_of_resource
+from chalicelib.engine.dispatch.scheduling_domain import queue_from_resource
 from chalicelib.engine.provision.common import ChangedMeanwhileError, Step
 from chalicelib.jobs.stop import stop_job
 
@@ -32,7 +32,7 @@ def drain(resource: Resource, ports: DrainPorts) -> dict[str, Any]:
     if resource.status != "DELETING":
         return {"remaining": 0}  # a new queue of the same name keeps its jobs
     # The lane is read strongly: it has a job of a moment ago before the index shows the job.
-    lanes = queue_of_resource(resource).lanes
+    lanes = queue_from_resource(resource).lanes
     found = {ready.job_id for lane in lanes for ready in ports.lanes.heads(lane, DRAIN_PAGE)}
     for status in JobStatus:
         if status not in TERMINAL:

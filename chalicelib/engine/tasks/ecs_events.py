@@ -40,7 +40,7 @@ _PASSING_ERRORS = (
 )
 
 
-def event_of_message(message: Mapping[str, Any], now_ms: int) -> Event | None:
+def event_from_message(message: Mapping[str, Any], now_ms: int) -> Event | None:
     """Return the lifecycle event that a message reports; None when it reports none."""
     detail = message.get("detail")
     if not isinstance(detail, Mapping):
@@ -59,7 +59,7 @@ def event_of_message(message: Mapping[str, Any], now_ms: int) -> Event | None:
             return None
 
 
-def wake_of_message(message: Mapping[str, Any]) -> str | None:
+def wake_from_message(message: Mapping[str, Any]) -> str | None:
     """Return the queue that a delayed wake is for; None when the message is not a wake."""
     detail = message.get("detail")
     if message.get("detail-type") != WAKE or not isinstance(detail, Mapping):
@@ -67,7 +67,7 @@ def wake_of_message(message: Mapping[str, Any]) -> str | None:
     return str(detail["queue"])
 
 
-def continuation_in_message(message: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def continuation_from_message(message: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the detail of a continuation; None when the message is not one."""
     detail = message.get("detail")
     if message.get("detail-type") != CONTINUATION or not isinstance(detail, Mapping):
@@ -75,7 +75,7 @@ def continuation_in_message(message: Mapping[str, Any]) -> Mapping[str, Any] | N
     return detail
 
 
-def execution_of_message(message: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def execution_from_message(message: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the detail of a report that an execution stopped; None when it is not one.
 
     It comes from Step Functions, or is a delayed message of this service.
@@ -87,7 +87,7 @@ def execution_of_message(message: Mapping[str, Any]) -> Mapping[str, Any] | None
     return detail
 
 
-def cluster_of_message(message: Mapping[str, Any]) -> str | None:
+def cluster_from_message(message: Mapping[str, Any]) -> str | None:
     """Return the cluster of the task that a message is about."""
     detail = message.get("detail")
     if not isinstance(detail, Mapping) or "clusterArn" not in detail:
@@ -95,7 +95,7 @@ def cluster_of_message(message: Mapping[str, Any]) -> str | None:
     return str(detail["clusterArn"])
 
 
-def event_of_description(task: Mapping[str, Any], fence: Fence, now_ms: int) -> Event | None:
+def event_from_description(task: Mapping[str, Any], fence: Fence, now_ms: int) -> Event | None:
     """Return the lifecycle event in DescribeTasks' answer: an event's shape, times as datetimes."""
     return _event_of_task(task, fence, now_ms)
 

@@ -9,7 +9,7 @@ from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import Fence
 from chalicelib.core.job import Job
 from chalicelib.core.states import JobStatus
-from chalicelib.engine.tasks.ecs_events import event_of_description
+from chalicelib.engine.tasks.ecs_events import event_from_description
 from chalicelib.engine.tasks.grace_periods import RUNNING_GRACE_MS, is_overdue_end
 from chalicelib.engine.tasks.reports import Report
 
@@ -40,7 +40,7 @@ def report_running_tasks(
         if task_arn not in tasks:
             yield report_loss(job.fence, GONE_REASON, cluster, now_ms)
             continue
-        event = event_of_description(tasks[task_arn], job.fence, now_ms)
+        event = event_from_description(tasks[task_arn], job.fence, now_ms)
         if event is not None and is_overdue_end(event, now_ms):
             yield report_from_event(event, job.fence, cluster)
 
@@ -56,7 +56,7 @@ def report_launched_tasks(
     if not task_arns:
         return None
     described = ports.ecs.describe_tasks(cluster, task_arns).values()
-    events = [event_of_description(task, fence, now_ms) for task in described]
+    events = [event_from_description(task, fence, now_ms) for task in described]
     return [
         report_from_event(event, fence, cluster)
         for event in events

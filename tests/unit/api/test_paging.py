@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.api.paging import name_in, position_in, results_limit, token_of
+from chalicelib.api.paging import name_in, position_in, results_limit, token_from_position
 from chalicelib.core.errors import ClientError
 
 
@@ -16,13 +16,13 @@ def token(value: Any) -> str:
 
 @pytest.mark.parametrize("position", ["name", "é/#00000001", {"a": [1]}, 7])
 def test_a_token_leads_back_to_its_position(position: Any) -> None:
-    made = token_of(position)
+    made = token_from_position(position)
     assert made is not None
     assert position_in(made) == position
 
 
 def test_the_last_page_has_no_token_and_the_first_needs_none() -> None:
-    assert token_of(None) is None
+    assert token_from_position(None) is None
     assert position_in(None) is None
     assert position_in("") is None
     assert name_in("") is None

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.core.arrays import child_of
+from chalicelib.core.arrays import virtual_child
 from chalicelib.core.consequences import effects_of
 from chalicelib.core.effects import Publish, PublishBlocked
 from chalicelib.core.events import EventKind
@@ -74,7 +74,7 @@ def test_an_array_is_blocked_as_the_next_of_its_children_is() -> None:
 
 
 def test_a_child_that_gets_its_row_as_it_is_dispatched_was_runnable_before() -> None:
-    child = child_of(PARENT, 1)
+    child = virtual_child(PARENT, 1)
     placed = decide(child, an_event(E.DISPATCHED, environment="fargate")).job
     runnable, starting = published(None, placed)
     assert (runnable.status, runnable.environment, runnable.dispatch_count) == (S.RUNNABLE, None, 0)

@@ -10,7 +10,7 @@ from chalicelib.core.resources.resource import (
     JOB_QUEUE,
     Resource,
 )
-from chalicelib.store.catalog import resource_of_image, row_of_resource
+from chalicelib.store.catalog import resource_from_image, row_from_resource
 from chalicelib.wiring import Ports
 
 
@@ -49,8 +49,8 @@ def test_a_resource_is_read_as_it_was_put(ports: Ports) -> None:
     assert ports.catalog.put(full(), replacing=None)
     assert ports.catalog.find(COMPUTE_ENVIRONMENT, "one") == full()
     assert ports.catalog.find(JOB_QUEUE, "one") is None
-    assert resource_of_image(row_of_resource(full()).serialize()) == full()
-    assert resource_of_image(None) is None
+    assert resource_from_image(row_from_resource(full()).serialize()) == full()
+    assert resource_from_image(None) is None
 
 
 def test_a_name_is_taken_once(ports: Ports) -> None:

@@ -9,11 +9,11 @@ from chalicelib.core.job import ArrayState, Attempt, Job, NodeState, StopCause, 
 from chalicelib.core.spec import Spec
 from chalicelib.core.states import JobStatus
 from chalicelib.store.codec import (
-    job_of_image,
-    job_of_row,
-    ready_of_row,
-    ready_row_of,
-    row_of_job,
+    job_from_image,
+    job_from_row,
+    ready_from_row,
+    row_from_job,
+    row_from_ready,
 )
 from chalicelib.wiring import Ports
 from tests.support.values import JOB_ID, NOW_MS, a_job
@@ -65,9 +65,9 @@ def test_the_full_job_of_these_tests_sets_every_field() -> None:
 
 @pytest.mark.parametrize("job", [FULL, *(a_job(status) for status in JobStatus)])
 def test_a_job_is_read_unchanged_from_its_row_and_from_its_image(job: Job) -> None:
-    row = row_of_job(job, 60)
-    assert job_of_row(row) == job
-    assert job_of_image(row.serialize()) == job
+    row = row_from_job(job, 60)
+    assert job_from_row(row) == job
+    assert job_from_image(row.serialize()) == job
 
 
 def test_a_job_is_read_unchanged_from_dynamodb(ports: Ports) -> None:
@@ -77,17 +77,17 @@ def test_a_job_is_read_unchanged_from_dynamodb(ports: Ports) -> None:
 
 def test_the_row_of_a_job_of_one_container_has_no_list_of_containers() -> None:
     attempt = Attempt(started_at_ms=1, stopped_at_ms=2, status_reason="z", exit_code=0)
-    row = row_of_job(a_job(history=(attempt,)), 60).serialize()
+    row = row_from_job(a_job(history=(attempt,)), 60).serialize()
     assert not {"essential", "container_ends"} & row.keys()
     assert "container_ends" not in row["history"]["S"]
 
 
 def test_without_an_image_there_is_no_job() -> None:
-    assert job_of_image(None) is None
-    assert job_of_image({}) is None
+    assert job_from_image(None) is None
+    assert job_from_image({}) is None
 
 
 def test_a_ready_row_is_read_unchanged() -> None:
     ready = ready_of(a_job())
     assert ready is not None
-    assert ready_of_row(ready_row_of(ready)) == ready
+    assert ready_from_row(row_from_ready(ready)) == ready

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.arrays import array_of, child_of, summary_of
+from chalicelib.core.arrays import array_of, summary_of, virtual_child
 from chalicelib.core.child_range import ChildRange
 from chalicelib.core.events import EventKind
 from chalicelib.core.ids import JobKey, child_part
@@ -50,7 +50,7 @@ def advance(
 ) -> Advance:
     """Return the advance that dispatches these children."""
     event = an_event(E.DISPATCHED, environment=environment)
-    children = [child_of(parent, number) for number in numbers]
+    children = [virtual_child(parent, number) for number in numbers]
     moves = [Move(old=one, new=decide(one, event).job, parent=parent) for one in children]
     return Advance(parent=parent, cursor=cursor, passed=passed, moves=tuple(moves))
 

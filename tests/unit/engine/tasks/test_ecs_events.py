@@ -12,10 +12,10 @@ import pytest
 from chalicelib.core.events import ContainerEnd, Event, EventKind
 from chalicelib.core.ids import Fence
 from chalicelib.engine.tasks.ecs_events import (
-    cluster_of_message,
-    event_of_description,
-    event_of_message,
-    wake_of_message,
+    cluster_from_message,
+    event_from_description,
+    event_from_message,
+    wake_from_message,
 )
 from tests.support import stack
 from tests.support.values import JOB_ID, NOW_MS
@@ -32,7 +32,7 @@ def recorded(name: str) -> dict[str, Any]:
 
 
 def event_of(name: str) -> Event:
-    event = event_of_message(recorded(name), NOW_MS)
+    event = event_from_message(recorded(name), NOW_MS)
     assert event is not None
     return event
 
@@ -40,7 +40,7 @@ def event_of(name: str) -> Event:
 def launch_failed(error: str, reason: str) -> Event:
     detail = {"startedBy": str(FENCE), "error": error, "reason": reason}
     message = {"source": "batchyard", "detail-type": "Launch Failed", "detail": detail}
-    event = event_of_message(message, NOW_MS)
+    event = event_from_message(message, NOW_MS)
     assert event is not None
     return event
 
@@ -51,7 +51,9 @@ def test_an_event_passes_the_rule_of_the_stack_and_names_its_job(path: Any) -> N
     assert stack.matches(stack.properties("TaskStateChanges")["EventPattern"], message)
     event = event_of(path.name)
     assert (event.fence, event.task_arn, event.at_ms) == (FENCE, TASK, NOW_MS)
-    assert cluster_of_message(message) == "arn:aws:ecs:us-east-1:123456789012:cluster/yard_fargate"
+    assert (
+        cluster_from_message(message) == "arn:aws:ecs:us-east-1:123456789012:cluster/yard_fargate"
+    )
 
 
 def test_an_event_of_a_running_task_has_its_start_time() -> None:
@@ -96,7 +98,7 @@ def test_a_container_that_an_agent_added_does_not_decide_for_the_job() -> None:
     message = recorded("task_stopped_exit_0.json")
     agent = {"name": "aws-guardduty-agent-x", "lastStatus": "STOPPED", "exitCode": 137}
     message["detail"]["containers"].insert(0, agent)
-    event = event_of_message(message, NOW_MS)
+    event = event_from_message(message, NOW_MS)
     assert event is not None
     assert event.exit_code == 0
 
@@ -104,7 +106,7 @@ def test_a_container_that_an_agent_added_does_not_decide_for_the_job() -> None:
 def test_a_task_without_containers_has_no_exit_code() -> None:
     message = recorded("task_stopped_exit_0.json")
     message["detail"]["containers"] = []
-    event = event_of_message(message, NOW_MS)
+    event = event_from_message(message, NOW_MS)
     assert event is not None
     assert event.exit_code is None
 
@@ -130,21 +132,21 @@ def test_a_stop_from_outside_is_not_taken_for_a_container_s_end(name: str) -> No
 def test_an_intermediate_status_is_no_event(status: str | None) -> None:
     message = recorded("task_running.json")
     message["detail"]["lastStatus"] = status
-    assert event_of_message(message, NOW_MS) is None
+    assert event_from_message(message, NOW_MS) is None
 
 
 @pytest.mark.parametrize("started_by", [None, "", "ecs-svc/1", "somebody"])
 def test_a_task_of_another_owner_is_no_event(started_by: str | None) -> None:
     message = recorded("task_running.json")
     message["detail"]["startedBy"] = started_by
-    assert event_of_message(message, NOW_MS) is None
+    assert event_from_message(message, NOW_MS) is None
 
 
 @pytest.mark.parametrize("message", [{}, {"detail": None}, {"detail": []}, {"detail-type": "X"}])
 def test_a_message_of_another_kind_is_no_event(message: dict[str, Any]) -> None:
-    assert event_of_message(message, NOW_MS) is None
-    assert wake_of_message(message) is None
-    assert cluster_of_message(message) is None
+    assert event_from_message(message, NOW_MS) is None
+    assert wake_from_message(message) is None
+    assert cluster_from_message(message) is None
 
 
 def test_a_description_says_what_the_event_says() -> None:
@@ -152,7 +154,7 @@ def test_a_description_says_what_the_event_says() -> None:
     described = dict(task)
     for name in ("startedAt", "stoppedAt", "executionStoppedAt"):
         described[name] = datetime.fromisoformat(task[name].replace("Z", "+00:00"))
-    event = event_of_description(described, FENCE, NOW_MS)
+    event = event_from_description(described, FENCE, NOW_MS)
     assert event == event_of("task_stopped_exit_0.json")
 
 
@@ -160,7 +162,7 @@ def test_a_description_says_what_the_event_says() -> None:
 def test_a_moment_keeps_its_millisecond(millisecond: int) -> None:
     moment = datetime(2026, 11, 19, 16, 23, 47, millisecond * 1000, tzinfo=UTC)
     task = {"lastStatus": "RUNNING", "taskArn": TASK, "startedAt": moment}
-    event = event_of_description(task, FENCE, NOW_MS)
+    event = event_from_description(task, FENCE, NOW_MS)
     assert event is not None
     assert event.started_at_ms == STARTED_MS - 712 + millisecond
 
@@ -203,14 +205,14 @@ def test_a_launch_that_never_will_fails_the_attempt(error: str, reason: str, rep
 
 def test_a_deadline_is_about_its_own_placement() -> None:
     detail = {"startedBy": str(FENCE)}
-    event = event_of_message({"detail-type": "Deadline", "detail": detail}, NOW_MS)
+    event = event_from_message({"detail-type": "Deadline", "detail": detail}, NOW_MS)
     assert event == Event(kind=EventKind.DEADLINE, at_ms=NOW_MS, fence=FENCE)
 
 
 def test_a_delayed_wake_names_its_queue_and_is_no_event() -> None:
     message = {"source": "batchyard", "detail-type": "Wake", "detail": {"queue": "queue"}}
-    assert wake_of_message(message) == "queue"
-    assert event_of_message(message, NOW_MS) is None
+    assert wake_from_message(message) == "queue"
+    assert event_from_message(message, NOW_MS) is None
 
 
 INTERFACE = {
@@ -239,6 +241,6 @@ def test_an_event_of_a_running_task_has_its_address_if_there_is_one(
     detail: dict[str, Any], address: str | None
 ) -> None:
     task = {"taskArn": TASK, "lastStatus": "RUNNING", **detail}
-    event = event_of_description(task, FENCE, NOW_MS)
+    event = event_from_description(task, FENCE, NOW_MS)
     assert event is not None
     assert event.address == address
