@@ -7,6 +7,13 @@ import pytest
 
 from tests.support.arrays import after, array, step, summary
 from tests.support.scenes import finish, make_stage, running, submit
+from tests.support.stop_checks import (
+    check_fails_after_its_dependencies,
+    check_fails_at_once,
+    check_is_terminated,
+    check_is_unchanged,
+    check_runs_on,
+)
 from tests.support.stops import (
     CANCELS,
     FATAL,
@@ -16,11 +23,8 @@ from tests.support.stops import (
     TERMINATES,
     MakeScene,
     Scene,
-    attempts_begun,
     each,
     failing,
-    flag_of,
-    flags,
     outcome,
     play_on,
     stop,
@@ -118,21 +122,7 @@ def a_child_that_its_own_dependency_released(world: World) -> Scene:
 )
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_what_is_runnable_fails_at_once(staged: World, operation: str, make: MakeScene) -> None:
-    scene = make(staged)
-    assert staged.detail(scene.target)["status"] == "RUNNABLE"
-    begun = attempts_begun(staged, scene.target)
-    tried = staged.detail(scene.target)["attempts"]
-
-    stop(staged, operation, scene.target)
-    ended = ("FAILED", REASON, *flag_of(operation))
-    assert outcome(staged, scene.target) == ended
-    for other in OPERATIONS:
-        stop(staged, other, scene.target, "came second")
-
-    play_on(staged, scene)
-    assert outcome(staged, scene.target) == ended
-    assert attempts_begun(staged, scene.target) == begun
-    assert staged.detail(scene.target)["attempts"] == tried
+    check_fails_at_once(staged, make(staged), operation)
 
 
 # Waiting for dependencies
@@ -187,20 +177,7 @@ ALL_THAT_WAIT = (
 def test_what_is_pending_fails_once_its_dependencies_are_done(
     staged: World, operation: str, make: MakeScene, exit_code: int
 ) -> None:
-    scene = make(staged)
-    stop(staged, operation, scene.target)
-    stored = ("PENDING", None, *flag_of(operation))
-    assert outcome(staged, scene.target) == stored
-    for other in OPERATIONS:
-        stop(staged, other, scene.target, "came second")
-    staged.run_until_idle()
-    assert outcome(staged, scene.target) == stored
-
-    first = scene.jobs[0]
-    play_on(staged, scene, lambda fence: exit_code if fence.job_id == first else 0)
-    assert staged.detail(scene.target)["attempts"] == []
-    assert attempts_begun(staged, scene.target) == (1, 0)
-    assert outcome(staged, scene.target) == ("FAILED", REASON, *flag_of(operation))
+    check_fails_after_its_dependencies(staged, make(staged), operation, exit_code)
 
 
 # With a task
@@ -275,14 +252,7 @@ ALL_PLACED = (
 def test_a_cancel_leaves_what_is_placed_to_its_course(
     staged: World, operation: str, make: MakeScene
 ) -> None:
-    scene = make(staged)
-    before = outcome(staged, scene.target)
-    assert before[0] in {"STARTING", "RUNNING"}
-    stop(staged, operation, scene.target)
-    assert outcome(staged, scene.target) == before
-    play_on(staged, scene)
-    assert outcome(staged, scene.target)[0] == "SUCCEEDED"
-    assert flags(staged, scene.target) == (False, False)
+    check_runs_on(staged, make(staged), operation)
 
 
 @each(a_running_job, a_running_child)
@@ -304,18 +274,7 @@ def test_a_terminate_ends_what_is_placed_and_it_is_not_retried(
     staged: World, operation: str, make: MakeScene, obeys: bool
 ) -> None:
     scene = make(staged)
-    status = staged.detail(scene.target)["status"]
-    begun = attempts_begun(staged, scene.target)
-    staged.ecs.obeys_stops = obeys
-
-    stop(staged, operation, scene.target)
-    assert outcome(staged, scene.target) == (status, None, False, True)
-    for other in OPERATIONS:
-        stop(staged, other, scene.target, "came second")
-
-    play_on(staged, scene, failing(scene.target))
-    assert outcome(staged, scene.target) == ("FAILED", REASON, False, True)
-    assert attempts_begun(staged, scene.target) == begun
+    check_is_terminated(staged, scene, operation, failing(scene.target), obeys=obeys)
 
 
 @each(a_running_job, a_running_child)
@@ -388,14 +347,7 @@ def a_child_that_failed_without_a_row(world: World) -> Scene:
 )
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_what_has_ended_stays_as_it_is(staged: World, operation: str, make: MakeScene) -> None:
-    scene = make(staged)
-    before = staged.detail(scene.target)
-    assert before["status"] in {"SUCCEEDED", "FAILED"}
-    stop(staged, operation, scene.target)
-    staged.run_until_idle()
-    assert staged.detail(scene.target) == before
-    play_on(staged, scene)
-    assert staged.detail(scene.target) == before
+    check_is_unchanged(staged, make(staged), operation)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

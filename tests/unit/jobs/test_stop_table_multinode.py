@@ -15,6 +15,13 @@ from tests.support.multinode import (
     submit_multinode_job,
     tasks_of,
 )
+from tests.support.stop_checks import (
+    check_fails_after_its_dependencies,
+    check_fails_at_once,
+    check_is_terminated,
+    check_is_unchanged,
+    check_runs_on,
+)
 from tests.support.stops import (
     CANCELS,
     FATAL,
@@ -24,9 +31,7 @@ from tests.support.stops import (
     TERMINATES,
     MakeScene,
     Scene,
-    attempts_begun,
     each,
-    flag_of,
     outcome,
     play_on,
     stop,
@@ -118,16 +123,7 @@ def test_a_runnable_multinode_job_fails_at_once(
     staged: World, operation: str, make: MakeScene
 ) -> None:
     scene = make(staged)
-    assert staged.detail(scene.target)["status"] == "RUNNABLE"
-    begun = attempts_begun(staged, scene.target)
-    stop(staged, operation, scene.target)
-    ended = ("FAILED", REASON, *flag_of(operation))
-    assert outcome(staged, scene.target) == ended
-    for other in OPERATIONS:
-        stop(staged, other, scene.target, "came second")
-    play_on(staged, scene)
-    assert outcome(staged, scene.target) == ended
-    assert attempts_begun(staged, scene.target) == begun
+    check_fails_at_once(staged, scene, operation)
     assert node_statuses(staged, scene.target) == ["FAILED"] * 3
 
 
@@ -137,13 +133,7 @@ def test_a_pending_multinode_job_fails_once_its_dependencies_are_done(
     staged: World, operation: str, exit_code: int
 ) -> None:
     scene = a_multinode_job_that_waits_for_another(staged)
-    stop(staged, operation, scene.target)
-    assert outcome(staged, scene.target) == ("PENDING", None, *flag_of(operation))
-    for other in OPERATIONS:
-        stop(staged, other, scene.target, "came second")
-    play_on(staged, scene, lambda fence: exit_code if fence.job_id == scene.jobs[0] else 0)
-    assert outcome(staged, scene.target) == ("FAILED", REASON, *flag_of(operation))
-    assert attempts_begun(staged, scene.target) == (1, 0)
+    check_fails_after_its_dependencies(staged, scene, operation, exit_code)
 
 
 PLACED = (
@@ -161,13 +151,7 @@ PLACED = (
 def test_a_cancel_leaves_a_placed_multinode_job_running(
     staged: World, operation: str, make: MakeScene
 ) -> None:
-    scene = make(staged)
-    before = outcome(staged, scene.target)
-    assert before[0] in {"STARTING", "RUNNING"}
-    stop(staged, operation, scene.target)
-    assert outcome(staged, scene.target) == before
-    play_on(staged, scene)
-    assert outcome(staged, scene.target)[0] == "SUCCEEDED"
+    check_runs_on(staged, make(staged), operation)
 
 
 @each(*PLACED)
@@ -177,16 +161,7 @@ def test_a_terminate_ends_every_node_and_the_job_is_not_retried(
     staged: World, operation: str, make: MakeScene, obeys: bool
 ) -> None:
     scene = make(staged)
-    status = staged.detail(scene.target)["status"]
-    begun = attempts_begun(staged, scene.target)
-    staged.ecs.obeys_stops = obeys
-    stop(staged, operation, scene.target)
-    assert outcome(staged, scene.target) == (status, None, False, True)
-    for other in OPERATIONS:
-        stop(staged, other, scene.target, "came second")
-    play_on(staged, scene, lambda fence: 1)
-    assert outcome(staged, scene.target) == ("FAILED", REASON, False, True)
-    assert attempts_begun(staged, scene.target) == begun
+    check_is_terminated(staged, scene, operation, lambda fence: 1, obeys=obeys)
     assert node_statuses(staged, scene.target) == ["FAILED"] * 3
 
 
@@ -195,12 +170,7 @@ def test_a_terminate_ends_every_node_and_the_job_is_not_retried(
 def test_a_multinode_job_that_has_ended_is_not_changed(
     staged: World, operation: str, make: MakeScene
 ) -> None:
-    scene = make(staged)
-    before = staged.detail(scene.target)
-    assert before["status"] in {"SUCCEEDED", "FAILED"}
-    stop(staged, operation, scene.target)
-    play_on(staged, scene)
-    assert staged.detail(scene.target) == before
+    check_is_unchanged(staged, make(staged), operation)
 
 
 @each(
