@@ -44,6 +44,7 @@ def commit_decisions(
     ports: TransitionPorts,
     *,
     tries: int = COMMIT_TRIES,
+    repeats_contention: bool = True,
 ) -> frozenset[JobKey]:
     """Read, decide and write until all is written; return the keys of what is not after `tries`.
 
@@ -52,7 +53,9 @@ def commit_decisions(
     decisions led to a new job, it is one write of one version.
 
     A try that contends with other writers counts like one that lost a condition: its writes may
-    have been made in part, which the next read shows. What was written stays written.
+    have been made in part, which the next read shows. What was written stays written. Without
+    `repeats_contention` its ContentionError is raised: the store has waited and tried again by
+    itself for seconds, and a caller whose record is delivered again need not hold the function.
     """
     pending = dict.fromkeys(keys)  # in their order
     for _ in range(tries):
@@ -65,6 +68,8 @@ def commit_decisions(
         try:
             lost = ports.jobs.commit(moves)
         except ContentionError:
+            if not repeats_contention:
+                raise
             logger.warning("others write the same rows", action="jobs.contended", jobs=len(moves))
             lost = tuple(moves)
         pending = dict.fromkeys(move.new.key for move in lost)
@@ -74,13 +79,13 @@ def commit_decisions(
 def commit_events(events: Mapping[JobKey, Sequence[Event]], ports: TransitionPorts) -> None:
     """Apply events to jobs and children; those of a job that has expired are dropped.
 
-    Raises ContentionError when others have changed a job in every try.
+    Raises ContentionError when others have changed a job in every try, or keep writing its rows.
     """
 
     def decide_on(keys: Keys, rows: Rows) -> Rows:
         return {key: job_after(rows[key], events[key]) for key in keys if key in rows}
 
-    left = commit_decisions(events, ports.jobs.find_all, decide_on, ports)
+    left = commit_decisions(events, ports.jobs.find_all, decide_on, ports, repeats_contention=False)
     if left:
         raise ContentionError(f"{len(left)} jobs, {COMMIT_TRIES} tries")
 

@@ -83,7 +83,7 @@ def _reconcile(
         return _children_after(parent, kind, child_range, rows, ports.now_ms())
 
     keys = [_key(child_range, number) for number in child_range.numbers]
-    left = commit_decisions(keys, read, decide_on, ports)
+    left = commit_decisions(keys, read, decide_on, ports, repeats_contention=False)
     if left:
         raise ContentionError(f"{len(left)} children, {COMMIT_TRIES} tries")
 

@@ -14,12 +14,13 @@ from chalicelib.observe import logger
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from chalicelib.ports import Clock, HasCatalog, HasJobs, HasLanes, HasMessages, HasSettings, Ids
+    from chalicelib.engine.dispatch.blocked import BlockedPorts
+    from chalicelib.engine.dispatch.commit_plan import CommitPlanPorts
+    from chalicelib.engine.dispatch.read_snapshot import ReadSnapshotPorts
+    from chalicelib.ports import HasMessages, Ids
 
-    class RoundsPorts(
-        Clock, HasCatalog, HasJobs, HasLanes, HasMessages, HasSettings, Ids, Protocol
-    ):
-        """What this module asks of the outside world."""
+    class RoundsPorts(BlockedPorts, CommitPlanPorts, ReadSnapshotPorts, HasMessages, Ids, Protocol):
+        """What this module and what it calls ask of the outside world."""
 
 
 WINDOW_DELAY_SECONDS = 1

@@ -15,27 +15,11 @@ from chalicelib.engine.tasks.launch import make_launch
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from chalicelib.ports import (
-        HasCatalog,
-        HasEcs,
-        HasJobs,
-        HasKnownTaskDefinitions,
-        HasMessages,
-        HasSettings,
-        HasWorkflows,
-    )
+    from chalicelib.engine.tasks.launch import TasksLaunchPorts
+    from chalicelib.ports import HasJobs
 
-    class MultinodeLaunchPorts(
-        HasCatalog,
-        HasEcs,
-        HasJobs,
-        HasKnownTaskDefinitions,
-        HasMessages,
-        HasSettings,
-        HasWorkflows,
-        Protocol,
-    ):
-        """What this module asks of the outside world."""
+    class MultinodeLaunchPorts(TasksLaunchPorts, HasJobs, Protocol):
+        """What this module and what it calls ask of the outside world."""
 
 
 def start_nodes(

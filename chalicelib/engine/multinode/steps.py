@@ -21,31 +21,11 @@ from chalicelib.jobs.transition import commit_once
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from chalicelib.ports import (
-        Clock,
-        HasCatalog,
-        HasEc2,
-        HasEcs,
-        HasJobs,
-        HasKnownTaskDefinitions,
-        HasMessages,
-        HasSettings,
-        HasWorkflows,
-    )
+    from chalicelib.engine.multinode.launch import MultinodeLaunchPorts
+    from chalicelib.ports import Clock, HasEc2
 
-    class MultinodeStepsPorts(
-        Clock,
-        HasCatalog,
-        HasEc2,
-        HasEcs,
-        HasJobs,
-        HasKnownTaskDefinitions,
-        HasMessages,
-        HasSettings,
-        HasWorkflows,
-        Protocol,
-    ):
-        """What this module asks of the outside world."""
+    class MultinodeStepsPorts(MultinodeLaunchPorts, Clock, HasEc2, Protocol):
+        """What this module and what it calls ask of the outside world."""
 
 
 PAUSE_SECONDS = 2  # between two chunks: ECS takes about 20 RunTask calls a second

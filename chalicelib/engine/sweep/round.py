@@ -20,31 +20,13 @@ from chalicelib.triggers.bundles import close_left
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from chalicelib.ports import (
-        Clock,
-        HasBundles,
-        HasCatalog,
-        HasEcs,
-        HasJobs,
-        HasLanes,
-        HasMessages,
-        HasSettings,
-        Parallel,
-    )
+    from chalicelib.engine.sweep.capacities import CapacitiesPorts
+    from chalicelib.engine.sweep.heads import HeadsPorts
+    from chalicelib.engine.sweep.queues import QueuesPorts
+    from chalicelib.triggers.bundles import LeftBundlePorts
 
-    class SweepPorts(
-        Clock,
-        HasBundles,
-        HasCatalog,
-        HasEcs,
-        HasJobs,
-        HasLanes,
-        HasMessages,
-        HasSettings,
-        Parallel,
-        Protocol,
-    ):
-        """What this module asks of the outside world."""
+    class SweepPorts(CapacitiesPorts, HeadsPorts, QueuesPorts, LeftBundlePorts, Protocol):
+        """What this module and what it calls ask of the outside world."""
 
 
 def sweep(ports: SweepPorts) -> None:

@@ -99,15 +99,16 @@ def test_a_move_that_was_lost_is_decided_again_on_the_new_row(
     assert (ended.status, ended.status_reason) == (JobStatus.FAILED, "first")
 
 
-@pytest.mark.parametrize("answer", [refused, contended])
-def test_a_store_that_never_takes_the_write_ends_in_contention_after_all_tries(
-    quick: World, monkeypatch: pytest.MonkeyPatch, job_id: str, answer: Commit
+@pytest.mark.parametrize(("answer", "tries"), [(refused, COMMIT_TRIES), (contended, 1)])
+def test_events_that_are_never_written_end_in_contention(
+    quick: World, monkeypatch: pytest.MonkeyPatch, job_id: str, answer: Commit, tries: int
 ) -> None:
+    """On contention at once: the store has tried long enough, and the record comes again."""
     with monkeypatch.context() as patched:
         script = scripted(quick, patched, *[answer] * 99)
         with pytest.raises(ContentionError):
             commit_events({JobKey(job_id): [cancel()]}, quick.ports)
-    assert len(script.calls) == COMMIT_TRIES
+    assert len(script.calls) == tries
 
 
 @pytest.mark.parametrize("answer", [refused, contended])
@@ -127,7 +128,7 @@ def test_a_write_that_succeeds_within_the_tries_is_made_once(
 ) -> None:
     with monkeypatch.context() as patched:
         script = scripted(quick, patched, *answers)
-        commit_events({JobKey(job_id): [cancel()]}, quick.ports)
+        stop_job(JobKey(job_id), EventKind.CANCEL, "enough", quick.ports)
     assert len(script.calls) == len(answers) + 1
     ended = quick.ports.jobs.find_job(JobKey(job_id))
     assert ended is not None
@@ -249,9 +250,9 @@ def test_a_child_whose_array_was_stopped_waits_for_no_further_attempt(
     assert (ended.status, ended.status_reason) == (JobStatus.FAILED, "enough")
 
 
-@pytest.mark.parametrize("answer", [refused, contended])
-def test_children_that_others_keep_writing_end_in_contention_after_all_tries(
-    quick: World, monkeypatch: pytest.MonkeyPatch, job_id: str, answer: Commit
+@pytest.mark.parametrize(("answer", "tries"), [(refused, COMMIT_TRIES), (contended, 1)])
+def test_children_that_others_keep_writing_end_in_contention(
+    quick: World, monkeypatch: pytest.MonkeyPatch, job_id: str, answer: Commit, tries: int
 ) -> None:
     parent_id = array(quick, 2)
     quick.run_until_idle()
@@ -260,7 +261,7 @@ def test_children_that_others_keep_writing_end_in_contention_after_all_tries(
         script = scripted(quick, patched, *[answer] * 99)
         with pytest.raises(ContentionError):
             reconcile_children(parent_id, -1, quick.ports)
-    assert len(script.calls) == COMMIT_TRIES
+    assert len(script.calls) == tries
 
 
 def test_without_keys_nothing_is_read(quick: World) -> None:
