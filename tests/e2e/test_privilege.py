@@ -257,8 +257,8 @@ def tasks_are_stopped(world: World, lost: str, unreported: str, orphan: str) -> 
     # A task that runs for a placement that was given up, and a deadline that is reported too early.
     cluster = orphan.replace(":task/", ":cluster/").rpartition("/")[0]
     task = {"taskArn": orphan, "clusterArn": cluster, "lastStatus": "RUNNING"}
-    notify(world, "aws.ecs", "ECS Task State Change", task | {"startedBy": f"{lost}/job/1"})
-    notify(world, "batchyard", "Deadline", {"startedBy": f"{unreported}/job/1"})
+    send_event(world, "aws.ecs", "ECS Task State Change", task | {"startedBy": f"{lost}/job/1"})
+    send_event(world, "batchyard", "Deadline", {"startedBy": f"{unreported}/job/1"})
     ecs = world.clients("ecs")
     until(
         lambda: ecs.describe_tasks(cluster=cluster, tasks=[orphan])["tasks"][0]["lastStatus"],
@@ -369,7 +369,7 @@ def queue_is_gone(world: World, queue: str) -> None:
     )
 
 
-def notify(world: World, source: str, kind: str, detail: Mapping[str, str]) -> None:
+def send_event(world: World, source: str, kind: str, detail: Mapping[str, str]) -> None:
     """Put a message on the task-events queue."""
     body = json.dumps({"source": source, "detail-type": kind, "detail": detail})
     url = world.cloud.outputs["TaskEventsQueueUrl"]

@@ -78,19 +78,19 @@ class Playback:
         took(*members)
         self.check()
 
-    def notify(self, what: str) -> None:
+    def note(self, what: str) -> None:
         self.story.append(what)
 
     def submit(self) -> None:
         if len(self.job_ids) == len(self.plans):
             return
         plan = self.plans[len(self.job_ids)]
-        self.notify(f"submit {graphs.name_of(plan.index)}")
+        self.note(f"submit {graphs.name_of(plan.index)}")
         request = request_of(plan, self.job_ids)
         self.job_ids[plan.index] = submit(self.world, graphs.name_of(plan.index), **request)
 
     def go_on(self, count: int) -> None:
-        self.notify(f"go on {count}")
+        self.note(f"go on {count}")
         for _ in range(count):
             self.world.step()
 
@@ -107,7 +107,7 @@ class Playback:
         place = self._place_of(task)
         attempt = fence_of(task).attempt
         code = self.plans[place.job].exit_code(place, attempt)
-        self.notify(f"the task of {place}/{attempt} ({task.status}, {task.desired}) goes on")
+        self.note(f"the task of {place}/{attempt} ({task.status}, {task.desired}) goes on")
         if task.desired == "STOPPED":
             self.world.ecs.end_stopping(task)
         elif task.status == "RUNNING":
@@ -116,7 +116,7 @@ class Playback:
             self.world.ecs.start(task)
 
     def wait(self, seconds: int, sweep: bool) -> None:
-        self.notify(f"wait {seconds} s{', sweep' if sweep else ''}")
+        self.note(f"wait {seconds} s{', sweep' if sweep else ''}")
         self.world.advance(seconds)
         if sweep:
             self.world.sweep()
@@ -128,14 +128,14 @@ class Playback:
         if not places:
             return
         place = places[which % len(places)]
-        self.notify(f"{operation} {place}")
+        self.note(f"{operation} {place}")
         self.stopped.add(place)
         for _ in range(1 + again):
             request = {"jobId": public_id(place, self.job_ids), "reason": operation}
             self.world.api(operation, request)
 
     def stream(self, count: int, again: bool) -> None:
-        self.notify(f"{count} record(s) of the stream{', which will come again' if again else ''}")
+        self.note(f"{count} record(s) of the stream{', which will come again' if again else ''}")
         self.redelivered |= again
         self.world.deliver_stream(count, again=again)
 
@@ -143,22 +143,22 @@ class Playback:
         due = self.world.sqs.task_events.deliverable(self.world.now_ms)
         start = which % len(due) if due else 0
         picked = (due[start:] + due[:start])[:count]
-        self.notify(f"{len(picked)} message(s) from {start}{', to come again' if again else ''}")
+        self.note(f"{len(picked)} message(s) from {start}{', to come again' if again else ''}")
         self.world.deliver_messages(picked, again=again)
 
     def wakes(self, again: bool) -> None:
-        self.notify(f"the wakes{', which will come again' if again else ''}")
+        self.note(f"the wakes{', which will come again' if again else ''}")
         self.world.deliver_wakes(again=again)
 
     def slow_stops(self, slow: bool) -> None:
-        self.notify(f"tasks take their time to stop: {slow}")
+        self.note(f"tasks take their time to stop: {slow}")
         self.world.ecs.obeys_stops = not slow
 
     def end(self) -> None:
         """Stop the faults, and let time pass with the sweeper running."""
         while len(self.job_ids) < len(self.plans):
             self.take(("submit",))
-        self.notify("the faults stop")
+        self.note("the faults stop")
         self.world.ecs.obeys_stops = True
         for _ in range(ROUNDS_LIMIT):
             self.world.advance(30)
@@ -170,7 +170,7 @@ class Playback:
             self.check()
             if all(seen["status"] in ENDED for seen in self.seen.values()):
                 break
-        self.notify("the end")
+        self.note("the end")
         self.world.advance(3600)
         self.world.sweep()
         self.world.run_until_idle()
@@ -303,7 +303,7 @@ def _described(statuses: dict[Place, str]) -> str:
     return ", ".join(f"{place} {status}" for place, status in statuses.items())
 
 
-def notify(plans: list[JobPlan], steps: list[Step], max_vcpus: int, window: int) -> None:
+def play(plans: list[JobPlan], steps: list[Step], max_vcpus: int, window: int) -> None:
     """Play the story; a failure carries it as a note."""
     playback: Playback | None = None
     try:
@@ -343,7 +343,7 @@ GATE = settings(
 def test_every_graph_of_jobs_comes_to_the_end_that_was_asked_for(
     plans: list[JobPlan], steps: list[Step], max_vcpus: int, window: int
 ) -> None:
-    notify(plans, steps, max_vcpus, window)
+    play(plans, steps, max_vcpus, window)
 
 
 @pytest.mark.slow
@@ -352,4 +352,4 @@ def test_every_graph_of_jobs_comes_to_the_end_that_was_asked_for(
 def test_many_graphs_of_jobs_come_to_the_ends_that_were_asked_for(
     plans: list[JobPlan], steps: list[Step], max_vcpus: int, window: int
 ) -> None:
-    notify(plans, steps, max_vcpus, window)
+    play(plans, steps, max_vcpus, window)

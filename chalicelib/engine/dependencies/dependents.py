@@ -226,9 +226,9 @@ def _release_children(edge: Edge, ended: Sequence[Job], ports: DependentsPorts) 
         if number >= size:
             continue
         if edge.kind.is_sequential and event.kind is EventKind.DEPENDENCY_FAILED:
-            # Each later child waits for the one before it: one write fails them all.
+            # Each later child waits for the one before it: one write fails all that are virtual.
+            # The next may have a row in an array closed before and learns of it only here.
             _notify_parent(edge, JobStatus.FAILED, ports)
-            continue
         events[JobKey(edge.dependent_id, child_part(number))] = [event]
     if events:
         commit_events(events, ports)

@@ -6,6 +6,7 @@ import pytest
 
 from chalicelib.core.ids import Fence
 from chalicelib.engine.dependencies import dependents
+from tests.support.arrays import after, step
 from tests.support.drivers import fence_of, run_to_the_end, work
 from tests.support.scenes import make_stage, submit
 from tests.support.world import World
@@ -102,3 +103,40 @@ def test_a_sequence_begins_once_all_that_its_children_waited_for_ended_at_once(
     run_to_the_end(any_world, [gate, first, second], lambda fence: int(fence.job_id == gate))
     assert statuses_of(any_world, first, 2) == ["FAILED", "FAILED", "FAILED"]
     assert statuses_of(any_world, second, 2) == ["SUCCEEDED", "SUCCEEDED", "SUCCEEDED"]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_sequence_learns_of_a_failure_after_its_array_was_closed(
+    any_world: World, order: tuple[int, ...]
+) -> None:
+    """The failure closes no array then, so the next child learns of it from the one before."""
+    make_stage(any_world)
+    closing, slow = submit(any_world, **of_size(3)), submit(any_world, **of_size(3))
+    waits = [*after(closing, slow, type="N_TO_N"), {"type": "SEQUENTIAL"}]
+    job_id = submit(any_world, **of_size(3), dependsOn=waits)
+    any_world.run_until_idle()
+    for number, exit_code in enumerate((0, 0, 1)):
+        step(any_world, closing, number)
+        step(any_world, closing, number, exit_code)
+    assert statuses_of(any_world, job_id, 3) == ["PENDING", "PENDING", "PENDING", "FAILED"]
+    for number in order:
+        step(any_world, slow, number)
+        step(any_world, slow, number, 1 if number == 0 else 0)
+    assert statuses_of(any_world, job_id, 3) == ["FAILED"] * 4
+
+
+def test_a_sequence_ends_when_a_child_fails_that_ran_after_its_array_was_closed(
+    any_world: World,
+) -> None:
+    make_stage(any_world)
+    first = submit(any_world, **of_size(3))
+    waits = [*after(first, type="N_TO_N"), {"type": "SEQUENTIAL"}]
+    job_id = submit(any_world, **of_size(3), dependsOn=waits)
+    any_world.run_until_idle()
+    for number, exit_code in enumerate((0, 0, 1)):
+        step(any_world, first, number)
+        step(any_world, first, number, exit_code)
+    assert statuses_of(any_world, job_id, 3) == ["PENDING", "STARTING", "PENDING", "FAILED"]
+    step(any_world, job_id, 0)
+    step(any_world, job_id, 0, 1)
+    assert statuses_of(any_world, job_id, 3) == ["FAILED"] * 4
