@@ -218,6 +218,8 @@ def _release_children(edge: Edge, ended: Sequence[Job], ports: DependentsPorts) 
     if parent is None or parent.array is None or not _takes_children(parent):
         return
     shift = 1 if edge.kind.is_sequential else 0
+    # Children that wait for those of another array too may fail before earlier ones could run.
+    in_order = edge.kind.is_sequential and not parent.array.each_waits
     now_ms, size = ports.now_ms(), parent.array.size
     events: dict[JobKey, list[Event]] = {}
     for child in ended:
@@ -225,10 +227,10 @@ def _release_children(edge: Edge, ended: Sequence[Job], ports: DependentsPorts) 
         event = event_from_end(edge.kind, edge.number, child.status, now_ms)
         if number >= size:
             continue
-        if edge.kind.is_sequential and event.kind is EventKind.DEPENDENCY_FAILED:
-            # Each later child waits for the one before it: one write fails all that are virtual.
-            # The next may have a row in an array closed before and learns of it only here.
+        if in_order and event.kind is EventKind.DEPENDENCY_FAILED:
+            # All before it have ended, and each later child waits for it: one write fails them all.
             _notify_parent(edge, JobStatus.FAILED, ports)
+            continue
         events[JobKey(edge.dependent_id, child_part(number))] = [event]
     if events:
         commit_events(events, ports)

@@ -140,3 +140,18 @@ def test_a_sequence_ends_when_a_child_fails_that_ran_after_its_array_was_closed(
     step(any_world, job_id, 0)
     step(any_world, job_id, 0, 1)
     assert statuses_of(any_world, job_id, 3) == ["FAILED"] * 4
+
+
+def test_a_failure_in_a_sequence_fails_no_child_before_it(any_world: World) -> None:
+    make_stage(any_world)
+    first = submit(any_world, **of_size(4))
+    waits = [*after(first, type="N_TO_N"), {"type": "SEQUENTIAL"}]
+    job_id = submit(any_world, **of_size(4), dependsOn=waits)
+    any_world.run_until_idle()
+    step(any_world, first, 1)
+    step(any_world, first, 1, 1)
+    expected = ["PENDING", "PENDING", "FAILED", "FAILED", "FAILED"]
+    assert statuses_of(any_world, job_id, 4) == expected
+    run_to_the_end(any_world, [first, job_id], lambda fence: 0)
+    expected = ["FAILED", "SUCCEEDED", "FAILED", "FAILED", "FAILED"]
+    assert statuses_of(any_world, job_id, 4) == expected
