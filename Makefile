@@ -61,8 +61,7 @@ test: lint ## The whole gate: lint, then fast tests, then tests on the local clo
 test-slow: .venv/.dev ## Slow tests, and the property tests with random examples (repeat: SEED=...)
 	@echo "Hypothesis seed: $(SEED)"
 	HYPOTHESIS_PROFILE=random $(BIN)/pytest --quiet --hypothesis-seed=$(SEED) tests/property
-	HYPOTHESIS_PROFILE=random $(BIN)/pytest --quiet --hypothesis-seed=$(SEED) -m "slow and not e2e"
-	$(BIN)/pytest --quiet -m "slow and e2e"
+	HYPOTHESIS_PROFILE=random $(BIN)/pytest --quiet --hypothesis-seed=$(SEED) -m slow
 
 test-docker: .venv/.dev ## The container runtime against a real engine (Debian, as root)
 	tests/docker/engine.sh $(BIN)/pytest --quiet -m docker tests/docker
