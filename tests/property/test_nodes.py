@@ -106,7 +106,9 @@ class Story:
             self.world.sweep()
             self.world.run_until_idle()
             live = self.world.ecs.live()
-            if self.world.job(self.job_id).is_terminal and not live:
+            # What a crashed function had taken comes again after the visibility timeout.
+            taken = any(queue.messages for queue in self.world.sqs.queues.values())
+            if self.world.job(self.job_id).is_terminal and not live and not taken:
                 return
             waiting = [task for task in live if task.status == "PROVISIONING"]
             for task in waiting:
