@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-import app
 import pytest
 
+import app
 from chalicelib.core.measures import Measure
 from tests.support.scenes import finish, make_stage, running, submit
 from tests.support.world import World

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -46,7 +46,7 @@ def watched(metric: str) -> set[str]:
     }
 
 
-def source_of(mapping: dict[str, Any]) -> str:
+def source_of(mapping: Mapping[str, Any]) -> str:
     return str(mapping["Properties"]["EventSourceArn"]["Fn::GetAtt"][0])
 
 
