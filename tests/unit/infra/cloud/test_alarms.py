@@ -23,16 +23,8 @@ Metric = tuple[str, str, dict[str, Any]]  # namespace, name, dimensions
 def metrics_of(name: str) -> Iterator[Metric]:
     """Yield the metrics that an alarm looks at."""
     properties = ALARMS[name]["Properties"]
-    if "MetricName" in properties:
-        yield metric_from(properties)
-    for query in properties.get("Metrics", ()):
-        if "MetricStat" in query:
-            yield metric_from(query["MetricStat"]["Metric"])
-
-
-def metric_from(source: dict[str, Any]) -> Metric:
-    dimensions = {one["Name"]: one["Value"] for one in source["Dimensions"]}
-    return source["Namespace"], source["MetricName"], dimensions
+    dimensions = {one["Name"]: one["Value"] for one in properties["Dimensions"]}
+    yield properties["Namespace"], properties["MetricName"], dimensions
 
 
 def watched(metric: str) -> set[str]:
@@ -50,9 +42,13 @@ def source_of(mapping: Mapping[str, Any]) -> str:
     return str(mapping["Properties"]["EventSourceArn"]["Fn::GetAtt"][0])
 
 
-def test_every_function_has_alarms_on_its_errors_and_throttles() -> None:
+def test_every_function_has_an_alarm_on_its_errors() -> None:
     assert watched("Errors") == FUNCTIONS
-    assert watched("Throttles") == FUNCTIONS
+
+
+def test_the_throttles_of_the_account_have_an_alarm() -> None:
+    """Without dimensions: the functions of an account share one pool of concurrency."""
+    assert [*metrics_of("ThrottlesAlarm")] == [("AWS/Lambda", "Throttles", {})]
 
 
 def test_every_stream_has_an_alarm_on_how_far_its_function_is_behind() -> None:
