@@ -25,6 +25,16 @@ def batch_operation(operation: str) -> Response:
 
 
 @app.route(
+    "/queues/{queue}/v1/{operation}", methods=["POST"], authorizer=iam, content_types=JSON_TYPES
+)
+def batch_operation_of_queue(queue: str, operation: str) -> Response:
+    """Carry out an operation on the jobs of one queue, for callers whose policy names its path."""
+    from chalicelib.api import http
+
+    return http.queue_operation(queue, operation, app.current_request)
+
+
+@app.route(
     "/v1/tags/{arn}", methods=["GET", "POST", "DELETE"], authorizer=iam, content_types=JSON_TYPES
 )
 def batch_tags(arn: str) -> Response:

@@ -30,6 +30,11 @@ class Settings:
     event_bus: str
     log_group: str
     execution_role_arn: str
+    job_role_pattern: str
+    check_pass_role: bool
+    pass_role_accounts: frozenset[str]
+    trigger_buckets: tuple[str, ...]
+    trigger_bus_pattern: str
     retention_seconds: int
     starting_window: int
     array_size_limit: int
@@ -59,6 +64,11 @@ class Settings:
             event_bus=environ.get(_PREFIX + "EVENT_BUS", "default"),
             log_group=environ.get(_PREFIX + "LOG_GROUP", "/aws/batch/job"),
             execution_role_arn=environ[_PREFIX + "EXECUTION_ROLE_ARN"],
+            job_role_pattern=environ.get(_PREFIX + "JOB_ROLE_PATTERN", "*batchyard-job*"),
+            check_pass_role=environ.get(_PREFIX + "CHECK_PASS_ROLE", "true") == "true",
+            pass_role_accounts=frozenset(_list(environ.get(_PREFIX + "PASS_ROLE_ACCOUNTS", ""))),
+            trigger_buckets=_list(environ.get(_PREFIX + "TRIGGER_BUCKETS", "")),
+            trigger_bus_pattern=environ.get(_PREFIX + "TRIGGER_BUS_PATTERN", "default"),
             retention_seconds=days * 24 * 3600,
             starting_window=int(environ.get(_PREFIX + "STARTING_WINDOW", "200")),
             array_size_limit=int(environ.get(_PREFIX + "ARRAY_SIZE_LIMIT", "10000")),
@@ -88,3 +98,8 @@ class Settings:
         Names of stacks have no underscore, so clusters of different stacks have different prefixes.
         """
         return f"{self.stack}_{environment}"
+
+
+def _list(text: str) -> tuple[str, ...]:
+    """Return the entries of a comma-separated list, without empty ones."""
+    return tuple(entry for one in text.split(",") if (entry := one.strip()))

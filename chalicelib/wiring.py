@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         Manifests,
         Messages,
         OverlapLockStore,
+        Permissions,
         Schedules,
         Workflows,
     )
@@ -54,6 +55,7 @@ class Ports:
         self.settings = settings
         self.known_task_definitions: dict[str, str] = {}
         self.known_specs: dict[str, Spec] = {}
+        self.known_permissions: dict[tuple[str, str], tuple[bool, int]] = {}
         self._making = Lock()
 
     def now_ms(self) -> int:
@@ -171,6 +173,20 @@ class Ports:
         )
 
     @cached_property
+    def permissions(self) -> Permissions:
+        from chalicelib.aws.iam import BotoPermissions
+
+        # A request of the API waits for the answers, of which there are two: 29 seconds are all
+        # that it has, and its caller tries again.
+        client = self._client(
+            "iam",
+            connect_timeout=1,
+            read_timeout=3,
+            retries={"mode": "standard", "total_max_attempts": 2},
+        )
+        return BotoPermissions(client)
+
+    @cached_property
     def schedules(self) -> Schedules:
         from chalicelib.aws.schedules import BotoSchedules
 
@@ -211,10 +227,15 @@ class Ports:
 
         return BotoManifests(self._client("s3"), bucket=self.settings.manifests_bucket)
 
-    def _client(self, service: str) -> Any:
+    def _client(self, service: str, **config: Any) -> Any:
+        options: dict[str, Any] = {"region_name": self.settings.scope.region}
+        if config:
+            from botocore.config import Config
+
+            options["config"] = Config(**config)
         # botocore, not boto3: the functions need nothing that boto3 adds, and its import is slow.
         with self._making:  # a session cannot make two clients at once
-            return self._session.create_client(service, region_name=self.settings.scope.region)
+            return self._session.create_client(service, **options)
 
     @cached_property
     def _session(self) -> Session:

@@ -6,7 +6,7 @@ from chalicelib.api.list_nodes import seen_job, with_roots
 from chalicelib.core.errors import ClientError
 from chalicelib.jobs.caller import Call
 from chalicelib.jobs.detail import job_detail
-from chalicelib.jobs.lookup import job_key_in
+from chalicelib.jobs.lookup import is_visible, job_key_in
 
 DESCRIBE_LIMIT = 100
 
@@ -16,7 +16,8 @@ def describe_jobs(request: dict[str, Any], call: Call) -> dict[str, Any]:
     if len(references) > DESCRIBE_LIMIT:
         raise ClientError(f"Maximum number of jobs supported is {DESCRIBE_LIMIT}")
     keys = [key for ref in references if (key := job_key_in(ref, call)) is not None]
-    rows = call.ports.jobs.find_all(with_roots(keys))
+    found = call.ports.jobs.find_all(with_roots(keys))
+    rows = {key: job for key, job in found.items() if is_visible(job, call)}
     seen = {key: job for key in keys if (job := seen_job(key, rows)) is not None}
     specs = call.ports.jobs.find_specs(job.job_id for job in seen.values())
     scope = call.ports.settings.scope

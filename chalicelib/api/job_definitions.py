@@ -14,12 +14,15 @@ from chalicelib.core.resources.job_definition import JobDefinition, parse_refere
 from chalicelib.core.resources.resource import JOB_DEFINITION, Resource
 from chalicelib.core.validation.job_definition import validate_register
 from chalicelib.jobs.caller import Call
+from chalicelib.jobs.pass_role import check_roles
 
 REGISTER_TRIES = 10  # others registering the same name at the same moment take a revision each
 
 
 def register_job_definition(request: dict[str, Any], call: Call) -> dict[str, Any]:
-    definition = JobDefinition.from_members(validate_register(request), revision=1)
+    members = validate_register(request)
+    check_roles(members, call)
+    definition = JobDefinition.from_members(members, revision=1)
     for _ in range(REGISTER_TRIES):
         newest = call.ports.catalog.newest(definition.name)
         if newest:

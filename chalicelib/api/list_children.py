@@ -14,7 +14,7 @@ from chalicelib.core.job import Job
 from chalicelib.core.states import JobStatus
 from chalicelib.jobs.caller import Call
 from chalicelib.jobs.detail import job_summary
-from chalicelib.jobs.lookup import job_key_in
+from chalicelib.jobs.lookup import is_visible, job_key_in
 
 PAGE_LIMIT = 1000
 ROWS_PAGE = 500
@@ -28,7 +28,7 @@ def list_children(request: dict[str, Any], call: Call) -> dict[str, Any]:
     first = _first_in(request.get("nextToken"))
     key = job_key_in(request["arrayJobId"], call)
     parent = call.ports.jobs.find_job(key) if key is not None else None
-    if parent is None or parent.array is None:
+    if parent is None or parent.array is None or not is_visible(parent, call):
         return {"jobSummaryList": []}
     page: list[Job] = []
     position: int | None = None

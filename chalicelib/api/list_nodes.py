@@ -14,6 +14,7 @@ from chalicelib.core.multinode import seen_node
 from chalicelib.core.states import JobStatus
 from chalicelib.jobs.caller import Call
 from chalicelib.jobs.detail import job_summary
+from chalicelib.jobs.lookup import is_visible
 
 PAGE_LIMIT = 1000
 
@@ -53,7 +54,7 @@ def list_nodes(request: dict[str, Any], key: JobKey | None, call: Call) -> dict[
 
 def _nodes_of(key: JobKey | None, call: Call) -> list[Job]:
     job = call.ports.jobs.find_job(key) if key is not None else None
-    if job is None or job.nodes is None:
+    if job is None or job.nodes is None or not is_visible(job, call):
         return []
     keys = [JobKey(job.job_id, node_part(index)) for index in range(job.nodes.count)]
     rows = call.ports.jobs.find_jobs(keys)

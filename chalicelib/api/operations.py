@@ -19,12 +19,14 @@ from chalicelib.contract.model import (
     tag_operation,
 )
 from chalicelib.core.errors import (
+    AccessDeniedError,
     BatchError,
     ClientError,
     NotFoundError,
     NotSupportedError,
     TooManyRequestsError,
 )
+from chalicelib.core.validation.names import NamedResource, validate_name
 from chalicelib.jobs.caller import Call
 from chalicelib.observe import logger
 
@@ -58,15 +60,40 @@ OPERATIONS: dict[str, tuple[str, str]] = {
 }
 
 
+# What a call that is confined to one job queue may do (`Call.queue`): act on that queue's jobs.
+OF_ONE_QUEUE = frozenset(
+    {
+        "CancelJob",
+        "CancelJobs",
+        "DescribeJobs",
+        "ListJobs",
+        "SubmitJob",
+        "TerminateJob",
+        "TerminateJobs",
+    }
+)
+
+
 def answer(operation_name: str, call: Call, request_id: str) -> Answer:
-    """Carry out `POST /v1/<operation_name>`."""
-    return answered(
-        lambda: _carry_out(
-            model := operation_named(operation_name), parse_request(model, call.body), call
-        ),
-        call,
-        request_id,
-    )
+    """Carry out `POST /v1/<operation_name>`, confined to `call.queue` if it names one."""
+
+    def carry_out() -> dict[str, Any]:
+        model = operation_named(operation_name)
+        if call.queue is not None:
+            _confine(model, call)
+        return _carry_out(model, parse_request(model, call.body), call)
+
+    return answered(carry_out, call, request_id)
+
+
+def _confine(model: OperationModel, call: Call) -> None:
+    """Refuse what acts on anything but the jobs of the call's queue."""
+    validate_name(NamedResource.JOB_QUEUE, call.queue or "")
+    if model.name not in OF_ONE_QUEUE:
+        raise AccessDeniedError(
+            f"User: {call.caller} is not authorized to perform: batch:{model.name} through the "
+            f"endpoint of job queue {call.queue}, which serves {', '.join(sorted(OF_ONE_QUEUE))}."
+        )
 
 
 def answer_tags(method: str, arn: str, tag_keys: list[str], call: Call, request_id: str) -> Answer:

@@ -38,7 +38,7 @@ def _stop_one(request: dict[str, Any], kind: EventKind, call: Call) -> dict[str,
         raise ClientError("jobId is required.")
     key = job_key_in(request["jobId"], call)
     if key is not None:
-        stop_job(key, kind, reason, call.ports)
+        stop_job(key, kind, reason, call.ports, queue=call.queue)
     return {}
 
 
@@ -52,7 +52,7 @@ def _stop_many(request: dict[str, Any], kind: EventKind, call: Call) -> dict[str
         key = job_key_in(reference, call)
         try:
             if key is not None:
-                stop_job(key, kind, reason, call.ports)
+                stop_job(key, kind, reason, call.ports, queue=call.queue)
         except TooManyRequestsError as error:
             errors.append(
                 {"job": reference, "code": "ThrottlingException", "message": error.message}

@@ -14,11 +14,13 @@ from chalicelib.api.operations import Answer, answered
 from chalicelib.api.paging import name_in, results_limit, token_from_position
 from chalicelib.api.trigger_documents import parse_document, parse_event
 from chalicelib.core.errors import ClientError, NotFoundError
+from chalicelib.core.iam import matches
 from chalicelib.core.resources.resource import TRIGGER, Resource
 from chalicelib.core.triggers.firing import Firing, ListedFiring
 from chalicelib.core.triggers.validation import check_name
 from chalicelib.jobs.caller import Call
 from chalicelib.jobs.lookup import find_definition, find_queue
+from chalicelib.jobs.pass_role import check_roles
 from chalicelib.triggers.request import validate_request
 
 BEING_MODIFIED = "The trigger is being modified; try again when its status is VALID or INVALID."
@@ -111,6 +113,7 @@ def _put(name: str, call: Call) -> dict[str, Any]:
             return _described(current, call)
     if current is not None and current.status in _TRANSITIONAL:
         raise ClientError(BEING_MODIFIED)
+    _check_source(document, call)
     if document["state"] == "ENABLED":
         _check_references(document["request"], call)
     wanted = _new(name, document, call) if current is None else _replaced(current, document)
@@ -157,12 +160,41 @@ def _find(name: str, call: Call) -> Resource:
 
 
 def _check_references(request: Mapping[str, Any], call: Call) -> None:
-    """Refuse a queue or definition that does not exist, where the name does not need an event."""
+    """Refuse a queue or definition that does not exist, where the name does not need an event.
+
+    The jobs have no caller, so whoever makes the trigger must be allowed to pass their roles.
+    """
     queue, definition = request.get("jobQueue"), request.get("jobDefinition")
     if isinstance(queue, str) and PLACEHOLDER not in queue:
         find_queue(queue, call)
     if isinstance(definition, str) and PLACEHOLDER not in definition:
-        find_definition(definition, call)
+        check_roles(find_definition(definition, call).members(), call)
+
+
+def _check_source(document: Mapping[str, Any], call: Call) -> None:
+    """Refuse a bucket or an event bus that the stack's own policies do not let triggers use."""
+    settings = call.ports.settings
+    bucket = document["source"].get("uploads", {}).get("bucket")
+    arn = f"arn:{settings.scope.partition}:s3:::{bucket}"
+    if bucket is not None and not any(matches(one, arn) for one in settings.trigger_buckets):
+        raise ClientError(
+            f"Bucket {bucket} can not be used by triggers. "
+            + _permitted("buckets", ", ".join(settings.trigger_buckets), "TriggerBuckets")
+        )
+    pattern = settings.trigger_bus_pattern
+    for bus in _buses_of(document):
+        # In IAM, the ARN of a rule on the default bus does not name the bus.
+        fits = pattern in ("default", "*") if bus == "default" else matches(pattern, bus)
+        if not fits:
+            raise ClientError(
+                f"Event bus {bus} can not be used by triggers. "
+                + _permitted("event buses", pattern, "TriggerBusPattern")
+            )
+
+
+def _permitted(what: str, patterns: str, parameter: str) -> str:
+    which = f"only {what} that match {patterns}" if patterns else f"no {what}"
+    return f"This stack lets them use {which} (stack parameter {parameter})."
 
 
 def _new(name: str, document: dict[str, Any], call: Call) -> Resource:

@@ -43,6 +43,7 @@ _MOST_DIGITS = 20
 
 _HTTP_STATUS: Mapping[str, int] = {
     "ClientException": 400,
+    "AccessDeniedException": 403,
     "ResourceNotFoundException": 404,
     "TooManyRequestsException": 429,
     "ServerException": 500,

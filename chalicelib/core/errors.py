@@ -32,6 +32,15 @@ class ClientError(BatchError):
         self.bare = bare
 
 
+class AccessDeniedError(ClientError):
+    """The caller lacks a permission. The message has IAM's words, and no frame."""
+
+    code: ClassVar[str] = "AccessDeniedException"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, bare=True)
+
+
 class NotFoundError(BatchError):
     """The resource in the path does not exist. Only the triggers API answers so, not AWS Batch."""
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
         HasCatalog,
         HasFirings,
         HasJobs,
+        HasKnownPermissions,
+        HasPermissions,
         HasSettings,
         Ids,
         OverloadCheck,
@@ -26,12 +28,14 @@ if TYPE_CHECKING:
         HasCatalog,
         HasFirings,
         HasJobs,
+        HasKnownPermissions,
+        HasPermissions,
         HasSettings,
         Ids,
         OverloadCheck,
         Protocol,
     ):
-        """What an operation may use: rows, and no other service. The engine does the rest."""
+        """What an operation may use: rows, and what IAM says. The engine does the rest."""
 
 
 class Definitions(Protocol):
@@ -48,8 +52,11 @@ class Definitions(Protocol):
 class Call:
     """Who calls, and what identifies the call when it is tried again.
 
-    `caller` is the IAM identity that API Gateway established. `invocation_id` is the header that an
-    AWS SDK sends on every try of one call, None for clients that send none. `body` is unparsed.
+    `caller` is the IAM identity that API Gateway established, if `is_principal`; else it names the
+    way in. `queue` is the one job queue that the call may act on, None for all.
+
+    `invocation_id` is the header that an AWS SDK sends on every try of one call, None for clients
+    that send none. `body` is unparsed.
     `shared` is the catalog as read once for several calls that are made together; `overlap_lock` is
     written together with the job. `smallest_array` is AWS's own limit for callers of the API; only
     internal calls may submit an array of one. `task_token` is that of the Step Functions task which
@@ -64,6 +71,8 @@ class Call:
     overlap_lock: OverlapLock | None = None
     smallest_array: int = SMALLEST_ARRAY
     task_token: str | None = None
+    is_principal: bool = False
+    queue: str | None = None
 
     @property
     def definitions(self) -> Definitions:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from chalicelib.core.errors import ClientError
 from chalicelib.core.ids import JobKey
+from chalicelib.core.job import Job
 from chalicelib.core.resources.job_definition import JobDefinition, parse_reference, row_name
 from chalicelib.core.resources.job_queue import JobQueue
 from chalicelib.core.resources.resource import JOB_DEFINITION, JOB_QUEUE, Resource
@@ -16,10 +17,16 @@ def job_key_in(reference: str, call: Call) -> JobKey | None:
     return JobKey.parse(public_id) if public_id else None
 
 
+def is_visible(job: Job, call: Call) -> bool:
+    """Return whether the call may see the job; one that it may not looks as if it did not exist."""
+    return call.queue is None or job.queue == call.queue
+
+
 def find_queue(reference: str, call: Call) -> JobQueue:
-    """Return the queue of that name or ARN; ClientError if there is none."""
+    """Return the queue of that name or ARN; ClientError if there is none, or none for this call."""
     name = call.ports.settings.scope.name_in(reference, JOB_QUEUE)
-    found = call.definitions.find(JOB_QUEUE, name) if name else None
+    is_other = call.queue is not None and name != call.queue
+    found = call.definitions.find(JOB_QUEUE, name) if name and not is_other else None
     if found is None:
         raise ClientError(f"JobQueue {reference} not found.")
     return JobQueue.from_resource(found)

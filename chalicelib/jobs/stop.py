@@ -21,18 +21,25 @@ if TYPE_CHECKING:
 STOP_TRIES = 10  # more than elsewhere, because no message brings a caller's request again
 
 
-def stop_job(key: JobKey, kind: EventKind, reason: str, ports: StopPorts) -> None:
+def stop_job(
+    key: JobKey, kind: EventKind, reason: str, ports: StopPorts, *, queue: str | None = None
+) -> None:
     """Apply one stop; a job that does not exist or has ended is left as it is.
 
-    A node cannot be stopped without its job: the request is accepted and has no effect. Raises
-    TooManyRequestsError when others have changed the job in every try.
+    With `queue`, so is a job of any other queue. A node cannot be stopped without its job: the
+    request is accepted and has no effect. Raises TooManyRequestsError when others have changed the
+    job in every try.
     """
     if key.is_node:
         return
 
     def decide_on(keys: Keys, rows: Rows) -> Rows:
         event = Event(kind=kind, at_ms=ports.now_ms(), reason=reason)
-        return {one: job_after(rows[one], [event]) for one in keys if one in rows}
+        return {
+            one: job_after(rows[one], [event])
+            for one in keys
+            if one in rows and queue in (None, rows[one].queue)
+        }
 
     if commit_decisions([key], ports.jobs.find_all, decide_on, ports, tries=STOP_TRIES):
         raise TooManyRequestsError

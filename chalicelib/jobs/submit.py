@@ -26,7 +26,8 @@ from chalicelib.core.validation.submit import (
     validate_share,
 )
 from chalicelib.jobs.caller import Call
-from chalicelib.jobs.lookup import find_definition, find_queue
+from chalicelib.jobs.lookup import find_definition, find_queue, is_visible
+from chalicelib.jobs.pass_role import check_roles
 from chalicelib.jobs.upstreams import (
     dependencies_in,
     described,
@@ -58,7 +59,7 @@ def submit(request: dict[str, Any], call: Call) -> Submission:
     except ClientError:
         # An accepted job stays accepted, even if its queue was disabled between two tries.
         accepted = call.ports.jobs.find_job(JobKey(job_id)) if call.invocation_id else None
-        if accepted is None:
+        if accepted is None or not is_visible(accepted, call):
             raise
         return Submission(job_id=job_id, name=accepted.name, is_new=False)
 
@@ -69,6 +70,7 @@ def _submit(request: dict[str, Any], job_id: str, call: Call) -> Submission:
     merged = merge_submission(definition.members(), request)
     validate_share(request, fair_share=False)
     _refuse_queue(queue, merged)
+    check_roles(merged, call)
     largest = call.ports.settings.array_size_limit
     size = validate_array_size(request, largest, call.smallest_array)
     dependencies = dependencies_in(request, job_id, call)

@@ -24,7 +24,7 @@ from chalicelib.core.job import ArrayState, Job
 from chalicelib.core.lifecycle import decide
 from chalicelib.core.states import JobStatus
 from chalicelib.jobs.caller import Call
-from chalicelib.jobs.lookup import job_key_in
+from chalicelib.jobs.lookup import is_visible, job_key_in
 
 Upstreams = Mapping[JobKey, Job]
 
@@ -53,7 +53,7 @@ def find_upstreams(dependencies: Sequence[Dependency], size: int | None, call: C
         if one.kind.is_sequential:
             continue
         upstream = found.get(one.upstream)
-        if upstream is None or one.upstream.is_node:
+        if upstream is None or one.upstream.is_node or not is_visible(upstream, call):
             raise _not_found(one.upstream.public_id)
         if one.kind.is_n_to_n:
             _refuse_other_sizes(one, upstream, size)

@@ -15,6 +15,7 @@ from chalicelib.ports.errors import (
     ContentionError,
     OverlapLockLostError,
     RefusedError,
+    ThrottledError,
 )
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         HasManifests,
         HasMessages,
         HasOverlapLocks,
+        HasPermissions,
         HasSchedules,
         HasWorkflows,
     )
@@ -46,11 +48,13 @@ if TYPE_CHECKING:
         EventRules,
         Manifests,
         Messages,
+        Permissions,
         Schedules,
         Workflows,
     )
     from chalicelib.ports.process import (
         Clock,
+        HasKnownPermissions,
         HasKnownSpecs,
         HasKnownTaskDefinitions,
         HasSettings,
@@ -95,12 +99,14 @@ __all__ = [
     "HasEvents",
     "HasFirings",
     "HasJobs",
+    "HasKnownPermissions",
     "HasKnownSpecs",
     "HasKnownTaskDefinitions",
     "HasLanes",
     "HasManifests",
     "HasMessages",
     "HasOverlapLocks",
+    "HasPermissions",
     "HasSchedules",
     "HasSettings",
     "HasWorkflows",
@@ -113,8 +119,10 @@ __all__ = [
     "OverlapLockStore",
     "OverloadCheck",
     "Parallel",
+    "Permissions",
     "RefusedError",
     "Schedules",
     "StackSettings",
+    "ThrottledError",
     "Workflows",
 ]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from chalicelib.ports.process import (
     Clock,
+    HasKnownPermissions,
     HasKnownSpecs,
     HasKnownTaskDefinitions,
     HasSettings,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         EventRules,
         Manifests,
         Messages,
+        Permissions,
         Schedules,
         Workflows,
     )
@@ -99,6 +101,11 @@ class HasDeadLetters(Protocol):
     def dead_letters(self) -> DeadLetters: ...
 
 
+class HasPermissions(Protocol):
+    @property
+    def permissions(self) -> Permissions: ...
+
+
 class HasWorkflows(Protocol):
     @property
     def workflows(self) -> Workflows: ...
@@ -136,12 +143,14 @@ class AllPorts(
     HasEvents,
     HasFirings,
     HasJobs,
+    HasKnownPermissions,
     HasKnownSpecs,
     HasKnownTaskDefinitions,
     HasLanes,
     HasManifests,
     HasMessages,
     HasOverlapLocks,
+    HasPermissions,
     HasSchedules,
     HasSettings,
     HasWorkflows,

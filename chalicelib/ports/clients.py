@@ -128,6 +128,19 @@ class Workflows(Protocol):
         """Fail a waiting task, both texts cut to their limits; False when nothing waits."""
 
 
+class Permissions(Protocol):
+    """What the policies of IAM let a user or a role do.
+
+    Raises ThrottledError while IAM is too busy, RefusedError when the stack may not ask.
+    """
+
+    def find_role(self, name: str) -> str | None:
+        """Return the ARN of the role of this name, with its path; None if there is none."""
+
+    def may_pass(self, source_arn: str, role_arn: str) -> bool:
+        """Return whether the user or role `source_arn` may pass the role to tasks of ECS."""
+
+
 class Schedules(Protocol):
     """The schedules of triggers."""
 

@@ -18,7 +18,11 @@ class OverlapLockLostError(Exception):
 
 
 class RefusedError(Exception):
-    """AWS refuses what the trigger asks for, and would refuse it again. The message says why."""
+    """AWS refuses what is asked for, and would refuse it again. The message says why."""
+
+
+class ThrottledError(Exception):
+    """AWS is too busy to answer, in all tries of the client; the same call may succeed later."""
 
 
 class ClusterInUseError(Exception):

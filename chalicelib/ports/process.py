@@ -72,6 +72,26 @@ class StackSettings(Protocol):
         """The execution role of jobs that name none."""
 
     @property
+    def job_role_pattern(self) -> str:
+        """Path and name of the roles that the stack may pass to jobs, as a pattern of IAM."""
+
+    @property
+    def check_pass_role(self) -> bool:
+        """Whether callers must be allowed to pass the roles of their jobs."""
+
+    @property
+    def pass_role_accounts(self) -> frozenset[str]:
+        """Other accounts, whose callers may use every role that the stack may pass."""
+
+    @property
+    def trigger_buckets(self) -> tuple[str, ...]:
+        """ARNs of the buckets whose uploads may fire triggers, as patterns of IAM."""
+
+    @property
+    def trigger_bus_pattern(self) -> str:
+        """Names of the event buses on which triggers may have rules, as a pattern of IAM."""
+
+    @property
     def starting_window(self) -> int:
         """How many tasks of one environment may be starting at once."""
 
@@ -96,6 +116,15 @@ class HasKnownSpecs(Protocol):
     @property
     def known_specs(self) -> dict[str, Spec]:
         """Specs that this process has read, by job id."""
+
+
+class HasKnownPermissions(Protocol):
+    @property
+    def known_permissions(self) -> dict[tuple[str, str], tuple[bool, int]]:
+        """IAM's answers by (principal, role): whether it may pass it, and until when that holds.
+
+        The time is in milliseconds since the epoch.
+        """
 
 
 class HasKnownTaskDefinitions(Protocol):

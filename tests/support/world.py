@@ -27,6 +27,7 @@ from tests.support import stack, tables
 from tests.support.fake_ec2 import FakeEc2
 from tests.support.fake_ecs import FakeEcs, Task
 from tests.support.fake_events import FakeEvents
+from tests.support.fake_iam import FakeIam
 from tests.support.fake_s3 import FakeS3
 from tests.support.fake_scheduler import FakeScheduler
 from tests.support.fake_sqs import (
@@ -103,6 +104,7 @@ class World:
         self.events = FakeEvents(clock, self._on_call)
         self.scheduler = FakeScheduler(clock, self._on_call)
         self.s3 = FakeS3(clock, self._on_call)
+        self.iam = FakeIam(clock, self._on_call)
         self.machines = FakeStepFunctions(
             clock,
             self._on_call,
@@ -116,6 +118,7 @@ class World:
             "ec2": FakeEc2(clock, self._on_call),
             "ecs": self.ecs,
             "events": self.events,
+            "iam": self.iam,
             "s3": self.s3,
             "scheduler": self.scheduler,
             "stepfunctions": self.machines,
@@ -176,11 +179,19 @@ class World:
         *,
         invocation_id: str | None = None,
         caller: str = CALLER,
+        queue: str | None = None,
     ) -> Json:
         """Call an operation of the Batch API; raise ApiError for any answer but 200."""
         given = dict(request or {})
         body = json.dumps(given).encode()
-        call = Call(ports=self.ports, caller=caller, invocation_id=invocation_id, body=body)
+        call = Call(
+            ports=self.ports,
+            caller=caller,
+            is_principal=True,
+            invocation_id=invocation_id,
+            body=body,
+            queue=queue,
+        )
         http = service_model().operation_model(operation).http
         if http["requestUri"].startswith("/v1/tags"):
             arn, keys = given.pop("resourceArn"), given.pop("tagKeys", [])

@@ -84,5 +84,5 @@ class WorldPorts(Ports):
     def run_all(self, calls: Sequence[Action]) -> list[Any]:
         return in_order(calls)
 
-    def _client(self, service: str) -> Any:
+    def _client(self, service: str, **config: Any) -> Any:
         return self._world.clients[service]

@@ -38,8 +38,15 @@ NOT_SAVED = (
 )
 CRASHED = "The emulator ended without `batchyard down`: what happened since it was started is lost."
 AGENT_PATIENCE_SECONDS = 30.0
-# A local stack is removed with its state dir.
-PARAMETERS = {"DeletionProtection": "false"}
+# A local stack is removed with its state dir, and whoever reaches it may use all of it.
+PARAMETERS = {
+    "DeletionProtection": "false",
+    "JobRolePattern": "*",
+    "TriggerBuckets": "*",
+    "TriggerBusPattern": "*",
+    "SubmitRulePattern": "*",
+    "SubmitTopicPattern": "*",
+}
 DEPLOY_PATIENCE_SECONDS = 180.0
 
 Say = Callable[[str], None]

@@ -34,6 +34,7 @@ SERVICES = frozenset(
         "ec2",
         "ecs",
         "events",
+        "iam",
         "s3",
         "scheduler",
         "sqs",

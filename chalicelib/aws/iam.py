@@ -1,0 +1,62 @@
+"""The client of IAM: whether a user or a role may pass a role to ECS."""
+
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.ports import RefusedError, ThrottledError
+
+# Errors that pass by themselves. IAM throttles SimulatePrincipalPolicy at a few calls a second.
+_PASSING = frozenset(
+    {
+        "InternalFailure",
+        "RequestLimitExceeded",
+        "ServiceFailure",
+        "ServiceUnavailable",
+        "Throttling",
+        "ThrottlingException",
+    }
+)
+_GONE = "NoSuchEntity"
+
+
+class BotoPermissions:
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def find_role(self, name: str) -> str | None:
+        answer = _asked(self._client.get_role, RoleName=name)
+        return None if answer is None else str(answer["Role"]["Arn"])
+
+    def may_pass(self, source_arn: str, role_arn: str) -> bool:
+        answer = _asked(
+            self._client.simulate_principal_policy,
+            PolicySourceArn=source_arn,
+            ActionNames=["iam:PassRole"],
+            ResourceArns=[role_arn],
+            ContextEntries=[
+                {
+                    "ContextKeyName": "iam:PassedToService",
+                    "ContextKeyValues": ["ecs-tasks.amazonaws.com"],
+                    "ContextKeyType": "string",
+                }
+            ],
+        )
+        decisions = [] if answer is None else answer["EvaluationResults"]
+        return bool(decisions) and all(one["EvalDecision"] == "allowed" for one in decisions)
+
+
+def _asked(call: Callable[..., Any], **members: Any) -> Any:
+    """Return IAM's answer; None for a user or role that does not exist."""
+    try:
+        return call(**members)
+    except ClientError as error:
+        code = str(error.response["Error"]["Code"])
+        if code == _GONE:
+            return None
+        if code in _PASSING:
+            raise ThrottledError(str(error)) from error
+        raise RefusedError(str(error)) from error
+    except BotoCoreError as error:  # no connection, or no answer in time
+        raise ThrottledError(str(error)) from error
