@@ -4,6 +4,7 @@ That it suffices is shown under IAM's rule by tests/e2e/test_privilege.py. Each 
 are left out here, and so are the condition keys, except for those that restrict a resource.
 """
 
+import json
 from collections import defaultdict
 from typing import Any
 
@@ -17,7 +18,8 @@ READ_STREAM = "dynamodb:DescribeStream dynamodb:GetRecords dynamodb:GetShardIter
 MOVE_JOBS = "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem"
 ANSWER = "states:SendTaskFailure states:SendTaskSuccess"
 PASS_ROLES = {"TaskExecutionRole": "iam:PassRole", "role/${JobRolePattern}": "iam:PassRole"}
-CHANGE_RULES = "events:DeleteRule events:PutRule events:PutTargets events:RemoveTargets"
+PUT_RULES = "events:PutRule events:PutTargets"
+REMOVE_RULES = "events:DeleteRule events:RemoveTargets"
 PROVISIONED = ("compute-environment", "job-queue", "trigger")
 DELIVER_LOGS = (
     "logs:CreateLogDelivery logs:DeleteLogDelivery logs:DescribeLogGroups "
@@ -128,13 +130,13 @@ ALLOWED: dict[str, dict[str, str]] = {
             "ecs:TagResource ecs:UpdateClusterSettings"
         ),
         "role/aws-service-role/ecs.amazonaws.com/*": "iam:CreateServiceLinkedRole",
-        "rule/<stack>-trigger-*": CHANGE_RULES,
-        "rule/*/<stack>-trigger-*": CHANGE_RULES,
+        "rule/${TriggerBusPattern}/<stack>-trigger-*": PUT_RULES,
+        "rule/<stack>-trigger-*": REMOVE_RULES,
+        "rule/*/<stack>-trigger-*": REMOVE_RULES,
         "schedule/${Schedules}/*": (
             "scheduler:CreateSchedule scheduler:DeleteSchedule scheduler:UpdateSchedule"
         ),
         "SchedulerRole": "iam:PassRole",
-        "*": "s3:GetBucketLocation s3:GetBucketNotification s3:PutBucketNotification",
     },
     "SubmitRole": {
         "JobsTable": "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:UpdateItem",
@@ -166,6 +168,39 @@ ALLOWED: dict[str, dict[str, str]] = {
     },
 }
 
+# What roles may do besides under a parameter: (condition, roles, permissions) of each policy.
+USES_KEY = {"APIHandlerRole", "CatalogChangedRole", "DispatchRole", "FireTriggersRole"} | {
+    "LaunchMachineRole", "MultinodeMachineRole", "NodeStepRole", "ProvisionMachineRole",
+    "ProvisionStepRole", "ReactRole", "RunJobMachineRole", "SchedulerRole", "SubmitRole",
+    "SweepRole", "TaskEventsRole",
+}  # fmt: skip
+USE_KEY = (
+    "kms:Decrypt kms:DescribeKey kms:Encrypt kms:GenerateDataKey kms:ReEncryptFrom kms:ReEncryptTo"
+)
+CONDITIONAL: dict[str, tuple[str, set[str], dict[str, str]]] = {
+    "AskIam": (
+        "ChecksPassRole",
+        {"APIHandlerRole"},
+        {
+            "role/*": "iam:GetRole iam:SimulatePrincipalPolicy",
+            "user/*": "iam:SimulatePrincipalPolicy",
+        },
+    ),
+    "RulesOnDefaultBus": (
+        "TriggersUseDefaultBus",
+        {"ProvisionStepRole"},
+        {"rule/<stack>-trigger-*": PUT_RULES},
+    ),
+    "UseTriggerBuckets": (
+        "HasTriggerBuckets",
+        {"ProvisionStepRole"},
+        {
+            "TriggerBuckets": "s3:GetBucketLocation s3:GetBucketNotification s3:PutBucketNotification"
+        },
+    ),
+    "UseKmsKey": ("HasKmsKey", USES_KEY, {"KmsKeyArn": USE_KEY}),
+}
+
 
 def roles() -> dict[str, Any]:
     return {
@@ -177,14 +212,19 @@ def roles() -> dict[str, Any]:
 
 def granted(role: str) -> dict[str, set[str]]:
     """Return the actions that a role is allowed, by resource."""
+    found = granted_by(roles()[role]["Policies"])
+    found.pop(f"{role.removesuffix('Role')}Logs", None)
+    return found
+
+
+def granted_by(policies: list[dict[str, Any]]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = defaultdict(set)
-    for policy in roles()[role]["Policies"]:
+    for policy in policies:
         for statement in policy["PolicyDocument"]["Statement"]:
             assert statement["Effect"] == "Allow"
             given = statement["Action"]
             for resource in resources_of(statement):
                 found[resource].update([given] if isinstance(given, str) else given)
-    found.pop(f"{role.removesuffix('Role')}Logs", None)
     return dict(found)
 
 
@@ -201,6 +241,8 @@ def name_of(resource: Any) -> str:
     """Return the logical name of a resource of the template, or the last part of another's ARN."""
     if isinstance(resource, str):
         return resource
+    if "Ref" in resource:
+        return str(resource["Ref"])
     if "Fn::GetAtt" in resource:
         logical, attribute = resource["Fn::GetAtt"]
         return f"{logical} stream" if attribute == "StreamArn" else str(logical)
@@ -219,3 +261,86 @@ def test_every_role_is_on_the_list() -> None:
 @pytest.mark.parametrize("role", sorted(ALLOWED))
 def test_a_role_may_do_what_is_on_the_list_and_no_more(role: str) -> None:
     assert granted(role) == {name: set(text.split()) for name, text in ALLOWED[role].items()}
+
+
+def test_what_is_allowed_under_a_parameter_is_on_a_list_too() -> None:
+    policies = {
+        name: resource
+        for name, resource in template()["Resources"].items()
+        if resource.get("Type") == "AWS::IAM::Policy"
+    }
+    assert policies.keys() == CONDITIONAL.keys()
+    for name, (condition, wanted, allowed) in CONDITIONAL.items():
+        assert policies[name]["Condition"] == condition
+        properties = policies[name]["Properties"]
+        assert {role["Ref"] for role in properties["Roles"]} == wanted
+        assert granted_by([properties]) == {at: set(text.split()) for at, text in allowed.items()}
+
+
+def test_every_role_that_touches_what_the_key_encrypts_may_use_it() -> None:
+    """What a table, queue or bucket asks of its callers, a machine asks of the role that runs it."""
+    encrypted = ("Table", "Queue", "DeadLetters", "Manifests", "<stack>-", "TaskEvents")
+    touching = {
+        role
+        for role in roles()
+        if any(any(word in resource for word in encrypted) for resource in granted(role))
+    }
+    machines = {role for role in roles() if role.endswith("MachineRole")}
+    assert (touching | machines) - {"TaskExecutionRole"} == USES_KEY
+
+
+def test_without_parameters_nobody_submits_past_the_api() -> None:
+    resources, parameters = template()["Resources"], template()["Parameters"]
+    for name, condition, parameter in (
+        ("RulesMaySubmit", "RulesSubmit", "SubmitRulePattern"),
+        ("TopicsMaySubmit", "TopicsSubmit", "SubmitTopicPattern"),
+    ):
+        assert resources[name]["Condition"] == condition
+        is_empty = {"Fn::Equals": [{"Ref": parameter}, ""]}
+        assert template()["Conditions"][condition] == {"Fn::Not": [is_empty]}
+        assert parameters[parameter]["Default"] == ""
+        assert f"${{{parameter}}}" in resources[name]["Properties"]["SourceArn"]["Fn::Sub"]
+    permissions = [
+        name for name, one in resources.items() if one.get("Type") == "AWS::Lambda::Permission"
+    ]
+    assert sorted(permissions) == ["RulesMaySubmit", "TopicsMaySubmit"]
+
+
+def test_without_parameters_no_bucket_is_used_and_every_caller_is_checked() -> None:
+    defaults = {name: one.get("Default") for name, one in template()["Parameters"].items()}
+    assert (defaults["TriggerBuckets"], defaults["TriggerBusPattern"]) == ("", "default")
+    assert (defaults["CheckPassRole"], defaults["PassRoleAccounts"]) == ("true", "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "member"),
+    [
+        ("AWS::DynamoDB::Table", "SSESpecification"),
+        ("AWS::SQS::Queue", "KmsMasterKeyId"),
+        ("AWS::Logs::LogGroup", "KmsKeyId"),
+        ("AWS::StepFunctions::StateMachine", "EncryptionConfiguration"),
+        ("AWS::S3::Bucket", "BucketEncryption"),
+    ],
+)
+def test_a_key_of_the_user_s_encrypts_everything_that_holds_data(kind: str, member: str) -> None:
+    holders = [
+        resource["Properties"]
+        for resource in template()["Resources"].values()
+        if resource.get("Type") == kind
+    ]
+    assert holders
+    for properties in holders:
+        text = json.dumps(properties[member])
+        assert '"Fn::If": ["HasKmsKey"' in text and '{"Ref": "KmsKeyArn"}' in text
+
+
+def test_the_logs_of_machines_have_no_data() -> None:
+    machines = [
+        resource["Properties"]
+        for resource in template()["Resources"].values()
+        if resource.get("Type") == "AWS::StepFunctions::StateMachine"
+    ]
+    assert len(machines) >= 6
+    for machine in machines:
+        assert machine["LoggingConfiguration"]["IncludeExecutionData"] is False
+        assert machine["LoggingConfiguration"]["Level"] == "ERROR"
