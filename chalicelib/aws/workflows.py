@@ -48,11 +48,10 @@ class BotoWorkflows:
             count += 1
         return count
 
-    def start_multinode(self, fence: Fence, main: Mapping[str, Any]) -> None:
+    def start_multinode(self, fence: Fence) -> None:
         name = f"{fence.job_id}-{fence.attempt}-{fence.dispatch_count}"
-        self._start_once(
-            self._multinode_machine_arn, name, {"fence": str(fence), "launches": [main]}
-        )
+        # The empty list is for the machine of 0.1.0, which may still be there during a deployment.
+        self._start_once(self._multinode_machine_arn, name, {"fence": str(fence), "launches": []})
 
     def start_provision(self, kind: str, name: str, request: Mapping[str, Any]) -> None:
         self._start_once(self._provision_machine_arn_prefix + kind, name, request)

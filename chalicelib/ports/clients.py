@@ -115,8 +115,8 @@ class Workflows(Protocol):
     def start_launch(self, launches: Sequence[Mapping[str, Any]]) -> int:
         """Start executions that make these RunTask requests; return how many were started."""
 
-    def start_multinode(self, fence: Fence, main: Mapping[str, Any]) -> None:
-        """Start the multi-node machine for this fence; `main` launches the main node."""
+    def start_multinode(self, fence: Fence) -> None:
+        """Start the machine that launches the other nodes once the main node of this fence runs."""
 
     def start_provision(self, kind: str, name: str, request: Mapping[str, Any]) -> None:
         """Start the provision machine of a kind of resource, once for each `name`: a change."""

@@ -7,11 +7,11 @@ import pytest
 from tests.support import stack
 from tests.support.asl import Execution, TaskError
 
-FUNCTION, LAUNCH = "arn:function", "arn:launch"
-MACHINE = stack.machine("MultinodeMachine", {"NodeStepArn": FUNCTION, "LaunchMachineArn": LAUNCH})
-START, STEP = "arn:aws:states:::states:startExecution", "arn:aws:states:::lambda:invoke"
+FUNCTION = "arn:function"
+MACHINE = stack.machine("MultinodeMachine", {"NodeStepArn": FUNCTION})
+STEP = "arn:aws:states:::lambda:invoke"
 FENCE = "0000000a-0000-4000-8000-000000000000/job/1"
-GIVEN = {"fence": FENCE, "launches": [{"startedBy": FENCE, "runTask": {"ClientToken": FENCE}}]}
+GIVEN = {"fence": FENCE, "launches": []}
 FAILURE = TaskError("RuntimeError", "no")
 
 
@@ -26,26 +26,19 @@ def look(state: str, seconds: int = 0, chunks: int = 0) -> dict[str, Any]:
 class Outside:
     """The services that the machine calls; `looks` are the answers in turn, the last for ever."""
 
-    def __init__(
-        self, *looks: dict[str, Any] | Exception, starts: int = 0, chunks: int = 0
-    ) -> None:
+    def __init__(self, *looks: dict[str, Any] | Exception, chunks: int = 0) -> None:
         self.looks = list(looks)
-        self.failures = {"main": starts, "start": chunks}
+        self.failures = chunks
         self.asked: list[Any] = []
 
     def invoke(self, resource: str, parameters: Any) -> Any:
         self.asked.append(parameters)
-        if resource == START:
-            self._fail("main")
-            assert parameters == {
-                "StateMachineArn": LAUNCH,
-                "Input": {"launches": GIVEN["launches"]},
-            }
-            return {"ExecutionArn": "arn"}
         assert resource == STEP
         assert parameters["FunctionName"] == FUNCTION
         if parameters["Payload"]["step"] == "start":
-            self._fail("start")
+            if self.failures:
+                self.failures -= 1
+                raise FAILURE
             return {"Payload": {}}
         assert parameters["Payload"] == {"step": "look", "fence": FENCE}
         answer = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
@@ -53,14 +46,9 @@ class Outside:
             raise answer
         return {"Payload": answer}
 
-    def _fail(self, what: str) -> None:
-        if self.failures[what]:
-            self.failures[what] -= 1
-            raise FAILURE
-
     @property
     def started(self) -> list[int]:
-        payloads = [p["Payload"] for p in self.asked if "Payload" in p]
+        payloads = [p["Payload"] for p in self.asked]
         return [p["first"] for p in payloads if p["step"] == "start"]
 
 
@@ -79,7 +67,6 @@ def test_a_small_job_takes_as_few_transitions_as_the_source_says() -> None:
     outside = Outside(look("RUNNING", chunks=1))
     execution, waits = carried_out(outside)
     assert execution.entered == [
-        "StartMainNode",
         "LookAtMainNode",
         "MainNodeRuns?",
         "StartOtherNodes",
@@ -87,7 +74,7 @@ def test_a_small_job_takes_as_few_transitions_as_the_source_says() -> None:
         "PaceChunks",
         "Done",
     ]
-    assert "State transitions: 7 " in MACHINE["Comment"]
+    assert "State transitions: 6 " in MACHINE["Comment"]
     assert waits == [0]
 
 
@@ -95,7 +82,7 @@ def test_the_main_node_is_waited_for_as_long_as_the_step_says() -> None:
     outside = Outside(look("WAIT", 2), look("WAIT", 5), look("RUNNING", chunks=1))
     execution, waits = carried_out(outside)
     assert waits == [2, 5, 0]
-    assert len(execution.entered) == 7 + 2 * 3
+    assert len(execution.entered) == 6 + 2 * 3
     assert outside.started == [1]
 
 
@@ -104,7 +91,7 @@ def test_chunks_are_started_in_turn_and_apart() -> None:
     execution, waits = carried_out(outside)
     assert outside.started == [1, 2, 3]
     assert waits == [2, 2, 0]
-    assert len(execution.entered) == 7 + 2 * 2
+    assert len(execution.entered) == 6 + 2 * 2
 
 
 @pytest.mark.parametrize("state", ["GONE", "anything else"])
@@ -121,10 +108,9 @@ def test_a_job_of_one_node_has_no_others() -> None:
 
 
 def test_each_step_is_tried_again() -> None:
-    outside = Outside(FAILURE, look("RUNNING", chunks=1), starts=1, chunks=1)
+    outside = Outside(FAILURE, look("RUNNING", chunks=1), chunks=1)
     execution, _ = carried_out(outside)
     assert execution.handled == {
-        "StartMainNode retry",
         "LookAtMainNode retry",
         "StartChunk retry",
     }
@@ -139,20 +125,13 @@ def test_a_chunk_that_cannot_be_started_does_not_hold_up_the_next() -> None:
     assert execution.entered[-1] == "Done"
 
 
-@pytest.mark.parametrize(
-    ("outside", "state"),
-    [
-        (Outside(look("WAIT", 2), starts=99), "StartMainNode"),
-        (Outside(FAILURE), "LookAtMainNode"),
-    ],
-)
-def test_an_execution_that_can_start_nothing_fails(outside: Outside, state: str) -> None:
-    execution = Execution(definition=MACHINE, invoke=outside.invoke)
+def test_an_execution_that_can_start_nothing_fails() -> None:
+    execution = Execution(definition=MACHINE, invoke=Outside(FAILURE).invoke)
     steps = execution.run(GIVEN)
     with pytest.raises(TaskError, match="NodesNotStarted"):
         for _ in steps:
             pass
-    assert f"{state} catch" in execution.handled
+    assert "LookAtMainNode catch" in execution.handled
     assert execution.entered[-1] == "GiveUp"
 
 

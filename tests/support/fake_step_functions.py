@@ -84,7 +84,7 @@ class FakeStepFunctions(FakeClient):
             ),
             MULTINODE_MACHINE_ARN: stack.machine(
                 "MultinodeMachine",
-                {"LaunchMachineArn": LAUNCH_MACHINE_ARN, "NodeStepArn": NODE_STEP_ARN},
+                {"NodeStepArn": NODE_STEP_ARN},
             ),
             RUN_JOB_MACHINE_ARN: stack.machine("RunJobMachine", {"SubmitFunctionArn": SUBMIT_ARN}),
         }

@@ -164,7 +164,8 @@ def test_the_entry_points_are_those_of_the_stack() -> None:
     }  # fmt: skip
     assert [handler.name for handler in handlers.app.event_sources] == ["sweep"]
     assert set(handlers.app.routes) == {
-        "/v1/{operation}", "/queues/{queue}/v1/{operation}", "/v1/tags/{arn}", "/v1/tags/{arn}/{rest}", "/triggers",
+        "/v1/{operation}", "/queues/{queue}/v1/{operation}", "/v1/tags/{arn}",
+        "/v1/tags/{arn}/{rest}", "/triggers",
         "/triggers/{name}", "/triggers/{name}/firings", "/triggers/{name}/fire",
     }  # fmt: skip
     for methods in handlers.app.routes.values():

@@ -54,7 +54,8 @@ if TYPE_CHECKING:
 def launch(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: TasksLaunchPorts) -> None:
     """Start the launch state machine for `jobs`, all of them STARTING; `specs` are theirs, by id.
 
-    A multi-node job goes to a state machine of its own, which launches its main node first.
+    For a multi-node job that is its main node. A state machine of its own, started first so that no
+    main node is without one, launches the others when the main node runs.
     """
     environments = ports.catalog.find_many(
         COMPUTE_ENVIRONMENT, (job.environment or "" for job in jobs)
@@ -66,9 +67,8 @@ def launch(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: TasksLaunchPor
         if made is None:
             continue
         if job.nodes is not None:
-            ports.workflows.start_multinode(job.fence, made)
-        else:
-            launches.append(made)
+            ports.workflows.start_multinode(job.fence)
+        launches.append(made)
     if launches:
         ports.workflows.start_launch(launches)
 

@@ -305,16 +305,13 @@ def test_starting_a_provision_twice_succeeds() -> None:
 def test_the_multi_node_execution_is_named_after_job_attempt_and_dispatch_count() -> None:
     client = Recorder()
     fence = Fence(job_id=JOB_ID, part="job", attempt=2, dispatch_count=3)
-    workflows(client).start_multinode(fence, {"startedBy": str(fence), "runTask": {}})
+    workflows(client).start_multinode(fence)
     (call,) = client.given("start_execution")
     assert call["stateMachineArn"] == "multinode"
     assert call["name"] == f"{JOB_ID}-2-3"
-    assert json.loads(call["input"]) == {
-        "fence": f"{JOB_ID}/job/2-3",
-        "launches": [{"startedBy": f"{JOB_ID}/job/2-3", "runTask": {}}],
-    }
+    assert json.loads(call["input"]) == {"fence": f"{JOB_ID}/job/2-3", "launches": []}
     again = Recorder(start_execution=refusal("ExecutionAlreadyExists"))
-    workflows(again).start_multinode(fence, {})
+    workflows(again).start_multinode(fence)
 
 
 def test_a_failure_is_cut_to_the_limits_of_step_functions() -> None:

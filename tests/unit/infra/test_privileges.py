@@ -20,6 +20,7 @@ ANSWER = "states:SendTaskFailure states:SendTaskSuccess"
 PASS_ROLES = {"TaskExecutionRole": "iam:PassRole", "role/${JobRolePattern}": "iam:PassRole"}
 PUT_RULES = "events:PutRule events:PutTargets"
 REMOVE_RULES = "events:DeleteRule events:RemoveTargets"
+CHANGE_NOTIFICATIONS = "s3:GetBucketLocation s3:GetBucketNotification s3:PutBucketNotification"
 PROVISIONED = ("compute-environment", "job-queue", "trigger")
 DELIVER_LOGS = (
     "logs:CreateLogDelivery logs:DeleteLogDelivery logs:DescribeLogGroups "
@@ -153,7 +154,6 @@ ALLOWED: dict[str, dict[str, str]] = {
         **PASS_ROLES,
     },
     "MultinodeMachineRole": {
-        "<stack>-launch": "states:StartExecution",
         "NodeStep": "lambda:InvokeFunction",
         "*": DELIVER_LOGS,
     },
@@ -194,9 +194,7 @@ CONDITIONAL: dict[str, tuple[str, set[str], dict[str, str]]] = {
     "UseTriggerBuckets": (
         "HasTriggerBuckets",
         {"ProvisionStepRole"},
-        {
-            "TriggerBuckets": "s3:GetBucketLocation s3:GetBucketNotification s3:PutBucketNotification"
-        },
+        {"TriggerBuckets": CHANGE_NOTIFICATIONS},
     ),
     "UseKmsKey": ("HasKmsKey", USES_KEY, {"KmsKeyArn": USE_KEY}),
 }
@@ -278,7 +276,7 @@ def test_what_is_allowed_under_a_parameter_is_on_a_list_too() -> None:
 
 
 def test_every_role_that_touches_what_the_key_encrypts_may_use_it() -> None:
-    """What a table, queue or bucket asks of its callers, a machine asks of the role that runs it."""
+    """Tables, queues and buckets ask it of their callers, a machine of the role it runs under."""
     encrypted = ("Table", "Queue", "DeadLetters", "Manifests", "<stack>-", "TaskEvents")
     touching = {
         role
@@ -331,7 +329,8 @@ def test_a_key_of_the_user_s_encrypts_everything_that_holds_data(kind: str, memb
     assert holders
     for properties in holders:
         text = json.dumps(properties[member])
-        assert '"Fn::If": ["HasKmsKey"' in text and '{"Ref": "KmsKeyArn"}' in text
+        assert '"Fn::If": ["HasKmsKey"' in text
+        assert '{"Ref": "KmsKeyArn"}' in text
 
 
 def test_the_logs_of_machines_have_no_data() -> None:
