@@ -31,7 +31,7 @@ def document(source: Json = EVENTS, **members: Any) -> Json:
 def call(world: World, body: Any = None) -> Call:
     """Return a call with this body: bytes as they are, anything else as JSON."""
     raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-    return Call(ports=world.ports, caller=CALLER, invocation_id=None, body=raw)
+    return Call(ports=world.ports, caller=CALLER, is_principal=True, invocation_id=None, body=raw)
 
 
 def decoded(answer: Answer) -> Json:

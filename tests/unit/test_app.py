@@ -118,6 +118,52 @@ def test_two_callers_never_share_a_job(world: World, http: Any) -> None:
     world.run_until_idle()
 
 
+def test_the_api_of_one_queue_is_under_its_own_path(world: World, http: Any) -> None:
+    make_stage(world)
+    body = json.dumps(REQUEST).encode()
+    response = http.post("/queues/queue/v1/submitjob", headers=JSON, body=body)
+    assert response.status_code == 200
+    other = http.post("/queues/other/v1/submitjob", headers=JSON, body=body)
+    assert (other.status_code, other.headers["x-amzn-errortype"]) == (400, "ClientException")
+    assert "JobQueue queue not found" in other.json_body["message"]
+    denied = http.post("/queues/queue/v1/describejobqueues", headers=JSON, body=b"{}")
+    assert (denied.status_code, denied.headers["x-amzn-errortype"]) == (
+        403,
+        "AccessDeniedException",
+    )
+    for method, path in (("post", "/queues/queue/v1/tags/x"), ("get", "/queues/queue/triggers")):
+        assert getattr(http, method)(path).status_code == 403  # no such route
+    world.run_until_idle()
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters", "reason"),
+    [
+        ("/queues/queu%65/v1/submitjob", {"queue": "queue"}, "Job Queue name should match"),
+        ("/queues/queu%65/v1/submitjob", {"queue": "queu%65"}, "Job Queue name should match"),
+        ("/queues/a/v1/b%2Fv1%2Fsubmitjob", {"queue": "a"}, "Unknown operation"),
+        ("/queues/queue/v1/submitjo%62", {"queue": "queue"}, "Job Queue name should match"),
+        ("/v1/submitjo%62", {}, "Unknown operation"),
+    ],
+)
+def test_a_name_in_the_path_has_one_way_to_be_written(
+    world: World, path: str, parameters: dict[str, str], reason: str
+) -> None:
+    """IAM compares the path as it is: `submitjo%62` would evade a policy that denies submitjob."""
+    make_stage(world)
+    decoded = "b/v1/submitjob" if "%2F" in path else "submitjob"
+    request = event(decoded, json.dumps(REQUEST), userArn="arn:a")
+    request["pathParameters"] |= parameters
+    request["requestContext"] |= {
+        "path": f"/api{path}",
+        "resourcePath": "/queues/{queue}/v1/{operation}" if parameters else "/v1/{operation}",
+    }
+    with mock.patch("chalicelib.wiring.ports", return_value=world.ports):
+        answered = handlers.app(request, None)
+    assert answered["statusCode"] == 400
+    assert reason in json.loads(answered["body"])["message"]
+
+
 def test_an_error_names_the_request_as_the_gateway_does(http: Any) -> None:
     answered = handlers.app(event("describejobs", json.dumps({"jobs": ["x"] * 101})), None)
     assert json.loads(answered["body"])["message"].endswith("RequestId: request-of-the-gateway")

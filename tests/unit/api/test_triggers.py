@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from tests.support.triggers import (
     put,
 )
 from tests.support.world import ApiError, World
+from tests.support.world import world as a_world
 
 ARN = "arn:aws:batch:us-east-1:123456789012:trigger/nightly"
 
@@ -254,3 +256,65 @@ def test_only_a_put_loads_the_validator() -> None:
     )
     command = [sys.executable, "-c", program]
     assert subprocess.check_output(command, text=True, cwd=ROOT) == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "source", "reason"),
+    [
+        ({"trigger_buckets": ()}, UPLOADS, "no buckets (stack parameter TriggerBuckets)"),
+        (
+            {"trigger_buckets": ("arn:aws:s3:::in", "arn:aws:s3:::inbox-*")},
+            UPLOADS,
+            "only buckets that match arn:aws:s3:::in, arn:aws:s3:::inbox-* (stack parameter",
+        ),
+        (
+            {"trigger_bus_pattern": "orders-*"},
+            UPLOADS,
+            "only event buses that match orders-* (stack parameter TriggerBusPattern)",
+        ),
+        ({"trigger_bus_pattern": "defaul?"}, EVENTS, "Event bus default can not be used"),
+        (
+            {"trigger_bus_pattern": "default"},
+            {"events": {"pattern": {"source": ["shop"]}, "bus": "orders"}},
+            "Event bus orders can not be used by triggers. This stack lets them use only event "
+            "buses that match default",
+        ),
+    ],
+)
+def test_a_trigger_uses_only_the_buckets_and_buses_that_the_stack_allows(
+    settings: dict[str, Any], source: dict[str, Any], reason: str
+) -> None:
+    with a_world(in_memory=True, **settings) as world:
+        make_stage(world)
+        for state in ("ENABLED", "DISABLED"):
+            assert reason in refused(world, document(source, state=state))
+        assert calls_of(world) == set()
+
+
+def test_what_the_stack_allows_may_be_a_pattern() -> None:
+    with a_world(
+        in_memory=True,
+        trigger_buckets=("arn:aws:s3:::other", "arn:aws:s3:::in*"),
+        trigger_bus_pattern="default",
+    ) as world:
+        make_stage(world)
+        world.s3.notifications["inbox"] = {}
+        put(world, "uploads", document(UPLOADS))
+        put(world, "hourly", document(SCHEDULE))
+        world.run_until_idle()
+        assert get(world, "uploads")["status"] == "VALID"
+
+
+def test_a_trigger_on_a_bus_that_is_not_allowed_any_more_can_be_deleted() -> None:
+    bus = {"events": {"pattern": {"source": ["shop"]}, "bus": "orders"}}
+    with a_world(in_memory=True) as world:
+        make_stage(world)
+        world.events.buses.add("orders")
+        put(world, "old", document(bus))
+        world.run_until_idle()
+        world.settings = replace(world.settings, trigger_bus_pattern="default")
+        world.restart()
+        delete(world, "old")
+        world.run_until_idle()
+        with pytest.raises(ApiError, match="404"):
+            get(world, "old")
