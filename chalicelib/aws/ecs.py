@@ -1,13 +1,15 @@
 """The client of ECS. A task or cluster that does not exist is not an error here."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from chalicelib.ports import ClusterInUseError
 
 STOPPED = "STOPPED"
+_QUOTED_VALUE = re.compile(r", value: .*(?=, type: )", re.DOTALL)
 
 
 class BotoEcs:
@@ -15,7 +17,11 @@ class BotoEcs:
         self._client = client
 
     def register_task_definition(self, request: Mapping[str, Any]) -> str:
-        answer = self._client.register_task_definition(**request)
+        try:
+            answer = self._client.register_task_definition(**request)
+        except ParamValidationError as error:
+            # botocore quotes values, those of a job's environment too, and this text is logged.
+            raise ValueError(_QUOTED_VALUE.sub("", str(error))) from None
         return str(answer["taskDefinition"]["taskDefinitionArn"])
 
     def deregister_task_definition(self, arn: str) -> None:

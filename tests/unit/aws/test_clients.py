@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError
 
 from chalicelib.aws.ec2 import BotoEc2
 from chalicelib.aws.ecs import BotoEcs
@@ -355,3 +355,15 @@ def test_the_private_address_of_an_instance_is_returned() -> None:
     assert BotoEc2(Recorder(describe_instances=running)).find_private_address("i-1") == "10.0.0.1"
     gone = {"Reservations": [{"Instances": [{"State": {"Name": "terminated"}}]}]}
     assert BotoEc2(Recorder(describe_instances=gone)).find_private_address("i-1") is None
+
+
+def test_an_error_of_botocore_s_does_not_quote_the_values_of_a_request() -> None:
+    report = (
+        "Invalid type for parameter environment[0].value, value: a secret,\nof 2, type: <class "
+        "'int'>, valid types: <class 'str'>"
+    )
+    client = Recorder(register_task_definition=ParamValidationError(report=report))
+    with pytest.raises(ValueError, match=r"environment\[0\].value, type: ") as refused:
+        BotoEcs(client).register_task_definition({})
+    assert "secret" not in str(refused.value)
+    assert refused.value.__suppress_context__
