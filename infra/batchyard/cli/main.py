@@ -101,17 +101,24 @@ def down(
 def env(
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
     stack: StackOption = None,
+    queue: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Use the endpoint of this job queue, which serves the jobs of that queue only.",
+        ),
+    ] = None,
 ) -> None:
     """Print export lines that direct AWS clients to Batchyard: eval "$(batchyard env)"."""
     from batchyard.client import environment
 
     try:
         if stack is None:
-            values = environment.variables(state_dir)
+            values = environment.variables(state_dir, queue=queue)
         else:
             import boto3
 
-            values = environment.variables_of_stack(boto3.Session(), stack)
+            values = environment.variables_of_stack(boto3.Session(), stack, queue=queue)
     except Exception as error:
         _fail(error)
     print(environment.export_lines(values))

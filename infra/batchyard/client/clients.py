@@ -11,6 +11,7 @@ import boto3
 import botocore.session
 
 from batchyard.client import environment
+from batchyard.client.setup import EXECUTION_ROLE
 from batchyard.cloud.deploy import find_outputs
 
 DEFAULT_LOG_GROUP = "/aws/batch/job"
@@ -19,11 +20,13 @@ DEFAULT_LOG_GROUP = "/aws/batch/job"
 class Clients:
     """Clients of AWS services for the given variables; each client is made once.
 
-    `log_group` is where jobs log unless their definition names another.
+    `log_group` is where jobs log unless their definition names another; `execution_role` the stack's
+    own execution role, which every job may have.
     """
 
     def __init__(self, values: Mapping[str, str], *, log_group: str = DEFAULT_LOG_GROUP) -> None:
         self.log_group = log_group
+        self.execution_role = values.get(environment.EXECUTION_ROLE, EXECUTION_ROLE)
         self._values = values
         local_key = values.get("AWS_ACCESS_KEY_ID")
         # The caller's profile is ignored where the credentials are given.

@@ -126,6 +126,7 @@ def _register(clients: Clients, name: str, command: list[str], *, memory: str) -
         image=IMAGE,
         vcpus="0.25" if memory == "512" else "1",
         memory=memory,
+        execution_role=clients.execution_role,
         parameters={"archive": _uri("stdlib.tar.gz")},
         retryStrategy={"attempts": 5, "evaluateOnExit": RULES},
     )

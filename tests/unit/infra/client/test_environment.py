@@ -2,6 +2,7 @@
 
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import botocore.session
 import pytest
@@ -14,7 +15,7 @@ from batchyard.cloud.paths import StateDir
 @pytest.fixture
 def state(tmp_path: Path) -> StateDir:
     state = StateDir.at(tmp_path)
-    Cloud(port=4999, outputs={"RestAPIId": "abc123"}).save(state)
+    Cloud(port=4999, outputs={"RestAPIId": "abc123", "ExecutionRoleArn": "arn:role"}).save(state)
     return state
 
 
@@ -26,6 +27,35 @@ def test_the_variables_direct_clients_to_the_local_cloud(state: StateDir) -> Non
     )
     assert values["AWS_REGION"] == values["AWS_DEFAULT_REGION"] == "us-east-1"
     assert values["AWS_ACCESS_KEY_ID"] == "test"
+
+
+def test_the_endpoint_of_a_queue_is_its_path(state: StateDir) -> None:
+    values = environment.variables(state.root, queue="team_a-1")
+    assert values["AWS_ENDPOINT_URL_BATCH"] == (
+        "http://127.0.0.1:4999/restapis/abc123/api/_user_request_/queues/team_a-1"
+    )
+    assert values["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4999"
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a b", "..", "a%62", "x" * 129, "$(ls)"])
+def test_what_is_no_name_of_a_queue_makes_no_endpoint(state: StateDir, name: str) -> None:
+    with pytest.raises(environment.QueueNameError, match="no name of a job queue"):
+        environment.variables(state.root, queue=name)
+
+
+def test_the_endpoint_of_a_queue_in_an_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs = {"EndpointURL": "https://x.execute-api.eu-west-1.amazonaws.com/api/"}
+    monkeypatch.setattr("batchyard.cloud.deploy.find_outputs", lambda session, name: outputs)
+    session = SimpleNamespace(region_name="eu-west-1", client=None)
+    values = environment.variables_of_stack(session, "stack", queue="team")
+    assert values["AWS_ENDPOINT_URL_BATCH"] == (
+        "https://x.execute-api.eu-west-1.amazonaws.com/api/queues/team"
+    )
+    assert environment.EXECUTION_ROLE not in values  # a stack from before that output
+
+
+def test_the_stack_s_execution_role_is_handed_out(state: StateDir) -> None:
+    assert environment.variables(state.root)["BATCHYARD_EXECUTION_ROLE"] == "arn:role"
 
 
 def test_botocore_signs_for_api_gateway(state: StateDir, monkeypatch: pytest.MonkeyPatch) -> None:
