@@ -11,13 +11,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from batchyard.client.clients import Clients
-from batchyard.client.environment import variables
 from batchyard.cloud import local
 from batchyard.cloud.emulator import reserved_port
 from batchyard.cloud.paths import StateDir
+from tests.e2e import guarded_access
+from tests.e2e.guarded_access import Policy, allow, assert_forbidden, user
 from tests.e2e.guarded_triggers import triggers_are_made_and_fired
 from tests.e2e.world import World, processes_of, until
 
@@ -28,7 +27,6 @@ REFUSALS = ("AccessDenied", "is not authorized", "UnauthorizedOperation")
 TICK = {"version": "0", "id": "tick", "detail-type": "Scheduled Event", "source": "aws.events"} | {
     "account": "", "time": "", "region": "", "resources": [], "detail": {},
 }  # fmt: skip
-Policy = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -114,10 +112,6 @@ def in_the_emulators_words(statement: Policy) -> Iterator[Policy]:
             case _ if action.startswith("scheduler:"):
                 # Every schedule is taken for one of the default group here.
                 yield allow(action, re.sub(":schedule/[^/]+/", ":schedule/default/", resource))
-
-
-def allow(action: str, resource: str | list[str]) -> Policy:
-    return {"Effect": "Allow", "Action": action, "Resource": resource}
 
 
 def refused(world: World) -> list[str]:
@@ -439,25 +433,6 @@ def test_a_call_that_a_role_does_not_allow_is_refused_and_logged(world: World) -
     swept(world)
 
 
-def user(world: World, name: str, statements: list[Policy]) -> Any:
-    """Return a Batch client for a user with these permissions."""
-    iam = world.clients("iam")
-    iam.create_user(UserName=name)
-    if statements:
-        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
-        iam.put_user_policy(UserName=name, PolicyName="given", PolicyDocument=document)
-    key = iam.create_access_key(UserName=name)["AccessKey"]
-    own = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
-    return Clients(variables(world.state_dir) | own)("batch")
-
-
-def assert_forbidden(call: Any, **request: Any) -> None:
-    with pytest.raises(ClientError) as refusal:
-        call(**request)
-    assert refusal.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
-    assert refusal.value.response["Error"]["Code"] == "AccessDeniedException"
-
-
 def test_a_caller_without_permission_is_refused(world: World) -> None:
     everything_else = {"Effect": "Allow", "NotAction": "execute-api:*", "Resource": "*"}
     stranger = user(world, "stranger", [everything_else])
@@ -472,3 +447,17 @@ def test_a_caller_may_do_what_the_policy_names_and_no_more(world: World) -> None
     assert reader.describe_job_queues()["jobQueues"] == []
     assert_forbidden(reader.describe_jobs, jobs=["x"])
     assert_forbidden(reader.submit_job, jobName="x", jobQueue="x", jobDefinition="x")
+
+
+def test_a_policy_on_its_path_gives_a_team_its_queue_and_no_other(world: World) -> None:
+    guarded_access.a_team_has_its_queue(world)
+
+
+def test_triggers_are_another_path_than_jobs(world: World) -> None:
+    guarded_access.jobs_are_no_triggers(world)
+
+
+def test_a_caller_passes_the_roles_that_its_policies_let_it_pass(world: World) -> None:
+    guarded_access.users_pass_their_roles(world)
+    guarded_access.sessions_pass_the_roles_of_their_role(world)
+    assert not [line for line in refused(world) if "batchyard-api" in line]

@@ -20,8 +20,8 @@ DEFAULT_LOG_GROUP = "/aws/batch/job"
 class Clients:
     """Clients of AWS services for the given variables; each client is made once.
 
-    `log_group` is where jobs log unless their definition names another; `execution_role` the stack's
-    own execution role, which every job may have.
+    `log_group` is where jobs log unless their definition names another; `execution_role` is the
+    stack's own execution role, which every job may have.
     """
 
     def __init__(self, values: Mapping[str, str], *, log_group: str = DEFAULT_LOG_GROUP) -> None:

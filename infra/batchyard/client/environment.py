@@ -1,8 +1,8 @@
 """Environment variables that direct unmodified AWS clients to a deployed Batchyard.
 
 The endpoint is all that a client needs; the folder in AWS_DATA_PATH makes botocore sign for API
-Gateway, which checks signatures in an account. BATCHYARD_EXECUTION_ROLE is the stack's own execution
-role, which every job may have.
+Gateway, which checks signatures in an account. BATCHYARD_EXECUTION_ROLE is the stack's own
+execution role, which every job may have.
 """
 
 import re
