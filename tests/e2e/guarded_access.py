@@ -8,6 +8,7 @@ import botocore.session
 import pytest
 from botocore.exceptions import ClientError
 
+from batchyard.cli import triggers_view
 from batchyard.client.clients import Clients
 from batchyard.client.environment import variables
 from batchyard.client.triggers import TriggerCalls
@@ -15,7 +16,6 @@ from tests.e2e.world import World
 
 Policy = dict[str, Any]
 ACCOUNT = "000000000000"
-REQUEST = {"jobName": "job", "jobDefinition": "team-work"}
 
 
 def allow(action: str, resource: str | list[str]) -> Policy:
@@ -23,7 +23,7 @@ def allow(action: str, resource: str | list[str]) -> Policy:
 
 
 def user(world: World, name: str, statements: list[Policy], queue: str | None = None) -> Any:
-    """Return a Batch client for a user with these permissions, at the endpoint of a queue if any."""
+    """Return a Batch client for a user with these permissions, at a queue's endpoint if named."""
     return clients_of(world, name, statements, queue)("batch")
 
 
@@ -49,7 +49,7 @@ def assert_forbidden(call: Any, **request: Any) -> str:
 
 
 def api_path(world: World, path: str) -> str:
-    """Return the ARN of a method and path of the API, as policies name it (infra/docs/access.md)."""
+    """Return the ARN of a method and path of the API, as policies name it (see access.md)."""
     api = world.cloud.outputs["RestAPIId"]
     return f"arn:aws:execute-api:us-east-1:{ACCOUNT}:{api}/api/{path}"
 
@@ -61,7 +61,8 @@ def a_team_has_its_queue(world: World) -> None:
     work = world.definition("sleep", "1000", execution_role=role)
     foreign = world.submit(theirs, work)
     path = api_path(world, f"POST/queues/{ours}/v1/*")
-    team = user(world, "team", [allow("execute-api:Invoke", path)], ours)
+    clients = clients_of(world, "team", [allow("execute-api:Invoke", path)], ours)
+    team = clients("batch")
     request = {"jobName": "job", "jobDefinition": work}
 
     own = team.submit_job(jobQueue=ours, **request)["jobId"]
@@ -82,14 +83,14 @@ def a_team_has_its_queue(world: World) -> None:
 
     # The same keys at the endpoint of the other queue, and at that of all.
     for queue in (theirs, None):
-        other = as_user(world, team, queue)
+        other = with_same_keys(world, clients, queue)
         assert_forbidden(other.describe_jobs, jobs=[foreign])
         assert_forbidden(other.submit_job, jobQueue=theirs, **request)
 
 
-def as_user(world: World, client: Any, queue: str | None) -> Any:
-    """Return a client with the keys of another one, at another endpoint."""
-    keys = client._request_signer._credentials
+def with_same_keys(world: World, clients: Clients, queue: str | None) -> Any:
+    """Return a Batch client with the keys of these, at another endpoint."""
+    keys = clients.credentials()
     own = {"AWS_ACCESS_KEY_ID": keys.access_key, "AWS_SECRET_ACCESS_KEY": keys.secret_key}
     return Clients(variables(world.state_dir, queue=queue) | own)("batch")
 
@@ -109,7 +110,7 @@ def jobs_are_no_triggers(world: World) -> None:
             call()
     paths = [api_path(world, "*/triggers"), api_path(world, "*/triggers/*")]
     admin = clients_of(world, "triggers-only", [allow("execute-api:Invoke", paths)])
-    assert TriggerCalls(admin).put("mine", document)["name"] == "mine"
+    assert triggers_view.put(TriggerCalls(admin), "mine", document)["status"] == "VALID"
     TriggerCalls(admin).delete("mine")
     assert_forbidden(admin("batch").describe_jobs, jobs=["x"])
 

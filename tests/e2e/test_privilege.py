@@ -106,9 +106,13 @@ def in_the_emulators_words(statement: Policy) -> Iterator[Policy]:
             case "ecs:CreateCluster" | "ecs:RegisterTaskDefinition":
                 # Made things have no name here before they are made.
                 yield allow(action, "*")
+            case "iam:SimulatePrincipalPolicy":
+                # The source of the policies is not read off this call here.
+                yield allow(action, "*")
             case "events:PutTargets" | "events:RemoveTargets":
                 # A call on a rule is a call on its bus here.
-                yield allow(action, resource[0].partition(":rule/")[0] + ":event-bus/default")
+                named = resource if isinstance(resource, str) else resource[0]
+                yield allow(action, named.partition(":rule/")[0] + ":event-bus/default")
             case _ if action.startswith("scheduler:"):
                 # Every schedule is taken for one of the default group here.
                 yield allow(action, re.sub(":schedule/[^/]+/", ":schedule/default/", resource))
