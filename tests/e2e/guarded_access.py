@@ -121,9 +121,9 @@ def users_pass_their_roles(world: World) -> None:
     invoke = allow("execute-api:Invoke", api_path(world, "POST/v1/*"))
     dev = user(world, "dev", [invoke, allow("iam:PassRole", allowed)])
     register(dev, "roles", allowed)
-    told = assert_forbidden(register, batch=dev, name="roles", role=other)
-    assert f"User: arn:aws:iam::{ACCOUNT}:user/dev is not authorized to perform: " in told
-    assert f"iam:PassRole on resource: {other}" in told
+    refusal = assert_forbidden(register, batch=dev, name="roles", role=other)
+    assert f"User: arn:aws:iam::{ACCOUNT}:user/dev is not authorized to perform: " in refusal
+    assert f"iam:PassRole on resource: {other}" in refusal
     # A definition of somebody else, whose role the submitter may not use.
     register(world.batch, "roles-b", other)
     queue = world.queue(world.environment(vcpus=1))
@@ -146,8 +146,8 @@ def sessions_pass_the_roles_of_their_role(world: World) -> None:
     session = world.clients("sts").assume_role(RoleArn=deployer, RoleSessionName="me")
     batch = client_of_session(world, session["Credentials"])
     register(batch, "sessions", allowed)
-    told = assert_forbidden(register, batch=batch, name="sessions", role=other)
-    assert f"User: arn:aws:sts::{ACCOUNT}:assumed-role/deployer/me is not authorized" in told
+    refusal = assert_forbidden(register, batch=batch, name="sessions", role=other)
+    assert f"User: arn:aws:sts::{ACCOUNT}:assumed-role/deployer/me is not authorized" in refusal
 
 
 def make_role(

@@ -171,7 +171,7 @@ def test_a_queue_without_jobs_and_one_that_does_not_exist_are_empty_alike(world:
      "RegisterJobDefinition", "UpdateComputeEnvironment", "GetJobQueueSnapshot"],
 )  # fmt: skip
 def test_everything_but_the_jobs_of_the_queue_is_refused(world: World, operation: str) -> None:
-    """Whatever the request holds: nothing is told about it."""
+    """Whatever the request holds: nothing of it is looked at."""
     with pytest.raises(ApiError) as refusal:
         world.api(operation, {}, queue="queue")
     assert (refusal.value.status, refusal.value.code) == (403, "AccessDeniedException")

@@ -87,7 +87,7 @@ def test_the_sessions_of_a_role_are_one_principal_and_two_roles_are_two() -> Non
     "arn",
     [
         "",
-        "AKIAIOSFODNN7EXAMPLE",
+        "an access key",
         "arn:aws:sts::123456789012:federated-user/x",
         "arn:aws:iam::1:root",
     ],
