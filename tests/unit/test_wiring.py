@@ -61,6 +61,28 @@ def test_clients_are_made_for_the_region_of_the_stack(monkeypatch: pytest.Monkey
     assert asked == [(n, region) for n in ("ec2", "ecs", "events", "s3", "sqs", "stepfunctions")]
 
 
+def test_iam_is_asked_in_less_time_than_a_request_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two questions, of the role and of its policies, in the 29 seconds of API Gateway."""
+    made: list[tuple[str, dict[str, Any]]] = []
+
+    class Session:
+        def create_client(self, service: str, **options: Any) -> object:
+            made.append((service, options))
+            return object()
+
+    monkeypatch.setattr("botocore.session.get_session", Session)
+    ports = Ports(settings_of())
+    assert made == []  # no client is made until somebody asks
+    assert ports.permissions is ports.permissions
+    [(service, options)] = made
+    config = options["config"]
+    tries = config.retries["total_max_attempts"]
+    longest = 2 * tries * (config.connect_timeout + config.read_timeout)
+    assert (service, options["region_name"]) == ("iam", "us-east-1")
+    assert tries > 1
+    assert longest < 20
+
+
 def test_the_ports_of_tests_replace_only_members_of_ports() -> None:
     for name, member in vars(WorldPorts).items():
         if inspect.isfunction(member) and name != "__init__":
