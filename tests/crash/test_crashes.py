@@ -348,6 +348,6 @@ def test_a_story_makes_the_same_calls_over_both_stores(story: Story) -> None:
 def test_every_handler_of_the_application_is_crashed() -> None:
     crashed = {handler for _, of_story in STORIES for handler in of_story}
     assert crashed == {API, *HANDLERS.values()}
-    routes = {"batch_operation", "batch_tags", "batch_tags_decoded"}
+    routes = {"batch_operation", "batch_operation_of_queue", "batch_tags", "batch_tags_decoded"}
     routes |= {"trigger", "triggers", "trigger_fire", "trigger_firings"}
     assert set(handlers.app.handler_map) == {*HANDLERS.values(), *routes}

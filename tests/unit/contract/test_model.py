@@ -226,6 +226,7 @@ def test_every_error_has_an_answer() -> None:
     assert codes == {
         BatchError: (500, "ServerException"),
         errors.ClientError: (400, "ClientException"),
+        errors.AccessDeniedError: (403, "AccessDeniedException"),
         errors.NotSupportedError: (400, "ClientException"),
         errors.NotFoundError: (404, "ResourceNotFoundException"),
         errors.TooManyRequestsError: (429, "TooManyRequestsException"),
