@@ -28,8 +28,18 @@ _INTEGER_RANGES: Mapping[str, tuple[int, int]] = {
 
 # The core checks these: it supports more types of dependency than the model.
 _OPEN_ENUMS = frozenset({"ArrayJobDependency"})
-# AWS accepts these in upper and lower case, whatever the model says.
+# AWS accepts these in upper and lower case, whatever the model says, and answers in lower case.
 _CASELESS_ENUMS = frozenset({"RetryAction", "ServiceJobRetryAction"})
+_EMPTY: Mapping[str, Any] = {"string": "", "list": [], "map": {}}
+# Optional members for which an empty value says something: a variable that is set to nothing, and
+# a queue that is to have no time limits any more.
+_MEANT_WHEN_EMPTY = frozenset(
+    {
+        ("EksContainerEnvironmentVariable", "value"),
+        ("KeyValuePair", "value"),
+        ("UpdateJobQueueRequest", "jobStateTimeLimitActions"),
+    }
+)
 _ENUM_SENTENCES: Mapping[str, str] = {
     "PlatformCapability": (
         "Capability {value} is not valid. Valid capabilities: [FARGATE, EC2, MANAGED_INSTANCES]"
@@ -59,16 +69,24 @@ def checked_members(
 ) -> JsonObject:
     """Return the members of a structure that are present, each checked; drop unknown ones.
 
-    A null member counts as absent. `prefix` is put before each name in a message; `waived` names
-    required members that may be missing. Raises ClientError.
+    A null member counts as absent, and so does an optional one that is an empty string, list or
+    map, as in AWS; a required one is left to the rules of its meaning, whose refusals AWS shares.
+    `prefix` is put before each name in a message; `waived` names required members that may be
+    missing. Raises ClientError.
     """
-    for name in shape.metadata.get("required", ()):
+    required = shape.metadata.get("required", ())
+    for name in required:
         if value.get(name) is None and name not in waived:
             raise ClientError(f"{prefix}{name} is required.")
     return {
         name: _checked(member, value[name], f"{prefix}{name}")
         for name, member in members_of(shape)
         if value.get(name) is not None
+        and (
+            name in required
+            or value[name] != _EMPTY.get(member.type_name)
+            or (shape.name, name) in _MEANT_WHEN_EMPTY
+        )
     }
 
 
@@ -80,9 +98,7 @@ def _check_list(shape: Any, value: Any, path: str) -> list[Any]:
 
 def _check_map(shape: Any, value: Any, path: str) -> JsonObject:
     _expect(value, dict, "an object", path)
-    # An empty map is accepted, though the model requires at least one tag, because clients send it.
-    if value:
-        _check_size(shape, len(value), path, "entries")
+    _check_size(shape, len(value), path, "entries")
     return {
         _checked(shape.key, key, f"{path} key"): _checked(shape.value, item, f"{path}.{shown(key)}")
         for key, item in value.items()
@@ -109,13 +125,13 @@ def _check_enum(shape: Shape, text: str, path: str) -> str:
     values = shape.metadata.get("enum")
     if not values or shape.name in _OPEN_ENUMS:
         return text
-    wanted = text.upper() if shape.name in _CASELESS_ENUMS else text
-    if wanted not in values:
+    is_caseless = shape.name in _CASELESS_ENUMS
+    if (text.upper() if is_caseless else text) not in values:
         sentence = _ENUM_SENTENCES.get(
             shape.name, "Value {value} for {path} is not valid. Valid values: [{values}]"
         )
         raise ClientError(sentence.format(value=shown(text), path=path, values=", ".join(values)))
-    return wanted
+    return text.lower() if is_caseless else text
 
 
 def _check_integer(shape: Shape, value: Any, path: str) -> int:
@@ -220,6 +236,6 @@ def _shaped(shape: Any, value: Any) -> Any:
         case "boolean" if isinstance(value, bool):
             return value
         case "string" if isinstance(value, str):
-            return str(value)
+            return value.lower() if shape.name in _CASELESS_ENUMS else str(value)
         case kind:
             raise TypeError(f"{shape.name} is a {kind}, not {type(value).__name__}")

@@ -87,25 +87,93 @@ def test_a_body_that_cannot_be_read_is_refused(body: bytes | str, words: str) ->
 def test_the_sizes_of_aws_are_kept() -> None:
     padding = {"padding": "x" * 30 * 1024}
     assert refusal(SUBMIT, json.dumps(JOB | padding)) == (
-        "SubmitJob request size must be less than 30 KiB."
+        "Job size must be less than 30 KiB, got 31 KiB"
     )
     padding = {"padding": "x" * 24 * 1024}
     assert parse(SUBMIT, JOB | padding) == JOB
     assert refusal(REGISTER, json.dumps(padding)) == (
-        "JobDefinition size must be less than 24 KiB."
+        "JobDefinition size must be less than 24 KiB, got 25 KiB"
     )
 
 
 @pytest.mark.parametrize(
     "empty",
-    [{"tags": {}}, {"arrayProperties": {}}, {"parameters": {}}, {"dependsOn": []}],
+    [
+        {"tags": {}},
+        {"parameters": {}},
+        {"dependsOn": []},
+        {"shareIdentifier": ""},
+        {"dependsOn": [], "tags": {}, "parameters": {}},
+    ],
 )
-def test_empty_members_are_accepted(empty: dict[str, Any]) -> None:
-    assert parse(SUBMIT, JOB | empty) == JOB | empty
+def test_what_is_empty_counts_as_absent(empty: dict[str, Any]) -> None:
+    assert parse(SUBMIT, JOB | empty) == JOB
 
 
-def test_an_empty_token_is_accepted() -> None:
-    assert parse(contract.operation_named("listjobs"), {"nextToken": ""}) == {"nextToken": ""}
+def test_an_empty_member_within_another_counts_as_absent() -> None:
+    overrides = {"command": [], "instanceType": "", "environment": [], "memory": 0}
+    dependency = {"jobId": "id", "type": ""}
+    parsed = parse(SUBMIT, JOB | {"containerOverrides": overrides, "dependsOn": [dependency]})
+    assert parsed["containerOverrides"] == {"memory": 0}
+    assert parsed["dependsOn"] == [{"jobId": "id"}]
+
+
+@pytest.mark.parametrize("name", ["arrayProperties", "containerOverrides", "timeout"])
+def test_an_empty_object_says_no_more_than_that_it_is_there(name: str) -> None:
+    """`retryStrategy: {}` is refused by AWS, so an object without members is not an absent one."""
+    assert parse(SUBMIT, JOB | {name: {}}) == JOB | {name: {}}
+
+
+@pytest.mark.parametrize(
+    ("path_name", "request_"),
+    [
+        ("listjobs", {"jobQueue": "queue", "nextToken": "", "jobStatus": "", "filters": []}),
+        ("describejobqueues", {"jobQueues": [], "nextToken": ""}),
+        ("updatecomputeenvironment", {"computeEnvironment": "c", "serviceRole": "", "state": ""}),
+    ],
+)
+def test_empty_members_are_absent_in_every_request(
+    path_name: str, request_: dict[str, Any]
+) -> None:
+    parsed = parse(contract.operation_named(path_name), request_)
+    assert parsed == {name: value for name, value in request_.items() if value}
+
+
+def test_an_empty_value_of_a_map_a_list_or_a_variable_is_kept() -> None:
+    kept = {
+        "parameters": {"a": ""},
+        "tags": {"k": ""},
+        "containerOverrides": {"command": [""], "environment": [{"name": "A", "value": ""}]},
+    }
+    assert parse(SUBMIT, JOB | kept) == JOB | kept
+
+
+def test_false_and_zero_are_not_empty() -> None:
+    zeros = {
+        "schedulingPriorityOverride": 0,
+        "propagateTags": False,
+        "arrayProperties": {"size": 0},
+        "timeout": {"attemptDurationSeconds": 0},
+    }
+    assert parse(SUBMIT, JOB | zeros) == JOB | zeros
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("tags", [], "tags must be an object, got a list."),
+        ("dependsOn", "", "dependsOn must be a list, got a string."),
+        ("shareIdentifier", {}, "shareIdentifier must be a string, got an object."),
+        ("timeout", "", "timeout must be an object, got a string."),
+    ],
+)
+def test_what_is_empty_and_of_another_type_is_refused(name: str, value: Any, words: str) -> None:
+    assert refusal(SUBMIT, json.dumps(JOB | {name: value})) == words
+
+
+def test_time_limits_of_a_queue_are_removed_by_an_empty_list() -> None:
+    request = {"jobQueue": "queue", "jobStateTimeLimitActions": []}
+    assert parse(contract.operation_named("updatejobqueue"), request) == request
 
 
 def test_null_members_are_absent_and_unknown_ones_are_dropped() -> None:
@@ -118,10 +186,15 @@ def test_a_kind_of_dependency_beyond_the_model_is_left_to_the_core() -> None:
     assert parse(SUBMIT, JOB | {"dependsOn": [dependency]})["dependsOn"] == [dependency]
 
 
-def test_a_retry_action_is_taken_in_any_case() -> None:
-    strategy = {"attempts": 2, "evaluateOnExit": [{"onExitCode": "1", "action": "Retry"}]}
+@pytest.mark.parametrize("action", ["RETRY", "retry", "Retry", "rEtRy"])
+def test_a_retry_action_is_taken_in_any_case_and_answered_in_lower_case(action: str) -> None:
+    strategy = {"attempts": 2, "evaluateOnExit": [{"onExitCode": "1", "action": action}]}
     parsed = parse(SUBMIT, JOB | {"retryStrategy": strategy})
-    assert parsed["retryStrategy"]["evaluateOnExit"][0]["action"] == "RETRY"
+    assert parsed["retryStrategy"]["evaluateOnExit"][0]["action"] == "retry"
+    # So is one that was stored in another case.
+    stored = {"jobs": [{"jobName": "a", "retryStrategy": strategy}]}
+    shaped = contract.shape_response(contract.operation_named("describejobs"), stored)
+    assert shaped["jobs"][0]["retryStrategy"]["evaluateOnExit"][0]["action"] == "retry"
 
 
 @pytest.mark.parametrize(
