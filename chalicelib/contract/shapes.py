@@ -55,6 +55,12 @@ def members_of(shape: Shape) -> list[tuple[str, Shape]]:
     return list(members.items())
 
 
+def answered_values(shape: Shape) -> list[str]:
+    """Return the values of an enumeration as answers have them; none for any other shape."""
+    values: list[str] = shape.metadata.get("enum") or []
+    return [value.lower() for value in values] if shape.name in _CASELESS_ENUMS else values
+
+
 def _checked(shape: Shape, value: Any, path: str) -> Any:
     return _CHECKS[shape.type_name](shape, value, path)
 

@@ -148,20 +148,26 @@ def resource_needs(job: Mapping[str, Any]) -> ResourceNeeds:
 def _validate_dependencies(request: Mapping[str, Any]) -> None:
     dependencies = request.get("dependsOn", [])
     if len(dependencies) > _MOST_DEPENDENCIES:
-        raise ClientError(
-            f"Number of dependencies must be at most {_MOST_DEPENDENCIES}, got {len(dependencies)}."
-        )
+        raise ClientError(f"Job cannot have more than {_MOST_DEPENDENCIES} dependencies")
     is_array = "size" in request.get("arrayProperties", {})
     kinds = [_dependency_type(dependency) for dependency in dependencies]
     for kind, dependency in zip(kinds, dependencies, strict=True):
-        if kind.is_by_child and not is_array:
-            raise ClientError(f"Dependency type {kind} is only applicable for array jobs.")
-        if kind.is_sequential and dependency.get("jobId"):
-            raise ClientError(f"Dependency type {kind} does not take a jobId.")
-        if not kind.is_sequential and not dependency.get("jobId"):
-            raise ClientError("jobId of a dependency is required.")
-    if sum(kind.is_sequential for kind in kinds) > 1:
+        _validate_dependency(kind, dependency.get("jobId"), is_array=is_array)
+    if is_array and sum(kind.is_sequential for kind in kinds) > 1:
         raise ClientError("Only one sequential dependency is allowed.")
+
+
+def _validate_dependency(kind: DependencyType, job_id: str | None, *, is_array: bool) -> None:
+    """Refuse a dependency by child of a job without children, and one without its jobId.
+
+    A SEQUENTIAL one with a jobId is an ordinary dependency for a job that is no array.
+    """
+    if not is_array and (kind.is_n_to_n or (kind.is_sequential and not job_id)):
+        raise ClientError(f"Dependency type {kind} is only applicable for array jobs.")
+    if is_array and kind.is_sequential and job_id:
+        raise ClientError(f"Dependency type {kind} does not take a jobId.")
+    if not kind.is_sequential and not job_id:
+        raise ClientError("jobId of a dependency is required.")
 
 
 def _dependency_type(dependency: Mapping[str, Any]) -> DependencyType:
