@@ -143,8 +143,10 @@ def test_an_environment_that_a_queue_left_may_be_deleted(world: World) -> None:
 
 
 def test_an_update_of_what_does_not_exist_is_refused(world: World) -> None:
-    with pytest.raises(ApiError, match="queue not found"):
-        update(world, priority=3)
+    for reference in ("queue", ARN):
+        with pytest.raises(ApiError) as caught:
+            world.api("UpdateJobQueue", {"jobQueue": reference, "state": "DISABLED"})
+        assert caught.value.message == f"{reference} does not exist."
 
 
 def test_a_disabled_queue_takes_no_jobs_and_lets_those_it_has_finish(world: World) -> None:
