@@ -26,11 +26,33 @@ _INTEGER_RANGES: Mapping[str, tuple[int, int]] = {
     "long": (-(2**63), 2**63 - 1),
 }
 
-# The core checks these: it supports more types of dependency than the model.
-_OPEN_ENUMS = frozenset({"ArrayJobDependency"})
+# The core checks these: it supports more types of dependency than the model, and knows the device
+# that AWS's refusal of a permission names.
+_OPEN_ENUMS = frozenset({"ArrayJobDependency", "DeviceCgroupPermission"})
 # AWS accepts these in upper and lower case, whatever the model says, and answers in lower case.
 _CASELESS_ENUMS = frozenset({"RetryAction", "ServiceJobRetryAction"})
 _EMPTY: Mapping[str, Any] = {"string": "", "list": [], "map": {}}
+# Required members whose rule of meaning refuses an empty value in AWS's own words.
+RULED_WHEN_EMPTY = frozenset(
+    {
+        "computeEnvironmentName",
+        "containers",
+        "image",
+        "jobDefinitionName",
+        "jobName",
+        "jobQueueName",
+        "jobs",
+        "kubernetesNamespace",
+        "nodeRangeProperties",
+        "securityGroups",
+        "subnets",
+        "tagKeys",
+        "tags",
+        "targetNodes",
+        "taskProperties",
+        "value",
+    }
+)
 # Optional members for which an empty value says something: a variable that is set to nothing, and
 # a queue that is to have no time limits any more.
 _MEANT_WHEN_EMPTY = frozenset(
@@ -75,25 +97,29 @@ def checked_members(
 ) -> JsonObject:
     """Return the members of a structure that are present, each checked; drop unknown ones.
 
-    A null member counts as absent, and so does an optional one that is an empty string, list or
-    map, as in AWS; a required one is left to the rules of its meaning, whose refusals AWS shares.
+    A null member counts as absent, and so does one that is an empty string, list or map, as in AWS.
     `prefix` is put before each name in a message; `waived` names required members that may be
     missing. Raises ClientError.
     """
-    required = shape.metadata.get("required", ())
-    for name in required:
-        if value.get(name) is None and name not in waived:
+    present = {
+        name: member
+        for name, member in members_of(shape)
+        if _is_present(shape, name, member, value)
+    }
+    for name in shape.metadata.get("required", ()):
+        if name not in present and name not in waived:
             raise ClientError(f"{prefix}{name} is required.")
     return {
-        name: _checked(member, value[name], f"{prefix}{name}")
-        for name, member in members_of(shape)
-        if value.get(name) is not None
-        and (
-            name in required
-            or value[name] != _EMPTY.get(member.type_name)
-            or (shape.name, name) in _MEANT_WHEN_EMPTY
-        )
+        name: _checked(member, value[name], f"{prefix}{name}") for name, member in present.items()
     }
+
+
+def _is_present(shape: Shape, name: str, member: Shape, value: Mapping[str, Any]) -> bool:
+    if value.get(name) is None:
+        return False
+    if value[name] != _EMPTY.get(member.type_name) or (shape.name, name) in _MEANT_WHEN_EMPTY:
+        return True
+    return name in shape.metadata.get("required", ()) and name in RULED_WHEN_EMPTY
 
 
 def _check_list(shape: Any, value: Any, path: str) -> list[Any]:

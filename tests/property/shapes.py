@@ -40,7 +40,16 @@ def requests(shape: Any) -> st.SearchStrategy[dict[str, Any]]:
 
     Empty, false and zero ones are drawn often: clients send them by default.
     """
-    required = {name: _values(shape.members[name]) for name in shape.required_members}
+    required = {
+        name: _values(shape.members[name]).filter(lambda value: value not in ("", [], {}))
+        for name in shape.required_members
+        if shape.members[name].type_name != "structure"
+    }
+    required |= {
+        name: _values(shape.members[name])
+        for name in shape.required_members
+        if name not in required
+    }
     optional = {
         name: _values(member) | _nothing(member)
         for name, member in shape.members.items()
@@ -198,8 +207,8 @@ def _values_out_of_range(shape: Any) -> Iterator[tuple[Any, str]]:
         case "float":
             yield math.inf, "infinite"
         case "string" if shape.enum:
-            # The contract leaves the kinds of dependency open on purpose.
-            if shape.name != "ArrayJobDependency":
+            # The contract leaves these two to the rules of meaning.
+            if shape.name not in {"ArrayJobDependency", "DeviceCgroupPermission"}:
                 yield "NOT-A-VALUE", "unknown"
         case "string":
             if most is not None:

@@ -22,6 +22,7 @@ from chalicelib.core.validation.volumes import validate_mount_points, validate_v
 
 _RESERVED_PREFIX = "AWS_BATCH"
 _USER = re.compile(r"[a-z0-9_][a-z0-9_-]{0,30}(:[a-z0-9_][a-z0-9_-]{0,30})?")
+_PERMISSIONS = ("READ", "WRITE", "MKNOD")
 _AWSLOGS_OPTIONS = frozenset(
     {
         "awslogs-create-group",
@@ -91,6 +92,12 @@ def _validate_linux_parameters(parameters: Mapping[str, Any]) -> None:
         raise ClientError(f"Invalid swap memory size: {max_swap}, must be non-negative.")
     if swappiness is not None and not 0 <= swappiness <= 100:
         raise ClientError(f"Invalid swappiness: {swappiness}, must be between 0 and 100.")
+    for device in parameters.get("devices", []):
+        for permission in device.get("permissions", []):
+            if permission not in _PERMISSIONS:
+                raise ClientError(
+                    f"Invalid permission: {permission} for device {device['hostPath']}"
+                )
     for mount in parameters.get("tmpfs", []):
         if mount["size"] < 1:
             raise ClientError(

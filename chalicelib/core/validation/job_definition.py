@@ -32,7 +32,7 @@ from chalicelib.core.validation.retry import (
 )
 from chalicelib.core.validation.task import validate_ecs_properties
 
-_PAYLOADS = ("containerProperties", "ecsProperties", "eksProperties", "nodeProperties")
+_PAYLOADS = ("containerProperties", "ecsProperties", "nodeProperties", "eksProperties")
 
 
 def validate_register(request: Mapping[str, Any]) -> dict[str, Any]:

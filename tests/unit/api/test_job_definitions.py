@@ -211,7 +211,9 @@ def test_a_definition_of_nodes_is_answered_with_its_defaults(world: World) -> No
     )
     (found,) = described(world, jobDefinitionName="nodes")
     first, second = found["nodeProperties"]["nodeRangeProperties"]
-    lists = {name: [] for name in ("environment", "mountPoints", "secrets", "ulimits", "volumes")}
+    lists: dict[str, Any] = {
+        name: [] for name in ("environment", "mountPoints", "secrets", "ulimits", "volumes")
+    }
     assert first == {"targetNodes": "0", "container": alone | lists}
     assert second["ecsProperties"]["taskProperties"] == [
         {"volumes": [], "containers": [DEFAULTS | MAIN]}
@@ -220,7 +222,7 @@ def test_a_definition_of_nodes_is_answered_with_its_defaults(world: World) -> No
 
 
 def test_false_and_zero_members_of_a_definition_are_kept(world: World) -> None:
-    zeros = {
+    zeros: dict[str, Any] = {
         "jobDefinitionName": "zeros",
         "type": "container",
         "schedulingPriority": 0,

@@ -142,6 +142,44 @@ def test_an_environment_that_a_queue_left_may_be_deleted(world: World) -> None:
     world.run_until_idle()
 
 
+@pytest.mark.parametrize("members", [{}, {"state": "", "computeEnvironmentOrder": []}])
+def test_an_update_that_changes_nothing_is_refused(world: World, members: dict[str, Any]) -> None:
+    make_environment(world)
+    make_queue(world)
+    with pytest.raises(ApiError) as caught:
+        update(world, **members)
+    assert caught.value.message == (
+        "One of [state | scheduling-policy-arn | priority | compute-environment-order | "
+        "service-environment-order | job-state-time-limit-actions] is required."
+    )
+
+
+def test_a_priority_of_zero_is_a_change_and_shown(world: World) -> None:
+    make_environment(world)
+    make_queue(world, priority=3)
+    update(world, priority=0)
+    queue = described(world)
+    assert queue is not None
+    assert queue["priority"] == 0
+    world.run_until_idle()
+
+
+def test_the_time_limits_of_a_queue_are_removed_by_an_empty_list(world: World) -> None:
+    make_environment(world)
+    limit = {
+        "reason": "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
+        "state": "RUNNABLE",
+        "maxTimeSeconds": 600,
+        "action": "CANCEL",
+    }
+    make_queue(world, jobStateTimeLimitActions=[limit])
+    update(world, jobStateTimeLimitActions=[])
+    queue = described(world)
+    assert queue is not None
+    assert queue["jobStateTimeLimitActions"] == []
+    world.run_until_idle()
+
+
 def test_an_update_of_what_does_not_exist_is_refused(world: World) -> None:
     for reference in ("queue", ARN):
         with pytest.raises(ApiError) as caught:

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from tests.support.multinode import (
-    ROLE,
     a_container,
     make_multinode_stage,
     node_properties,
@@ -13,6 +12,7 @@ from tests.support.multinode import (
     tasks_of,
 )
 from tests.support.scenes import (
+    ROLE,
     finish,
     make_definition,
     make_environment,
@@ -136,7 +136,7 @@ def test_deprecated_overrides_are_refused_on_fargate(quick: World, overrides: Js
 
 
 def test_false_and_zero_are_shown_as_they_were_given(quick: World) -> None:
-    members = {
+    members: Json = {
         "privileged": False,
         "readonlyRootFilesystem": False,
         "enableExecuteCommand": False,
@@ -226,8 +226,8 @@ def test_what_is_empty_in_a_submission_counts_as_absent(quick: World) -> None:
     ("members", "message"),
     [
         ({"jobName": ""}, "Job name should match valid pattern"),
-        ({"jobQueue": ""}, "JobQueue  not found."),
-        ({"jobDefinition": ""}, "JobDefinition name  does not exist or is not in ACTIVE status."),
+        ({"jobQueue": ""}, "jobQueue is required."),
+        ({"jobDefinition": ""}, "jobDefinition is required."),
         ({"jobQueue": "nobody"}, "JobQueue nobody not found."),
         ({"jobDefinition": "x"}, "JobDefinition name x does not exist or is not in ACTIVE status."),
         ({"containerOverrides": {"command": ["echo", ""]}}, "Command cannot be empty"),

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from botocore.model import OperationModel
 
+from chalicelib.api.operations import OPERATIONS
 from chalicelib.contract import model as contract
+from chalicelib.contract.shapes import RULED_WHEN_EMPTY, checked_members
 from chalicelib.core import errors
 from chalicelib.core.errors import BatchError, ClientError
+from tests.property.shapes import full_request
 
 SUBMIT = contract.operation_named("submitjob")
 REGISTER = contract.operation_named("registerjobdefinition")
@@ -337,3 +341,38 @@ def test_the_contract_is_read_without_a_client() -> None:
         "sys.exit(bool({'boto3', 'botocore.client', 'botocore.session'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+EMPTY: dict[str, Any] = {"string": "", "list": [], "map": {}}
+
+
+def structures(shape: Any, seen: set[str]) -> Iterator[Any]:
+    """Yield the structures of a request, each once."""
+    if shape.name in seen:
+        return
+    seen.add(shape.name)
+    match shape.type_name:
+        case "structure":
+            yield shape
+            for member in shape.members.values():
+                yield from structures(member, seen)
+        case "list":
+            yield from structures(shape.member, seen)
+        case "map":
+            yield from structures(shape.value, seen)
+
+
+def test_a_required_member_that_is_empty_is_refused_here_or_by_a_rule() -> None:
+    seen: set[str] = set()
+    judged = 0
+    for name in OPERATIONS:
+        shape = contract.service_model().operation_model(name).input_shape
+        for structure in structures(shape, seen):
+            for required in structure.required_members:
+                member = structure.members[required]
+                if member.type_name in EMPTY and required not in RULED_WHEN_EMPTY:
+                    given = full_request(structure) | {required: EMPTY[member.type_name]}
+                    with pytest.raises(ClientError, match=f"{required} is required"):
+                        checked_members(structure, given, "", frozenset())
+                    judged += 1
+    assert judged > 30

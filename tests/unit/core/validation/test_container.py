@@ -89,6 +89,10 @@ def volume(**efs: Any) -> dict[str, Any]:
             "Invalid swap memory size: -1, must be non-negative.",
         ),
         (
+            {"linuxParameters": {"devices": [{"hostPath": "/dev/a", "permissions": ["SING"]}]}},
+            "Invalid permission: SING for device /dev/a",
+        ),
+        (
             {"linuxParameters": {"maxSwap": 0}},
             "When container specified swap memory, swappiness value is required.",
         ),
@@ -204,6 +208,18 @@ def test_a_wrong_container_is_refused(change: dict[str, Any], sentence: str) -> 
         (
             {"linuxParameters": {"maxSwap": 0}},
             "linuxParameter.maxSwap is not allowed for Fargate.",
+        ),
+        (
+            {"linuxParameters": {"sharedMemorySize": 64}},
+            "linuxParameter.sharedMemorySize is not allowed for Fargate.",
+        ),
+        (
+            {"linuxParameters": {"swappiness": 0}},
+            "linuxParameter.swappiness is not allowed for Fargate.",
+        ),
+        (
+            {"linuxParameters": {"tmpfs": [{"containerPath": "/t", "size": 1}]}},
+            "linuxParameter.tmpfs is not allowed for Fargate.",
         ),
         (
             {"logConfiguration": {"logDriver": "syslog"}},

@@ -112,6 +112,14 @@ def test_the_defaults_of_aws_are_added() -> None:
             "Cannot use both ECS containerProperties and ecsProperties",
         ),
         (
+            ec2() | {"eksProperties": pod()["eksProperties"]},
+            "Cannot use both ECS containerProperties and eksProperties",
+        ),
+        (
+            nodes() | {"eksProperties": pod()["eksProperties"]},
+            "Cannot use both nodeProperties and eksProperties",
+        ),
+        (
             task() | {"eksProperties": pod()["eksProperties"]},
             "Cannot use both ecsProperties and eksProperties",
         ),

@@ -95,6 +95,16 @@ def test_a_queue_is_stored_with_its_environments_in_order() -> None:
             "serviceEnvironmentOrder.",
         ),
         (
+            queue(
+                jobQueueType="SAGEMAKER_TRAINING",
+                computeEnvironmentOrder=[],
+                serviceEnvironmentOrder=[
+                    {"order": n, "serviceEnvironment": f"s{n}"} for n in (1, 2)
+                ],
+            ),
+            "Job queue can only have 1 service environment.",
+        ),
+        (
             queue(jobStateTimeLimitActions=[ACTION | {"action": "TERMINATE"}]),
             "Invalid job action. Valid job actions: [CANCEL]",
         ),
