@@ -135,29 +135,29 @@ def test_deprecated_overrides_are_refused_on_fargate(quick: World, overrides: Js
         submit(quick, containerOverrides=overrides)
 
 
-def test_false_and_zero_are_shown_as_they_were_given(quick: World) -> None:
+def test_false_and_zero_are_shown_as_they_were_given(any_world: World) -> None:
     members: Json = {
         "privileged": False,
         "readonlyRootFilesystem": False,
         "enableExecuteCommand": False,
         "linuxParameters": {"initProcessEnabled": False, "maxSwap": 0, "swappiness": 0},
     }
-    make_ec2_stage(quick, **members)
+    make_ec2_stage(any_world, **members)
     make_definition(
-        quick, container={**members, "linuxParameters": {}}, schedulingPriority=0, name="other"
+        any_world, container={**members, "linuxParameters": {}}, schedulingPriority=0, name="other"
     )
-    container = quick.detail(submit(quick))["container"]
+    container = any_world.detail(submit(any_world))["container"]
     assert {name: container[name] for name in members} == members | {
         "linuxParameters": members["linuxParameters"] | {"devices": [], "tmpfs": []}
     }
-    quick.run_until_idle()
+    any_world.run_until_idle()
 
 
-def test_a_priority_of_zero_is_shown(quick: World) -> None:
-    make_stage(quick)
-    make_definition(quick, schedulingPriority=0)
-    assert quick.detail(submit(quick))["schedulingPriority"] == 0
-    quick.run_until_idle()
+def test_a_priority_of_zero_is_shown(any_world: World) -> None:
+    make_stage(any_world)
+    make_definition(any_world, schedulingPriority=0)
+    assert any_world.detail(submit(any_world))["schedulingPriority"] == 0
+    any_world.run_until_idle()
 
 
 def test_a_job_that_follows_another_in_sequence_waits_for_it(quick: World) -> None:

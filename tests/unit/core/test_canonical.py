@@ -109,7 +109,7 @@ def test_each_node_range_has_the_form_of_its_payload_on_ec2() -> None:
 
 def test_a_pod_shows_its_empty_lists() -> None:
     given = {"podProperties": {"containers": [{"image": "i", "args": ["a"]}], "hostNetwork": False}}
-    lists = {"args": [], "command": [], "env": [], "volumeMounts": []}
+    lists: dict[str, Any] = {"args": [], "command": [], "env": [], "volumeMounts": []}
     assert canonical_pod(given) == {
         "podProperties": {
             "containers": [lists | {"image": "i", "args": ["a"]}],
