@@ -106,6 +106,23 @@ def test_queues_are_listed_in_pages(world: World) -> None:
     assert "nextToken" not in second
 
 
+@pytest.mark.parametrize(
+    ("operation", "member"),
+    [
+        ("DescribeJobQueues", "jobQueues"),
+        ("DescribeComputeEnvironments", "computeEnvironments"),
+        ("DescribeJobDefinitions", "jobDefinitions"),
+    ],
+)
+def test_a_hundred_are_described_by_name_and_no_more(
+    quick: World, operation: str, member: str
+) -> None:
+    names = [f"name-{number}:1" for number in range(101)]
+    assert quick.api(operation, {member: names[:100]}) == {member: []}
+    with pytest.raises(ApiError, match=f"Maximum number of {member} supported is 100"):
+        quick.api(operation, {member: names})
+
+
 @pytest.mark.parametrize("number", [0, 101, -1])
 def test_a_page_has_one_to_a_hundred(world: World, number: int) -> None:
     with pytest.raises(ApiError, match="maxResults"):
