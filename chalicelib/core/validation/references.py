@@ -15,7 +15,6 @@ from chalicelib.core.errors import ClientError
 _REFERENCE = "Ref::"
 _NAMED = re.compile(f"{_REFERENCE}(?=.)", re.DOTALL)
 _WHOLE = re.compile(rf"{_REFERENCE}([\w-]+)", re.ASCII)
-_IN_A_WORD = re.compile(r"\w", re.ASCII)
 
 
 def substitute(command: Sequence[str], parameters: Mapping[str, str]) -> list[str]:
@@ -24,7 +23,10 @@ def substitute(command: Sequence[str], parameters: Mapping[str, str]) -> list[st
     What a parameter brings in is not searched again. Raises ClientError for an argument that is a
     reference without a parameter.
     """
-    return [_substituted(argument, parameters) for argument in command]
+    if not any(map(references_in, command)):
+        return list(command)
+    known = _known_references(parameters)
+    return [_substituted(argument, parameters, known) for argument in command]
 
 
 def references_in(argument: str) -> int:
@@ -32,9 +34,17 @@ def references_in(argument: str) -> int:
     return len(_NAMED.findall(argument))
 
 
-def _substituted(argument: str, parameters: Mapping[str, str]) -> str:
-    if not references_in(argument):
-        return argument
+def _known_references(parameters: Mapping[str, str]) -> re.Pattern[str]:
+    """Return the pattern of a reference that names one of the parameters, the longest that fits.
+
+    The name ends where the word ends: `Ref::outfile` does not name a parameter `out`.
+    """
+    names = sorted(filter(None, parameters), key=len, reverse=True)
+    any_name = "|".join(map(re.escape, names)) or "(?!)"
+    return re.compile(rf"{_REFERENCE}({any_name})(?:(?!\w)|(?={_REFERENCE}))", re.ASCII)
+
+
+def _substituted(argument: str, parameters: Mapping[str, str], known: re.Pattern[str]) -> str:
     # A parameter may have any name, so the whole rest of the argument may be one.
     alone = argument.removeprefix(_REFERENCE)
     if argument.startswith(_REFERENCE) and alone in parameters:
@@ -43,21 +53,4 @@ def _substituted(argument: str, parameters: Mapping[str, str]) -> str:
         raise ClientError(
             f"Unable to substitute value. No parameter found for reference {alone}", bare=True
         )
-    before, *rests = argument.split(_REFERENCE)
-    return before + "".join(_replaced(rest, parameters) for rest in rests)
-
-
-def _replaced(rest: str, parameters: Mapping[str, str]) -> str:
-    """Return what follows a `Ref::` with the longest parameter's name at its start replaced.
-
-    The name ends where the word ends: `Ref::outfile` names no parameter `out`.
-    """
-    named = [
-        name
-        for name in parameters
-        if name and rest.startswith(name) and not _IN_A_WORD.match(rest, len(name))
-    ]
-    if not named:
-        return _REFERENCE + rest
-    longest = max(named, key=len)
-    return parameters[longest] + rest[len(longest) :]
+    return known.sub(lambda found: parameters[found[1]], argument)

@@ -9,6 +9,8 @@ container is in `overrides`.
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -30,6 +32,7 @@ from chalicelib.core.validation.retry import (
 )
 
 SMALLEST_ARRAY = 2
+_JOB_LIMIT_BYTES = 128 * 1024
 _MOST_DEPENDENCIES = 20
 _SHARE_IDENTIFIER = re.compile(r"[a-zA-Z0-9_-]{1,255}")
 # The payload members of a definition, with the override member for each.
@@ -85,6 +88,7 @@ def merge_submission(definition: Mapping[str, Any], request: Mapping[str, Any]) 
     priority = request.get("schedulingPriorityOverride", definition.get("schedulingPriority"))
     if priority is not None:
         job["schedulingPriority"] = priority
+    _refuse_large(job)
     return job
 
 
@@ -177,6 +181,19 @@ def _dependency_type(dependency: Mapping[str, Any]) -> DependencyType:
         names = ", ".join(filter(None, known))
         raise ClientError(f"Dependency type {given} is not valid. Valid values: [{names}]")
     return DependencyType(given)
+
+
+def _refuse_large(job: Mapping[str, Any]) -> None:
+    """Refuse a job that its parameters make larger than request and definition may be together.
+
+    A parameter can be named many times, and what is stored of a job has a limit.
+    """
+    size = len(json.dumps(job, ensure_ascii=False).encode())
+    if size >= _JOB_LIMIT_BYTES:
+        raise ClientError(
+            f"Job size with its parameters must be less than {_JOB_LIMIT_BYTES // 1024} KiB, "
+            f"got {math.ceil(size / 1024)} KiB"
+        )
 
 
 def _refuse_foreign_overrides(definition: Mapping[str, Any], request: Mapping[str, Any]) -> None:

@@ -200,6 +200,28 @@ def test_parameters_are_put_into_longer_arguments(quick: World) -> None:
     quick.run_until_idle()
 
 
+@pytest.mark.parametrize("command", [["Ref::a"] * 1000, ["Ref::aRef::a" * 500]])
+def test_a_parameter_that_is_named_too_often_is_refused(any_world: World, command: Json) -> None:
+    make_stage(any_world)
+    with pytest.raises(ApiError) as caught:
+        submit(any_world, containerOverrides={"command": command}, parameters={"a": "v" * 15_000})
+    assert "Job size with its parameters must be less than 128 KiB, got 146" in (
+        caught.value.message
+    )
+    assert (caught.value.status, caught.value.code) == (400, "ClientException")
+
+
+def test_a_job_as_large_as_its_request_and_definition_may_be_is_accepted(
+    any_world: World,
+) -> None:
+    make_stage(any_world)
+    make_definition(any_world, container={"environment": [{"name": "D", "value": "d" * 22_000}]})
+    given = [{"name": "R", "value": "r" * 28_000}]
+    job_id = submit(any_world, containerOverrides={"environment": given})
+    assert len(any_world.detail(job_id)["container"]["environment"]) == 2
+    any_world.run_until_idle()
+
+
 def test_what_is_empty_in_a_submission_counts_as_absent(quick: World) -> None:
     make_stage(quick)
     job_id = submit(
