@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from chalicelib.api.paging import name_in, results_limit, token_from_position
+from chalicelib.api.paging import DEFAULT_RESULTS, name_in, results_limit, token_from_position
+from chalicelib.core.errors import ClientError
 from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, JOB_QUEUE, Resource
 from chalicelib.jobs.caller import Call
 
@@ -23,9 +24,16 @@ def find_referenced_or_page(
     """Return the resources of these names or ARNs, or without any a page; and its nextToken."""
     if not references:
         return find_page(kind, request, call)
+    refuse_many(references, f"{_PREFIXES[kind]}s")
     names = [call.ports.settings.scope.name_in(reference, kind) for reference in references]
     found = call.ports.catalog.find_many(kind, (name for name in names if name))
     return tuple(found.values()), None
+
+
+def refuse_many(references: Sequence[str], member: str) -> None:
+    """Refuse more names than one answer holds (API reference: up to 100)."""
+    if len(references) > DEFAULT_RESULTS:
+        raise ClientError(f"Maximum number of {member} supported is {DEFAULT_RESULTS}")
 
 
 def find_page(

@@ -8,6 +8,7 @@ from typing import Any
 
 from chalicelib.api.catalog_pages import find_by_reference, find_referenced_or_page, name_and_arn
 from chalicelib.core.errors import ClientError
+from chalicelib.core.ids import Scope
 from chalicelib.core.resources.compute_environment import ComputeEnvironment
 from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT
 from chalicelib.core.validation.compute_environment import validate_create, validate_update
@@ -16,6 +17,7 @@ from chalicelib.jobs.caller import Call
 MODIFIED = "Cannot delete, resource is being modified."
 BEING_UPDATED = "Cannot update, resource is being modified."
 
+_SERVICE_LINKED_ROLE = "aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch"
 _TRANSITIONAL = {"CREATING", "UPDATING", "DELETING"}
 
 
@@ -74,15 +76,22 @@ def find_environment(reference: str, call: Call) -> ComputeEnvironment:
     """Return the environment of that name or ARN; ClientError if there is none."""
     found = find_by_reference(COMPUTE_ENVIRONMENT, reference, call)
     if found is None:
-        raise ClientError(f"{reference} does not exist")
+        raise ClientError(f"{reference} does not exist.", bare=True)
     return ComputeEnvironment.from_resource(found)
+
+
+def service_linked_role(scope: Scope) -> str:
+    """Return the role that AWS Batch shows for an environment that names none."""
+    return f"arn:{scope.partition}:iam::{scope.account}:role/{_SERVICE_LINKED_ROLE}"
 
 
 def _detail(environment: ComputeEnvironment, call: Call) -> dict[str, Any]:
     scope = call.ports.settings.scope
+    members = environment.members()
     cluster = call.ports.settings.cluster_of(environment.name)
     return {
-        **environment.members(),
+        **members,
+        "serviceRole": members.get("serviceRole") or service_linked_role(scope),
         **name_and_arn(COMPUTE_ENVIRONMENT, environment.name, call),
         "ecsClusterArn": (
             f"arn:{scope.partition}:ecs:{scope.region}:{scope.account}:cluster/{cluster}"

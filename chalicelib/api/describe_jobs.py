@@ -13,6 +13,8 @@ DESCRIBE_LIMIT = 100
 
 def describe_jobs(request: dict[str, Any], call: Call) -> dict[str, Any]:
     references = request["jobs"]
+    if not references:
+        raise ClientError("jobs is required.")
     if len(references) > DESCRIBE_LIMIT:
         raise ClientError(f"Maximum number of jobs supported is {DESCRIBE_LIMIT}")
     keys = [key for ref in references if (key := job_key_in(ref, call)) is not None]

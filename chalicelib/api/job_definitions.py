@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from chalicelib.api.catalog_pages import find_page
+from chalicelib.api.catalog_pages import find_page, refuse_many
 from chalicelib.api.paging import name_in, results_limit, token_from_position
 from chalicelib.core.errors import ClientError, TooManyRequestsError
 from chalicelib.core.resources.job_definition import JobDefinition, parse_reference, row_name
@@ -50,6 +50,7 @@ def deregister_job_definition(request: dict[str, Any], call: Call) -> dict[str, 
 def describe_job_definitions(request: dict[str, Any], call: Call) -> dict[str, Any]:
     references = request.get("jobDefinitions")
     if references:
+        refuse_many(references, "jobDefinitions")
         found, next_token = _named_ones(references, call), None
     elif request.get("jobDefinitionName"):
         found, next_token = _revisions(request, call)

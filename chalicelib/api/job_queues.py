@@ -15,7 +15,6 @@ from chalicelib.core.resources.platforms import Platform
 from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, JOB_QUEUE
 from chalicelib.core.validation.job_queue import validate_create, validate_update
 from chalicelib.jobs.caller import Call
-from chalicelib.jobs.lookup import find_queue
 
 HEALTHY = "JobQueue Healthy"
 _CHANGED_MEANWHILE = (
@@ -48,7 +47,11 @@ def describe_job_queues(request: dict[str, Any], call: Call) -> dict[str, Any]:
 
 
 def update_job_queue(request: dict[str, Any], call: Call) -> dict[str, Any]:
-    current = find_queue(request["jobQueue"], call)
+    found = find_by_reference(JOB_QUEUE, request["jobQueue"], call)
+    if found is None:
+        # Clients that delete a queue twice match it.
+        raise ClientError(f"{request['jobQueue']} does not exist.", bare=True)
+    current = JobQueue.from_resource(found)
     if current.status == "DELETING":
         raise ClientError("Cannot update, resource is being modified.")
     _refuse_policy(request)

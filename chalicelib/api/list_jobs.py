@@ -61,7 +61,7 @@ def _filtered(
     queue: str, filters: list[dict[str, Any]], request: dict[str, Any], call: Call
 ) -> dict[str, Any]:
     if len(filters) != 1:
-        raise ClientError("Only one filter is allowed.")
+        raise ClientError("Only one filter key-value pair can be specified.")
     matches, before, statuses = _filter_of(filters[0], request, call)
     limit = results_limit(request, FILTERED_PAGE_LIMIT)
     position = name_in(request.get("nextToken"))
@@ -111,7 +111,9 @@ def _filter_of(
 ) -> tuple[Match, str | None, list[JobStatus]]:
     """Return (a test for jobs, the created key to begin before, the statuses to search)."""
     name, values = given.get("name"), given.get("values") or []
-    if len(values) != 1:
+    if len(values) > 1:
+        raise ClientError("Filter cannot take more than one value.")
+    if not values:
         raise ClientError("A filter must have exactly one value.")
     value = values[0]
     every = list(JobStatus)

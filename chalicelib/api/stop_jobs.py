@@ -34,8 +34,6 @@ def terminate_jobs(request: dict[str, Any], call: Call) -> dict[str, Any]:
 
 def _stop_one(request: dict[str, Any], kind: EventKind, call: Call) -> dict[str, Any]:
     reason = _reason_of(request)
-    if not request["jobId"]:
-        raise ClientError("jobId is required.")
     key = job_key_in(request["jobId"], call)
     if key is not None:
         stop_job(key, kind, reason, call.ports, queue=call.queue)
@@ -64,8 +62,6 @@ def _stop_many(request: dict[str, Any], kind: EventKind, call: Call) -> dict[str
 
 def _reason_of(request: dict[str, Any]) -> str:
     reason = str(request["reason"])
-    if not reason:
-        raise ClientError("reason is required.")
     if len(reason) > REASON_LIMIT:
         raise ClientError(f"reason must have at most {REASON_LIMIT} characters.")
     return reason

@@ -11,6 +11,7 @@ Whatever the input, the only exception that leaves this module is `BatchError`. 
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
@@ -32,10 +33,10 @@ from chalicelib.core.errors import BatchError, ClientError, ServerError
 _MODEL_PATH = "batch/2016-08-10/service-2"
 
 _BODY_LIMIT_BYTES = 1024 * 1024
-# Limits of AWS Batch for single operations, with its own messages.
+# Limits of AWS Batch for single operations, with the subject of its refusal.
 _OPERATION_LIMIT_BYTES: Mapping[str, tuple[int, str]] = {
-    "RegisterJobDefinition": (24 * 1024, "JobDefinition size must be less than 24 KiB."),
-    "SubmitJob": (30 * 1024, "SubmitJob request size must be less than 30 KiB."),
+    "RegisterJobDefinition": (24 * 1024, "JobDefinition"),
+    "SubmitJob": (30 * 1024, "Job"),
 }
 
 # A 64-bit number has 19 digits; a longer one is refused before it costs time.
@@ -138,8 +139,11 @@ def error_response(
 
 def _decode(operation_name: str, body: bytes | str | None) -> JsonObject:
     """Return the body as a JSON object, within the operation's limit of size."""
-    limit_bytes, sentence = _OPERATION_LIMIT_BYTES.get(operation_name, (_BODY_LIMIT_BYTES, ""))
-    return json_object(body, limit_bytes, sentence)
+    limit_bytes, subject = _OPERATION_LIMIT_BYTES.get(operation_name, (_BODY_LIMIT_BYTES, ""))
+    raw = _as_bytes(body)
+    got_kib = math.ceil(len(raw) / 1024)
+    sentence = f"{subject} size must be less than {limit_bytes // 1024} KiB, got {got_kib} KiB"
+    return json_object(raw, limit_bytes, sentence)
 
 
 def json_object(body: bytes | str | None, limit_bytes: int, sentence: str) -> JsonObject:

@@ -26,10 +26,42 @@ _INTEGER_RANGES: Mapping[str, tuple[int, int]] = {
     "long": (-(2**63), 2**63 - 1),
 }
 
-# The core checks these: it supports more types of dependency than the model.
-_OPEN_ENUMS = frozenset({"ArrayJobDependency"})
-# AWS accepts these in upper and lower case, whatever the model says.
+# The core checks these: it supports more types of dependency than the model, and knows the device
+# that AWS's refusal of a permission names.
+_OPEN_ENUMS = frozenset({"ArrayJobDependency", "DeviceCgroupPermission"})
+# AWS accepts these in upper and lower case, whatever the model says, and answers in lower case.
 _CASELESS_ENUMS = frozenset({"RetryAction", "ServiceJobRetryAction"})
+_EMPTY: Mapping[str, Any] = {"string": "", "list": [], "map": {}}
+# Required members whose rule of meaning refuses an empty value in AWS's own words.
+RULED_WHEN_EMPTY = frozenset(
+    {
+        "computeEnvironmentName",
+        "containers",
+        "image",
+        "jobDefinitionName",
+        "jobName",
+        "jobQueueName",
+        "jobs",
+        "kubernetesNamespace",
+        "nodeRangeProperties",
+        "securityGroups",
+        "subnets",
+        "tagKeys",
+        "tags",
+        "targetNodes",
+        "taskProperties",
+        "value",
+    }
+)
+# Optional members for which an empty value says something: a variable that is set to nothing, and
+# a queue that is to have no time limits any more.
+_MEANT_WHEN_EMPTY = frozenset(
+    {
+        ("EksContainerEnvironmentVariable", "value"),
+        ("KeyValuePair", "value"),
+        ("UpdateJobQueueRequest", "jobStateTimeLimitActions"),
+    }
+)
 _ENUM_SENTENCES: Mapping[str, str] = {
     "PlatformCapability": (
         "Capability {value} is not valid. Valid capabilities: [FARGATE, EC2, MANAGED_INSTANCES]"
@@ -43,6 +75,12 @@ def members_of(shape: Shape) -> list[tuple[str, Shape]]:
     # The type stubs have `members` only on the subclass for structures; the model returns the base.
     members: Mapping[str, Shape] = shape.members  # type: ignore[attr-defined]
     return list(members.items())
+
+
+def answered_values(shape: Shape) -> list[str]:
+    """Return the values of an enumeration as answers have them; none for any other shape."""
+    values: list[str] = shape.metadata.get("enum") or []
+    return [value.lower() for value in values] if shape.name in _CASELESS_ENUMS else values
 
 
 def _checked(shape: Shape, value: Any, path: str) -> Any:
@@ -59,17 +97,29 @@ def checked_members(
 ) -> JsonObject:
     """Return the members of a structure that are present, each checked; drop unknown ones.
 
-    A null member counts as absent. `prefix` is put before each name in a message; `waived` names
-    required members that may be missing. Raises ClientError.
+    A null member counts as absent, and so does one that is an empty string, list or map, as in AWS.
+    `prefix` is put before each name in a message; `waived` names required members that may be
+    missing. Raises ClientError.
     """
+    present = {
+        name: member
+        for name, member in members_of(shape)
+        if _is_present(shape, name, member, value)
+    }
     for name in shape.metadata.get("required", ()):
-        if value.get(name) is None and name not in waived:
+        if name not in present and name not in waived:
             raise ClientError(f"{prefix}{name} is required.")
     return {
-        name: _checked(member, value[name], f"{prefix}{name}")
-        for name, member in members_of(shape)
-        if value.get(name) is not None
+        name: _checked(member, value[name], f"{prefix}{name}") for name, member in present.items()
     }
+
+
+def _is_present(shape: Shape, name: str, member: Shape, value: Mapping[str, Any]) -> bool:
+    if value.get(name) is None:
+        return False
+    if value[name] != _EMPTY.get(member.type_name) or (shape.name, name) in _MEANT_WHEN_EMPTY:
+        return True
+    return name in shape.metadata.get("required", ()) and name in RULED_WHEN_EMPTY
 
 
 def _check_list(shape: Any, value: Any, path: str) -> list[Any]:
@@ -80,9 +130,7 @@ def _check_list(shape: Any, value: Any, path: str) -> list[Any]:
 
 def _check_map(shape: Any, value: Any, path: str) -> JsonObject:
     _expect(value, dict, "an object", path)
-    # An empty map is accepted, though the model requires at least one tag, because clients send it.
-    if value:
-        _check_size(shape, len(value), path, "entries")
+    _check_size(shape, len(value), path, "entries")
     return {
         _checked(shape.key, key, f"{path} key"): _checked(shape.value, item, f"{path}.{shown(key)}")
         for key, item in value.items()
@@ -109,13 +157,13 @@ def _check_enum(shape: Shape, text: str, path: str) -> str:
     values = shape.metadata.get("enum")
     if not values or shape.name in _OPEN_ENUMS:
         return text
-    wanted = text.upper() if shape.name in _CASELESS_ENUMS else text
-    if wanted not in values:
+    is_caseless = shape.name in _CASELESS_ENUMS
+    if (text.upper() if is_caseless else text) not in values:
         sentence = _ENUM_SENTENCES.get(
             shape.name, "Value {value} for {path} is not valid. Valid values: [{values}]"
         )
         raise ClientError(sentence.format(value=shown(text), path=path, values=", ".join(values)))
-    return wanted
+    return text.lower() if is_caseless else text
 
 
 def _check_integer(shape: Shape, value: Any, path: str) -> int:
@@ -220,6 +268,6 @@ def _shaped(shape: Any, value: Any) -> Any:
         case "boolean" if isinstance(value, bool):
             return value
         case "string" if isinstance(value, str):
-            return str(value)
+            return value.lower() if shape.name in _CASELESS_ENUMS else str(value)
         case kind:
             raise TypeError(f"{shape.name} is a {kind}, not {type(value).__name__}")

@@ -44,13 +44,24 @@ class DependencyType(StrEnum):
         return self.is_n_to_n or self.is_sequential
 
 
+# How a job that is no array waits for the job that a sequential dependency names.
+_WHOLE_JOB = {
+    DependencyType.SEQUENTIAL: DependencyType.AFTER_SUCCESS,
+    DependencyType.SEQUENTIAL_AFTER_ANY: DependencyType.AFTER_ANY,
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependency:
-    """One entry of dependsOn: `number` is its position there, `upstream` what it waits for."""
+    """One entry of dependsOn: `number` is its position there, `upstream` what it waits for.
+
+    `shown_type` is the type that the request gave, which is not always the kind of waiting.
+    """
 
     number: int
     kind: DependencyType
     upstream: JobKey
+    shown_type: str = ""
 
     @property
     def scope(self) -> str:
@@ -76,17 +87,17 @@ class Edge:
 def dependencies_of(entries: Sequence[Mapping[str, Any]], job_id: str) -> tuple[Dependency, ...]:
     """Return the dependsOn of the job `job_id` as values.
 
-    Each jobId is a plain id, as the spec keeps it. A SEQUENTIAL dependency names no job: it is on
-    the job's own children.
+    Each jobId is a plain id, as the spec keeps it. A SEQUENTIAL dependency is on the job's own
+    children; one that names a job is an ordinary dependency on that job, as in AWS.
     """
-    return tuple(
-        Dependency(
-            number=number,
-            kind=DependencyType(entry.get("type") or ""),
-            upstream=JobKey.parse(entry.get("jobId") or job_id),
-        )
-        for number, entry in enumerate(entries)
-    )
+    return tuple(_dependency_of(number, entry, job_id) for number, entry in enumerate(entries))
+
+
+def _dependency_of(number: int, entry: Mapping[str, Any], job_id: str) -> Dependency:
+    given = DependencyType(entry.get("type") or "")
+    upstream = JobKey.parse(entry.get("jobId") or job_id)
+    kind = _WHOLE_JOB.get(given, given) if entry.get("jobId") else given
+    return Dependency(number=number, kind=kind, upstream=upstream, shown_type=str(given))
 
 
 def edge_from_dependency(dependency: Dependency, dependent_id: str) -> Edge:

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from chalicelib.core.canonical import with_value
 from chalicelib.core.job import Job
 from chalicelib.core.multinode import node_variables
 from chalicelib.core.payload import name_of, task_of
@@ -94,7 +95,7 @@ def container_overrides(
 def _overrides_of(
     container: Mapping[str, Any], batch: Mapping[str, str], *, baked: bool
 ) -> dict[str, Any]:
-    own = [] if baked else container.get("environment") or []
+    own = [] if baked else with_value(container.get("environment") or [])
     overrides: dict[str, Any] = {
         "name": container["name"],
         "environment": [*own, *({"name": name, "value": value} for name, value in batch.items())],
@@ -166,7 +167,7 @@ def _container_definition(
         definition["resourceRequirements"] = gpus
     if bake:
         definition["command"] = list(container.get("command") or [])
-        definition["environment"] = list(container.get("environment") or [])
+        definition["environment"] = with_value(container.get("environment") or [])
     return definition
 
 

@@ -18,7 +18,11 @@ class RetryAction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExitRule:
-    """One evaluateOnExit entry; a pattern may end in `*`, an absent one matches everything."""
+    """One evaluateOnExit entry; a pattern may end in `*`, an absent one matches everything.
+
+    A reason that is `*` also matches where there is none: the user guide's own last rule is
+    onReason `*`, for "any other reason". An exit code that is `*` needs an exit code.
+    """
 
     action: RetryAction
     on_status_reason: str | None = None
@@ -27,11 +31,12 @@ class ExitRule:
 
     def matches(self, *, status_reason: str, reason: str | None, exit_code: int | None) -> bool:
         """Return whether all conditions of the entry match this end of an attempt."""
-        code = None if exit_code is None else str(exit_code)
+        if exit_code is None and self.on_exit_code is not None:
+            return False
         return (
             _matches(self.on_status_reason, status_reason)
-            and _matches(self.on_reason, reason)
-            and _matches(self.on_exit_code, code)
+            and _matches(self.on_reason, reason or "")
+            and _matches(self.on_exit_code, str(exit_code))
         )
 
 
@@ -76,11 +81,9 @@ def decide_retry(
     )
 
 
-def _matches(pattern: str | None, value: str | None) -> bool:
+def _matches(pattern: str | None, value: str) -> bool:
     if pattern is None:
         return True
-    if value is None:
-        return False
     if pattern.endswith("*"):
         return value.startswith(pattern[:-1])
     return value == pattern

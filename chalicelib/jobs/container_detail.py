@@ -7,21 +7,12 @@ while its `container` is empty, as AWS documents it (API reference, JobDetail).
 from collections.abc import Mapping
 from typing import Any
 
+from chalicelib.core.canonical import canonical_container, canonical_task
 from chalicelib.core.ecs_requests import log_stream_of
 from chalicelib.core.events import ContainerEnd
 from chalicelib.core.job import Attempt, Job
 from chalicelib.core.payload import CONTAINER_NAME, name_of, task_of
-
-# Members that AWS shows as empty lists when a container has none.
-_LISTS = (
-    "command",
-    "environment",
-    "mountPoints",
-    "networkInterfaces",
-    "resourceRequirements",
-    "secrets",
-    "ulimits",
-)
+from chalicelib.core.resources.platforms import platform_of
 
 Json = dict[str, Any]
 
@@ -32,25 +23,21 @@ def payload_detail(payload: Mapping[str, Any], job: Job) -> Json:
     `job` is whatever runs the payload: a job, a child of an array, or a node.
     """
     run, ends = job.last_attempt(), _ends_of(payload, job.last_attempt())
+    platform = platform_of(payload.get("platformCapabilities", []))
     if "ecsProperties" not in payload:
         container = {
-            **{name: [] for name in (*_LISTS, "volumes")},
-            **payload["container"],
+            "networkInterfaces": [],
+            **canonical_container(payload["container"], platform),
             "taskArn": job.task_arn,
             **_end_detail(payload["container"], ends, run, job),
         }
         return {"container": without_none(container)}
-    given = payload["ecsProperties"]["taskProperties"][0]
+    given = canonical_task(payload["ecsProperties"], platform)["taskProperties"][0]
     containers = [
-        {
-            **{name: [] for name in (*_LISTS, "dependsOn")},
-            "essential": True,
-            **container,
-            **_end_detail(container, ends, run, job),
-        }
+        {"networkInterfaces": [], **container, **_end_detail(container, ends, run, job)}
         for container in given["containers"]
     ]
-    task = {"volumes": [], **given, "taskArn": job.task_arn, "containers": containers}
+    task = {**given, "taskArn": job.task_arn, "containers": containers}
     return {"container": {}, "ecsProperties": {"taskProperties": [without_none(task)]}}
 
 

@@ -25,8 +25,10 @@ def job_detail(job: Job, spec: Spec, scope: Scope, *, at_ms: int) -> dict[str, A
     document = task_document(job, spec.document)
     public_id = job.key.public_id
     arn = scope.arn("job", public_id)
-    # AWS does not pass an array's tags on to its children (user guide, tagging).
+    # AWS does not pass an array's tags on to its children (user guide, tagging); what they show as
+    # the tagged resource is the array.
     tags = spec.tags if job.part == JOB_PART else {}
+    tagged = scope.arn("job", job.job_id) if job.key.is_child else arn
     return without_none(
         {
             "jobArn": arn,
@@ -46,7 +48,7 @@ def job_detail(job: Job, spec: Spec, scope: Scope, *, at_ms: int) -> dict[str, A
             **payload_detail(document, job),
             "timeout": document.get("timeout"),
             "arrayProperties": _array_detail(job, at_ms),
-            "tags": {**tags, "resourceArn": arn},
+            "tags": {**tags, "resourceArn": tagged},
             "propagateTags": bool(document.get("propagateTags")),
             "platformCapabilities": document.get("platformCapabilities", []),
             "schedulingPriority": document.get("schedulingPriority"),

@@ -5,7 +5,12 @@ from collections.abc import Sequence
 from chalicelib.core.errors import ClientError
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job
-from chalicelib.core.resources.job_definition import JobDefinition, parse_reference, row_name
+from chalicelib.core.resources.job_definition import (
+    JobDefinition,
+    no_such_definition,
+    parse_reference,
+    row_name,
+)
 from chalicelib.core.resources.job_queue import JobQueue
 from chalicelib.core.resources.resource import JOB_DEFINITION, JOB_QUEUE, Resource
 from chalicelib.jobs.caller import Call
@@ -28,7 +33,7 @@ def find_queue(reference: str, call: Call) -> JobQueue:
     is_other = call.queue is not None and name != call.queue
     found = call.definitions.find(JOB_QUEUE, name) if name and not is_other else None
     if found is None:
-        raise ClientError(f"JobQueue {reference} not found.")
+        raise ClientError(f"JobQueue {reference} not found.", bare=True)
     return JobQueue.from_resource(found)
 
 
@@ -41,5 +46,5 @@ def find_definition(reference: str, call: Call) -> JobDefinition:
     else:
         candidates = call.definitions.newest(name, active_only=True)
     if not candidates:
-        raise ClientError(f"JobDefinition {reference} not found or not ACTIVE.")
+        raise no_such_definition(reference)
     return JobDefinition.from_resource(candidates[0])

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from chalicelib.core.canonical import canonical_nodes
 from chalicelib.core.job import Job
 from chalicelib.core.multinode import index_of
 
@@ -17,7 +18,7 @@ def node_members(job: Job, document: Mapping[str, Any], arn: str) -> dict[str, A
         return {}
     if not job.key.is_node:
         return {
-            "nodeProperties": document["nodeProperties"],
+            "nodeProperties": canonical_nodes(document["nodeProperties"]),
             "container": None,
             "ecsProperties": None,
         }

@@ -50,9 +50,10 @@ def retry_strategy_from_spec(spec: Spec) -> RetryStrategy:
         rules=tuple(
             ExitRule(
                 action=RetryAction(str(rule["action"]).upper()),
-                on_status_reason=rule.get("onStatusReason"),
-                on_reason=rule.get("onReason"),
-                on_exit_code=rule.get("onExitCode"),
+                # An empty condition asks for nothing, as an absent one.
+                on_status_reason=rule.get("onStatusReason") or None,
+                on_reason=rule.get("onReason") or None,
+                on_exit_code=rule.get("onExitCode") or None,
             )
             for rule in given.get("evaluateOnExit") or []
         ),

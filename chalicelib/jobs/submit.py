@@ -153,15 +153,24 @@ def _job_id(call: Call) -> str:
 def _document(
     merged: dict[str, Any], size: int | None, dependencies: Sequence[Dependency]
 ) -> dict[str, Any]:
-    """Return what the job keeps of its merged request, without empty members, to save storage."""
-    kept = {name: value for name, value in merged.items() if value and name != "tags"}
+    """Return what the job keeps of its merged request, without empty members, to save storage.
+
+    False and 0 are kept: they are shown as they were given.
+    """
+    kept = without_empty(merged)
+    kept.pop("tags", None)
     if "container" in kept:
-        kept["container"] = {name: value for name, value in merged["container"].items() if value}
+        kept["container"] = without_empty(merged["container"])
     if size is not None:
         kept["arraySize"] = size
     if dependencies:
         kept["dependsOn"] = [described(one) for one in dependencies]
     return kept
+
+
+def without_empty(members: dict[str, Any]) -> dict[str, Any]:
+    """Return the members that are neither None nor an empty string, list or mapping."""
+    return {name: value for name, value in members.items() if value not in (None, "", [], {})}
 
 
 def submission_answer(done: Submission, call: Call) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def edges_of(job: Job, dependencies: Sequence[Dependency]) -> list[Edge]:
 def described(dependency: Dependency) -> dict[str, str]:
     """Return the dependency as DescribeJobs shows it."""
     entry = {} if dependency.kind.is_sequential else {"jobId": dependency.upstream.public_id}
-    return entry | ({"type": str(dependency.kind)} if dependency.kind else {})
+    return entry | ({"type": dependency.shown_type} if dependency.shown_type else {})
 
 
 def _array_of(size: int, dependencies: Sequence[Dependency]) -> ArrayState:

@@ -56,7 +56,8 @@ def crowd(world: World) -> Crowd:
 
 def test_a_job_succeeds_and_sees_its_environment(world: World, queue: str) -> None:
     definition = world.definition("sh", "-c", "env; echo end")
-    overrides = {"environment": [{"name": "COLOUR", "value": "blue [and] green"}]}
+    colour = {"name": "COLOUR", "value": "blue [and] green"}
+    overrides = {"environment": [colour, {"name": "WITHOUT_A_VALUE"}]}
     job_id = world.submit(queue, definition, containerOverrides=overrides)
     job = world.await_job(job_id, "SUCCEEDED")
     container = job["container"]
@@ -75,6 +76,7 @@ def test_a_job_succeeds_and_sees_its_environment(world: World, queue: str) -> No
     assert order[0]["computeEnvironment"].endswith(f"/{environment['AWS_BATCH_CE_NAME']}")
     assert environment["AWS_EXECUTION_ENV"] == "AWS_ECS_FARGATE"
     assert environment["COLOUR"] == "blue [and] green"
+    assert "WITHOUT_A_VALUE" not in environment
 
 
 def test_a_job_fails_with_its_exit_code(world: World, queue: str) -> None:

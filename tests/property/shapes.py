@@ -36,11 +36,45 @@ class Mutation(NamedTuple):
 
 
 def requests(shape: Any) -> st.SearchStrategy[dict[str, Any]]:
-    """Return requests that fit the shape, with any choice of the optional members."""
-    members = {name: _values(member) for name, member in shape.members.items()}
-    required = {name: members[name] for name in shape.required_members}
-    optional = {name: members[name] for name in members if name not in required}
+    """Return requests that fit the shape, with any choice of the optional members.
+
+    Empty, false and zero ones are drawn often: clients send them by default.
+    """
+    required = {
+        name: _values(shape.members[name]).filter(lambda value: value not in ("", [], {}))
+        for name in shape.required_members
+        if shape.members[name].type_name != "structure"
+    }
+    required |= {
+        name: _values(shape.members[name])
+        for name in shape.required_members
+        if name not in required
+    }
+    optional = {
+        name: _values(member) | _nothing(member)
+        for name, member in shape.members.items()
+        if name not in required
+    }
     return st.fixed_dictionaries(required, optional=optional)
+
+
+def _nothing(shape: Any) -> st.SearchStrategy[Any]:
+    least, most = shape.metadata.get("min", 0), shape.metadata.get("max", 0)
+    match shape.type_name:
+        case "structure" if not shape.required_members:
+            return st.just({})
+        case "map":
+            return st.just({})
+        case "list":
+            return st.just([])
+        case "string":
+            return st.just("")
+        case "boolean":
+            return st.just(False)
+        case "integer" | "long" if least <= 0 <= max(most, 0):
+            return st.just(0)
+        case _:
+            return st.nothing()
 
 
 def _values(shape: Any) -> st.SearchStrategy[Any]:
@@ -54,7 +88,8 @@ def _values(shape: Any) -> st.SearchStrategy[Any]:
                 lambda: st.lists(_values(shape.member), min_size=least, max_size=few)
             )
         case "map":
-            return st.dictionaries(_values(shape.key), _values(shape.value), max_size=2)
+            values = _values(shape.value)
+            return st.dictionaries(_values(shape.key), values, min_size=least, max_size=2)
         case "string" if shape.enum:
             return st.sampled_from(list(shape.enum))
         case "string":
@@ -70,6 +105,33 @@ def _values(shape: Any) -> st.SearchStrategy[Any]:
             return st.booleans()
         case kind:
             raise AssertionError(f"no strategy for {kind}")
+
+
+def as_accepted(shape: Any, value: Any) -> Any:
+    """Return what a valid request is read as: without empty members, actions in lower case."""
+    match shape.type_name:
+        case "structure":
+            return {
+                name: as_accepted(member, value[name])
+                for name, member in shape.members.items()
+                if name in value and not _counts_as_absent(shape, name, value[name])
+            }
+        case "list":
+            return [as_accepted(shape.member, item) for item in value]
+        case "map":
+            return {key: as_accepted(shape.value, item) for key, item in value.items()}
+        case "string" if shape.name in ("RetryAction", "ServiceJobRetryAction"):
+            return value.lower()
+        case _:
+            return value
+
+
+def _counts_as_absent(shape: Any, name: str, value: Any) -> bool:
+    if name in shape.required_members or shape.members[name].type_name == "structure":
+        return False
+    is_variable = name == "value" and shape.members.keys() == {"name", "value"}
+    clears = shape.name == "UpdateJobQueueRequest" and name == "jobStateTimeLimitActions"
+    return value in ("", [], {}) and not is_variable and not clears
 
 
 def full_request(shape: Any) -> dict[str, Any]:
@@ -103,7 +165,7 @@ def mutations(shape: Shape, request: dict[str, Any]) -> Iterator[Mutation]:
         name = ".".join(str(step) for step in path)
         if required:
             yield Mutation(f"{name} missing", _changed(request, path, None))
-        for value, what in _wrong_values(member):
+        for value, what in _wrong_values(member, required):
             yield Mutation(f"{name} {what}", _changed(request, path, value))
 
 
@@ -123,12 +185,15 @@ def _places(
             yield from _places(shape.value, value["key"], (*path, "key"))
 
 
-def _wrong_values(shape: Any) -> Iterator[tuple[Any, str]]:
+def _wrong_values(shape: Any, required: bool) -> Iterator[tuple[Any, str]]:
     right = _RIGHT_KINDS[shape.type_name]
     for value in _WRONG_KINDS:
         if not isinstance(value, right) or (value is True and bool not in right):
             yield value, f"of type {type(value).__name__}"
-    yield from _values_out_of_range(shape)
+    for value, what in _values_out_of_range(shape):
+        # An optional member that is empty counts as absent.
+        if required or value not in ("", [], {}):
+            yield value, what
 
 
 def _values_out_of_range(shape: Any) -> Iterator[tuple[Any, str]]:
@@ -142,8 +207,8 @@ def _values_out_of_range(shape: Any) -> Iterator[tuple[Any, str]]:
         case "float":
             yield math.inf, "infinite"
         case "string" if shape.enum:
-            # The contract leaves the kinds of dependency open on purpose.
-            if shape.name != "ArrayJobDependency":
+            # The contract leaves these two to the rules of meaning.
+            if shape.name not in {"ArrayJobDependency", "DeviceCgroupPermission"}:
                 yield "NOT-A-VALUE", "unknown"
         case "string":
             if most is not None:
@@ -157,6 +222,8 @@ def _values_out_of_range(shape: Any) -> Iterator[tuple[Any, str]]:
             if least:
                 yield [], "too short"
         case "map" if most is not None:
+            if least:
+                yield {}, "too short"
             yield {f"k{n}": _full(shape.value) for n in range(most + 1)}, "too long"
 
 

@@ -87,6 +87,14 @@ def row_name(name: str, revision: int) -> str:
     return f"{name}#{revision:08d}"
 
 
+def no_such_definition(reference: str) -> ClientError:
+    """Return AWS's refusal of a name, a name with a revision or an ARN that leads to none."""
+    kind = "" if reference.startswith("arn:") else "name "
+    return ClientError(
+        f"JobDefinition {kind}{reference} does not exist or is not in ACTIVE status.", bare=True
+    )
+
+
 def parse_reference(reference: str, scope: Scope) -> tuple[str, int | None]:
     """Return (name, revision or None) of any form in which a definition may be named.
 
@@ -94,10 +102,10 @@ def parse_reference(reference: str, scope: Scope) -> tuple[str, int | None]:
     """
     bare = scope.name_in(reference, JOB_DEFINITION)
     if bare is None:
-        raise ClientError(f"JobDefinition {reference} not found or not ACTIVE.")
+        raise no_such_definition(reference)
     name, colon, digits = bare.partition(":")
     if not colon:
         return name, None
     if not digits.isascii() or not digits.isdigit() or len(digits) > 8:
-        raise ClientError(f"JobDefinition {reference} not found or not ACTIVE.")
+        raise no_such_definition(reference)
     return name, int(digits)

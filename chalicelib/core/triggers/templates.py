@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.core.errors import ClientError
-from chalicelib.core.validation.overrides import is_reference
+from chalicelib.core.validation.references import references_in
 
 # SubmitJob takes no larger request, so rendering stops here.
 RENDERED_LIMIT = 30 * 1024
@@ -115,8 +115,9 @@ def _span_of(text: str, place: str, is_command: bool) -> Span:
     except _Unreadable as error:
         raise ClientError(f"Trigger {place}: {error}") from None
     span = Span(parts, place, is_command)
-    first = parts[0]
-    if is_command and not span.is_fixed and isinstance(first, str) and is_reference(f"{first}."):
+    literals = [part for part in parts[:-1] if isinstance(part, str)]
+    # A path follows each of these, so what it finds would go on with the name.
+    if is_command and any(references_in(f"{literal}.") for literal in literals):
         raise ClientError(f"Trigger {place}: the name of a parameter cannot come from an event.")
     return span
 
@@ -190,7 +191,8 @@ class _Rendering:
                 )
             pieces.append(piece)
         text = "".join(pieces)
-        if span.is_command and not span.is_fixed and is_reference(text):
+        own = sum(references_in(part) for part in span.parts if isinstance(part, str))
+        if span.is_command and references_in(text) > own:
             # A value of the event must not name what Batch puts in its place.
             raise ClientError(
                 f"{span.place}: with the event's value this is a reference to a parameter. Let a "

@@ -8,6 +8,7 @@ Must not know whether subnets, roles or clusters exist; provisioning finds that 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,18 @@ from chalicelib.core.resources.compute_types.compute_type import ComputeType
 from chalicelib.core.resources.compute_types.table import compute_type_named, compute_type_of
 from chalicelib.core.resources.platforms import Platform
 from chalicelib.core.validation.names import NamedResource, validate_name, validate_tags
+
+_CLUSTER_ARN = re.compile(r"arn:[a-z0-9-]+:eks:[a-z0-9-]+:[0-9]{12}:cluster/[\w-]{1,100}")
+_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+_NAMESPACE_LENGTH = 63
+# What an update may change, by the words with which AWS refuses one that changes nothing.
+_CHANGES = {
+    "state": "state",
+    "computeResources": "compute-resources",
+    "serviceRole": "service-role",
+    "unmanagedvCpus": "unmanaged-vcpus",
+}
+_OTHER_CHANGES = ("updatePolicy", "context", "ecsSettings")
 
 
 def validate_create(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,12 +53,15 @@ def validate_update(environment: Mapping[str, Any], request: Mapping[str, Any]) 
     `environment` is the current one, in the shape that `validate_create` returns. Raises
     ClientError for what AWS refuses to change.
     """
+    if "eksConfiguration" in request:
+        raise ClientError("eksConfiguration is not applicable for ECS compute environments.")
+    # An empty object asks for nothing; 0 vCPUs do.
+    if all(request.get(member) in (None, {}) for member in (*_CHANGES, *_OTHER_CHANGES)):
+        raise ClientError(f"One of [{' | '.join(_CHANGES.values())}] is required.", bare=True)
     updated = dict(environment)
     for member in ("state", "serviceRole", "context", "ecsSettings"):
         if member in request:
             updated[member] = request[member]
-    if "eksConfiguration" in request:
-        raise ClientError("eksConfiguration is not applicable for ECS compute environments.")
     if environment["type"] == "MANAGED":
         _update_managed(updated, environment, request)
     else:
@@ -70,18 +86,27 @@ def _validate_managed(request: Mapping[str, Any]) -> None:
 def _validate_eks(
     configuration: Mapping[str, Any], compute_type: ComputeType, resources: Mapping[str, Any]
 ) -> None:
-    namespace = configuration["kubernetesNamespace"]
+    if _CLUSTER_ARN.fullmatch(configuration["eksClusterArn"]) is None:
+        raise ClientError("eksClusterArn must be an EKS cluster ARN.")
+    _validate_namespace(configuration["kubernetesNamespace"])
+    if not compute_type.is_for_eks:
+        raise ClientError("Supported compute types for EKS compute environments are [EC2, SPOT]")
+    if "allocationStrategy" not in resources:
+        raise ClientError("allocationStrategy is required for EKS Compute Environments.")
+    compute_type.validate(resources)
+
+
+def _validate_namespace(namespace: str) -> None:
     if namespace == "default":
         raise ClientError("kubernetesNamespace cannot be the default Kubernetes namespace")
     if namespace.startswith("kube-"):
         raise ClientError("kubernetesNamespace cannot be a reserved Kubernetes system namespace")
-    if not compute_type.is_for_eks:
+    if len(namespace) > _NAMESPACE_LENGTH:
         raise ClientError(
-            f"eksConfiguration is not applicable for compute resource type {compute_type.name}."
+            f"kubernetesNamespace must less than or equal to {_NAMESPACE_LENGTH} characters"
         )
-    if "allocationStrategy" not in resources:
-        raise ClientError("allocationStrategy is required for EKS compute environments.")
-    compute_type.validate(resources)
+    if _NAMESPACE.fullmatch(namespace) is None:
+        raise ClientError("kubernetesNamespace must be a valid Kubernetes namespace.")
 
 
 def _validate_unmanaged(request: Mapping[str, Any]) -> None:
@@ -92,9 +117,16 @@ def _validate_unmanaged(request: Mapping[str, Any]) -> None:
         compute_type_of(request).validate(resources)
     if "eksConfiguration" in request:
         raise ClientError("eksConfiguration is not applicable for UNMANAGED compute environments.")
-    if not request.get("serviceRole"):
-        raise ClientError("ServiceRole is required.")
+    _validate_service_role(request.get("serviceRole"))
     _validate_unmanaged_vcpus(request)
+
+
+def _validate_service_role(arn: str | None) -> None:
+    """Refuse an unmanaged environment without a service role of its owner's."""
+    if not arn:
+        raise ClientError("ServiceRole is required.")
+    if "/aws-service-role/" in arn:
+        raise ClientError("Service Linked Role cannot be used with UNMANAGED Compute Environment.")
 
 
 def _validate_unmanaged_vcpus(request: Mapping[str, Any]) -> None:
@@ -128,5 +160,4 @@ def _update_unmanaged(updated: dict[str, Any], request: Mapping[str, Any]) -> No
     _validate_unmanaged_vcpus(request)
     if "unmanagedvCpus" in request:
         updated["unmanagedvCpus"] = request["unmanagedvCpus"]
-    if not updated.get("serviceRole"):
-        raise ClientError("ServiceRole is required.")
+    _validate_service_role(updated.get("serviceRole"))

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from chalicelib.core.canonical import LATEST_PLATFORM
 from chalicelib.core.errors import ClientError
 from chalicelib.core.resources.platforms import Platform
 from chalicelib.core.validation import fargate
@@ -21,6 +22,7 @@ from chalicelib.core.validation.volumes import validate_mount_points, validate_v
 
 _RESERVED_PREFIX = "AWS_BATCH"
 _USER = re.compile(r"[a-z0-9_][a-z0-9_-]{0,30}(:[a-z0-9_][a-z0-9_-]{0,30})?")
+_PERMISSIONS = ("READ", "WRITE", "MKNOD")
 _AWSLOGS_OPTIONS = frozenset(
     {
         "awslogs-create-group",
@@ -41,7 +43,7 @@ def validate_container_properties(container: Mapping[str, Any], platform: Platfo
     validate_runtime_platform(container.get("runtimePlatform"), platform)
     if platform is Platform.FARGATE:
         version = container.get("fargatePlatformConfiguration", {}).get("platformVersion")
-        fargate.validate_task(container, version or fargate.LATEST_PLATFORM)
+        fargate.validate_task(container, version or LATEST_PLATFORM)
     else:
         _refuse_fargate_settings(container)
     validate_resources(container, platform)
@@ -59,13 +61,16 @@ def validate_container(
     user = container.get("user")
     if user and _USER.fullmatch(user) is None:
         raise ClientError(f"User '{user}' does not match regex {_USER.pattern}")
-    _validate_linux_parameters(container.get("linuxParameters", {}))
+    linux_parameters = container.get("linuxParameters", {})
+    _validate_linux_parameters(linux_parameters)
     log = container.get("logConfiguration", {})
     _validate_log_options(log)
     if (container.get("secrets") or log.get("secretOptions")) and not execution_role_arn:
         raise ClientError("executionRoleArn cannot be empty when using secrets or secretOptions")
     if platform is Platform.FARGATE:
         fargate.validate_container(container)
+    elif "maxSwap" in linux_parameters and "swappiness" not in linux_parameters:
+        raise ClientError("When container specified swap memory, swappiness value is required.")
 
 
 def validate_environment(environment: Iterable[Mapping[str, Any]]) -> None:
@@ -87,9 +92,17 @@ def _validate_linux_parameters(parameters: Mapping[str, Any]) -> None:
         raise ClientError(f"Invalid swap memory size: {max_swap}, must be non-negative.")
     if swappiness is not None and not 0 <= swappiness <= 100:
         raise ClientError(f"Invalid swappiness: {swappiness}, must be between 0 and 100.")
+    for device in parameters.get("devices", []):
+        for permission in device.get("permissions", []):
+            if permission not in _PERMISSIONS:
+                raise ClientError(
+                    f"Invalid permission: {permission} for device {device['hostPath']}"
+                )
     for mount in parameters.get("tmpfs", []):
         if mount["size"] < 1:
-            raise ClientError(f"Invalid tmpfs size: {mount['size']}, must be at least 1.")
+            raise ClientError(
+                "Size of a tmpfs is invalid. The size is required and must be a positive integer."
+            )
     shared_mib = parameters.get("sharedMemorySize")
     if shared_mib is not None and shared_mib < 1:
         raise ClientError(f"Invalid sharedMemorySize: {shared_mib}, must be at least 1.")
@@ -116,5 +129,5 @@ def _validate_windows_size(container: Mapping[str, Any]) -> None:
     for requirement in container.get("resourceRequirements", []):
         if requirement["type"] == "VCPU" and float(requirement["value"]) < 1:
             raise ClientError(
-                f"vCPU must be at least 1 for Windows containers, got {requirement['value']}."
+                f"vCPU must be at least 1 for Windows Job definition, got {requirement['value']}."
             )

@@ -26,8 +26,6 @@ _REFUSED_LINUX_PARAMETERS = ("devices", "maxSwap", "sharedMemorySize", "swappine
 _EPHEMERAL_STORAGE_GIB = range(21, 200 + 1)
 _FIRST_PLATFORM_WITH_EFS = (1, 4, 0)
 
-LATEST_PLATFORM = "LATEST"
-
 
 def validate_size(vcpus: float, memory_mib: int) -> None:
     """Refuse a task size that is not in Fargate's table."""

@@ -3,8 +3,8 @@
 A definition carries exactly one payload, `containerProperties`, `ecsProperties`, `eksProperties`
 or, for multi-node jobs, `nodeProperties`; each has a module of its own beside this one.
 
-The result is the request plus the empty lists and defaults that AWS adds. Clients compare what they
-describe with what they registered, so nothing that was sent is dropped or rewritten.
+The result is the request in AWS's form (`core/canonical.py`): clients compare what they describe
+with what they registered.
 """
 
 from __future__ import annotations
@@ -12,11 +12,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from chalicelib.core.canonical import (
+    canonical_container,
+    canonical_nodes,
+    canonical_pod,
+    canonical_task,
+)
 from chalicelib.core.errors import ClientError
 from chalicelib.core.resources.platforms import Platform, platform_of
 from chalicelib.core.validation.consumables import validate_consumables
 from chalicelib.core.validation.container import validate_container_properties
-from chalicelib.core.validation.fargate import LATEST_PLATFORM
 from chalicelib.core.validation.names import NamedResource, validate_name, validate_tags
 from chalicelib.core.validation.node_properties import validate_node_properties
 from chalicelib.core.validation.pod import validate_eks_properties
@@ -27,17 +32,7 @@ from chalicelib.core.validation.retry import (
 )
 from chalicelib.core.validation.task import validate_ecs_properties
 
-_PAYLOADS = ("containerProperties", "ecsProperties", "eksProperties", "nodeProperties")
-# The lists that AWS shows as empty when a definition does not have them.
-_LISTS = (
-    "command",
-    "environment",
-    "mountPoints",
-    "resourceRequirements",
-    "secrets",
-    "ulimits",
-    "volumes",
-)
+_PAYLOADS = ("containerProperties", "ecsProperties", "nodeProperties", "eksProperties")
 
 
 def validate_register(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,13 +52,16 @@ def validate_register(request: Mapping[str, Any]) -> dict[str, Any]:
     match payload:
         case "containerProperties":
             validate_container_properties(request[payload], platform)
-            stored[payload] = _stored_container(request[payload], platform)
+            stored[payload] = canonical_container(request[payload], platform)
         case "ecsProperties":
             validate_ecs_properties(request[payload], platform)
+            stored[payload] = canonical_task(request[payload], platform)
         case "eksProperties":
             validate_eks_properties(request[payload])
+            stored[payload] = canonical_pod(request[payload])
         case _:
             validate_node_properties(request[payload])
+            stored[payload] = canonical_nodes(request[payload])
     return stored
 
 
@@ -77,7 +75,7 @@ def _payload_of(request: Mapping[str, Any]) -> str:
         if payloads != ["nodeProperties"]:
             raise ClientError("Node properties of multinode job is required.")
     elif not payloads:
-        raise ClientError("Container properties of container job is required.")
+        raise ClientError("ECS Container Image must be provided.")
     elif payloads == ["nodeProperties"]:
         raise ClientError("nodeProperties is only applicable for multinode jobs.")
     return payloads[0]
@@ -96,19 +94,3 @@ def _validate_combination(request: Mapping[str, Any], payload: str, platform: Pl
             raise ClientError("platformCapabilities is not applicable for EKS.")
         if request.get("propagateTags"):
             raise ClientError("Batch on EKS does not support tag propagation.")
-
-
-def _stored_container(container: Mapping[str, Any], platform: Platform) -> dict[str, Any]:
-    stored: dict[str, Any] = {**{name: [] for name in _LISTS}, **container}
-    if "linuxParameters" in stored:
-        stored["linuxParameters"] = {"devices": [], "tmpfs": [], **stored["linuxParameters"]}
-    if "logConfiguration" in stored:
-        stored["logConfiguration"] = {
-            "options": {},
-            "secretOptions": [],
-            **stored["logConfiguration"],
-        }
-    if platform is Platform.FARGATE:
-        wanted = stored.get("fargatePlatformConfiguration", {})
-        stored["fargatePlatformConfiguration"] = {"platformVersion": LATEST_PLATFORM, **wanted}
-    return stored

@@ -19,6 +19,15 @@ _MOST_ENVIRONMENTS = 3
 _POLICY_ARN = re.compile(
     r"arn:[a-z0-9-]+:batch:[a-z0-9-]+:[0-9]{12}:scheduling-policy/[\w-]{1,128}"
 )
+# What an update may change, in the words of AWS's refusal of an environment's empty update.
+_CHANGES = {
+    "state": "state",
+    "schedulingPolicyArn": "scheduling-policy-arn",
+    "priority": "priority",
+    "computeEnvironmentOrder": "compute-environment-order",
+    "serviceEnvironmentOrder": "service-environment-order",
+    "jobStateTimeLimitActions": "job-state-time-limit-actions",
+}
 _TIME_LIMIT_SECONDS = range(600, 86400 + 1)
 _TIME_LIMIT_REASONS = (
     "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
@@ -57,6 +66,8 @@ def validate_update(
     `queue` is the current one, in the shape that `validate_create` returns; `environments` are
     those that the request names. Raises ClientError for what AWS refuses to change.
     """
+    if not any(member in request for member in _CHANGES):
+        raise ClientError(f"One of [{' | '.join(_CHANGES.values())}] is required.", bare=True)
     updated = dict(queue)
     for member in ("state", "priority", "jobStateTimeLimitActions", "schedulingPolicyArn"):
         if member in request:
@@ -89,7 +100,12 @@ def _validate_kind(request: Mapping[str, Any]) -> None:
             "Job queues of type SAGEMAKER_TRAINING must have serviceEnvironmentOrder."
         )
     if services and kind != "SAGEMAKER_TRAINING":
-        raise ClientError("serviceEnvironmentOrder requires jobQueueType SAGEMAKER_TRAINING.")
+        raise ClientError(
+            f"The jobQueueType provided is {kind or 'null'}, which is incompatible with the "
+            "provided serviceEnvironmentOrder."
+        )
+    if services and len(services) > 1:
+        raise ClientError("Job queue can only have 1 service environment.")
     if kind is not None and kind not in SUPPORTED_QUEUE_TYPES:
         raise NotSupportedError(f"A job queue of type {kind}")
 

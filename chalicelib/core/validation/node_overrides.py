@@ -86,7 +86,8 @@ def _overrides_by_target(
     if foreign:
         raise ClientError(
             "NodeOverride targets should match job definition. "
-            f"Non matching targets - {', '.join(foreign)}"
+            f"Non matching targets - {', '.join(foreign)}",
+            bare=True,
         )
     by_target = {one["targetNodes"]: one for one in overrides}
     if len(by_target) != len(overrides):

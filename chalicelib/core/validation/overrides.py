@@ -1,7 +1,7 @@
 """How the overrides of a submission change the containers of its definition.
 
 Only command, environment and resources can be overridden. The result is validated again, because an
-override can turn a valid definition into an invalid job.
+override can turn a valid definition into an invalid job. Parameters are in `references`.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from chalicelib.core.canonical import with_value
 from chalicelib.core.errors import ClientError
 from chalicelib.core.resources.platforms import Platform
 from chalicelib.core.validation.container import validate_environment
 from chalicelib.core.validation.fargate import validate_size
+from chalicelib.core.validation.references import substitute
 from chalicelib.core.validation.resources import (
     LEGACY_MEMBERS,
     total_needs,
     validate_amounts,
     validate_resources,
 )
-
-_PLACEHOLDER = "Ref::"
 
 
 def merge_container(
@@ -30,7 +30,7 @@ def merge_container(
     platform: Platform,
 ) -> dict[str, Any]:
     """Return the effective `containerProperties` of a job, with its parameters substituted."""
-    merged = _merged(container, override, parameters)
+    merged = _merged(container, override, parameters, platform)
     validate_resources(merged, platform)
     return merged
 
@@ -45,7 +45,7 @@ def merge_task(
     task = properties["taskProperties"][0]
     overrides = _overrides_by_name(task["containers"], override)
     containers = [
-        _merged(container, overrides.get(container.get("name"), {}), parameters)
+        _merged(container, overrides.get(container.get("name"), {}), parameters, platform)
         for container in task["containers"]
     ]
     for container in containers:
@@ -54,31 +54,6 @@ def merge_task(
         needs = total_needs(containers)
         validate_size(needs.vcpus, needs.memory_mib)
     return {"taskProperties": [{**task, "containers": containers}]}
-
-
-def substitute(command: Sequence[str], parameters: Mapping[str, str]) -> list[str]:
-    """Return the command with each argument `Ref::name` replaced by the parameter of that name.
-
-    Only a whole argument is a placeholder: AWS leaves one inside a longer argument alone. Raises
-    ClientError for a name without a parameter.
-    """
-    return [_substituted(argument, parameters) for argument in command]
-
-
-def is_reference(argument: str) -> bool:
-    """Return whether `substitute` would replace this argument by a parameter."""
-    return argument.startswith(_PLACEHOLDER) and argument != _PLACEHOLDER
-
-
-def _substituted(argument: str, parameters: Mapping[str, str]) -> str:
-    if not is_reference(argument):
-        return argument
-    name = argument.removeprefix(_PLACEHOLDER)
-    if name not in parameters:
-        raise ClientError(
-            f"Unable to substitute value. No parameter found for reference {name}", bare=True
-        )
-    return parameters[name]
 
 
 def _overrides_by_name(
@@ -99,10 +74,13 @@ def _overrides_by_name(
 
 
 def _merged(
-    container: Mapping[str, Any], override: Mapping[str, Any], parameters: Mapping[str, str]
+    container: Mapping[str, Any],
+    override: Mapping[str, Any],
+    parameters: Mapping[str, str],
+    platform: Platform,
 ) -> dict[str, Any]:
     if "" in override.get("command", []):
-        raise ClientError("Command override must not contain an empty string.")
+        raise ClientError("Command cannot be empty", bare=True)
     validate_environment(override.get("environment", []))
     # An empty command is how clients say that they do not override it.
     command = override.get("command") or container.get("command", [])
@@ -110,10 +88,12 @@ def _merged(
         **container,
         "command": substitute(command, parameters),
         "environment": _by_name(
-            container.get("environment", []), override.get("environment", []), "name"
+            with_value(container.get("environment", [])),
+            with_value(override.get("environment", [])),
+            "name",
         ),
     }
-    return _with_resources(merged, override)
+    return _with_resources(merged, override, platform)
 
 
 def _by_name(
@@ -125,7 +105,15 @@ def _by_name(
     return list(entries.values())
 
 
-def _with_resources(container: dict[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
+def _with_resources(
+    container: dict[str, Any], override: Mapping[str, Any], platform: Platform
+) -> dict[str, Any]:
+    """Return the container with the override's resources in place of its own.
+
+    Beside a definition's resourceRequirements the deprecated members `vcpus` and `memory` count for
+    nothing on EC2, and are refused on Fargate (user guide, "Can't override job definition resource
+    requirements").
+    """
     listed = container.get("resourceRequirements", [])
     wanted = override.get("resourceRequirements", [])
     if len({entry["type"] for entry in wanted}) != len(wanted):
@@ -136,7 +124,9 @@ def _with_resources(container: dict[str, Any], override: Mapping[str, Any]) -> d
             container.pop(member, None)
         if member not in override:
             continue
-        if any(entry["type"] == kind for entry in [*listed, *wanted]):
+        if platform is Platform.EC2 and any(entry["type"] == kind for entry in listed):
+            continue
+        if platform is Platform.FARGATE or any(entry["type"] == kind for entry in wanted):
             raise ClientError(
                 "This value was submitted in a deprecated key and may conflict with the value "
                 "provided by the job definition's resource requirements."

@@ -18,6 +18,11 @@ _CPU = re.compile(r"[0-9]{1,6}(\.(0|00|25|5|50|75))?")
 _MEMORY = re.compile(r"[1-9][0-9]{0,9}Mi")
 _GPU = re.compile(r"[1-9][0-9]{0,3}")
 _PATTERNS = {"cpu": _CPU, "memory": _MEMORY, "nvidia.com/gpu": _GPU}
+_SENTENCES = {
+    "cpu": "Value {} for type cpu in resources is not valid. Provide a valid number and unit.",
+    "memory": "Value {} for type memory is not valid.",
+    "nvidia.com/gpu": "Value {} for type nvidia.com/gpu in resources is not valid.",
+}
 
 
 def validate_eks_properties(properties: Mapping[str, Any]) -> None:
@@ -25,7 +30,9 @@ def validate_eks_properties(properties: Mapping[str, Any]) -> None:
     pod = properties.get("podProperties", {})
     containers = pod.get("containers", [])
     init_containers = pod.get("initContainers", [])
-    if not 1 <= len(containers) <= _MOST_CONTAINERS:
+    if not containers:
+        raise ClientError("Containers must be provided for Batch on EKS jobs.")
+    if len(containers) > _MOST_CONTAINERS:
         raise ClientError(f"Number of containers must be between 1 and {_MOST_CONTAINERS}")
     if len(init_containers) > _MOST_CONTAINERS:
         raise ClientError(f"Number of initContainers must be at most {_MOST_CONTAINERS}")
@@ -38,8 +45,9 @@ def validate_eks_properties(properties: Mapping[str, Any]) -> None:
 
 def _validate_names(containers: Sequence[Mapping[str, Any]]) -> None:
     names = [container["name"] for container in containers if "name" in container]
-    if len(set(names)) != len(names):
-        raise ClientError("Container names must be unique")
+    for name in names:
+        if names.count(name) > 1:
+            raise ClientError(f"The container name: {name} must be unique in multi-container job.")
 
 
 def _validate_resources(resources: Mapping[str, Any]) -> None:
@@ -49,9 +57,11 @@ def _validate_resources(resources: Mapping[str, Any]) -> None:
             if name not in _RESOURCES:
                 raise ClientError(f"{name} is not a supported type for resources.")
             if _PATTERNS[name].fullmatch(amount) is None:
-                raise ClientError(f"Value {amount} for resource {name} is not valid.")
-    for name in ("memory", "nvidia.com/gpu"):
+                raise ClientError(_SENTENCES[name].format(amount))
+    for name, shown in (("memory", "memory"), ("nvidia.com/gpu", "gpu")):
         if name in limits and name in requests and limits[name] != requests[name]:
-            raise ClientError(f"Limits and requests of {name} must be equal.")
+            raise ClientError(
+                f"{shown} request must be equal to {shown} limit if both are provided."
+            )
     if "cpu" in limits and "cpu" in requests and float(limits["cpu"]) < float(requests["cpu"]):
-        raise ClientError("Limits of cpu must be at least the requests of it.")
+        raise ClientError("cpu request must be <= to cpu limit if both are provided.")

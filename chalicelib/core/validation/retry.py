@@ -30,7 +30,10 @@ _CONDITIONS: Mapping[str, re.Pattern[str]] = {
 
 
 def validate_retry_strategy(strategy: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the strategy with its list of rules. Refuses counts and patterns out of range."""
+    """Return the strategy with its list of rules, their actions in lower case as AWS answers them.
+
+    Refuses counts and patterns out of range.
+    """
     attempts = strategy.get("attempts")
     if attempts is None:
         raise ClientError("RetryAttempts must be provided with retry strategy.")
@@ -41,7 +44,10 @@ def validate_retry_strategy(strategy: Mapping[str, Any]) -> dict[str, Any]:
         raise ClientError(f"Up to {_MOST_RULES} evaluateOnExit condition can be specified.")
     for rule in rules:
         _validate_rule(rule)
-    return {"attempts": attempts, "evaluateOnExit": list(rules)}
+    return {
+        "attempts": attempts,
+        "evaluateOnExit": [{**rule, "action": rule["action"].lower()} for rule in rules],
+    }
 
 
 def _validate_rule(rule: Mapping[str, Any]) -> None:

@@ -12,11 +12,11 @@ from chalicelib.core.errors import ClientError
 from chalicelib.core.resources.platforms import Platform
 
 _FAMILIES = (
-    "LINUX",
     "WINDOWS_SERVER_2019_CORE",
     "WINDOWS_SERVER_2019_FULL",
     "WINDOWS_SERVER_2022_CORE",
     "WINDOWS_SERVER_2022_FULL",
+    "LINUX",
 )
 _ARCHITECTURES = ("X86_64", "ARM64")
 
@@ -31,16 +31,21 @@ def validate_runtime_platform(wanted: Mapping[str, Any] | None, platform: Platfo
     architecture = wanted.get("cpuArchitecture", "X86_64")
     if family not in _FAMILIES:
         raise ClientError(
-            f"operatingSystemFamily {family} is not valid. Valid values: [{', '.join(_FAMILIES)}]"
+            f"RuntimePlatform supports only one from [{', '.join(_FAMILIES)}] operating systems, "
+            f"provided {family}"
         )
     if architecture not in _ARCHITECTURES:
+        # The words are AWS's own, whatever the platform.
         raise ClientError(
-            f"cpuArchitecture {architecture} is not valid. "
-            f"Valid values: [{', '.join(_ARCHITECTURES)}]"
+            "cpuArchitecture for Fargate LINUX tasks can be only one from "
+            f"[{', '.join(_ARCHITECTURES)}]."
         )
     if family == "LINUX":
         return
     if platform is Platform.MANAGED_INSTANCES:
-        raise ClientError(f"operatingSystemFamily {family} is not valid for MANAGED_INSTANCES.")
+        raise ClientError(
+            "runtimePlatform for MANAGED_INSTANCES only supports LINUX operatingSystemFamily, "
+            f"provided {family}."
+        )
     if architecture != "X86_64":
-        raise ClientError("Windows containers require the X86_64 cpuArchitecture.")
+        raise ClientError("Windows supported only by X86_64 cpuArchitecture")

@@ -9,6 +9,8 @@ container is in `overrides`.
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -30,6 +32,7 @@ from chalicelib.core.validation.retry import (
 )
 
 SMALLEST_ARRAY = 2
+_JOB_LIMIT_BYTES = 128 * 1024
 _MOST_DEPENDENCIES = 20
 _SHARE_IDENTIFIER = re.compile(r"[a-zA-Z0-9_-]{1,255}")
 # The payload members of a definition, with the override member for each.
@@ -85,6 +88,7 @@ def merge_submission(definition: Mapping[str, Any], request: Mapping[str, Any]) 
     priority = request.get("schedulingPriorityOverride", definition.get("schedulingPriority"))
     if priority is not None:
         job["schedulingPriority"] = priority
+    _refuse_large(job)
     return job
 
 
@@ -148,20 +152,26 @@ def resource_needs(job: Mapping[str, Any]) -> ResourceNeeds:
 def _validate_dependencies(request: Mapping[str, Any]) -> None:
     dependencies = request.get("dependsOn", [])
     if len(dependencies) > _MOST_DEPENDENCIES:
-        raise ClientError(
-            f"Number of dependencies must be at most {_MOST_DEPENDENCIES}, got {len(dependencies)}."
-        )
+        raise ClientError(f"Job cannot have more than {_MOST_DEPENDENCIES} dependencies")
     is_array = "size" in request.get("arrayProperties", {})
     kinds = [_dependency_type(dependency) for dependency in dependencies]
     for kind, dependency in zip(kinds, dependencies, strict=True):
-        if kind.is_by_child and not is_array:
-            raise ClientError(f"Dependency type {kind} is only applicable for array jobs.")
-        if kind.is_sequential and dependency.get("jobId"):
-            raise ClientError(f"Dependency type {kind} does not take a jobId.")
-        if not kind.is_sequential and not dependency.get("jobId"):
-            raise ClientError("jobId of a dependency is required.")
-    if sum(kind.is_sequential for kind in kinds) > 1:
+        _validate_dependency(kind, dependency.get("jobId"), is_array=is_array)
+    if is_array and sum(kind.is_sequential for kind in kinds) > 1:
         raise ClientError("Only one sequential dependency is allowed.")
+
+
+def _validate_dependency(kind: DependencyType, job_id: str | None, *, is_array: bool) -> None:
+    """Refuse a dependency by child of a job without children, and one without its jobId.
+
+    A SEQUENTIAL one with a jobId is an ordinary dependency for a job that is no array.
+    """
+    if not is_array and (kind.is_n_to_n or (kind.is_sequential and not job_id)):
+        raise ClientError(f"Dependency type {kind} is only applicable for array jobs.")
+    if is_array and kind.is_sequential and job_id:
+        raise ClientError(f"Dependency type {kind} does not take a jobId.")
+    if not kind.is_sequential and not job_id:
+        raise ClientError("jobId of a dependency is required.")
 
 
 def _dependency_type(dependency: Mapping[str, Any]) -> DependencyType:
@@ -171,6 +181,19 @@ def _dependency_type(dependency: Mapping[str, Any]) -> DependencyType:
         names = ", ".join(filter(None, known))
         raise ClientError(f"Dependency type {given} is not valid. Valid values: [{names}]")
     return DependencyType(given)
+
+
+def _refuse_large(job: Mapping[str, Any]) -> None:
+    """Refuse a job that its parameters make larger than request and definition may be together.
+
+    A parameter can be named many times, and what is stored of a job has a limit.
+    """
+    size = len(json.dumps(job, ensure_ascii=False).encode())
+    if size >= _JOB_LIMIT_BYTES:
+        raise ClientError(
+            f"Job size with its parameters must be less than {_JOB_LIMIT_BYTES // 1024} KiB, "
+            f"got {math.ceil(size / 1024)} KiB"
+        )
 
 
 def _refuse_foreign_overrides(definition: Mapping[str, Any], request: Mapping[str, Any]) -> None:

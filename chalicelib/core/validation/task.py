@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from chalicelib.core.canonical import LATEST_PLATFORM
 from chalicelib.core.errors import ClientError
 from chalicelib.core.resources.platforms import Platform
 from chalicelib.core.validation import fargate
@@ -98,15 +99,22 @@ def _validate_firelens(containers: Sequence[Mapping[str, Any]]) -> None:
     drivers = {c.get("logConfiguration", {}).get("logDriver") for c in containers}
     if routers and "awsfirelens" not in drivers:
         raise ClientError(
-            "firelensConfiguration requires a container with the awsfirelens log driver."
+            "When a firelensConfiguration object is specified, at least one container has to be "
+            "configured with the awsfirelens log driver"
         )
 
 
 def _validate_modes(task: Mapping[str, Any], platform: Platform) -> None:
-    for member, values in (("ipcMode", _IPC_MODES), ("pidMode", _PID_MODES)):
-        mode = task.get(member)
-        if mode is not None and mode not in values:
-            raise ClientError(f"{member} {mode} is not valid. Valid values: [{', '.join(values)}]")
+    ipc_mode, pid_mode = task.get("ipcMode"), task.get("pidMode")
+    if ipc_mode is not None and ipc_mode not in _IPC_MODES:
+        raise ClientError(
+            f"ipcMode {ipc_mode} is not valid. Valid values are: [{', '.join(_IPC_MODES)}]"
+        )
+    if pid_mode is not None and pid_mode not in _PID_MODES:
+        # "Capability" is AWS's own word for it.
+        raise ClientError(
+            f"Capability {pid_mode} is not valid. Valid capabilities: [{', '.join(_PID_MODES)}]"
+        )
     network_mode = task.get("networkMode")
     if network_mode is not None and platform is not Platform.MANAGED_INSTANCES:
         raise ClientError(f"networkMode is not applicable for {platform.value}.")
@@ -120,7 +128,7 @@ def _validate_modes(task: Mapping[str, Any], platform: Platform) -> None:
 
 
 def _validate_for_fargate(task: Mapping[str, Any]) -> None:
-    fargate.validate_task(task, task.get("platformVersion") or fargate.LATEST_PLATFORM)
+    fargate.validate_task(task, task.get("platformVersion") or LATEST_PLATFORM)
     if "ipcMode" in task:
         raise ClientError("ipcMode is not applicable for Fargate.")
     for container in task["containers"]:

@@ -25,7 +25,8 @@ def validate_volumes(volumes: Sequence[Mapping[str, Any]], job_role_arn: str | N
         # A plain volume that was described and sent back has an empty host.
         if sum(1 for kind in _KINDS if volume.get(kind)) > 1:
             raise ClientError(
-                f"Volume {volume.get('name', '')} can have only one of {', '.join(_KINDS)}."
+                "When the volume parameter is specified, only one volume configuration type "
+                "should be used."
             )
         efs = volume.get("efsVolumeConfiguration")
         if efs is not None:
@@ -34,7 +35,9 @@ def validate_volumes(volumes: Sequence[Mapping[str, Any]], job_role_arn: str | N
         if s3_files is not None:
             _validate_port(s3_files.get("transitEncryptionPort"))
             if not job_role_arn:
-                raise ClientError("jobRoleArn is required for S3 Files volumes.")
+                raise ClientError(
+                    "A jobRoleArn/taskRoleArn is required when using s3filesVolumeConfiguration."
+                )
 
 
 def validate_mount_points(
@@ -51,7 +54,7 @@ def validate_mount_points(
 
 def _validate_efs(efs: Mapping[str, Any]) -> None:
     if _FILE_SYSTEM_ID.fullmatch(efs["fileSystemId"].rpartition("/")[2]) is None:
-        raise ClientError(f"EFS fileSystemId {efs['fileSystemId']} is not valid.")
+        raise ClientError(f"EFS configuration fileSystemId is not valid: {efs['fileSystemId']}.")
     _validate_port(efs.get("transitEncryptionPort"))
     authorization = efs.get("authorizationConfig", {})
     encrypted = efs.get("transitEncryption") == "ENABLED"
@@ -60,11 +63,14 @@ def _validate_efs(efs: Mapping[str, Any]) -> None:
     if not authorization.get("accessPointId"):
         return
     if not encrypted:
-        raise ClientError("EFS access point requires TransitEncryption to be enabled.")
+        raise ClientError("EFS IAM access point requires TransitEncryption to be enabled.")
     if efs.get("rootDirectory", "/") != "/":
-        raise ClientError("EFS rootDirectory must be omitted or / when accessPointId is used.")
+        raise ClientError(
+            'When using an EFS access point, the root directory must either be set to "/" or be '
+            "omitted."
+        )
 
 
 def _validate_port(port: int | None) -> None:
     if port is not None and port not in _PORTS:
-        raise ClientError(f"transitEncryptionPort must be between 1 and 65535, got {port}.")
+        raise ClientError("TransitEncryptionPort must be a valid port number.")

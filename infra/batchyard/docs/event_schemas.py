@@ -14,6 +14,7 @@ from botocore.model import ListShape, MapShape, Shape, StringShape, StructureSha
 from batchyard.cloud.paths import REPOSITORY
 from chalicelib.aws.events import SOURCE
 from chalicelib.contract.model import service_model
+from chalicelib.contract.shapes import answered_values
 from chalicelib.core.dependencies import DependencyType
 from chalicelib.core.job_event import JOB_QUEUE_BLOCKED, JOB_STATE_CHANGE
 from chalicelib.core.states import TERMINAL, JobStatus
@@ -141,7 +142,7 @@ def _schema_of(shape: Shape) -> Json:
     if isinstance(shape, MapShape):
         return {"type": "object", "additionalProperties": _schema_of(shape.value)}
     if isinstance(shape, StringShape) and shape.enum:
-        values = [*shape.enum, *MORE_VALUES.get(shape.name, [])]
+        values = [*answered_values(shape), *MORE_VALUES.get(shape.name, [])]
         return {"enum": list(dict.fromkeys(values))}
     return {"type": KINDS[shape.type_name]}
 

@@ -148,7 +148,7 @@ def test_what_is_not_there_or_not_active_runs_no_job(world: World, reference: st
     make_stage(world)
     make_definition(world)
     world.api("DeregisterJobDefinition", {"jobDefinition": "work:2"})
-    with pytest.raises(ApiError, match="not found or not ACTIVE"):
+    with pytest.raises(ApiError, match="does not exist or is not in ACTIVE status"):
         submit(world, jobDefinition=reference)
     world.run_until_idle()
 
@@ -167,28 +167,108 @@ def test_a_name_is_not_found_by_a_prefix_of_it(world: World) -> None:
     assert revisions(described(world, jobDefinitionName="work")) == ["work:1"]
 
 
-def test_a_definition_of_several_containers_is_kept_as_it_was_sent(world: World) -> None:
-    ecs = {
+NEEDS = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "2048"}]
+MAIN = {"name": "main", "image": "busybox", "command": ["true"], "resourceRequirements": NEEDS}
+DEFAULTS: dict[str, Any] = {
+    "dependsOn": [],
+    "environment": [],
+    "essential": True,
+    "mountPoints": [],
+    "secrets": [],
+    "ulimits": [],
+}
+
+
+@pytest.mark.parametrize("platform", ["EC2", "FARGATE"])
+def test_a_definition_of_several_containers_is_answered_with_its_defaults(
+    world: World, platform: str
+) -> None:
+    task = {"executionRoleArn": "arn:aws:iam::123456789012:role/execution", "containers": [MAIN]}
+    request = {
         "jobDefinitionName": "many",
         "type": "container",
-        "ecsProperties": {
-            "taskProperties": [
-                {
-                    "containers": [
-                        {
-                            "name": "main",
-                            "image": "busybox",
-                            "resourceRequirements": [
-                                {"type": "VCPU", "value": "1"},
-                                {"type": "MEMORY", "value": "64"},
-                            ],
-                        }
-                    ]
-                }
-            ]
+        "platformCapabilities": [platform],
+        "ecsProperties": {"taskProperties": [task]},
+    }
+    world.api("RegisterJobDefinition", request)
+    (found,) = described(world, jobDefinitionName="many")
+    version = {"platformVersion": "LATEST"} if platform == "FARGATE" else {}
+    expected = task | {"volumes": [], "containers": [DEFAULTS | MAIN]} | version
+    assert found["ecsProperties"] == {"taskProperties": [expected]}
+    world.run_until_idle()
+
+
+def test_a_definition_of_nodes_is_answered_with_its_defaults(world: World) -> None:
+    alone = {name: value for name, value in MAIN.items() if name != "name"}
+    ranges = [
+        {"targetNodes": "0", "container": alone},
+        {"targetNodes": "1:", "ecsProperties": {"taskProperties": [{"containers": [MAIN]}]}},
+    ]
+    properties = {"numNodes": 2, "mainNode": 0, "nodeRangeProperties": ranges}
+    world.api(
+        "RegisterJobDefinition",
+        {"jobDefinitionName": "nodes", "type": "multinode", "nodeProperties": properties},
+    )
+    (found,) = described(world, jobDefinitionName="nodes")
+    first, second = found["nodeProperties"]["nodeRangeProperties"]
+    lists: dict[str, Any] = {
+        name: [] for name in ("environment", "mountPoints", "secrets", "ulimits", "volumes")
+    }
+    assert first == {"targetNodes": "0", "container": alone | lists}
+    assert second["ecsProperties"]["taskProperties"] == [
+        {"volumes": [], "containers": [DEFAULTS | MAIN]}
+    ]
+    world.run_until_idle()
+
+
+def test_false_and_zero_members_of_a_definition_are_kept(world: World) -> None:
+    zeros: dict[str, Any] = {
+        "jobDefinitionName": "zeros",
+        "type": "container",
+        "schedulingPriority": 0,
+        "propagateTags": False,
+        "containerProperties": {
+            "image": "busybox",
+            "resourceRequirements": NEEDS,
+            "privileged": False,
+            "readonlyRootFilesystem": False,
+            "enableExecuteCommand": False,
+            "linuxParameters": {"initProcessEnabled": False, "maxSwap": 0, "swappiness": 0},
+            "mountPoints": [{"sourceVolume": "v", "containerPath": "/v", "readOnly": False}],
+            "volumes": [{"name": "v"}],
+            "ulimits": [{"name": "core", "softLimit": 0, "hardLimit": 0}],
         },
     }
-    world.api("RegisterJobDefinition", ecs)
-    (found,) = described(world, jobDefinitionName="many")
-    assert found["ecsProperties"] == ecs["ecsProperties"]
+    world.api("RegisterJobDefinition", zeros)
+    (found,) = described(world, jobDefinitionName="zeros")
+    assert (found["schedulingPriority"], found["propagateTags"]) == (0, False)
+    for name, value in zeros["containerProperties"].items():
+        given = found["containerProperties"][name]
+        assert given == (
+            value | {"devices": [], "tmpfs": []} if name == "linuxParameters" else value
+        )
+    world.run_until_idle()
+
+
+@pytest.mark.parametrize("action", ["EXIT", "exit", "Exit"])
+def test_an_action_is_taken_in_any_case_and_answered_in_lower_case(
+    world: World, action: str
+) -> None:
+    rules = [{"onExitCode": "1", "action": action}]
+    make_definition(world, retryStrategy={"attempts": 2, "evaluateOnExit": rules})
+    (found,) = described(world, jobDefinitionName="work")
+    assert found["retryStrategy"]["evaluateOnExit"] == [{"onExitCode": "1", "action": "exit"}]
+
+
+def test_what_is_empty_in_a_definition_counts_as_absent(world: World) -> None:
+    empties = {"executionRoleArn": "", "user": "", "jobRoleArn": "", "volumes": [], "secrets": []}
+    container = REQUEST["containerProperties"] | empties
+    world.api(
+        "RegisterJobDefinition",
+        REQUEST | {"containerProperties": container, "platformCapabilities": [], "tags": {}},
+    )
+    (found,) = described(world, jobDefinitionName="work")
+    assert not {"executionRoleArn", "user", "jobRoleArn"} & found["containerProperties"].keys()
+    assert found["containerProperties"]["volumes"] == []
+    assert found["tags"] == {}
     world.run_until_idle()

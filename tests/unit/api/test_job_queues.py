@@ -106,6 +106,23 @@ def test_queues_are_listed_in_pages(world: World) -> None:
     assert "nextToken" not in second
 
 
+@pytest.mark.parametrize(
+    ("operation", "member"),
+    [
+        ("DescribeJobQueues", "jobQueues"),
+        ("DescribeComputeEnvironments", "computeEnvironments"),
+        ("DescribeJobDefinitions", "jobDefinitions"),
+    ],
+)
+def test_a_hundred_are_described_by_name_and_no_more(
+    quick: World, operation: str, member: str
+) -> None:
+    names = [f"name-{number}:1" for number in range(101)]
+    assert quick.api(operation, {member: names[:100]}) == {member: []}
+    with pytest.raises(ApiError, match=f"Maximum number of {member} supported is 100"):
+        quick.api(operation, {member: names})
+
+
 @pytest.mark.parametrize("number", [0, 101, -1])
 def test_a_page_has_one_to_a_hundred(world: World, number: int) -> None:
     with pytest.raises(ApiError, match="maxResults"):
@@ -142,9 +159,49 @@ def test_an_environment_that_a_queue_left_may_be_deleted(world: World) -> None:
     world.run_until_idle()
 
 
+@pytest.mark.parametrize("members", [{}, {"state": "", "computeEnvironmentOrder": []}])
+def test_an_update_that_changes_nothing_is_refused(world: World, members: dict[str, Any]) -> None:
+    make_environment(world)
+    make_queue(world)
+    with pytest.raises(ApiError) as caught:
+        update(world, **members)
+    assert caught.value.message == (
+        "One of [state | scheduling-policy-arn | priority | compute-environment-order | "
+        "service-environment-order | job-state-time-limit-actions] is required."
+    )
+
+
+def test_a_priority_of_zero_is_a_change_and_shown(world: World) -> None:
+    make_environment(world)
+    make_queue(world, priority=3)
+    update(world, priority=0)
+    queue = described(world)
+    assert queue is not None
+    assert queue["priority"] == 0
+    world.run_until_idle()
+
+
+def test_the_time_limits_of_a_queue_are_removed_by_an_empty_list(world: World) -> None:
+    make_environment(world)
+    limit = {
+        "reason": "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
+        "state": "RUNNABLE",
+        "maxTimeSeconds": 600,
+        "action": "CANCEL",
+    }
+    make_queue(world, jobStateTimeLimitActions=[limit])
+    update(world, jobStateTimeLimitActions=[])
+    queue = described(world)
+    assert queue is not None
+    assert queue["jobStateTimeLimitActions"] == []
+    world.run_until_idle()
+
+
 def test_an_update_of_what_does_not_exist_is_refused(world: World) -> None:
-    with pytest.raises(ApiError, match="queue not found"):
-        update(world, priority=3)
+    for reference in ("queue", ARN):
+        with pytest.raises(ApiError) as caught:
+            world.api("UpdateJobQueue", {"jobQueue": reference, "state": "DISABLED"})
+        assert caught.value.message == f"{reference} does not exist."
 
 
 def test_a_disabled_queue_takes_no_jobs_and_lets_those_it_has_finish(world: World) -> None:

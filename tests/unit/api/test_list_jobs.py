@@ -195,8 +195,14 @@ def test_a_filtered_call_looks_at_a_bounded_number_of_jobs(
         ({"maxResults": 1001}, "maxResults"),
         ({"maxResults": 0}, "maxResults"),
         ({"filters": [{"name": "JOB_NAME", "values": ["a"]}], "maxResults": 101}, "maxResults"),
-        ({"filters": [{"name": "JOB_NAME", "values": ["a"]}] * 2}, "Only one filter"),
-        ({"filters": [{"name": "JOB_NAME", "values": ["a", "b"]}]}, "exactly one value"),
+        (
+            {"filters": [{"name": "JOB_NAME", "values": ["a"]}] * 2},
+            "Only one filter key-value pair can be specified.",
+        ),
+        (
+            {"filters": [{"name": "JOB_NAME", "values": ["a", "b"]}]},
+            "Filter cannot take more than one value.",
+        ),
         ({"filters": [{"name": "JOB_NAME"}]}, "exactly one value"),
         ({"filters": [{"name": "COLOUR", "values": ["a"]}]}, "COLOUR is not valid"),
         ({"filters": [{"values": ["a"]}]}, "None is not valid"),

@@ -144,7 +144,7 @@ def test_what_an_enabled_trigger_names_must_be_there(world: World) -> None:
     assert "JobQueue nobody not found." in refused(
         world, document(request=REQUEST | {"jobQueue": "nobody"})
     )
-    assert "JobDefinition none not found" in refused(
+    assert "JobDefinition name none does not exist" in refused(
         world, document(request=REQUEST | {"jobDefinition": "none"})
     )
     made(world, "later", state="DISABLED", request=REQUEST | {"jobQueue": "nobody"})

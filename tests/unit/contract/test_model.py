@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from botocore.model import OperationModel
 
+from chalicelib.api.operations import OPERATIONS
 from chalicelib.contract import model as contract
+from chalicelib.contract.shapes import RULED_WHEN_EMPTY, checked_members
 from chalicelib.core import errors
 from chalicelib.core.errors import BatchError, ClientError
+from tests.property.shapes import full_request
 
 SUBMIT = contract.operation_named("submitjob")
 REGISTER = contract.operation_named("registerjobdefinition")
@@ -87,25 +91,93 @@ def test_a_body_that_cannot_be_read_is_refused(body: bytes | str, words: str) ->
 def test_the_sizes_of_aws_are_kept() -> None:
     padding = {"padding": "x" * 30 * 1024}
     assert refusal(SUBMIT, json.dumps(JOB | padding)) == (
-        "SubmitJob request size must be less than 30 KiB."
+        "Job size must be less than 30 KiB, got 31 KiB"
     )
     padding = {"padding": "x" * 24 * 1024}
     assert parse(SUBMIT, JOB | padding) == JOB
     assert refusal(REGISTER, json.dumps(padding)) == (
-        "JobDefinition size must be less than 24 KiB."
+        "JobDefinition size must be less than 24 KiB, got 25 KiB"
     )
 
 
 @pytest.mark.parametrize(
     "empty",
-    [{"tags": {}}, {"arrayProperties": {}}, {"parameters": {}}, {"dependsOn": []}],
+    [
+        {"tags": {}},
+        {"parameters": {}},
+        {"dependsOn": []},
+        {"shareIdentifier": ""},
+        {"dependsOn": [], "tags": {}, "parameters": {}},
+    ],
 )
-def test_empty_members_are_accepted(empty: dict[str, Any]) -> None:
-    assert parse(SUBMIT, JOB | empty) == JOB | empty
+def test_what_is_empty_counts_as_absent(empty: dict[str, Any]) -> None:
+    assert parse(SUBMIT, JOB | empty) == JOB
 
 
-def test_an_empty_token_is_accepted() -> None:
-    assert parse(contract.operation_named("listjobs"), {"nextToken": ""}) == {"nextToken": ""}
+def test_an_empty_member_within_another_counts_as_absent() -> None:
+    overrides = {"command": [], "instanceType": "", "environment": [], "memory": 0}
+    dependency = {"jobId": "id", "type": ""}
+    parsed = parse(SUBMIT, JOB | {"containerOverrides": overrides, "dependsOn": [dependency]})
+    assert parsed["containerOverrides"] == {"memory": 0}
+    assert parsed["dependsOn"] == [{"jobId": "id"}]
+
+
+@pytest.mark.parametrize("name", ["arrayProperties", "containerOverrides", "timeout"])
+def test_an_empty_object_says_no_more_than_that_it_is_there(name: str) -> None:
+    """`retryStrategy: {}` is refused by AWS, so an object without members is not an absent one."""
+    assert parse(SUBMIT, JOB | {name: {}}) == JOB | {name: {}}
+
+
+@pytest.mark.parametrize(
+    ("path_name", "request_"),
+    [
+        ("listjobs", {"jobQueue": "queue", "nextToken": "", "jobStatus": "", "filters": []}),
+        ("describejobqueues", {"jobQueues": [], "nextToken": ""}),
+        ("updatecomputeenvironment", {"computeEnvironment": "c", "serviceRole": "", "state": ""}),
+    ],
+)
+def test_empty_members_are_absent_in_every_request(
+    path_name: str, request_: dict[str, Any]
+) -> None:
+    parsed = parse(contract.operation_named(path_name), request_)
+    assert parsed == {name: value for name, value in request_.items() if value}
+
+
+def test_an_empty_value_of_a_map_a_list_or_a_variable_is_kept() -> None:
+    kept = {
+        "parameters": {"a": ""},
+        "tags": {"k": ""},
+        "containerOverrides": {"command": [""], "environment": [{"name": "A", "value": ""}]},
+    }
+    assert parse(SUBMIT, JOB | kept) == JOB | kept
+
+
+def test_false_and_zero_are_not_empty() -> None:
+    zeros = {
+        "schedulingPriorityOverride": 0,
+        "propagateTags": False,
+        "arrayProperties": {"size": 0},
+        "timeout": {"attemptDurationSeconds": 0},
+    }
+    assert parse(SUBMIT, JOB | zeros) == JOB | zeros
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("tags", [], "tags must be an object, got a list."),
+        ("dependsOn", "", "dependsOn must be a list, got a string."),
+        ("shareIdentifier", {}, "shareIdentifier must be a string, got an object."),
+        ("timeout", "", "timeout must be an object, got a string."),
+    ],
+)
+def test_what_is_empty_and_of_another_type_is_refused(name: str, value: Any, words: str) -> None:
+    assert refusal(SUBMIT, json.dumps(JOB | {name: value})) == words
+
+
+def test_time_limits_of_a_queue_are_removed_by_an_empty_list() -> None:
+    request = {"jobQueue": "queue", "jobStateTimeLimitActions": []}
+    assert parse(contract.operation_named("updatejobqueue"), request) == request
 
 
 def test_null_members_are_absent_and_unknown_ones_are_dropped() -> None:
@@ -118,10 +190,15 @@ def test_a_kind_of_dependency_beyond_the_model_is_left_to_the_core() -> None:
     assert parse(SUBMIT, JOB | {"dependsOn": [dependency]})["dependsOn"] == [dependency]
 
 
-def test_a_retry_action_is_taken_in_any_case() -> None:
-    strategy = {"attempts": 2, "evaluateOnExit": [{"onExitCode": "1", "action": "Retry"}]}
+@pytest.mark.parametrize("action", ["RETRY", "retry", "Retry", "rEtRy"])
+def test_a_retry_action_is_taken_in_any_case_and_answered_in_lower_case(action: str) -> None:
+    strategy = {"attempts": 2, "evaluateOnExit": [{"onExitCode": "1", "action": action}]}
     parsed = parse(SUBMIT, JOB | {"retryStrategy": strategy})
-    assert parsed["retryStrategy"]["evaluateOnExit"][0]["action"] == "RETRY"
+    assert parsed["retryStrategy"]["evaluateOnExit"][0]["action"] == "retry"
+    # So is one that was stored in another case.
+    stored = {"jobs": [{"jobName": "a", "retryStrategy": strategy}]}
+    shaped = contract.shape_response(contract.operation_named("describejobs"), stored)
+    assert shaped["jobs"][0]["retryStrategy"]["evaluateOnExit"][0]["action"] == "retry"
 
 
 @pytest.mark.parametrize(
@@ -265,3 +342,38 @@ def test_the_contract_is_read_without_a_client() -> None:
         "sys.exit(bool({'boto3', 'botocore.client', 'botocore.session'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+EMPTY: dict[str, Any] = {"string": "", "list": [], "map": {}}
+
+
+def structures(shape: Any, seen: set[str]) -> Iterator[Any]:
+    """Yield the structures of a request, each once."""
+    if shape.name in seen:
+        return
+    seen.add(shape.name)
+    match shape.type_name:
+        case "structure":
+            yield shape
+            for member in shape.members.values():
+                yield from structures(member, seen)
+        case "list":
+            yield from structures(shape.member, seen)
+        case "map":
+            yield from structures(shape.value, seen)
+
+
+def test_a_required_member_that_is_empty_is_refused_here_or_by_a_rule() -> None:
+    seen: set[str] = set()
+    judged = 0
+    for name in OPERATIONS:
+        shape = contract.service_model().operation_model(name).input_shape
+        for structure in structures(shape, seen):
+            for required in structure.required_members:
+                member = structure.members[required]
+                if member.type_name in EMPTY and required not in RULED_WHEN_EMPTY:
+                    given = full_request(structure) | {required: EMPTY[member.type_name]}
+                    with pytest.raises(ClientError, match=f"{required} is required"):
+                        checked_members(structure, given, "", frozenset())
+                    judged += 1
+    assert judged > 30

@@ -160,6 +160,18 @@ def environment_of(overrides: dict[str, Any]) -> dict[str, str]:
     return {entry["name"]: entry["value"] for entry in overrides["environment"]}
 
 
+@pytest.mark.parametrize("baked", [False, True])
+def test_a_variable_without_a_value_is_given_to_no_container(baked: bool) -> None:
+    """Jobs that an earlier version accepted may still have one."""
+    container = CONTAINER | {"environment": [{"name": "X"}, *CONTAINER["environment"]]}
+    payload = {"container": container}
+    (overrides,) = container_overrides(payload, JOB, baked=baked)
+    definition = task_definition(payload, JOB, SETTINGS, bake=baked)["containerDefinitions"][0]
+    given = definition["environment"] if baked else overrides["environment"]
+    assert {"name": "A", "value": "b"} in given
+    assert all("value" in variable for variable in [*given, *overrides["environment"]])
+
+
 def test_a_fargate_definition_states_its_size_and_its_network() -> None:
     request = definition(CONTAINER)
     assert (request["cpu"], request["memory"]) == ("512", "1024")

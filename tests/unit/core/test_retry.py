@@ -66,6 +66,39 @@ def test_patterns_are_exact_but_for_a_star_at_the_end(
     assert decided(rule, exit_code=code).action is (EXIT if matches else RETRY)
 
 
+ANY_OTHER_REASON = ExitRule(action=EXIT, on_reason="*")
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        (ExitRule(action=RETRY, on_status_reason="Host EC2*"), ANY_OTHER_REASON),
+        (ExitRule(action=RETRY, on_reason="OutOfMemoryError*"), ANY_OTHER_REASON),
+        (ANY_OTHER_REASON,),
+        (ExitRule(action=EXIT, on_status_reason="*", on_reason="*"),),
+        (ExitRule(action=EXIT, on_reason="*", on_exit_code="1"),),
+    ],
+)
+@pytest.mark.parametrize("reason", [None, "", "CannotPullContainerError: no such image"])
+def test_a_star_matches_also_where_there_is_no_reason(
+    rules: tuple[ExitRule, ...], reason: str | None
+) -> None:
+    """The user guide ends its examples with onReason `*`, EXIT: "to exit for any other reason"."""
+    assert decided(*rules, reason=reason).action is EXIT
+
+
+@pytest.mark.parametrize("pattern", ["O*", "OutOfMemoryError*", "none"])
+def test_only_a_star_alone_matches_an_absent_reason(pattern: str) -> None:
+    assert decided(ExitRule(action=EXIT, on_reason=pattern)).action is RETRY
+    rule = ExitRule(action=EXIT, on_status_reason=pattern)
+    assert decided(rule, status_reason="").action is RETRY
+
+
+def test_a_star_for_the_status_reason_matches_an_empty_one() -> None:
+    rule = ExitRule(action=EXIT, on_status_reason="*")
+    assert decided(rule, status_reason="").action is EXIT
+
+
 def test_a_lost_host_is_recognised_by_the_status_reason() -> None:
     rules = (
         ExitRule(action=RETRY, on_status_reason="Host EC2*"),

@@ -185,7 +185,7 @@ def test_an_unmanaged_environment_runs_jobs_of_ec2_only(world: World) -> None:
     [
         ({"jobName": "-job"}, "Job name should match valid pattern"),
         ({"jobName": ""}, "Job name should match valid pattern"),
-        ({"parameters": {"x": "y"}, "jobDefinition": "nobody"}, "not found"),
+        ({"parameters": {"x": "y"}, "jobDefinition": "nobody"}, "not in ACTIVE status"),
         ({"shareIdentifier": "a"}, "onlybe submitted"),
         ({"schedulingPriorityOverride": 5}, "onlybe submitted"),
         ({"retryStrategy": {"attempts": 11}}, "RetryAttempts must be between 1 and 10"),

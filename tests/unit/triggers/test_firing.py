@@ -173,7 +173,7 @@ def test_an_event_that_fails_is_a_dead_letter_until_its_cause_is_corrected(world
     assert reasons == (
         "JobQueue queue not found.",
         "Job Queue queue is not in ENABLED state.",
-        "JobDefinition work not found or not ACTIVE.",
+        "JobDefinition name work does not exist or is not in ACTIVE status.",
     )
     (failed,) = listed(world)
     assert (failed.firing.outcome, failed.firing.reason) == ("FAILED", reasons[-1])
@@ -192,7 +192,7 @@ HOSTILE = [
     ("surrogate", {"value": "\ud800"}, "request.parameters.value: the event's value at"),
     ("nul", {"value": "a\0"}, "parameters.value must not contain a NUL character."),
     ("long", {"value": "x" * 1_000_000}, "with the event's values the request is 30 KiB or more"),
-    ("utf8", {"value": "é" * 16_000}, "SubmitJob request size must be less than 30 KiB."),
+    ("utf8", {"value": "é" * 16_000}, "Job size must be less than 30 KiB"),
 ]
 
 

@@ -38,7 +38,7 @@ def test_a_request_that_an_event_can_complete_is_accepted(members: dict[str, Any
         ({"jobName": "<$.detail name>"}, "Trigger request.jobName: .* position 0"),
         ({"parameters": {"a<$.b>": "c"}}, "Trigger request.parameters: a member's name"),
         ({"parameters": {"a": 1}}, "Trigger request: .*parameters.a"),
-        ({"parameters": {"a": "x" * 31_000}}, "Trigger request: SubmitJob request size"),
+        ({"parameters": {"a": "x" * 31_000}}, "Trigger request: Job size"),
         ({"parameters": {"a": "\ud800"}}, "Trigger request: .*UTF-8"),
         ({"timeout": {"attemptDurationSeconds": 5}}, "Trigger request: .*60"),
         ({"timeout": {"attemptDurationSeconds": "<$.detail.x>"}}, "Trigger request: timeout"),

@@ -1,5 +1,6 @@
 """EC2 and SPOT: instances that AWS Batch scales. Validated, and not supported yet."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ _SPOT_STRATEGIES = (
     "SPOT_PRICE_CAPACITY_OPTIMIZED",
 )
 _ORDERED_STRATEGIES = ("BEST_FIT_PROGRESSIVE_ORDERED", "SPOT_CAPACITY_OPTIMIZED_PRIORITIZED")
+_TEMPLATE_VERSION = re.compile(r"[0-9]*|\$Default|\$Latest")
+_MOST_TEMPLATE_OVERRIDES = 10
 _BUNDLES = ("optimal", "default_x86_64", "default_arm64")
 
 
@@ -58,7 +61,7 @@ def _validate_strategy(resources: ComputeResources) -> None:
     if kind == "SPOT" and strategy == "BEST_FIT_PROGRESSIVE_ORDERED":
         raise ClientError(f"Allocation strategy {strategy} requires compute resource type EC2.")
     if kind == "SPOT" and strategy == "BEST_FIT" and not resources.get("spotIamFleetRole"):
-        raise ClientError("spotIamFleetRole is required for the BEST_FIT allocation strategy.")
+        raise ClientError("compute resource spotIamFleetRole is required.")
     bundles = [name for name in resources["instanceTypes"] if name in _BUNDLES]
     if strategy in _ORDERED_STRATEGIES and bundles:
         raise ClientError(
@@ -70,18 +73,35 @@ def _validate_strategy(resources: ComputeResources) -> None:
 def _validate_launch_template(template: Mapping[str, Any]) -> None:
     if ("launchTemplateId" in template) == ("launchTemplateName" in template):
         raise ClientError(
-            "LaunchTemplate should have either LaunchTemplateId or LaunchTemplateName"
+            "One of LaunchTemplateId and LaunchTemplateName or LaunchTemplate.overrides should be "
+            "provided"
         )
+    _validate_version(template)
     targeted: set[str] = set()
-    for override in template.get("overrides", []):
+    overrides = template.get("overrides", [])
+    if len(overrides) > _MOST_TEMPLATE_OVERRIDES:
+        raise ClientError(
+            f"LaunchTemplate.overrides size cannot be greater than {_MOST_TEMPLATE_OVERRIDES}"
+        )
+    for override in overrides:
+        _validate_version(override)
         if ("launchTemplateId" in override) == ("launchTemplateName" in override):
             raise ClientError(
                 "LaunchTemplate.overrides should have either LaunchTemplateId or LaunchTemplateName"
             )
         targets = override.get("targetInstanceTypes", [])
+        if not targets:
+            raise ClientError("LaunchTemplate.overrides.targetInstanceTypes[] is required")
         if not targeted.isdisjoint(targets):
             raise ClientError("LaunchTemplate.overrides have duplicate targetInstanceTypes")
         targeted.update(targets)
+
+
+def _validate_version(template: Mapping[str, Any]) -> None:
+    if _TEMPLATE_VERSION.fullmatch(template.get("version", "")) is None:
+        raise ClientError(
+            "LaunchTemplateVersion must be either empty or a number or $Default or $Latest"
+        )
 
 
 def _instances(name: str) -> ComputeType:

@@ -165,18 +165,35 @@ def commanded(element: str, value: str) -> list[str]:
     return command
 
 
-@pytest.mark.parametrize(("element", "value"), [("<$.a>", "Ref::b"), ("R<$.a>", "ef::b")])
+@pytest.mark.parametrize(
+    ("element", "value"),
+    [
+        ("<$.a>", "Ref::b"),
+        ("R<$.a>", "ef::b"),
+        ("-<$.a>", "Ref::b"),
+        ("--in=<$.a>,Ref::fixed", "Ref::b"),
+        ("<$.a>b", "Ref::"),
+        ("<$.a><$.a>", "Ref::"),
+        ("<$.a>", "xRef::\n"),
+    ],
+)
 def test_a_value_does_not_refer_to_a_parameter(element: str, value: str) -> None:
     with pytest.raises(ClientError, match=r"containers\[0\]\.command\[1\]: .* reference"):
         commanded(element, value)
 
 
-@pytest.mark.parametrize(("element", "value"), [("<$.a>", "Ref::"), ("-<$.a>", "Ref::b")])
+@pytest.mark.parametrize(
+    ("element", "value"),
+    [("<$.a>", "Ref::"), ("-<$.a>", "Ref:b"), ("<$.a>=Ref::b", "Ref"), ("<$.a>Ref::b", "")],
+)
 def test_a_value_that_batch_leaves_alone_goes_into_a_command(element: str, value: str) -> None:
     assert commanded(element, value) == ["run", element.replace("<$.a>", value), "Ref::fixed"]
 
 
-@pytest.mark.parametrize("element", ["Ref::<$.a>", "Ref::a<$.a>"])
+@pytest.mark.parametrize(
+    "element",
+    ["Ref::<$.a>", "Ref::a<$.a>", "--in=Ref::<$.a>", "x,Ref::a/<$.a>", "<$.a>-Ref::<$.a>"],
+)
 def test_the_name_of_a_parameter_cannot_come_from_an_event(element: str) -> None:
     with pytest.raises(ClientError, match=r"command\[1\]: the name of a parameter"):
         commanded(element, "b")

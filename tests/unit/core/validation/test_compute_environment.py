@@ -144,7 +144,7 @@ def test_fargate_takes_nothing_of_instances(member: str) -> None:
             {"type": "SPOT", "allocationStrategy": "BEST_FIT_PROGRESSIVE_ORDERED"},
             "Allocation strategy BEST_FIT_PROGRESSIVE_ORDERED requires compute resource type EC2.",
         ),
-        ({"type": "SPOT"}, "spotIamFleetRole is required for the BEST_FIT allocation strategy."),
+        ({"type": "SPOT"}, "compute resource spotIamFleetRole is required."),
         (
             {"allocationStrategy": "BEST_FIT_PROGRESSIVE_ORDERED"},
             "Instance type bundles (e.g. optimal, default_x86_64) are not allowed for "
@@ -153,7 +153,30 @@ def test_fargate_takes_nothing_of_instances(member: str) -> None:
         ),
         (
             {"launchTemplate": {"launchTemplateId": "lt-1", "launchTemplateName": "n"}},
-            "LaunchTemplate should have either LaunchTemplateId or LaunchTemplateName",
+            "One of LaunchTemplateId and LaunchTemplateName or LaunchTemplate.overrides should be "
+            "provided",
+        ),
+        (
+            {"launchTemplate": {"launchTemplateId": "lt-1", "version": "newest"}},
+            "LaunchTemplateVersion must be either empty or a number or $Default or $Latest",
+        ),
+        (
+            {
+                "launchTemplate": {
+                    "launchTemplateId": "lt-1",
+                    "overrides": [{"launchTemplateId": "lt-2"}],
+                }
+            },
+            "LaunchTemplate.overrides.targetInstanceTypes[] is required",
+        ),
+        (
+            {
+                "launchTemplate": {
+                    "launchTemplateId": "lt-1",
+                    "overrides": [{"launchTemplateId": "lt-2"}] * 11,
+                }
+            },
+            "LaunchTemplate.overrides size cannot be greater than 10",
         ),
         (
             {"launchTemplate": {"launchTemplateId": "lt-1", "overrides": [{}]}},
@@ -227,7 +250,10 @@ def test_a_managed_instance_needs_a_network() -> None:
         assert refusal(managed(MANAGED, managedInstancesProvider=provider)) == sentence
 
 
-EKS = {"eksClusterArn": "arn", "kubernetesNamespace": "batch"}
+EKS = {
+    "eksClusterArn": "arn:aws:eks:us-east-1:123456789012:cluster/c",
+    "kubernetesNamespace": "batch",
+}
 
 
 @pytest.mark.parametrize(
@@ -259,12 +285,24 @@ def test_what_comes_later_is_called_unsupported(request_: dict[str, Any], kind: 
             "kubernetesNamespace cannot be a reserved Kubernetes system namespace",
         ),
         (
+            managed(EC2) | {"eksConfiguration": EKS | {"kubernetesNamespace": "n" * 64}},
+            "kubernetesNamespace must less than or equal to 63 characters",
+        ),
+        (
+            managed(EC2) | {"eksConfiguration": EKS | {"kubernetesNamespace": "Batch"}},
+            "kubernetesNamespace must be a valid Kubernetes namespace.",
+        ),
+        (
+            managed(EC2) | {"eksConfiguration": EKS | {"eksClusterArn": "cluster"}},
+            "eksClusterArn must be an EKS cluster ARN.",
+        ),
+        (
             managed() | {"eksConfiguration": EKS},
-            "eksConfiguration is not applicable for compute resource type FARGATE.",
+            "Supported compute types for EKS compute environments are [EC2, SPOT]",
         ),
         (
             managed(EC2) | {"eksConfiguration": EKS},
-            "allocationStrategy is required for EKS compute environments.",
+            "allocationStrategy is required for EKS Compute Environments.",
         ),
         (
             UNMANAGED | {"eksConfiguration": EKS},
@@ -274,6 +312,23 @@ def test_what_comes_later_is_called_unsupported(request_: dict[str, Any], kind: 
 )
 def test_a_wrong_kubernetes_environment_is_refused(request_: dict[str, Any], sentence: str) -> None:
     assert refusal(request_) == sentence
+
+
+SERVICE_LINKED = (
+    "arn:aws:iam::123456789012:role/aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch"
+)
+NOTHING = "One of [state | compute-resources | service-role | unmanaged-vcpus] is required."
+
+
+def test_an_unmanaged_environment_has_a_role_of_its_owners() -> None:
+    assert refusal(UNMANAGED | {"serviceRole": SERVICE_LINKED}) == (
+        "Service Linked Role cannot be used with UNMANAGED Compute Environment."
+    )
+
+
+def test_an_update_to_zero_is_a_change() -> None:
+    environment = validate_create(UNMANAGED | {"unmanagedvCpus": 4})
+    assert validate_update(environment, {"unmanagedvCpus": 0})["unmanagedvCpus"] == 0
 
 
 def test_an_update_changes_what_it_names() -> None:
@@ -328,6 +383,14 @@ def test_an_unmanaged_environment_can_be_updated() -> None:
             "computeResources is not applicable for UNMANAGED compute environments.",
         ),
         (UNMANAGED, {"serviceRole": ""}, "ServiceRole is required."),
+        (
+            UNMANAGED,
+            {"serviceRole": SERVICE_LINKED},
+            "Service Linked Role cannot be used with UNMANAGED Compute Environment.",
+        ),
+        (managed(), {}, NOTHING),
+        (managed(), {"computeResources": {}, "updatePolicy": {}}, NOTHING),
+        (UNMANAGED, {}, NOTHING),
     ],
 )
 def test_a_wrong_update_is_refused(

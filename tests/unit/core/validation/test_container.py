@@ -89,12 +89,20 @@ def volume(**efs: Any) -> dict[str, Any]:
             "Invalid swap memory size: -1, must be non-negative.",
         ),
         (
+            {"linuxParameters": {"devices": [{"hostPath": "/dev/a", "permissions": ["SING"]}]}},
+            "Invalid permission: SING for device /dev/a",
+        ),
+        (
+            {"linuxParameters": {"maxSwap": 0}},
+            "When container specified swap memory, swappiness value is required.",
+        ),
+        (
             {"linuxParameters": {"swappiness": 101}},
             "Invalid swappiness: 101, must be between 0 and 100.",
         ),
         (
             {"linuxParameters": {"tmpfs": [{"containerPath": "/t", "size": 0}]}},
-            "Invalid tmpfs size: 0, must be at least 1.",
+            "Size of a tmpfs is invalid. The size is required and must be a positive integer.",
         ),
         (
             {"linuxParameters": {"sharedMemorySize": 0}},
@@ -127,7 +135,7 @@ def volume(**efs: Any) -> dict[str, Any]:
         ),
         (
             volume(authorizationConfig={"accessPointId": "fsap-1"}),
-            "EFS access point requires TransitEncryption to be enabled.",
+            "EFS IAM access point requires TransitEncryption to be enabled.",
         ),
         (
             volume(
@@ -135,16 +143,17 @@ def volume(**efs: Any) -> dict[str, Any]:
                 transitEncryption="ENABLED",
                 rootDirectory="/data",
             ),
-            "EFS rootDirectory must be omitted or / when accessPointId is used.",
+            'When using an EFS access point, the root directory must either be set to "/" or be '
+            "omitted.",
         ),
-        (volume(fileSystemId="disk"), "EFS fileSystemId disk is not valid."),
+        (volume(fileSystemId="disk"), "EFS configuration fileSystemId is not valid: disk."),
         (
             volume(transitEncryptionPort=0),
-            "transitEncryptionPort must be between 1 and 65535, got 0.",
+            "TransitEncryptionPort must be a valid port number.",
         ),
         (
             {"volumes": [{"name": "a", "s3filesVolumeConfiguration": {"fileSystemArn": "arn"}}]},
-            "jobRoleArn is required for S3 Files volumes.",
+            "A jobRoleArn/taskRoleArn is required when using s3filesVolumeConfiguration.",
         ),
         (
             {
@@ -152,8 +161,8 @@ def volume(**efs: Any) -> dict[str, Any]:
                     {"name": "a", "host": {"sourcePath": "/"}, "efsVolumeConfiguration": EFS}
                 ]
             },
-            "Volume a can have only one of host, efsVolumeConfiguration, "
-            "s3filesVolumeConfiguration.",
+            "When the volume parameter is specified, only one volume configuration type should "
+            "be used.",
         ),
         ({"volumes": [{"name": "a"}, {"name": "a"}]}, "Volume names must be unique"),
         (
@@ -201,6 +210,18 @@ def test_a_wrong_container_is_refused(change: dict[str, Any], sentence: str) -> 
             "linuxParameter.maxSwap is not allowed for Fargate.",
         ),
         (
+            {"linuxParameters": {"sharedMemorySize": 64}},
+            "linuxParameter.sharedMemorySize is not allowed for Fargate.",
+        ),
+        (
+            {"linuxParameters": {"swappiness": 0}},
+            "linuxParameter.swappiness is not allowed for Fargate.",
+        ),
+        (
+            {"linuxParameters": {"tmpfs": [{"containerPath": "/t", "size": 1}]}},
+            "linuxParameter.tmpfs is not allowed for Fargate.",
+        ),
+        (
             {"logConfiguration": {"logDriver": "syslog"}},
             "Log driver for Fargate is not valid: syslog",
         ),
@@ -218,13 +239,13 @@ def test_a_wrong_container_is_refused(change: dict[str, Any], sentence: str) -> 
         ),
         (
             {"runtimePlatform": {"operatingSystemFamily": "BEOS"}},
-            "operatingSystemFamily BEOS is not valid. Valid values: [LINUX, "
-            "WINDOWS_SERVER_2019_CORE, WINDOWS_SERVER_2019_FULL, "
-            "WINDOWS_SERVER_2022_CORE, WINDOWS_SERVER_2022_FULL]",
+            "RuntimePlatform supports only one from [WINDOWS_SERVER_2019_CORE, "
+            "WINDOWS_SERVER_2019_FULL, WINDOWS_SERVER_2022_CORE, WINDOWS_SERVER_2022_FULL, "
+            "LINUX] operating systems, provided BEOS",
         ),
         (
             {"runtimePlatform": {"cpuArchitecture": "MIPS"}},
-            "cpuArchitecture MIPS is not valid. Valid values: [X86_64, ARM64]",
+            "cpuArchitecture for Fargate LINUX tasks can be only one from [X86_64, ARM64].",
         ),
         (
             {
@@ -233,14 +254,14 @@ def test_a_wrong_container_is_refused(change: dict[str, Any], sentence: str) -> 
                     "cpuArchitecture": "ARM64",
                 }
             },
-            "Windows containers require the X86_64 cpuArchitecture.",
+            "Windows supported only by X86_64 cpuArchitecture",
         ),
         (
             {
                 "runtimePlatform": {"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"},
                 "resourceRequirements": requirements(VCPU="0.5", MEMORY="1024"),
             },
-            "vCPU must be at least 1 for Windows containers, got 0.5.",
+            "vCPU must be at least 1 for Windows Job definition, got 0.5.",
         ),
     ],
 )

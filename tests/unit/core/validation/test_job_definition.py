@@ -36,17 +36,28 @@ def refusal(request: dict[str, Any]) -> str:
         ec2() | {"tags": {}, "timeout": {}, "platformCapabilities": []},
     ],
 )
-def test_a_right_definition_is_accepted_and_left_alone(request_: dict[str, Any]) -> None:
+def test_a_right_definition_is_accepted_and_stored_with_all_that_was_sent(
+    request_: dict[str, Any],
+) -> None:
     before = copy.deepcopy(request_)
     stored = validate_register(request_)
     assert request_ == before
-    # What was sent is stored as it was sent: clients compare the two.
-    assert {name: stored[name] for name in before if name != "containerProperties"} == {
-        name: before[name] for name in before if name != "containerProperties"
-    }
-    for name, value in before.get("containerProperties", {}).items():
-        if name != "linuxParameters":
-            assert stored["containerProperties"][name] == value
+    # Clients compare what is described with what they sent.
+    assert_has(stored, before)
+    assert validate_register(stored) == stored
+
+
+def assert_has(stored: Any, sent: Any) -> None:
+    """Assert that everything that was sent is stored, however deep, lists in their order."""
+    if isinstance(sent, dict):
+        for name, value in sent.items():
+            assert_has(stored[name], value)
+    elif isinstance(sent, list):
+        assert len(stored) == len(sent)
+        for one, value in zip(stored, sent, strict=True):
+            assert_has(one, value)
+    else:
+        assert stored == sent
 
 
 def test_the_empty_lists_of_aws_are_added() -> None:
@@ -101,6 +112,14 @@ def test_the_defaults_of_aws_are_added() -> None:
             "Cannot use both ECS containerProperties and ecsProperties",
         ),
         (
+            ec2() | {"eksProperties": pod()["eksProperties"]},
+            "Cannot use both ECS containerProperties and eksProperties",
+        ),
+        (
+            nodes() | {"eksProperties": pod()["eksProperties"]},
+            "Cannot use both nodeProperties and eksProperties",
+        ),
+        (
             task() | {"eksProperties": pod()["eksProperties"]},
             "Cannot use both ecsProperties and eksProperties",
         ),
@@ -116,7 +135,7 @@ def test_the_defaults_of_aws_are_added() -> None:
         ),
         (
             {"jobDefinitionName": "a", "type": "container"},
-            "Container properties of container job is required.",
+            "ECS Container Image must be provided.",
         ),
         (
             nodes() | {"type": "container"},
@@ -220,16 +239,27 @@ def test_ranges_may_nest_and_carry_any_payload() -> None:
         ({"resources": {"limits": {"disk": "1"}}}, "disk is not a supported type for resources."),
         (
             {"resources": {"limits": {"memory": "1Gi"}}},
-            "Value 1Gi for resource memory is not valid.",
+            "Value 1Gi for type memory is not valid.",
         ),
-        ({"resources": {"limits": {"cpu": "0.3"}}}, "Value 0.3 for resource cpu is not valid."),
+        (
+            {"resources": {"limits": {"cpu": "0.3"}}},
+            "Value 0.3 for type cpu in resources is not valid. Provide a valid number and unit.",
+        ),
+        (
+            {"resources": {"limits": {"nvidia.com/gpu": "half"}}},
+            "Value half for type nvidia.com/gpu in resources is not valid.",
+        ),
+        (
+            {"resources": {"limits": {"nvidia.com/gpu": "2"}, "requests": {"nvidia.com/gpu": "1"}}},
+            "gpu request must be equal to gpu limit if both are provided.",
+        ),
         (
             {"resources": {"limits": {"memory": "2Mi"}, "requests": {"memory": "1Mi"}}},
-            "Limits and requests of memory must be equal.",
+            "memory request must be equal to memory limit if both are provided.",
         ),
         (
             {"resources": {"limits": {"cpu": "1"}, "requests": {"cpu": "1.25"}}},
-            "Limits of cpu must be at least the requests of it.",
+            "cpu request must be <= to cpu limit if both are provided.",
         ),
     ],
 )
@@ -240,7 +270,7 @@ def test_a_wrong_pod_is_refused(change: dict[str, Any], sentence: str) -> None:
 @pytest.mark.parametrize(
     ("pod_properties", "sentence"),
     [
-        ({}, "Number of containers must be between 1 and 10"),
+        ({}, "Containers must be provided for Batch on EKS jobs."),
         ({"containers": [{"image": "a"}] * 11}, "Number of containers must be between 1 and 10"),
         (
             {"containers": [{"image": "a"}], "initContainers": [{"image": "a"}] * 11},
@@ -248,7 +278,7 @@ def test_a_wrong_pod_is_refused(change: dict[str, Any], sentence: str) -> None:
         ),
         (
             {"containers": [{"image": "a", "name": "n"}] * 2},
-            "Container names must be unique",
+            "The container name: n must be unique in multi-container job.",
         ),
     ],
 )

@@ -91,7 +91,18 @@ def test_a_queue_is_stored_with_its_environments_in_order() -> None:
                 computeEnvironmentOrder=[],
                 serviceEnvironmentOrder=[{"order": 1, "serviceEnvironment": "s"}],
             ),
-            "serviceEnvironmentOrder requires jobQueueType SAGEMAKER_TRAINING.",
+            "The jobQueueType provided is null, which is incompatible with the provided "
+            "serviceEnvironmentOrder.",
+        ),
+        (
+            queue(
+                jobQueueType="SAGEMAKER_TRAINING",
+                computeEnvironmentOrder=[],
+                serviceEnvironmentOrder=[
+                    {"order": n, "serviceEnvironment": f"s{n}"} for n in (1, 2)
+                ],
+            ),
+            "Job queue can only have 1 service environment.",
         ),
         (
             queue(jobStateTimeLimitActions=[ACTION | {"action": "TERMINATE"}]),

@@ -10,7 +10,15 @@ import pytest
 from chalicelib.core.errors import ClientError, NotSupportedError
 from chalicelib.core.validation.job_definition import validate_register
 from chalicelib.core.validation.submit import merge_submission, resource_needs, validate_share
-from tests.unit.core.validation.definitions import REQUIREMENTS, ec2, fargate, nodes, pod, task
+from tests.unit.core.validation.definitions import (
+    REQUIREMENTS,
+    ec2,
+    fargate,
+    nodes,
+    pod,
+    sidecar,
+    task,
+)
 
 JOB = {"jobName": "job", "jobQueue": "queue", "jobDefinition": "definition"}
 DEPRECATED = (
@@ -70,8 +78,7 @@ def test_parameters_are_merged_key_by_key_and_put_in() -> None:
         parameters={"out": "b c", "unused": "d"},
     )
     assert job["parameters"] == {"tool": "cat", "out": "b c", "unused": "d"}
-    # Only a whole argument is a placeholder, and nothing is substituted twice.
-    assert job["container"]["command"] == ["cat", "-o", "b c", "--in=Ref::out", "Ref::"]
+    assert job["container"]["command"] == ["cat", "-o", "b c", "--in=b c", "Ref::"]
 
 
 def test_a_parameter_is_put_into_an_overriding_command() -> None:
@@ -86,6 +93,59 @@ def test_a_placeholder_without_a_parameter_is_refused() -> None:
         "Unable to substitute value. No parameter found for reference missing"
     )
     assert caught.value.bare
+
+
+BARE, SET, EMPTY = {"name": "A"}, {"name": "B", "value": "2"}, {"name": "C", "value": ""}
+
+
+def test_a_variable_without_a_value_is_ignored() -> None:
+    """One in an override does not take the definition's value away either."""
+    definition = validate_register(ec2(environment=[BARE, SET, EMPTY]))
+    assert definition["containerProperties"]["environment"] == [SET, EMPTY]
+    given = [{"name": "X"}, {"name": "B"}, {"name": "Y", "value": "3"}]
+    assert container(ec2(environment=[BARE, SET]), environment=given)["environment"] == [
+        SET,
+        {"name": "Y", "value": "3"},
+    ]
+
+
+def test_a_variable_without_a_value_is_ignored_in_each_container_and_node() -> None:
+    given = [BARE, SET]
+    several = merged(
+        task(containers=[sidecar(environment=given)]),
+        ecsPropertiesOverride=overriding({"name": "main", "environment": [{"name": "X"}]}),
+    )
+    assert several["ecsProperties"]["taskProperties"][0]["containers"][0]["environment"] == [SET]
+    ranges = (
+        {"targetNodes": "0", "container": ec2(environment=given)["containerProperties"]},
+        {
+            "targetNodes": "1:",
+            "ecsProperties": task(containers=[sidecar(environment=given)])["ecsProperties"],
+        },
+    )
+    overrides = [
+        {"targetNodes": "0", "containerOverrides": {"environment": [{"name": "B"}]}},
+        {
+            "targetNodes": "1:",
+            "ecsPropertiesOverride": overriding({"name": "main", "environment": [BARE]}),
+        },
+    ]
+    job = merged(nodes(*ranges), nodeOverrides={"nodePropertyOverrides": overrides})
+    one, other = job["nodeProperties"]["nodeRangeProperties"]
+    assert one["container"]["environment"] == [SET]
+    assert other["ecsProperties"]["taskProperties"][0]["containers"][0]["environment"] == [SET]
+
+
+def test_a_definition_of_an_earlier_version_may_still_hold_a_variable_without_a_value() -> None:
+    definition = validate_register(ec2())
+    definition["containerProperties"]["environment"] = [BARE, SET]
+    assert merge_submission(definition, JOB)["container"]["environment"] == [SET]
+
+
+def test_a_variable_without_a_value_still_has_to_have_a_right_name() -> None:
+    assert refusal(ec2(), containerOverrides={"environment": [{"name": "AWS_BATCH_X"}]}) == (
+        "Environment variable name AWS_BATCH_X is not valid. Names cannot start with AWS_BATCH."
+    )
 
 
 def test_the_environment_is_merged_by_name() -> None:
@@ -125,16 +185,41 @@ def test_old_resources_are_overridden_by_old_ones_and_by_new_ones() -> None:
     assert resource_needs(new) == (3.0, 4, 0)
 
 
-@pytest.mark.parametrize("overrides", [{"vcpus": 2}, {"memory": 4096}])
-def test_old_resources_do_not_override_new_ones(overrides: dict[str, int]) -> None:
-    for definition in (ec2(), fargate()):
-        assert refusal(definition, containerOverrides=overrides) == DEPRECATED
+@pytest.mark.parametrize("overrides", [{"vcpus": 2}, {"memory": 256}, {"vcpus": 0, "memory": 0}])
+def test_old_resources_count_for_nothing_beside_new_ones_on_ec2(overrides: dict[str, int]) -> None:
+    """User guide, troubleshooting: they can't override the definition's requirements."""
+    plain = container(ec2())
+    assert container(ec2(), **overrides) == plain
+    assert not {"vcpus", "memory"} & plain.keys()
+    new = [{"type": "VCPU", "value": "3"}]
+    both = container(ec2(), **overrides, resourceRequirements=new)
+    assert resource_needs(both) == (3.0, 2048, 0)
+
+
+@pytest.mark.parametrize("overrides", [{"vcpus": 2}, {"memory": 4096}, {"vcpus": 1}])
+def test_old_resources_are_refused_on_fargate(overrides: dict[str, int]) -> None:
+    assert refusal(fargate(), containerOverrides=overrides) == DEPRECATED
+
+
+def test_old_resources_of_nodes_count_for_nothing_beside_new_ones() -> None:
+    override = {"targetNodes": "0:", "containerOverrides": {"vcpus": 8, "memory": 256}}
+    job = merged(nodes(), nodeOverrides={"nodePropertyOverrides": [override]})
+    assert resource_needs(job) == (4.0, 4 * 2048, 0)
+    assert job["nodeProperties"] == merged(nodes())["nodeProperties"]
+
+
+def test_old_and_new_resources_of_one_override_do_not_go_together() -> None:
+    definition = ec2(resourceRequirements=None, vcpus=1, memory=4)
+    new = [{"type": "VCPU", "value": "3"}]
+    assert refusal(definition, containerOverrides={"vcpus": 2, "resourceRequirements": new}) == (
+        DEPRECATED
+    )
 
 
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        ({"command": ["a", ""]}, "Command override must not contain an empty string."),
+        ({"command": ["a", ""]}, "Command cannot be empty"),
         ({"environment": [{"value": "1"}]}, "Environment variable name is required."),
         (
             {"environment": [{"name": "AWS_BATCH_X", "value": "1"}]},
@@ -243,7 +328,7 @@ def test_tags_are_counted_together_where_they_are_propagated() -> None:
         ({"jobName": "-job"}, "Job name should match valid pattern"),
         (
             {"dependsOn": [{"jobId": "a"}] * 21},
-            "Number of dependencies must be at most 20, got 21.",
+            "Job cannot have more than 20 dependencies",
         ),
         ({"dependsOn": [{}]}, "jobId of a dependency is required."),
         (
@@ -253,6 +338,14 @@ def test_tags_are_counted_together_where_they_are_propagated() -> None:
         (
             {"dependsOn": [{"type": "SEQUENTIAL"}]},
             "Dependency type SEQUENTIAL is only applicable for array jobs.",
+        ),
+        (
+            {"dependsOn": [{"type": "SEQUENTIAL", "jobId": "a"}], "arrayProperties": {"size": 2}},
+            "Dependency type SEQUENTIAL does not take a jobId.",
+        ),
+        (
+            {"dependsOn": [{"type": "N_TO_N", "jobId": "a"}]},
+            "Dependency type N_TO_N is only applicable for array jobs.",
         ),
         ({"shareIdentifier": "a*"}, "ShareIdentifier name should match a valid pattern."),
         (
@@ -272,6 +365,12 @@ def test_a_wrong_submission_is_refused(request_: dict[str, Any], sentence: str) 
 
 def test_an_array_may_depend_on_itself_in_sequence() -> None:
     merged(ec2(), arrayProperties={"size": 2}, dependsOn=[{"type": "SEQUENTIAL"}])
+
+
+@pytest.mark.parametrize("kind", ["SEQUENTIAL", "SEQUENTIAL_AFTER_ANY"])
+def test_a_job_that_is_no_array_may_name_the_job_that_it_follows(kind: str) -> None:
+    """Programs in production send it; AWS takes it as an ordinary dependency."""
+    merged(ec2(), dependsOn=[{"jobId": "a", "type": kind}, {"jobId": "b", "type": kind}])
 
 
 def test_shares_belong_to_queues_with_a_policy() -> None:

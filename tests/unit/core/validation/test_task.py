@@ -75,10 +75,14 @@ def helped_by(name: str, condition: str) -> list[dict[str, Any]]:
         ),
         (
             {"containers": [sidecar(firelensConfiguration={"type": "fluentbit"})]},
-            "firelensConfiguration requires a container with the awsfirelens log driver.",
+            "When a firelensConfiguration object is specified, at least one container has to be "
+            "configured with the awsfirelens log driver",
         ),
-        ({"ipcMode": "shared"}, "ipcMode shared is not valid. Valid values: [host, task, none]"),
-        ({"pidMode": "none"}, "pidMode none is not valid. Valid values: [host, task]"),
+        (
+            {"ipcMode": "shared"},
+            "ipcMode shared is not valid. Valid values are: [host, task, none]",
+        ),
+        ({"pidMode": "none"}, "Capability none is not valid. Valid capabilities: [host, task]"),
         ({"networkMode": "host"}, "networkMode is not applicable for EC2."),
         ({"platformVersion": "1.4.0"}, "platformVersion not applicable for EC2."),
         (
@@ -133,5 +137,6 @@ def test_managed_instances_know_one_network_mode_and_no_windows() -> None:
     )
     windows = {"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"}
     assert refusal(task("MANAGED_INSTANCES", runtimePlatform=windows)) == (
-        "operatingSystemFamily WINDOWS_SERVER_2022_CORE is not valid for MANAGED_INSTANCES."
+        "runtimePlatform for MANAGED_INSTANCES only supports LINUX operatingSystemFamily, "
+        "provided WINDOWS_SERVER_2022_CORE."
     )

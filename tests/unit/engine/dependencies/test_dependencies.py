@@ -130,7 +130,7 @@ def test_an_end_between_the_look_and_the_write_is_found(world: World) -> None:
         ([{"jobId": "nobody", "type": "N_TO_N"}], "only applicable for array jobs"),
         ([{"type": "SEQUENTIAL"}], "only applicable for array jobs"),
         ([{"type": "AFTER_ANY"}], "jobId of a dependency is required"),
-        ([{"jobId": "nobody"}] * 21, "at most 20"),
+        ([{"jobId": "nobody"}] * 21, "Job cannot have more than 20 dependencies"),
     ],
 )
 def test_a_wrong_dependency_is_refused_and_nothing_is_written(
