@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.config import Settings
 from chalicelib.parallel import Action, side_by_side
+from chalicelib.timeouts import ATTEMPTS, CONNECT_SECONDS, READ_SECONDS
 
 if TYPE_CHECKING:
     from botocore.session import Session
@@ -72,7 +73,7 @@ class Ports:
         return side_by_side(calls)
 
     def is_overload(self, error: BaseException) -> bool:
-        from chalicelib.store.transactions import is_overload
+        from chalicelib.store.connection import is_overload
 
         return is_overload(error)
 
@@ -85,6 +86,7 @@ class Ports:
             lanes=self.settings.lanes_table,
             catalog=self.settings.catalog_table,
             region=self.settings.scope.region,
+            pause=self.pause,
         )
 
     @cached_property
@@ -94,7 +96,6 @@ class Ports:
         return DynamoJobStore(
             self.connection,
             retention_seconds=self.settings.retention_seconds,
-            pause=self.pause,
             run_all=self.run_all,
         )
 
@@ -102,13 +103,13 @@ class Ports:
     def lanes(self) -> LaneStore:
         from chalicelib.store.lanes import DynamoLaneStore
 
-        return DynamoLaneStore(self.connection, pause=self.pause)
+        return DynamoLaneStore(self.connection)
 
     @cached_property
     def catalog(self) -> CatalogStore:
         from chalicelib.store.catalog import DynamoCatalogStore
 
-        return DynamoCatalogStore(self.connection, pause=self.pause)
+        return DynamoCatalogStore(self.connection)
 
     @cached_property
     def ecs(self) -> Ecs:
@@ -203,7 +204,7 @@ class Ports:
     def bundles(self) -> BundleStore:
         from chalicelib.store.bundles import DynamoBundleStore
 
-        return DynamoBundleStore(self.connection, pause=self.pause, run_all=self.run_all)
+        return DynamoBundleStore(self.connection, run_all=self.run_all)
 
     @cached_property
     def manifests(self) -> Manifests:
@@ -213,8 +214,16 @@ class Ports:
 
     def _client(self, service: str) -> Any:
         # botocore, not boto3: the functions need nothing that boto3 adds, and its import is slow.
+        from botocore.config import Config
+
+        config = Config(
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
+            retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
+        )
+        region = self.settings.scope.region
         with self._making:  # a session cannot make two clients at once
-            return self._session.create_client(service, region_name=self.settings.scope.region)
+            return self._session.create_client(service, region_name=region, config=config)
 
     @cached_property
     def _session(self) -> Session:

@@ -10,7 +10,7 @@ OUTPUT_LIMIT_BYTES = 262_144
 
 
 class ContentionError(Exception):
-    """Other writers changed the same items during every try; the caller may try again later."""
+    """The store was busy in every try, or others changed the same items; try again later."""
 
 
 class OverlapLockLostError(Exception):

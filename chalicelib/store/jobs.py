@@ -35,7 +35,6 @@ from chalicelib.store.tables import JobRow, SpecRow
 from chalicelib.store.transactions import (
     ACTIONS_LIMIT,
     Action,
-    Pause,
     put_action,
     transact,
     write_alone,
@@ -52,13 +51,11 @@ class DynamoJobStore:
         connection: Connection,
         *,
         retention_seconds: int,
-        pause: Pause,
         run_all: RunAll = in_order,
     ) -> None:
         self._connection = connection
         self._run_all = run_all
         self._retention_seconds = retention_seconds
-        self._pause = pause
 
     def find_jobs(self, keys: Iterable[JobKey]) -> dict[JobKey, Job]:
         rows = JobRow.batch_get(list(dict.fromkeys(keys)), consistent_read=True)
@@ -109,7 +106,7 @@ class DynamoJobStore:
             actions.append(
                 overlap_lock_action(overlap_lock, job.created_at_ms // 1000 + OVERLAP_LOCK_SECONDS)
             )
-        refused = transact(self._connection, actions, self._pause)
+        refused = transact(self._connection, actions)
         if overlap_lock is not None and refused == (len(actions) - 1,):
             raise OverlapLockLostError(overlap_lock.trigger)
         return not refused
@@ -139,11 +136,9 @@ class DynamoJobStore:
         if move.new.array is not None:
             changes, condition = parent_update(move, self._retention_seconds)
             parent = JobRow(move.new.job_id, move.new.part)
-            return write_alone(
-                lambda: parent.update(actions=changes, condition=condition), self._pause
-            )
+            return write_alone(lambda: parent.update(actions=changes, condition=condition))
         row = row_from_job(move.new, self._retention_seconds)
-        return write_alone(lambda: row.save(condition=unchanged(move.old)), self._pause)
+        return write_alone(lambda: row.save(condition=unchanged(move.old)))
 
     def _record_started(self, moves: Iterable[Move]) -> None:
         """Subtract tasks that now run from their environments' number of starting tasks.
@@ -152,7 +147,7 @@ class DynamoJobStore:
         between leaves it too high until the sweeper counts again.
         """
         for change in capacity_changes(moves).values():
-            record_started(change, self._pause)
+            record_started(change)
 
     def _commit_group(
         self, group: Sequence[CommitUnit], capacity_limits: Mapping[str, CapacityLimit]
@@ -164,7 +159,7 @@ class DynamoJobStore:
         remaining, lost = list(group), list[Move]()
         while remaining:
             built = build(remaining, capacity_limits, self._retention_seconds)
-            refused = transact(self._connection, built.actions, self._pause)
+            refused = transact(self._connection, built.actions)
             if not refused:
                 break
             owners = [built.owners[number] for number in refused]
@@ -206,14 +201,14 @@ class DynamoJobStore:
         # Closes the race between two changes of one job's tags: the later must read again. The spec
         # of an expired job must not be created anew.
         condition = SpecRow.root.exists() & unchanged
-        return write_alone(lambda: row.update(actions=[action], condition=condition), self._pause)
+        return write_alone(lambda: row.update(actions=[action], condition=condition))
 
     def add_task_token(self, job_id: str, token: str) -> bool:
         row = SpecRow(job_id, SPEC_PART)
         action = SpecRow.task_tokens.add({token})
         # The spec of an expired job must not be created anew. Adding twice is the same as once.
         condition = SpecRow.root.exists()
-        return write_alone(lambda: row.update(actions=[action], condition=condition), self._pause)
+        return write_alone(lambda: row.update(actions=[action], condition=condition))
 
     def forget(self, job_id: str) -> None:
         SpecRow(job_id, SPEC_PART).delete()  # unconditional because deletion is idempotent

@@ -31,7 +31,7 @@ Drain = Callable[[], Iterable[Json]]
 def connection() -> Connection:
     """Return the connection that the models of this process use, with moto behind it."""
     with _no_account():
-        bound = bind(region=stack.REGION, **NAMES)
+        bound = bind(region=stack.REGION, pause=lambda number: None, **NAMES)
         _answer_from_moto(bound.client)
     return bound
 
