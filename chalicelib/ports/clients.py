@@ -83,6 +83,9 @@ class Messages(Protocol):
         minutes, one of another cause never.
         """
 
+    def show_wakes_again(self, receipts: Sequence[str], delay_seconds: int) -> None:
+        """Show received wakes again after a delay, not only when their visibility ends."""
+
     def send_wakes_later(self, queues: Iterable[str], delay_seconds: int) -> None:
         """Wake the dispatcher for each queue after a delay."""
 

@@ -25,11 +25,20 @@ class Message:
     receives: int = 0
     sent_at_ms: int = 0
     attributes: dict[str, str] = field(default_factory=dict)
+    shown_again_at_ms: int | None = None  # set by its receiver, instead of the queue's time-out
 
     def record(self) -> dict[str, Any]:
         """Return the message as a Lambda function receives it."""
-        attributes = {"SentTimestamp": str(self.sent_at_ms)}
-        return {"messageId": self.message_id, "body": self.body, "attributes": attributes}
+        attributes = {
+            "SentTimestamp": str(self.sent_at_ms),
+            "ApproximateReceiveCount": str(self.receives + 1),
+        }
+        return {
+            "messageId": self.message_id,
+            "receiptHandle": f"receipt-{self.message_id}-{self.receives + 1}",
+            "body": self.body,
+            "attributes": attributes,
+        }
 
 
 class Queue:
@@ -63,7 +72,8 @@ class Queue:
                 self.remove(message)
                 continue
             message.receives += 1
-            message.visible_at_ms = now_ms + self.visibility_ms
+            hidden_until_ms, message.shown_again_at_ms = message.shown_again_at_ms, None
+            message.visible_at_ms = hidden_until_ms or now_ms + self.visibility_ms
             if message.receives >= self.receives_limit:
                 self.remove(message)
                 self.dead.append(message)
@@ -112,6 +122,17 @@ class FakeSqs(FakeClient):
 
     def do_send_message(self, params: dict[str, Any]) -> dict[str, Any]:
         return {"MessageId": self.put(self.queues[params["QueueUrl"]], params)}
+
+    def do_change_message_visibility_batch(self, params: dict[str, Any]) -> dict[str, Any]:
+        now_ms = self.now_ms()
+        by_receipt = {
+            message.record()["receiptHandle"]: message
+            for message in self.queues[params["QueueUrl"]].messages
+        }
+        for entry in params["Entries"]:
+            message = by_receipt[entry["ReceiptHandle"]]
+            message.shown_again_at_ms = now_ms + entry["VisibilityTimeout"] * 1000
+        return {"Successful": [{"Id": entry["Id"]} for entry in params["Entries"]], "Failed": []}
 
     def put(self, queue: Queue, entry: dict[str, Any]) -> str:
         """Add one message, unless the FIFO queue has seen it within five minutes."""

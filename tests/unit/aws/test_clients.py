@@ -358,3 +358,14 @@ def test_the_private_address_of_an_instance_is_returned() -> None:
     assert BotoEc2(Recorder(describe_instances=running)).find_private_address("i-1") == "10.0.0.1"
     gone = {"Reservations": [{"Instances": [{"State": {"Name": "terminated"}}]}]}
     assert BotoEc2(Recorder(describe_instances=gone)).find_private_address("i-1") is None
+
+
+def test_wakes_are_shown_again_in_batches_of_ten() -> None:
+    client = Recorder()
+    messages(client).show_wakes_again([f"receipt-{number}" for number in range(11)], 4)
+    calls = client.given("change_message_visibility_batch")
+    assert [len(call["Entries"]) for call in calls] == [10, 1]
+    assert calls[1] == {
+        "QueueUrl": "wake",
+        "Entries": [{"Id": "0", "ReceiptHandle": "receipt-10", "VisibilityTimeout": 4}],
+    }
