@@ -45,7 +45,7 @@ def _come_again_soon(records: Sequence[Record], failed: set[str], ports: Ports) 
     """
     by_delay: dict[int, list[str]] = {}
     for record in records:
-        if record["messageId"] in failed:
+        if record["messageId"] in failed and "receiptHandle" in record:
             received = int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
             delay_seconds = min(2**received, AGAIN_SECONDS_LIMIT)
             by_delay.setdefault(delay_seconds, []).append(record["receiptHandle"])
