@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         HasSettings,
         Ids,
         OverloadCheck,
+        Parallel,
     )
 
     class CallPorts(
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         HasSettings,
         Ids,
         OverloadCheck,
+        Parallel,
         Protocol,
     ):
         """What an operation may use: rows, and no other service. The engine does the rest."""

@@ -7,10 +7,11 @@ written together is in `core/commit_units.py`, and under which conditions in `co
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from pynamodb.connection import Connection
 
-from chalicelib.core.arrays import child_at
+from chalicelib.core.arrays import ChildPage, child_at
 from chalicelib.core.commit_units import (
     CommitUnit,
     capacity_changes,
@@ -176,6 +177,34 @@ class DynamoJobStore:
         rows = JobRow.query(job_id, numbers, consistent_read=True, limit=limit)
         return tuple(job_from_row(row) for row in rows)
 
+    def find_children(
+        self,
+        job_id: str,
+        first: int,
+        *,
+        status: JobStatus | None = None,
+        limit: int,
+        rows_limit: int,
+    ) -> ChildPage:
+        """Begin after a key, and not with a range: children are the first parts of their job."""
+        start = {"root": {"S": job_id}, "part": {"S": child_part(first - 1)}} if first else None
+        answer = self._connection.query(
+            JobRow.Meta.table_name,
+            job_id,
+            filter_condition=None if status is None else JobRow.status == str(status),
+            exclusive_start_key=start,
+            limit=rows_limit,
+        )
+        items = [item for item in answer["Items"] if JobKey(*_key_in(item)).is_child]
+        rows = [JobRow.from_raw_data(item) for item in items[:limit]]
+        next_number = None
+        if len(items) > limit:
+            next_number = JobKey(*_key_in(items[limit])).number
+        elif last := answer.get("LastEvaluatedKey"):
+            key = JobKey(*_key_in(last))
+            next_number = (key.number or 0) + 1 if key.is_child else None
+        return ChildPage(tuple(job_from_row(row) for row in rows), next_number)
+
     def list_by_status(
         self, queue: str, status: JobStatus, *, before: str | None, limit: int
     ) -> tuple[Job, ...]:
@@ -212,6 +241,10 @@ class DynamoJobStore:
 
     def forget(self, job_id: str) -> None:
         SpecRow(job_id, SPEC_PART).delete()  # unconditional because deletion is idempotent
+
+
+def _key_in(item: Mapping[str, Any]) -> tuple[str, str]:
+    return item["root"]["S"], item["part"]["S"]
 
 
 def _spec_from_row(row: SpecRow) -> Spec:
