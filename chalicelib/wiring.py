@@ -44,6 +44,9 @@ if TYPE_CHECKING:
         Workflows,
     )
 
+# A few transactions long. With longer pauses than others one would hardly ever meet a free item.
+LONGEST_PAUSE_SECONDS = 0.32
+
 
 class Ports:
     """Everything that the functions use of the outside. Tests replace clock, ids, stores, clients.
@@ -64,7 +67,7 @@ class Ports:
         return str(uuid.uuid4())
 
     def pause(self, number: int) -> None:
-        time.sleep(random.uniform(0, 0.01 * 2**number))
+        time.sleep(random.uniform(0, min(0.01 * 2**number, LONGEST_PAUSE_SECONDS)))
 
     def rest(self, seconds: float) -> None:
         time.sleep(seconds)

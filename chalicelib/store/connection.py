@@ -15,7 +15,7 @@ from pynamodb.exceptions import PynamoDBException, VerboseClientError
 from chalicelib.ports import ContentionError
 from chalicelib.timeouts import ATTEMPTS, CONNECT_SECONDS, READ_SECONDS
 
-BUSY_TRIES = 8
+BUSY_TRIES = 10
 CANCELLED = "TransactionCanceledException"
 CONDITION_FAILED = "ConditionalCheckFailed"
 

@@ -35,7 +35,7 @@ def test_a_pause_grows_with_the_number_of_tries(monkeypatch: pytest.MonkeyPatch)
     ports = Ports(settings_of())
     for number in (1, 2, 8):
         ports.pause(number)
-    assert waited == [0.02, 0.04, 2.56]
+    assert waited == [0.02, 0.04, 0.32]
 
 
 def test_stores_and_clients_are_made_once(world: World) -> None:

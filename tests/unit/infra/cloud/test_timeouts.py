@@ -7,11 +7,11 @@ import pytest
 from chalicelib.store.connection import BUSY_TRIES, PatientConnection
 from chalicelib.timeouts import ATTEMPTS, BACKOFF_SECONDS, CONNECT_SECONDS, READ_SECONDS
 from chalicelib.timeouts import longest_call_seconds as longest
-from chalicelib.wiring import Ports
+from chalicelib.wiring import LONGEST_PAUSE_SECONDS, Ports
 from tests.support import stack
 from tests.support.settings import settings_of
 
-PAUSES_SECONDS = sum(0.01 * 2**number for number in range(1, BUSY_TRIES))
+PAUSES_SECONDS = BUSY_TRIES * LONGEST_PAUSE_SECONDS
 FUNCTIONS = {
     name: int(one["Properties"]["Timeout"])
     for name, one in stack.template()["Resources"].items()
