@@ -80,6 +80,11 @@ class Ports:
 
         return is_overload(error)
 
+    def is_outage(self, error: BaseException) -> bool:
+        from chalicelib.store.connection import is_outage
+
+        return is_outage(error)
+
     @cached_property
     def connection(self) -> Connection:
         from chalicelib.store.tables import bind
@@ -162,6 +167,12 @@ class Ports:
         from chalicelib.aws.dead_letters import BotoDeadLetters
 
         return BotoDeadLetters(self._client("sqs"), url=self.settings.trigger_dead_letters_url)
+
+    @cached_property
+    def stream_dead_letters(self) -> DeadLetters:
+        from chalicelib.aws.dead_letters import BotoDeadLetters
+
+        return BotoDeadLetters(self._client("sqs"), url=self.settings.stream_dead_letters_url)
 
     @cached_property
     def workflows(self) -> Workflows:

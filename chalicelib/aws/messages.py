@@ -13,11 +13,12 @@ from chalicelib.core.messages import (
     LAUNCH_FAILED,
     WAKE,
 )
+from chalicelib.ports import IncompleteError
 
 SOURCE = "batchyard"
 
 
-class SendError(Exception):
+class SendError(IncompleteError):
     """SQS accepted only part of a request; the caller's delivery is repeated."""
 
 

@@ -17,6 +17,7 @@ from chalicelib.ports.process import (
     HasKnownTaskDefinitions,
     HasSettings,
     Ids,
+    OutageCheck,
     OverloadCheck,
     Parallel,
 )
@@ -99,6 +100,11 @@ class HasDeadLetters(Protocol):
     def dead_letters(self) -> DeadLetters: ...
 
 
+class HasStreamDeadLetters(Protocol):
+    @property
+    def stream_dead_letters(self) -> DeadLetters: ...
+
+
 class HasWorkflows(Protocol):
     @property
     def workflows(self) -> Workflows: ...
@@ -144,8 +150,10 @@ class AllPorts(
     HasOverlapLocks,
     HasSchedules,
     HasSettings,
+    HasStreamDeadLetters,
     HasWorkflows,
     Ids,
+    OutageCheck,
     OverloadCheck,
     Parallel,
     Protocol,

@@ -106,7 +106,7 @@ class Messages(Protocol):
 
 
 class DeadLetters(Protocol):
-    """The dead-letter queue of trigger messages."""
+    """A dead-letter queue: of trigger messages, or of stream records."""
 
     def send(self, body: str, reason: str) -> None:
         """Keep a message unchanged, with the reason, so that a redrive delivers the same again."""

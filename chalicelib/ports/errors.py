@@ -13,6 +13,10 @@ class ContentionError(Exception):
     """The store was busy in every try, or others changed the same items; try again later."""
 
 
+class IncompleteError(Exception):
+    """A service took only part of what it was sent; the whole may be sent again."""
+
+
 class OverlapLockLostError(Exception):
     """Another firing has taken the overlap lock since it was read; read it and decide again."""
 

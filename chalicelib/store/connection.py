@@ -8,11 +8,11 @@ so none of them has to know. A condition that does not hold is an answer, and is
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from pynamodb.connection import Connection
 from pynamodb.exceptions import PynamoDBException, VerboseClientError
 
-from chalicelib.ports import ContentionError
+from chalicelib.ports import ContentionError, IncompleteError
 from chalicelib.timeouts import ATTEMPTS, CONNECT_SECONDS, READ_SECONDS
 
 BUSY_TRIES = 10
@@ -51,6 +51,16 @@ _BUSY_REASONS = _BUSY | {
     "TransactionConflict",
     "TransactionInProgress",
 }
+_REFUSED = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+    }
+)
 
 
 def is_overload(error: BaseException) -> bool:
@@ -59,6 +69,20 @@ def is_overload(error: BaseException) -> bool:
         return True
     cause = error.cause if isinstance(error, PynamoDBException) else error
     return isinstance(cause, ClientError) and _code_of(cause) in _THROTTLED
+
+
+def is_outage(error: BaseException) -> bool:
+    """Return whether AWS is at fault, or cannot be reached: the same may succeed later.
+
+    A refused permission counts too: a role that is wrong is corrected, and no record is at fault.
+    """
+    if is_overload(error) or isinstance(error, IncompleteError):
+        return True
+    cause = error.cause if isinstance(error, PynamoDBException) else error
+    if not isinstance(cause, ClientError):
+        return isinstance(cause, BotoCoreError) and not isinstance(cause, ParamValidationError)
+    status = cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status >= 500 or _code_of(cause) in _REFUSED
 
 
 class PatientConnection(Connection):

@@ -12,6 +12,7 @@ WAKE_QUEUE_URL = "https://sqs.test/wake.fifo"
 TASK_EVENTS_QUEUE_URL = "https://sqs.test/task-events"
 TRIGGER_QUEUE_URL = "https://sqs.test/triggers"
 TRIGGER_DEAD_LETTERS_URL = "https://sqs.test/triggers-dead"
+STREAM_DEAD_LETTERS_URL = "https://sqs.test/stream-dead"
 DEDUPLICATION_MS = 5 * 60 * 1000
 BODY_LIMIT_BYTES = 256 * 1024
 
@@ -93,6 +94,7 @@ class FakeSqs(FakeClient):
             TASK_EVENTS_QUEUE_URL: Queue("TaskEventsQueue"),
             TRIGGER_QUEUE_URL: Queue("TriggerQueue"),
             TRIGGER_DEAD_LETTERS_URL: Queue("TriggerDeadLetters"),
+            STREAM_DEAD_LETTERS_URL: Queue("StreamDeadLetters"),
         }
         self._numbers = itertools.count(1)
 
@@ -111,6 +113,10 @@ class FakeSqs(FakeClient):
     @property
     def trigger_dead_letters(self) -> Queue:
         return self.queues[TRIGGER_DEAD_LETTERS_URL]
+
+    @property
+    def stream_dead_letters(self) -> Queue:
+        return self.queues[STREAM_DEAD_LETTERS_URL]
 
     def do_send_message_batch(self, params: dict[str, Any]) -> dict[str, Any]:
         entries = params["Entries"]
