@@ -16,6 +16,7 @@ from tests.support.scenes import finish, make_stage, running, submit
 from tests.support.world import World
 
 Json = dict[str, Any]
+UNAVAILABLE: Any = {"ResponseMetadata": {"HTTPStatusCode": 503}}
 PERFORM = "chalicelib.handlers.job_stream.perform"
 
 
@@ -252,7 +253,7 @@ def test_the_record_of_a_spec_has_no_effect(world: World) -> None:
 @pytest.mark.parametrize(
     ("error", "outage"),
     [
-        (ClientError({"ResponseMetadata": {"HTTPStatusCode": 503}}, "RunTask"), True),
+        (ClientError(UNAVAILABLE, "RunTask"), True),
         (ClientError({"Error": {"Code": "TooManyRequestsException"}}, "Invoke"), True),
         (ClientError({"Error": {"Code": "ValidationException"}}, "PutItem"), False),
         (IncompleteError("SQS took a part"), True),
