@@ -13,6 +13,7 @@ from batchyard.cloud.paths import STACK
 from batchyard.cloud.template import load_stack, with_code_at
 from chalicelib.config import Settings
 from chalicelib.engine.notify.executions import REMINDER_DELAY_SECONDS, REMINDERS_LIMIT
+from chalicelib.handlers.set_aside import AT_FAULT_AFTER_SECONDS
 
 MAPPING = "AWS::Lambda::EventSourceMapping"
 # Actions that IAM knows no resource for, each with the reason written beside it in roles.yaml.
