@@ -120,7 +120,7 @@ def task_events(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Apply what ECS, the launch machine and our own clock report: the task-events queue."""
     from chalicelib.handlers import task_events as handler
 
-    return handler.on_messages(event)
+    return handler.on_messages(event, context.get_remaining_time_in_millis)
 
 
 @app.lambda_function(name="fire_triggers")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.config import Settings
 from chalicelib.parallel import Action, side_by_side
+from chalicelib.timeouts import ATTEMPTS, CONNECT_SECONDS, READ_SECONDS
 
 if TYPE_CHECKING:
     from botocore.session import Session
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
         Workflows,
     )
 
+# A few transactions long. With longer pauses than others one would hardly ever meet a free item.
+LONGEST_PAUSE_SECONDS = 0.32
+
 
 class Ports:
     """Everything that the functions use of the outside. Tests replace clock, ids, stores, clients.
@@ -65,7 +69,7 @@ class Ports:
         return str(uuid.uuid4())
 
     def pause(self, number: int) -> None:
-        time.sleep(random.uniform(0, 0.01 * 2**number))
+        time.sleep(random.uniform(0, min(0.01 * 2**number, LONGEST_PAUSE_SECONDS)))
 
     def rest(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -74,9 +78,14 @@ class Ports:
         return side_by_side(calls)
 
     def is_overload(self, error: BaseException) -> bool:
-        from chalicelib.store.transactions import is_overload
+        from chalicelib.store.connection import is_overload
 
         return is_overload(error)
+
+    def is_outage(self, error: BaseException) -> bool:
+        from chalicelib.store.connection import is_outage
+
+        return is_outage(error)
 
     @cached_property
     def connection(self) -> Connection:
@@ -87,6 +96,7 @@ class Ports:
             lanes=self.settings.lanes_table,
             catalog=self.settings.catalog_table,
             region=self.settings.scope.region,
+            pause=self.pause,
         )
 
     @cached_property
@@ -96,7 +106,6 @@ class Ports:
         return DynamoJobStore(
             self.connection,
             retention_seconds=self.settings.retention_seconds,
-            pause=self.pause,
             run_all=self.run_all,
         )
 
@@ -104,13 +113,13 @@ class Ports:
     def lanes(self) -> LaneStore:
         from chalicelib.store.lanes import DynamoLaneStore
 
-        return DynamoLaneStore(self.connection, pause=self.pause)
+        return DynamoLaneStore(self.connection)
 
     @cached_property
     def catalog(self) -> CatalogStore:
         from chalicelib.store.catalog import DynamoCatalogStore
 
-        return DynamoCatalogStore(self.connection, pause=self.pause)
+        return DynamoCatalogStore(self.connection)
 
     @cached_property
     def ecs(self) -> Ecs:
@@ -160,6 +169,12 @@ class Ports:
         from chalicelib.aws.dead_letters import BotoDeadLetters
 
         return BotoDeadLetters(self._client("sqs"), url=self.settings.trigger_dead_letters_url)
+
+    @cached_property
+    def stream_dead_letters(self) -> DeadLetters:
+        from chalicelib.aws.dead_letters import BotoDeadLetters
+
+        return BotoDeadLetters(self._client("sqs"), url=self.settings.stream_dead_letters_url)
 
     @cached_property
     def workflows(self) -> Workflows:
@@ -219,7 +234,7 @@ class Ports:
     def bundles(self) -> BundleStore:
         from chalicelib.store.bundles import DynamoBundleStore
 
-        return DynamoBundleStore(self.connection, pause=self.pause, run_all=self.run_all)
+        return DynamoBundleStore(self.connection, run_all=self.run_all)
 
     @cached_property
     def manifests(self) -> Manifests:
@@ -228,14 +243,19 @@ class Ports:
         return BotoManifests(self._client("s3"), bucket=self.settings.manifests_bucket)
 
     def _client(self, service: str, **config: Any) -> Any:
-        options: dict[str, Any] = {"region_name": self.settings.scope.region}
-        if config:
-            from botocore.config import Config
-
-            options["config"] = Config(**config)
         # botocore, not boto3: the functions need nothing that boto3 adds, and its import is slow.
+        from botocore.config import Config
+
+        made = Config(
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
+            retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
+        )
+        region = self.settings.scope.region
         with self._making:  # a session cannot make two clients at once
-            return self._session.create_client(service, **options)
+            return self._session.create_client(
+                service, region_name=region, config=made.merge(Config(**config))
+            )
 
     @cached_property
     def _session(self) -> Session:

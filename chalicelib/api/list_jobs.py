@@ -1,11 +1,12 @@
 """ListJobs: by status from the index, or by one filter over all statuses, as in AWS.
 
-A filtered listing merges the seven statuses of the queue by creation, newest first. A call examines
-a bounded number of jobs, so a page may be short, or empty, and still carry a token.
+A filtered listing merges the seven statuses of the queue by creation, newest first. A call makes
+one query of each, so a page may be short, or empty, and still carry a token.
 """
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -23,8 +24,7 @@ from chalicelib.jobs.lookup import find_queue, job_key_in
 
 PAGE_LIMIT = 1000
 FILTERED_PAGE_LIMIT = 100
-LOOKED_AT_LIMIT = 2000  # jobs that one filtered call examines
-_READ_AHEAD = 100
+LOOKED_AT_LIMIT = 500  # jobs of each status that one filtered call examines
 
 Match = Callable[[Job], bool]
 
@@ -66,36 +66,50 @@ def _filtered(
     limit = results_limit(request, FILTERED_PAGE_LIMIT)
     position = name_in(request.get("nextToken"))
     start = min((key for key in (before, position) if key), default=None)
-    streams = [_newest_first(queue, status, start, call) for status in statuses]
+    jobs, looked_to = _newest_first(queue, statuses, start, call)
     page: list[Job] = []
     last: Job | None = None
-    merged = heapq.merge(*streams, key=created_key_of, reverse=True)
-    for looked_at, job in enumerate(_distinct(merged)):
-        if len(page) == limit or looked_at == LOOKED_AT_LIMIT:
+    for job in jobs:
+        if len(page) == limit:
             # More jobs follow: the page ends here and the next begins after `last`.
-            token = token_from_position(created_key_of(last)) if last else None
-            return {**_page(page, False, call), "nextToken": token}
+            looked_to = created_key_of(last) if last else None
+            break
         last = job
         if matches(job):
             page.append(job)
         elif filters[0].get("name") == "AFTER_CREATED_AT":
-            break  # jobs come newest first, so no later one matches
-    return _page(page, False, call)
+            looked_to = None  # jobs come newest first, so no later one matches
+            break
+    return {**_page(page, False, call), "nextToken": token_from_position(looked_to)}
+
+
+def _newest_first(
+    queue: str, statuses: list[JobStatus], before: str | None, call: Call
+) -> tuple[list[Job], str | None]:
+    """Return the jobs of one read of each status, and the created key that they are complete to.
+
+    That is None if there are no more. A status with more than one read holds has older jobs, so
+    those of the others that are older than its last are left to the next call.
+    """
+    reads = call.ports.run_all(
+        [
+            partial(
+                call.ports.jobs.list_by_status, queue, status, before=before, limit=LOOKED_AT_LIMIT
+            )
+            for status in statuses
+        ]
+    )
+    ends = [created_key_of(jobs[-1]) for jobs in reads if len(jobs) == LOOKED_AT_LIMIT]
+    looked_to = max(ends, default=None)
+    merged = heapq.merge(*reads, key=created_key_of, reverse=True)
+    jobs = [job for job in _distinct(merged) if created_key_of(job) >= (looked_to or "")]
+    return jobs, looked_to
 
 
 def _distinct(jobs: Iterable[Job]) -> Iterator[Job]:
     """Yield each job once; one that changed status between two reads was found in both."""
     for _, same in groupby(jobs, key=created_key_of):
         yield max(same, key=lambda job: job.version)
-
-
-def _newest_first(queue: str, status: JobStatus, before: str | None, call: Call) -> Iterator[Job]:
-    while True:
-        jobs = call.ports.jobs.list_by_status(queue, status, before=before, limit=_READ_AHEAD)
-        yield from jobs
-        if len(jobs) < _READ_AHEAD:
-            return
-        before = created_key_of(jobs[-1])
 
 
 def _page(jobs: list[Job] | tuple[Job, ...], more: bool, call: Call) -> dict[str, Any]:

@@ -8,13 +8,14 @@ from typing import Any
 from chalicelib.core.groups import in_groups
 from chalicelib.core.job_event import JobEvent
 from chalicelib.parallel import RunAll, in_order
+from chalicelib.ports import IncompleteError
 
 SOURCE = "batchyard"
 ENTRIES_LIMIT = 10
 REQUEST_LIMIT_BYTES = 256_000
 
 
-class PublishError(Exception):
+class PublishError(IncompleteError):
     """EventBridge accepted only part of a request; the caller's delivery is repeated."""
 
 

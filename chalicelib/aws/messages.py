@@ -13,11 +13,12 @@ from chalicelib.core.messages import (
     LAUNCH_FAILED,
     WAKE,
 )
+from chalicelib.ports import IncompleteError
 
 SOURCE = "batchyard"
 
 
-class SendError(Exception):
+class SendError(IncompleteError):
     """SQS accepted only part of a request; the caller's delivery is repeated."""
 
 
@@ -50,6 +51,17 @@ class BotoMessages:
             for number, queue in enumerate(sorted(set(queues)))
         ]
         self._send(self._wake_queue_url, entries)
+
+    def show_wakes_again(self, receipts: Sequence[str], delay_seconds: int) -> None:
+        """Change what is left of the messages' visibility time-out; one that is gone is ignored."""
+        for start in range(0, len(receipts), 10):
+            entries = [
+                {"Id": str(number), "ReceiptHandle": one, "VisibilityTimeout": delay_seconds}
+                for number, one in enumerate(receipts[start : start + 10])
+            ]
+            self._client.change_message_visibility_batch(
+                QueueUrl=self._wake_queue_url, Entries=entries
+            )
 
     def send_deadlines(self, deadlines: Sequence[tuple[Fence, int]]) -> None:
         """Send a delayed message for each; a delay above the limit of SQS is cut to it."""

@@ -6,7 +6,7 @@ with the children's rows; they are no decision of the parent, so they do not rai
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from chalicelib.core.decision import Decision, Label
 from chalicelib.core.dependencies import DependencyType, event_from_end
@@ -23,6 +23,15 @@ from chalicelib.core.waiting import (
     still_waited_for,
     store_stop,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ChildPage:
+    """Children of one array in order, and the number from which a listing goes on, if it does."""
+
+    children: tuple[Job, ...] = ()
+    next_number: int | None = None
+
 
 CHILD_FAILED_REASON = "Array Child Job failed"
 

@@ -58,21 +58,27 @@ def grouped(units: Iterable[CommitUnit], actions_limit: int) -> Iterator[list[Co
     change them. A unit that exceeds the limit alone is a group of its own.
     """
     group: list[CommitUnit] = []
-    taken, roots, environments = 0, set[str](), set[str]()
+    taken, shared = 0, set[tuple[str, str]]()
     for unit in units:
-        places = {m.new.environment or m.old.environment or "" for m in unit.moves}
-        shared = 2 * len(roots | unit.roots) + len(environments | places)
-        if group and taken + unit.actions + shared > actions_limit:
+        rows = _shared_rows(unit)
+        if group and taken + unit.actions + len(shared | rows) > actions_limit:
             yield group
-            group, taken, roots, environments = [], 0, set(), set()
+            group, taken, shared = [], 0, set()
         group.append(unit)
-        taken, roots, environments = (
-            taken + unit.actions,
-            roots | unit.roots,
-            environments | places,
-        )
+        taken, shared = taken + unit.actions, shared | rows
     if group:
         yield group
+
+
+def _shared_rows(unit: CommitUnit) -> set[tuple[str, str]]:
+    """Return what the unit changes beside its own rows, at most: kind and id of each row."""
+    first_rows = {m.new.job_id for m in unit.moves if m.new.key.is_child and m.old.version == 0}
+    environments = {m.new.environment or m.old.environment or "" for m in unit.moves}
+    return {
+        *(("parent", job_id) for job_id in unit.roots),
+        *(("child range", job_id) for job_id in first_rows),
+        *(("environment", name) for name in environments),
+    }
 
 
 def by_root(units: Sequence[CommitUnit]) -> Iterator[tuple[str, list[CommitUnit]]]:

@@ -54,6 +54,22 @@ def effects_of(old: Job | None, new: Job | None) -> tuple[Effect, ...]:
     )
 
 
+def effects_of_row(row: Job) -> tuple[Effect, ...]:
+    """Return what follows from a row as it is, where the record of its last change is lost.
+
+    More than followed from that change, perhaps: each effect may be performed twice. An event for
+    the row's status is published again.
+    """
+    effects = list(effects_of(None, row))
+    if row.array is not None and row.array.rows and not row.is_terminal:
+        effects.append(ReconcileChildren(parent=row))
+    if row.nodes is not None and (row.is_terminal or row.stop_cause is not None):
+        effects.append(StopNodes(job=row))
+    if row.environment is not None and not row.holds_capacity:
+        effects.append(Wake(queue=row.queue))
+    return tuple(effects)
+
+
 def _publish_statuses(old: Job | None, new: Job) -> tuple[Publish, ...]:
     """Return a Publish for each status that the job or child reached in this write, in order.
 

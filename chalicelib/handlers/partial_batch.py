@@ -41,14 +41,21 @@ def handle_groups(
 
 
 def handle_stream(
-    records: Iterable[Record], handle: Callable[[Record], Result], *, action: str
+    records: Iterable[Record],
+    handle: Callable[[Record], Result],
+    *,
+    action: str,
+    set_aside: Callable[[Record, Exception], bool] | None = None,
 ) -> tuple[list[Result], list[str]]:
-    """Handle the records of a stream up to the first that fails; return its sequence number."""
+    """Handle the records of a stream up to the first that fails; return its sequence number.
+
+    A record for which `set_aside` returns True is passed by.
+    """
 
     def ids_of(record: Record) -> Sequence[str]:
         return [record["dynamodb"]["SequenceNumber"]]
 
-    return _attempt(records, handle, ids_of, action, ordered=True)
+    return _attempt(records, handle, ids_of, action, ordered=True, set_aside=set_aside)
 
 
 def batch_response(failed: Iterable[str], function: str, settings: MetricSettings) -> BatchResponse:
@@ -71,6 +78,7 @@ def _attempt(
     action: str,
     *,
     ordered: bool = False,
+    set_aside: Callable[[Item, Exception], bool] | None = None,
 ) -> tuple[list[Result], list[str]]:
     """Handle each item; log each failure under `action`, and stop at the first when ordered."""
     results: list[Result] = []
@@ -79,8 +87,10 @@ def _attempt(
         ids = ids_of(item)
         try:
             results.append(handle(item))
-        except Exception:
+        except Exception as error:
             logger.exception("a record could not be handled", action=action, records=ids)
+            if set_aside is not None and set_aside(item, error):
+                continue
             failed.extend(ids)
             if ordered:
                 break

@@ -5,7 +5,7 @@ handled fails alone, and ends in the dead-letter queue.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -26,16 +26,22 @@ from chalicelib.engine.tasks.reports import Report, apply_reports
 from chalicelib.handlers.partial_batch import BatchResponse, Record, batch_response, handle_messages
 from chalicelib.wiring import Ports
 
+RESERVE_MS = 5_000  # the longest that a write takes which finds DynamoDB busy in every try
 
-def on_messages(event: Mapping[str, Any]) -> BatchResponse:
-    """Handle a batch of the task-events queue."""
+
+def on_messages(event: Mapping[str, Any], left_ms: Callable[[], int]) -> BatchResponse:
+    """Handle a batch of the task-events queue; `left_ms` returns how long we may still run."""
     ports = wiring.ports()
     handle = partial(_handle, ports=ports)
     handled, ids = handle_messages(event["Records"], handle, action="task_events.failed")
     failed = set(ids)
     reports = [one for one in handled if isinstance(one, Report)]
-    failed |= apply_reports([one for one in reports if not one.key.is_node], ports)
-    failed |= apply_node_reports([one for one in reports if one.key.is_node], ports)
+
+    def has_time() -> bool:
+        return left_ms() > RESERVE_MS
+
+    failed |= apply_reports([one for one in reports if not one.key.is_node], ports, has_time)
+    failed |= apply_node_reports([one for one in reports if one.key.is_node], ports, has_time)
     wakes = {one.queue for one in handled if isinstance(one, Wake)}
     if wakes:
         # Delayed wakes of a queue that arrive in the same second are one wake.

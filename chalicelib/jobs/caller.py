@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         HasSettings,
         Ids,
         OverloadCheck,
+        Parallel,
     )
 
     class CallPorts(
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         HasSettings,
         Ids,
         OverloadCheck,
+        Parallel,
         Protocol,
     ):
         """What an operation may use: rows, and what IAM says. The engine does the rest."""

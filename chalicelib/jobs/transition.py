@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 
 COMMIT_TRIES = 6
+CONTENDED_TRIES = 30
 
 Keys = AbstractSet[JobKey]
 Rows = Mapping[JobKey, Job]
@@ -46,6 +47,7 @@ def commit_decisions(
     *,
     tries: int = COMMIT_TRIES,
     repeats_contention: bool = True,
+    has_time: Callable[[], bool] | None = None,
 ) -> frozenset[JobKey]:
     """Read, decide and write until all is written; return the keys of what is not after `tries`.
 
@@ -54,14 +56,16 @@ def commit_decisions(
     decisions led to a new job, it is one write of one version.
 
     A try that contends with other writers counts like one that lost a condition: its writes may
-    have been made in part, which the next read shows. What was written stays written. Without
+    have been made in part, which the next read shows. What was written stays written. With
+    `has_time` contention alone ends only when that returns False, or after CONTENDED_TRIES: many
+    who write one row take turns, and one of them may wait for all the others. Without
     `repeats_contention` its ContentionError is raised: the store has waited and tried again by
     itself for seconds, and a caller whose record is delivered again need not hold the function.
     """
     pending = dict.fromkeys(keys)  # in their order
-    for _ in range(tries):
-        if not pending:
-            break
+    contended = 0
+    while pending and tries:
+        tries -= 1
         rows = read(pending.keys())
         moves = _moves(rows, decide_on(pending.keys(), rows), ports)
         if not moves:
@@ -74,6 +78,9 @@ def commit_decisions(
             logger.warning("others write the same rows", action="jobs.contended", jobs=len(moves))
             measure(Sample(measure=Measure.CONTENTION))
             lost = tuple(moves)
+            contended += 1
+            if has_time is not None:
+                tries = tries + 1 if has_time() and contended < CONTENDED_TRIES else 0
         pending = dict.fromkeys(move.new.key for move in lost)
     return frozenset(pending)
 

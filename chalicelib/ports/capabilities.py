@@ -18,6 +18,7 @@ from chalicelib.ports.process import (
     HasKnownTaskDefinitions,
     HasSettings,
     Ids,
+    OutageCheck,
     OverloadCheck,
     Parallel,
 )
@@ -106,6 +107,11 @@ class HasPermissions(Protocol):
     def permissions(self) -> Permissions: ...
 
 
+class HasStreamDeadLetters(Protocol):
+    @property
+    def stream_dead_letters(self) -> DeadLetters: ...
+
+
 class HasWorkflows(Protocol):
     @property
     def workflows(self) -> Workflows: ...
@@ -153,8 +159,10 @@ class AllPorts(
     HasPermissions,
     HasSchedules,
     HasSettings,
+    HasStreamDeadLetters,
     HasWorkflows,
     Ids,
+    OutageCheck,
     OverloadCheck,
     Parallel,
     Protocol,

@@ -83,6 +83,9 @@ class Messages(Protocol):
         minutes, one of another cause never.
         """
 
+    def show_wakes_again(self, receipts: Sequence[str], delay_seconds: int) -> None:
+        """Show received wakes again after a delay, not only when their visibility ends."""
+
     def send_wakes_later(self, queues: Iterable[str], delay_seconds: int) -> None:
         """Wake the dispatcher for each queue after a delay."""
 
@@ -103,7 +106,7 @@ class Messages(Protocol):
 
 
 class DeadLetters(Protocol):
-    """The dead-letter queue of trigger messages."""
+    """A dead-letter queue: of trigger messages, or of stream records."""
 
     def send(self, body: str, reason: str) -> None:
         """Keep a message unchanged, with the reason, so that a redrive delivers the same again."""

@@ -10,7 +10,11 @@ OUTPUT_LIMIT_BYTES = 262_144
 
 
 class ContentionError(Exception):
-    """Other writers changed the same items during every try; the caller may try again later."""
+    """The store was busy in every try, or others changed the same items; try again later."""
+
+
+class IncompleteError(Exception):
+    """A service took only part of what it was sent; the whole may be sent again."""
 
 
 class OverlapLockLostError(Exception):

@@ -48,6 +48,13 @@ class OverloadCheck(Protocol):
         """Return whether the error means that the caller should slow down and try again."""
 
 
+class OutageCheck(Protocol):
+    """Distinguishes what fails for a while from what fails for ever."""
+
+    def is_outage(self, error: BaseException) -> bool:
+        """Return whether AWS is at fault, or cannot be reached: the same may succeed later."""
+
+
 class StackSettings(Protocol):
     """The settings of the stack that decisions depend on. `chalicelib.config` reads them."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from chalicelib.core.arrays import ChildPage
     from chalicelib.core.child_range import ChildRange
     from chalicelib.core.dependencies import Edge
     from chalicelib.core.ids import JobKey
@@ -78,6 +79,21 @@ class JobStore(Protocol):
         self, job_id: str, first: int, last: int, *, limit: int | None = None
     ) -> tuple[Job, ...]:
         """Return the children with a row, numbered `first` to `last`, in order of number."""
+
+    def find_children(
+        self,
+        job_id: str,
+        first: int,
+        *,
+        status: JobStatus | None = None,
+        limit: int,
+        rows_limit: int,
+    ) -> ChildPage:
+        """Return at most `limit` children with a row, from number `first` on; one page of a query.
+
+        Of at most `rows_limit` rows that are looked at, those in `status` if it is given. The page
+        may be short or empty and still say where to go on. Eventually consistent.
+        """
 
     def list_by_status(
         self, queue: str, status: JobStatus, *, before: str | None, limit: int

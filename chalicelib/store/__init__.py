@@ -12,6 +12,7 @@
 | change a job's tags | JobStore.put_tags | jobs (root, spec) | conditional | 1 row |
 | a further task that gets a job's result | JobStore.add_task_token | jobs (root, spec) | conditional | 1 row |
 | an array's children by number | JobStore.list_children | jobs (root, child#) | strong | a page |
+| an array's children in a status | JobStore.find_children | jobs (root, child#), after a key | eventual | one page of 2,500 rows |
 | an expired job's spec | JobStore.forget | jobs (root, spec) | - | 1 row |
 | heads of a lane | LaneStore.heads | lanes (queue/share) | strong | a page |
 | whether a lane holds work | LaneStore.has_work | lanes (queue/share) | strong | 1 row |

@@ -16,7 +16,7 @@ from chalicelib.core.triggers.bundles import BundleSlice, Head
 from chalicelib.core.triggers.gathered import Item, Origin, Refused
 from chalicelib.parallel import RunAll, in_order
 from chalicelib.store.tables import EventRow, HeadRow, PlacesRow
-from chalicelib.store.transactions import Action, Pause, transact, write_alone
+from chalicelib.store.transactions import Action, transact, write_alone
 
 # Longer than a message or a dead letter can be delivered again, which is 14 days.
 EVENT_SECONDS = 15 * 24 * 3600
@@ -27,9 +27,8 @@ KEYS_LIMIT = 100  # of one BatchGetItem
 class DynamoBundleStore:
     """The events that triggers gather."""
 
-    def __init__(self, connection: Connection, *, pause: Pause, run_all: RunAll = in_order) -> None:
+    def __init__(self, connection: Connection, *, run_all: RunAll = in_order) -> None:
         self._connection = connection
-        self._pause = pause
         self._run_all = run_all
 
     def head(self, origin: Origin) -> Head:
@@ -58,7 +57,7 @@ class DynamoBundleStore:
             actions += [_put_event(origin, item, expires_at) for item in items]
         count = len(actions) - 1
         actions += [_put_places(origin, piece, items, expires_at) for piece, items in placed]
-        refused = transact(self._connection, actions, self._pause)
+        refused = transact(self._connection, actions)
         if not refused:
             return None
         return Refused(
@@ -67,7 +66,7 @@ class DynamoBundleStore:
         )
 
     def move_on(self, origin: Origin, before: Head, after: Head) -> bool:
-        return not transact(self._connection, [_change_head(origin, before, after)], self._pause)
+        return not transact(self._connection, [_change_head(origin, before, after)])
 
     def ranks(self, origin: Origin, bundle: int) -> list[str]:
         rows = PlacesRow.query(
@@ -86,14 +85,14 @@ class DynamoBundleStore:
     def leave(self, origin: Origin, bundle: int) -> None:
         row = HeadRow(origin.bundles_lane, HEAD_RANK)
         # Unconditional because removing a number from a set twice is the same as once.
-        write_alone(lambda: row.update(actions=[HeadRow.closing.delete({bundle})]), self._pause)
+        write_alone(lambda: row.update(actions=[HeadRow.closing.delete({bundle})]))
 
     def forget(self, origin: Origin, now_ms: int) -> None:
         row = HeadRow(origin.bundles_lane, HEAD_RANK)
         expires_at = HeadRow.expires_at.set(now_ms // 1000 + EVENT_SECONDS)
         # Closes no race: the condition only prevents a head that consists of an expiry alone.
         exists = HeadRow.version.exists()
-        write_alone(lambda: row.update(actions=[expires_at], condition=exists), self._pause)
+        write_alone(lambda: row.update(actions=[expires_at], condition=exists))
 
     def note_failure(self, origin: Origin, bundle: int, now_ms: int) -> None:
         expires_at = now_ms // 1000 + EVENT_SECONDS

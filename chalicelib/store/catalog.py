@@ -14,15 +14,14 @@ from pynamodb.transactions import TransactWrite
 
 from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, JOB_DEFINITION, Page, Resource
 from chalicelib.store.tables import CatalogRow
-from chalicelib.store.transactions import Action, Pause, transact, write_alone
+from chalicelib.store.transactions import Action, transact, write_alone
 
 
 class DynamoCatalogStore:
     """Reads and conditional writes of resources."""
 
-    def __init__(self, connection: Connection, *, pause: Pause) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._pause = pause
 
     def find(self, kind: str, name: str) -> Resource | None:
         for row in CatalogRow.batch_get([(kind, name)], consistent_read=True):
@@ -61,7 +60,7 @@ class DynamoCatalogStore:
 
     def put(self, resource: Resource, *, replacing: Resource | None) -> bool:
         row = row_from_resource(resource)
-        return write_alone(lambda: row.save(condition=_unchanged(replacing)), self._pause)
+        return write_alone(lambda: row.save(condition=_unchanged(replacing)))
 
     def put_linked(
         self,
@@ -72,20 +71,18 @@ class DynamoCatalogStore:
         unlink: Iterable[str] = (),
     ) -> bool:
         return not transact(
-            self._connection,
-            [_save(queue, replacing), *_links(link, +1), *_links(unlink, -1)],
-            self._pause,
+            self._connection, [_save(queue, replacing), *_links(link, +1), *_links(unlink, -1)]
         )
 
     def remove_linked(self, queue: Resource, *, unlink: Sequence[str]) -> bool:
         def delete(transaction: TransactWrite) -> None:
             transaction.delete(CatalogRow(queue.kind, queue.name), condition=_unchanged(queue))
 
-        return not transact(self._connection, [delete, *_links(unlink, -1)], self._pause)
+        return not transact(self._connection, [delete, *_links(unlink, -1)])
 
     def remove(self, resource: Resource) -> bool:
         row = CatalogRow(resource.kind, resource.name)
-        return write_alone(lambda: row.delete(condition=_unchanged(resource)), self._pause)
+        return write_alone(lambda: row.delete(condition=_unchanged(resource)))
 
 
 def _unchanged(replacing: Resource | None) -> Any:

@@ -7,10 +7,11 @@ written together is in `core/commit_units.py`, and under which conditions in `co
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from pynamodb.connection import Connection
 
-from chalicelib.core.arrays import child_at
+from chalicelib.core.arrays import ChildPage, child_at
 from chalicelib.core.commit_units import (
     CommitUnit,
     capacity_changes,
@@ -35,7 +36,6 @@ from chalicelib.store.tables import JobRow, SpecRow
 from chalicelib.store.transactions import (
     ACTIONS_LIMIT,
     Action,
-    Pause,
     put_action,
     transact,
     write_alone,
@@ -52,13 +52,11 @@ class DynamoJobStore:
         connection: Connection,
         *,
         retention_seconds: int,
-        pause: Pause,
         run_all: RunAll = in_order,
     ) -> None:
         self._connection = connection
         self._run_all = run_all
         self._retention_seconds = retention_seconds
-        self._pause = pause
 
     def find_jobs(self, keys: Iterable[JobKey]) -> dict[JobKey, Job]:
         rows = JobRow.batch_get(list(dict.fromkeys(keys)), consistent_read=True)
@@ -109,7 +107,7 @@ class DynamoJobStore:
             actions.append(
                 overlap_lock_action(overlap_lock, job.created_at_ms // 1000 + OVERLAP_LOCK_SECONDS)
             )
-        refused = transact(self._connection, actions, self._pause)
+        refused = transact(self._connection, actions)
         if overlap_lock is not None and refused == (len(actions) - 1,):
             raise OverlapLockLostError(overlap_lock.trigger)
         return not refused
@@ -139,11 +137,9 @@ class DynamoJobStore:
         if move.new.array is not None:
             changes, condition = parent_update(move, self._retention_seconds)
             parent = JobRow(move.new.job_id, move.new.part)
-            return write_alone(
-                lambda: parent.update(actions=changes, condition=condition), self._pause
-            )
+            return write_alone(lambda: parent.update(actions=changes, condition=condition))
         row = row_from_job(move.new, self._retention_seconds)
-        return write_alone(lambda: row.save(condition=unchanged(move.old)), self._pause)
+        return write_alone(lambda: row.save(condition=unchanged(move.old)))
 
     def _record_started(self, moves: Iterable[Move]) -> None:
         """Subtract tasks that now run from their environments' number of starting tasks.
@@ -152,7 +148,7 @@ class DynamoJobStore:
         between leaves it too high until the sweeper counts again.
         """
         for change in capacity_changes(moves).values():
-            record_started(change, self._pause)
+            record_started(change)
 
     def _commit_group(
         self, group: Sequence[CommitUnit], capacity_limits: Mapping[str, CapacityLimit]
@@ -164,7 +160,7 @@ class DynamoJobStore:
         remaining, lost = list(group), list[Move]()
         while remaining:
             built = build(remaining, capacity_limits, self._retention_seconds)
-            refused = transact(self._connection, built.actions, self._pause)
+            refused = transact(self._connection, built.actions)
             if not refused:
                 break
             owners = [built.owners[number] for number in refused]
@@ -180,6 +176,34 @@ class DynamoJobStore:
         numbers = JobRow.part.between(child_part(first), child_part(last))
         rows = JobRow.query(job_id, numbers, consistent_read=True, limit=limit)
         return tuple(job_from_row(row) for row in rows)
+
+    def find_children(
+        self,
+        job_id: str,
+        first: int,
+        *,
+        status: JobStatus | None = None,
+        limit: int,
+        rows_limit: int,
+    ) -> ChildPage:
+        """Begin after a key, and not with a range: children are the first parts of their job."""
+        start = {"root": {"S": job_id}, "part": {"S": child_part(first - 1)}} if first else None
+        answer = self._connection.query(
+            JobRow.Meta.table_name,
+            job_id,
+            filter_condition=None if status is None else JobRow.status == str(status),
+            exclusive_start_key=start,
+            limit=rows_limit,
+        )
+        items = [item for item in answer["Items"] if JobKey(*_key_in(item)).is_child]
+        rows = [JobRow.from_raw_data(item) for item in items[:limit]]
+        next_number = None
+        if len(items) > limit:
+            next_number = JobKey(*_key_in(items[limit])).number
+        elif last := answer.get("LastEvaluatedKey"):
+            key = JobKey(*_key_in(last))
+            next_number = (key.number or 0) + 1 if key.is_child else None
+        return ChildPage(tuple(job_from_row(row) for row in rows), next_number)
 
     def list_by_status(
         self, queue: str, status: JobStatus, *, before: str | None, limit: int
@@ -206,17 +230,21 @@ class DynamoJobStore:
         # Closes the race between two changes of one job's tags: the later must read again. The spec
         # of an expired job must not be created anew.
         condition = SpecRow.root.exists() & unchanged
-        return write_alone(lambda: row.update(actions=[action], condition=condition), self._pause)
+        return write_alone(lambda: row.update(actions=[action], condition=condition))
 
     def add_task_token(self, job_id: str, token: str) -> bool:
         row = SpecRow(job_id, SPEC_PART)
         action = SpecRow.task_tokens.add({token})
         # The spec of an expired job must not be created anew. Adding twice is the same as once.
         condition = SpecRow.root.exists()
-        return write_alone(lambda: row.update(actions=[action], condition=condition), self._pause)
+        return write_alone(lambda: row.update(actions=[action], condition=condition))
 
     def forget(self, job_id: str) -> None:
         SpecRow(job_id, SPEC_PART).delete()  # unconditional because deletion is idempotent
+
+
+def _key_in(item: Mapping[str, Any]) -> tuple[str, str]:
+    return item["root"]["S"], item["part"]["S"]
 
 
 def _spec_from_row(row: SpecRow) -> Spec:

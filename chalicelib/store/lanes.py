@@ -27,7 +27,7 @@ from chalicelib.store.codec import (
     row_from_ready,
 )
 from chalicelib.store.tables import CapacityRow, ChildRangeRow, EdgeRow, ReadyRow
-from chalicelib.store.transactions import Action, Pause, write_alone
+from chalicelib.store.transactions import Action, write_alone
 
 CAPACITY_LANE = "capacity"
 
@@ -38,9 +38,8 @@ class DynamoLaneStore:
     The connection is a parameter because the models must be bound to their tables before any use.
     """
 
-    def __init__(self, connection: Connection, *, pause: Pause) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._pause = pause
 
     def heads(self, lane: Lane, limit: int) -> tuple[Ready, ...]:
         """Return the first `limit` ready rows of the lane, in rank order."""
@@ -74,7 +73,7 @@ class DynamoLaneStore:
             tasks=counted.tasks,
             starting=counted.starting,
         )
-        return write_alone(lambda: row.save(condition=unchanged), self._pause)
+        return write_alone(lambda: row.save(condition=unchanged))
 
     def edges(
         self, job_id: str, *, first: str = "", last: str = "~", limit: int
@@ -121,7 +120,7 @@ class DynamoLaneStore:
         row = row_from_ready(ready)
         # Closes the race with the transaction that deletes or replaces the row.
         own = ReadyRow.job_id == ready.job_id
-        return write_alone(lambda: row.delete(condition=own), self._pause)
+        return write_alone(lambda: row.delete(condition=own))
 
 
 def _child_range_from_row(row: ChildRangeRow) -> ChildRange:
@@ -160,12 +159,12 @@ def capacity_action(
     return action
 
 
-def record_started(change: CapacityChange, pause: Pause) -> None:
+def record_started(change: CapacityChange) -> None:
     """Apply a change of the figures on its own, outside a transaction."""
     # Unconditional because an addition commutes; the write of the job makes sure that it happens
     # once.
     row = CapacityRow(CAPACITY_LANE, change.environment)
-    write_alone(lambda: row.update(actions=_additions(change)), pause)
+    write_alone(lambda: row.update(actions=_additions(change)))
 
 
 def _additions(change: CapacityChange) -> list[UpdateAction]:

@@ -18,6 +18,8 @@ from pynamodb.constants import NUMBER
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.models import Model
 
+from chalicelib.store.connection import PatientConnection, Pause
+
 
 class WholeNumberAttribute(Attribute[int]):
     """A number that is always whole: a count, a version, milliseconds."""
@@ -251,13 +253,15 @@ _MODELS: dict[str, tuple[type[Model], ...]] = {
 }
 
 
-def bind(*, jobs: str, lanes: str, catalog: str, region: str) -> Connection:
+def bind(*, jobs: str, lanes: str, catalog: str, region: str, pause: Pause) -> Connection:
     """Set the models' table names and region; return the connection that all of them share.
+
+    `pause(n)` waits before try n + 1 of a call that finds DynamoDB busy.
 
     PynamoDB would make a connection, and so a botocore client, for each model, which makes a cold
     start five times as long.
     """
-    shared = Connection(region=region)
+    shared = PatientConnection(region=region, pause=pause)
     for role, name in (("jobs", jobs), ("lanes", lanes), ("catalog", catalog)):
         for number, model in enumerate(_MODELS[role]):
             model.Meta.table_name = name

@@ -99,6 +99,7 @@ class Asking:
         self.both.jobs.list_by_status("queue", JobStatus.PENDING, before=None, limit=2)
         self.both.jobs.list_children("array", 1, 3)
         self.both.jobs.list_children("each", 0, 9, limit=2)
+        self.both.jobs.find_children("each", 1, limit=1, rows_limit=2)
         self.both.lanes.heads(Lane.fifo("queue"), 3)
         self.both.lanes.child_ranges("queue", limit=3)
         self.both.lanes.child_ranges("queue", "each", after=0, limit=3)

@@ -31,7 +31,7 @@ LAYERS: dict[str, set[str]] = {
     "core": {"core"},
     "contract": {"core", "contract"},
     "ports": {"core", "ports"},
-    "store": {"core", "store", "parallel", "ports"},
+    "store": {"core", "store", "parallel", "ports", "timeouts"},
     "aws": {"core", "aws", "parallel", "ports"},
     "jobs": {"core", "jobs", "observe", "ports"},
     "triggers": {

@@ -12,6 +12,7 @@ WAKE_QUEUE_URL = "https://sqs.test/wake.fifo"
 TASK_EVENTS_QUEUE_URL = "https://sqs.test/task-events"
 TRIGGER_QUEUE_URL = "https://sqs.test/triggers"
 TRIGGER_DEAD_LETTERS_URL = "https://sqs.test/triggers-dead"
+STREAM_DEAD_LETTERS_URL = "https://sqs.test/stream-dead"
 DEDUPLICATION_MS = 5 * 60 * 1000
 BODY_LIMIT_BYTES = 256 * 1024
 
@@ -25,11 +26,20 @@ class Message:
     receives: int = 0
     sent_at_ms: int = 0
     attributes: dict[str, str] = field(default_factory=dict)
+    shown_again_at_ms: int | None = None  # set by its receiver, instead of the queue's time-out
 
     def record(self) -> dict[str, Any]:
         """Return the message as a Lambda function receives it."""
-        attributes = {"SentTimestamp": str(self.sent_at_ms)}
-        return {"messageId": self.message_id, "body": self.body, "attributes": attributes}
+        attributes = {
+            "SentTimestamp": str(self.sent_at_ms),
+            "ApproximateReceiveCount": str(self.receives + 1),
+        }
+        return {
+            "messageId": self.message_id,
+            "receiptHandle": f"receipt-{self.message_id}-{self.receives + 1}",
+            "body": self.body,
+            "attributes": attributes,
+        }
 
 
 class Queue:
@@ -63,7 +73,8 @@ class Queue:
                 self.remove(message)
                 continue
             message.receives += 1
-            message.visible_at_ms = now_ms + self.visibility_ms
+            hidden_until_ms, message.shown_again_at_ms = message.shown_again_at_ms, None
+            message.visible_at_ms = hidden_until_ms or now_ms + self.visibility_ms
             if message.receives >= self.receives_limit:
                 self.remove(message)
                 self.dead.append(message)
@@ -83,6 +94,7 @@ class FakeSqs(FakeClient):
             TASK_EVENTS_QUEUE_URL: Queue("TaskEventsQueue"),
             TRIGGER_QUEUE_URL: Queue("TriggerQueue"),
             TRIGGER_DEAD_LETTERS_URL: Queue("TriggerDeadLetters"),
+            STREAM_DEAD_LETTERS_URL: Queue("StreamDeadLetters"),
         }
         self._numbers = itertools.count(1)
 
@@ -102,6 +114,10 @@ class FakeSqs(FakeClient):
     def trigger_dead_letters(self) -> Queue:
         return self.queues[TRIGGER_DEAD_LETTERS_URL]
 
+    @property
+    def stream_dead_letters(self) -> Queue:
+        return self.queues[STREAM_DEAD_LETTERS_URL]
+
     def do_send_message_batch(self, params: dict[str, Any]) -> dict[str, Any]:
         entries = params["Entries"]
         if not 1 <= len(entries) <= 10:
@@ -112,6 +128,17 @@ class FakeSqs(FakeClient):
 
     def do_send_message(self, params: dict[str, Any]) -> dict[str, Any]:
         return {"MessageId": self.put(self.queues[params["QueueUrl"]], params)}
+
+    def do_change_message_visibility_batch(self, params: dict[str, Any]) -> dict[str, Any]:
+        now_ms = self.now_ms()
+        by_receipt = {
+            message.record()["receiptHandle"]: message
+            for message in self.queues[params["QueueUrl"]].messages
+        }
+        for entry in params["Entries"]:
+            message = by_receipt[entry["ReceiptHandle"]]
+            message.shown_again_at_ms = now_ms + entry["VisibilityTimeout"] * 1000
+        return {"Successful": [{"Id": entry["Id"]} for entry in params["Entries"]], "Failed": []}
 
     def put(self, queue: Queue, entry: dict[str, Any]) -> str:
         """Add one message, unless the FIFO queue has seen it within five minutes."""

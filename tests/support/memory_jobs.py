@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from chalicelib.core.arrays import array_of, child_at, count_changes
+from chalicelib.core.arrays import ChildPage, array_of, child_at, count_changes
 from chalicelib.core.child_range import ChildRange
 from chalicelib.core.commit_units import (
     CommitUnit,
@@ -90,6 +90,30 @@ class MemoryJobStore:
             if key.job_id == job_id and key.is_child and key.number in wanted
         }
         return tuple(job for _, job in sorted(children.items()))[:limit]
+
+    def find_children(
+        self,
+        job_id: str,
+        first: int,
+        *,
+        status: JobStatus | None = None,
+        limit: int,
+        rows_limit: int,
+    ) -> ChildPage:
+        self._memory.call("Query")
+        rows = [
+            job
+            for key, job in self._memory.jobs.items()
+            if key.job_id == job_id and key.is_child and (key.number or 0) >= first
+        ]
+        rows.sort(key=_number_of)
+        looked_at = rows[:rows_limit]
+        found = [job for job in looked_at if status is None or job.status is status]
+        if len(found) > limit:
+            return ChildPage(tuple(found[:limit]), _number_of(found[limit]))
+        # As DynamoDB, which does not look ahead when it has stopped because of the limit.
+        stopped = len(looked_at) == rows_limit
+        return ChildPage(tuple(found), _number_of(looked_at[-1]) + 1 if stopped else None)
 
     def list_by_status(
         self, queue: str, status: JobStatus, *, before: str | None, limit: int
@@ -378,3 +402,7 @@ def _refuse_a_row_twice(units: Sequence[CommitUnit]) -> None:
     rows = [move.new.key for unit in units for move in unit.moves]
     rows += [JobKey(job_id) for job_id, _ in by_root(units)]
     assert len(set(rows)) == len(rows), f"a row twice in one transaction: {sorted(rows)}"
+
+
+def _number_of(child: Job) -> int:
+    return child.key.number or 0

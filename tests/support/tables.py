@@ -31,7 +31,7 @@ Drain = Callable[[], Iterable[Json]]
 def connection() -> Connection:
     """Return the connection that the models of this process use, with moto behind it."""
     with _no_account():
-        bound = bind(region=stack.REGION, **NAMES)
+        bound = bind(region=stack.REGION, pause=lambda number: None, **NAMES)
         _answer_from_moto(bound.client)
     return bound
 
@@ -84,25 +84,37 @@ class Stream:
     `drain` returns what the table wrote since it was last called.
     """
 
-    def __init__(self, role: str, mapping: str, drain: Drain) -> None:
+    def __init__(self, role: str, mapping: str, drain: Drain, now_ms: Callable[[], int]) -> None:
         self._name = NAMES[role]
         self._drain = drain
+        self._now_ms = now_ms
         declared = stack.properties(mapping)
         pattern = declared["FilterCriteria"]["Filters"][0]["Pattern"]
         self._pattern: Json = stack.pattern(pattern)
-        self.tries_limit = int(declared["MaximumRetryAttempts"])
+        assert declared["MaximumRetryAttempts"] == -1, "no number of tries drops a record"
+        self.age_limit_ms = int(declared["MaximumRecordAgeInSeconds"]) * 1000
+        self.held_until_ms = 0
         self.batch_size = int(declared["BatchSize"])
         self._numbers = itertools.count(1)
         self.records: list[Json] = []
         self.dead: list[Json] = []
         self.tries = 0
 
+    def age_ms(self) -> int:
+        """Return how old the first record is."""
+        written_at = int(self.records[0]["dynamodb"]["ApproximateCreationDateTime"])
+        return self._now_ms() - written_at * 1000
+
     def draw(self) -> None:
         """Add what the table wrote since the last time, as far as the filter passes it."""
         for written in self._drain():
             # Counted, not random: a failing run can be repeated.
             number = next(self._numbers)
-            change = {**written["dynamodb"], "SequenceNumber": f"{number:021d}"}
+            change = {
+                **written["dynamodb"],
+                "SequenceNumber": f"{number:021d}",
+                "ApproximateCreationDateTime": self._now_ms() // 1000,
+            }
             record = {**written, "eventID": f"{self._name}-{number}", "dynamodb": change}
             if stack.matches(self._pattern, record):
                 self.records.append(record)

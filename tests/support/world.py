@@ -50,6 +50,7 @@ from tests.support.world_ports import WorldPorts
 
 START_MS = 1_800_000_000_000
 STEPS_LIMIT = 5000  # more than any test's world takes to come to rest
+TRIES_AT_ONCE = 10  # of a batch of a stream, before the next tries come a minute apart
 CALLER = f"arn:aws:iam::{stack.ACCOUNT}:user/tester"
 
 Json = dict[str, Any]
@@ -139,8 +140,10 @@ class World:
             tables.make_tables()
             self.stop_watching = tables.watch_calls(self._on_call)
             drains = (partial(tables.drain, "jobs"), partial(tables.drain, "catalog"))
-        self.jobs_stream = tables.Stream("jobs", "JobsToReact", drains[0])
-        self.catalog_stream = tables.Stream("catalog", "CatalogToCatalogChanged", drains[1])
+        self.jobs_stream = tables.Stream("jobs", "JobsToReact", drains[0], self._clock)
+        self.catalog_stream = tables.Stream(
+            "catalog", "CatalogToCatalogChanged", drains[1], self._clock
+        )
 
     # The outside
 
@@ -322,7 +325,7 @@ class World:
     ) -> bool:
         stream.draw()
         batch = stream.records[: count or stream.batch_size]
-        if not batch:
+        if not batch or stream.held_until_ms > self.now_ms:
             return False
         failed = self._handled(handler, batch)
         done = len(batch)
@@ -332,10 +335,11 @@ class World:
             numbers = [record["dynamodb"]["SequenceNumber"] for record in batch]
             done = min(numbers.index(name) for name in failed)
         stream.tries = 0 if done else stream.tries + 1
-        if stream.tries > stream.tries_limit:
+        stream.held_until_ms = self.now_ms + 60_000 if stream.tries >= TRIES_AT_ONCE else 0
+        if not done and stream.age_ms() > stream.age_limit_ms:
             # Cut in halves, Lambda comes down to the one record that cannot be handled.
             stream.dead.append(stream.records.pop(0))
-            stream.tries = 0
+            stream.tries = stream.held_until_ms = 0
         elif not again:
             del stream.records[:done]
         return True
@@ -404,7 +408,8 @@ class World:
         queues = self.sqs.queues.values()
         hidden = [m.visible_at_ms for queue in queues for m in queue.messages]
         waiting = [run.due_at_ms for run in self.machines.running]
-        return min((at for at in hidden + waiting if at > self.now_ms), default=None)
+        held = [one.held_until_ms for one in (self.jobs_stream, self.catalog_stream)]
+        return min((at for at in hidden + waiting + held if at > self.now_ms), default=None)
 
     # Leftovers
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from chalicelib.core.decision import Label
 from chalicelib.core.ids import JobKey
 from chalicelib.core.node_reports import NodeDecision, decide_node, may_still_run
-from chalicelib.engine.tasks.reports import Report
+from chalicelib.engine.tasks.reports import HasTime, Report
 from chalicelib.engine.tasks.stop import stop_orphan
 from chalicelib.jobs.transition import Keys, Rows, commit_decisions
 from chalicelib.observe import logger
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
         """What this module asks of the outside world."""
 
 
-def apply_node_reports(reports: Sequence[Report], ports: MultinodeReportsPorts) -> set[str]:
+def apply_node_reports(
+    reports: Sequence[Report], ports: MultinodeReportsPorts, has_time: HasTime | None = None
+) -> set[str]:
     """Decide and write what is reported; return the ids of the messages that must come again."""
     started: dict[JobKey, Report] = {}
 
@@ -31,7 +33,8 @@ def apply_node_reports(reports: Sequence[Report], ports: MultinodeReportsPorts) 
         return ports.jobs.find_jobs(one for key in keys for one in (key, key.root))
 
     decide_on = partial(_decide_on, reports=reports, started=started, ports=ports)
-    left = commit_decisions([report.key for report in reports], read, decide_on, ports)
+    keys = [report.key for report in reports]
+    left = commit_decisions(keys, read, decide_on, ports, has_time=has_time)
     _stop_overtaken([report for key, report in started.items() if key not in left], ports)
     return {report.message_id for report in reports if report.key in left}
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from chalicelib.core.resources.resource import JOB_QUEUE, TRIGGER, Resource
+from chalicelib.core.resources.resource import (
+    COMPUTE_ENVIRONMENT,
+    JOB_QUEUE,
+    TRIGGER,
+    Resource,
+)
 from chalicelib.engine.dispatch.scheduling_domain import all_queues
 from chalicelib.engine.provision.common import ACTIONS
 
@@ -36,6 +41,19 @@ def on_change(
     queues = _queues_to_wake(new, ports)
     if queues:
         ports.messages.send_wakes(queues, digest)
+
+
+def replay_rows(cause: str, ports: ChangesPorts) -> None:
+    """Do what follows from the rows as they are now; `cause` names this replay."""
+    for kind in (COMPUTE_ENVIRONMENT, JOB_QUEUE, TRIGGER):
+        after: str | None = None
+        while True:
+            page = ports.catalog.list_kind(kind, after=after)
+            for resource in page.resources:
+                on_change(None, resource, f"{cause}/{kind}/{resource.name}", ports)
+            after = page.next_name
+            if after is None:
+                break
 
 
 def _differs(old: Resource, new: Resource) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
         """What this module asks of the outside world."""
 
 
+HasTime = Callable[[], bool]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """One message as an event of the lifecycle."""
@@ -39,15 +42,18 @@ class Report:
     cluster: str | None
 
 
-def apply_reports(reports: Sequence[Report], ports: TasksReportsPorts) -> set[str]:
+def apply_reports(
+    reports: Sequence[Report], ports: TasksReportsPorts, has_time: HasTime | None = None
+) -> set[str]:
     """Decide and write what is reported; return the ids of the messages that must come again.
 
     A report that lost its condition is decided again at once: SQS would bring its message back only
-    when its visibility ends, and the job would hold its capacity until then.
+    when its visibility ends, and the job would hold its capacity until then. One that contends with
+    others is tried again as long as `has_time` returns True.
     """
     decide_on = partial(_decide_on, reports=reports, ports=ports)
     keys = [report.key for report in reports]
-    left = commit_decisions(keys, ports.jobs.find_jobs, decide_on, ports)
+    left = commit_decisions(keys, ports.jobs.find_jobs, decide_on, ports, has_time=has_time)
     return {report.message_id for report in reports if report.key in left}
 
 

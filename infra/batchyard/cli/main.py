@@ -227,6 +227,31 @@ def watch(
 
 
 @app.command()
+def replay(
+    letters: Annotated[
+        str,
+        typer.Argument(
+            metavar="LETTERS", help="What to deliver again: streams, wakes, task-events, triggers."
+        ),
+    ] = "streams",
+    state_dir: StateDirOption = DEFAULT_STATE_DIR,
+    stack: StackOption = None,
+) -> None:
+    """Deliver again what ended in a dead-letter queue; exit code 1 if some of it fails again."""
+    from batchyard.cli.replay_view import LETTERS, print_replay
+    from batchyard.client.clients import connect
+    from batchyard.cloud.local import STACK_NAME
+
+    if letters not in LETTERS:
+        raise typer.BadParameter(", ".join(LETTERS), param_hint="LETTERS")
+    try:
+        handled = print_replay(connect(state_dir, stack), stack or STACK_NAME, letters, say=_say)
+    except Exception as error:
+        _fail(error)
+    sys.exit(0 if handled else 1)
+
+
+@app.command()
 def demo() -> None:
     """Run real jobs on a temporary local cloud, and show the results."""
     from batchyard.demo import main as demonstration

@@ -178,7 +178,6 @@ def test_a_filtered_call_looks_at_a_bounded_number_of_jobs(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_lists, "LOOKED_AT_LIMIT", 2)
-    monkeypatch.setattr(job_lists, "_READ_AHEAD", 2)
     fill(world)
     filters = [{"name": "JOB_NAME", "values": ["a"]}]
     assert paged(world, filters=filters) == [[], [], ["a"]]

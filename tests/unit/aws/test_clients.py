@@ -367,3 +367,14 @@ def test_an_error_of_botocore_s_does_not_quote_the_values_of_a_request() -> None
         BotoEcs(client).register_task_definition({})
     assert "secret" not in str(refused.value)
     assert refused.value.__suppress_context__
+
+
+def test_wakes_are_shown_again_in_batches_of_ten() -> None:
+    client = Recorder()
+    messages(client).show_wakes_again([f"receipt-{number}" for number in range(11)], 4)
+    calls = client.given("change_message_visibility_batch")
+    assert [len(call["Entries"]) for call in calls] == [10, 1]
+    assert calls[1] == {
+        "QueueUrl": "wake",
+        "Entries": [{"Id": "0", "ReceiptHandle": "receipt-10", "VisibilityTimeout": 4}],
+    }

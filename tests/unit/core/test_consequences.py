@@ -5,15 +5,17 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.core.capacity import CapacityChange, capacity_change_of
-from chalicelib.core.consequences import effects_of
+from chalicelib.core.consequences import effects_of, effects_of_row
 from chalicelib.core.effects import (
     CapacityFreed,
+    CheckDependencies,
     Effect,
     Forget,
     Launch,
     LaunchNode,
     NotifyDependents,
     Publish,
+    ReconcileChildren,
     StopNodes,
     StopTask,
     Wake,
@@ -21,7 +23,7 @@ from chalicelib.core.effects import (
     WatchDeadline,
 )
 from chalicelib.core.events import EventKind
-from chalicelib.core.job import Job, NodeState, StopCause
+from chalicelib.core.job import ArrayState, Job, NodeState, StopCause
 from chalicelib.core.lifecycle import decide
 from chalicelib.core.states import JobStatus
 from tests.support.values import JOB_ID, NOW_MS, a_job, an_event
@@ -231,3 +233,35 @@ def test_a_row_of_a_node_asks_for_a_launch_or_for_nothing() -> None:
     ):
         assert effects_of(None, quiet) == ()
     assert effects_of(asking, None) == ()
+
+
+# What follows from a row as it is, for a replay of what was lost
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (a_job(JobStatus.RUNNABLE), [Publish, Wake]),
+        (a_job(JobStatus.RUNNABLE, dispatch_count=1), [Publish, WakeLater]),
+        (a_job(JobStatus.PENDING, waiting_on=(0,)), [Publish, CheckDependencies]),
+        (a_job(JobStatus.STARTING), [Publish, Launch]),
+        (a_job(JobStatus.RUNNING, timeout_seconds=60), [Publish, WatchDeadline]),
+        (a_job(JobStatus.RUNNING, stop_cause=StopCause.CANCEL), [Publish, StopTask]),
+        (a_job(JobStatus.SUCCEEDED), [Publish, NotifyDependents, Wake]),
+        (a_job(JobStatus.FAILED, environment=None), [Publish, NotifyDependents]),
+    ],
+    ids=lambda value: str(value.status) if isinstance(value, Job) else "",
+)
+def test_what_a_row_asks_for_needs_no_record_of_its_change(row: Job, expected: list[type]) -> None:
+    assert kinds(effects_of_row(replace(row, version=7))) == expected
+
+
+def test_the_children_of_an_array_follow_its_row() -> None:
+    array = ArrayState(size=3, cursor=2, counts=((JobStatus.RUNNING, 2),), closed_at_ms=1)
+    assert kinds(effects_of_row(a_job(JobStatus.PENDING, array=array)))[-1] is ReconcileChildren
+
+
+def test_the_nodes_of_a_job_that_has_ended_are_stopped_from_its_row() -> None:
+    ended = a_job(JobStatus.FAILED, nodes=NodeState(count=2, main=0))
+    assert StopNodes in kinds(effects_of_row(ended))
+    assert StopNodes not in kinds(effects_of_row(replace(ended, status=JobStatus.RUNNING)))

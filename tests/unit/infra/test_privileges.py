@@ -66,7 +66,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         **{f"<stack>-provision-{kind}": "states:StartExecution" for kind in PROVISIONED},
     },
     "DispatchRole": {
-        "WakeQueue": f"{RECEIVE} {SEND}",
+        "WakeQueue": f"sqs:ChangeMessageVisibility {RECEIVE} {SEND}",
         "TaskEventsQueue": SEND,
         "JobsTable": MOVE_JOBS,
         "LanesTable": (

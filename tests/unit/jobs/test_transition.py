@@ -18,6 +18,7 @@ from chalicelib.engine.tasks.reports import Report, apply_reports
 from chalicelib.jobs.stop import STOP_TRIES, stop_job
 from chalicelib.jobs.transition import (
     COMMIT_TRIES,
+    CONTENDED_TRIES,
     Keys,
     Rows,
     commit_decisions,
@@ -262,6 +263,37 @@ def test_children_that_others_keep_writing_end_in_contention(
         with pytest.raises(ContentionError):
             reconcile_children(parent_id, -1, quick.ports)
     assert len(script.calls) == tries
+
+
+@pytest.mark.parametrize(("busy", "seconds", "written"), [(20, 99, True), (99, 20, False)])
+def test_a_report_that_contends_is_tried_again_while_there_is_time(
+    quick: World,
+    monkeypatch: pytest.MonkeyPatch,
+    job_id: str,
+    busy: int,
+    seconds: int,
+    written: bool,
+) -> None:
+    """Many who write one row take turns; a second passes with each try."""
+    time_left = iter(range(seconds, -1, -1))
+    ended = Event(kind=EventKind.TERMINATE, at_ms=2, reason="enough")
+    report = Report(message_id="end", event=ended, key=JobKey(job_id), cluster=None)
+    with monkeypatch.context() as patched:
+        script = scripted(quick, patched, *[contended] * busy)
+        left = apply_reports([report], quick.ports, lambda: next(time_left) > 0)
+    assert left == (set() if written else {"end"})
+    assert len(script.calls) == min(busy, seconds) + 1
+
+
+def test_a_report_that_contends_for_ever_is_given_up(
+    quick: World, monkeypatch: pytest.MonkeyPatch, job_id: str
+) -> None:
+    ended = Event(kind=EventKind.TERMINATE, at_ms=2, reason="enough")
+    report = Report(message_id="end", event=ended, key=JobKey(job_id), cluster=None)
+    with monkeypatch.context() as patched:
+        script = scripted(quick, patched, *[contended] * 99)
+        assert apply_reports([report], quick.ports, lambda: True) == {"end"}
+    assert len(script.calls) == CONTENDED_TRIES
 
 
 def test_without_keys_nothing_is_read(quick: World) -> None:

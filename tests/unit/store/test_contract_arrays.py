@@ -308,3 +308,25 @@ def test_child_ranges_are_listed_by_first_number_and_dropped(both: Both) -> None
     for one in (*mine, mine[0], ChildRange(queue="queue", job_id="x", first=0, numbers=(0,))):
         both.lanes.drop_child_range(one)
     assert [one.job_id for one in both.lanes.child_ranges("queue", limit=9)] == ["another"]
+
+
+@pytest.mark.parametrize("status", [None, S.STARTING, S.RUNNABLE, S.FAILED, S.PENDING])
+def test_children_are_found_by_status_page_by_page(both: Both, status: JobStatus | None) -> None:
+    """The rows of the array itself and of its spec, in the same partition, are no children."""
+    submitted(both, an_array(5))
+    dispatch(both, 0, 1, 2, 3, cursor=4)
+    assert both.jobs.commit([move(both, key_of(1), E.LAUNCH_FAILED, reason="no")]) == ()
+    statuses = {n: both.job(key_of(n)).status for n in range(4)}
+    right = [n for n in range(4) if status in (None, statuses[n])]
+    for limit in (1, 2, 9):
+        for rows_limit in (1, 2, 4, 5, 9):
+            found: list[int] = []
+            first: int | None = 0
+            while first is not None:
+                page = both.jobs.find_children(
+                    JOB_ID, first, status=status, limit=limit, rows_limit=rows_limit
+                )
+                assert len(page.children) <= limit
+                found += [child.key.number or 0 for child in page.children]
+                first = page.next_number
+            assert found == right

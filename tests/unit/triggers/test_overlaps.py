@@ -197,7 +197,7 @@ def test_an_event_that_loses_every_try_is_delivered_again(
         if name == "dynamodb.TransactWriteItems":
             staged.on_call = None
             taken = overlap_locks.find(trigger.name, trigger.uid).taken_by("gone", ())
-            assert not transact(connection, [overlap_lock_action(taken, 2**31)], staged.ports.pause)
+            assert not transact(connection, [overlap_lock_action(taken, 2**31)])
             staged.on_call = on_call
 
     staged.on_call = on_call

@@ -223,43 +223,6 @@ def test_a_wake_that_cannot_be_read_fails_alone(world: World) -> None:
     world.sqs.wakes.dead.clear()
 
 
-def test_a_stream_record_that_cannot_be_read_is_reported_and_passed_by(world: World) -> None:
-    make_stage(world)
-    first, poisoned, last = (submit(world, name) for name in ("first", "poisoned", "last"))
-    world.jobs_stream.draw()
-    number = [record["dynamodb"]["Keys"]["root"]["S"] for record in world.jobs_stream.records]
-    record = world.jobs_stream.records[number.index(poisoned)]
-    record["dynamodb"]["NewImage"]["status"] = {"S": "NO_STATUS"}
-
-    world.run_until_idle()
-
-    assert world.jobs_stream.dead == [record]
-    world.jobs_stream.dead.clear()
-    for job_id in (first, poisoned, last):
-        # The poisoned record was only about a job that can be placed; others woke its queue.
-        assert world.detail(job_id)["status"] == "STARTING"
-        world.ecs.start(world.task_of(job_id))
-        finish(world, job_id)
-    assert world.events.statuses_of(first)[0] == "RUNNABLE"
-    assert world.events.statuses_of(poisoned)[0] == "STARTING"
-
-
-def test_a_catalog_record_that_cannot_be_read_is_reported_and_passed_by(world: World) -> None:
-    make_stage(world)
-    world.api("UpdateJobQueue", {"jobQueue": "queue", "priority": 7})
-    world.api("UpdateComputeEnvironment", {"computeEnvironment": "fargate", "state": "DISABLED"})
-    world.catalog_stream.draw()
-    record = world.catalog_stream.records[0]
-    record["dynamodb"]["NewImage"]["document"] = {"S": "{"}
-
-    world.run_until_idle()
-
-    assert world.catalog_stream.dead == [record]
-    world.catalog_stream.dead.clear()
-    described = world.api("DescribeComputeEnvironments")["computeEnvironments"]
-    assert described[0]["status"] == "VALID"
-
-
 def test_contention_is_decided_again_within_the_invocation(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ def run(*arguments: str) -> Result:
 
 def test_help_lists_every_subcommand() -> None:
     shown = run("--help").output
-    for verb in ("up", "down", "env", "deploy", "template"):
+    for verb in ("up", "down", "env", "deploy", "template", "replay"):
         assert f" {verb} " in shown
         assert run(verb, "--help").exit_code == 0
 
@@ -48,6 +48,13 @@ def test_a_message_that_nobody_can_read_does_not_end_the_command() -> None:
     )
     os.close(writing)
     assert done.stdout == "went on\n"
+
+
+def test_a_replay_names_what_there_is_to_replay() -> None:
+    answer = run("replay", "everything")
+    assert answer.exit_code == 2
+    for name in ("streams", "wakes", "task-events", "triggers"):
+        assert name in answer.stderr
 
 
 def test_env_without_a_cloud(tmp_path: Path) -> None:

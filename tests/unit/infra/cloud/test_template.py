@@ -13,6 +13,7 @@ from batchyard.cloud.paths import STACK
 from batchyard.cloud.template import load_stack, with_code_at
 from chalicelib.config import Settings
 from chalicelib.engine.notify.executions import REMINDER_DELAY_SECONDS, REMINDERS_LIMIT
+from chalicelib.handlers.set_aside import AT_FAULT_AFTER_SECONDS
 
 MAPPING = "AWS::Lambda::EventSourceMapping"
 # Actions that IAM knows no resource for, each with the reason written beside it in roles.yaml.
@@ -122,7 +123,11 @@ def test_nothing_is_lost_without_a_trace(template: dict[str, Any]) -> None:
         if source in queues:
             graveyard = queues[source]["RedrivePolicy"]["deadLetterTargetArn"]
         else:
-            assert mapping["MaximumRetryAttempts"] == 10
+            # No number of tries drops a record. The function sets aside what is itself at fault,
+            # and what Lambda gives up can still be read from the stream for most of a day.
+            assert mapping["MaximumRetryAttempts"] == -1
+            assert 6 * AT_FAULT_AFTER_SECONDS <= mapping["MaximumRecordAgeInSeconds"] <= 6 * 3600
+            assert mapping["BisectBatchOnFunctionError"] is True
             graveyard = mapping["DestinationConfig"]["OnFailure"]["Destination"]
         assert graveyard["Fn::GetAtt"][0] in watched
 
@@ -230,3 +235,11 @@ def test_short_tags_become_what_json_needs(tmp_path: Path) -> None:
 def test_every_file_of_the_stack_says_what_it_is_for() -> None:
     for path in STACK.glob("*.yaml"):
         assert path.read_text().startswith("# "), path.name
+
+
+def test_task_events_are_applied_by_a_bounded_number_of_functions(template: dict[str, Any]) -> None:
+    """They write the same rows, so more of them only conflict: infra/docs/limits.md."""
+    mapping = resources(template, MAPPING)["TaskEventsToTaskEvents"]
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "TaskEventsConcurrency"}}
+    bounds = template["Parameters"]["TaskEventsConcurrency"]
+    assert (bounds["Default"], bounds["MinValue"], bounds["MaxValue"]) == (5, 2, 1000)
