@@ -35,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         region=options.region,
         cluster_prefix=options.cluster_prefix,
         task_events_queue_url=options.task_events_queue_url,
+        batch_endpoint_url=options.batch_endpoint_url,
         state_dir=options.state_dir,
         runtime=RuntimeKind(options.runtime),
     )
@@ -88,6 +89,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--region", default="us-east-1")
     parser.add_argument("--cluster-prefix", default="batchyard-", help="clusters to serve")
     parser.add_argument("--task-events-queue-url", required=True)
+    parser.add_argument("--batch-endpoint-url", default="", help="where jobs find AWS Batch")
     parser.add_argument("--state-dir", required=True, type=Path)
     parser.add_argument(
         "--runtime", choices=[kind.value for kind in RuntimeKind], default=RuntimeKind.AUTO.value

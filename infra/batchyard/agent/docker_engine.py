@@ -23,6 +23,7 @@ from .docker_options import (
     FrameDecoder,
     container_config,
     reachable_endpoint,
+    reachable_environment,
     task_volumes,
 )
 from .plan import Json, TaskPlan
@@ -115,9 +116,9 @@ class DockerRuntime:
         self._inspector.start()
 
     def start(self, request: ContainerStart) -> ContainerStarted:
-        environment = dict(request.environment)
-        if environment.get("AWS_ENDPOINT_URL") == self._given_endpoint_url:
-            environment["AWS_ENDPOINT_URL"] = self._endpoint_url
+        environment = reachable_environment(
+            request.environment, self._given_endpoint_url, self._endpoint_url
+        )
         config = container_config(
             request.task,
             request.container,

@@ -83,6 +83,19 @@ def reachable_endpoint(endpoint_url: str, *, linux: bool) -> tuple[str, str]:
     return "bridge", urlunsplit(parts._replace(netloc=host))
 
 
+def reachable_environment(
+    environment: Mapping[str, str], given_url: str, reachable_url: str
+) -> dict[str, str]:
+    """Return the variables, with every endpoint of the local cloud as a container reaches it."""
+    return {
+        name: reachable_url + value.removeprefix(given_url)
+        if name.startswith("AWS_ENDPOINT_URL")
+        and (value == given_url or value.startswith(f"{given_url}/"))
+        else value
+        for name, value in environment.items()
+    }
+
+
 def _host_config(task: TaskPlan, container: ContainerPlan, network_mode: str) -> Json:
     definition = container.definition
     linux = definition.get("linuxParameters") or {}

@@ -8,7 +8,7 @@ each call is tried again at once; only then is it `EcsUnavailable`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -50,16 +50,16 @@ class EcsPort(Protocol):
         """Record a task's end; nothing when ECS does not know it."""
 
 
-def client(service: str, *, endpoint_url: str, region: str) -> Any:
-    """Return a boto3 client of the emulator."""
+def client(service: str, *, endpoint_url: str, region: str, keys: Mapping[str, str]) -> Any:
+    """Return a boto3 client of the emulator; `keys` are environment variables by name."""
     # Typed as anything: the service's name is known only when this runs.
     session: Any = boto3.session.Session()
     return session.client(
         service,
         endpoint_url=endpoint_url,
         region_name=region,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
+        aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
         config=Config(
             retries={"mode": "standard", "total_max_attempts": 1},
             connect_timeout=5,

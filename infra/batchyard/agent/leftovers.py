@@ -25,6 +25,7 @@ def clear(state_dir: Path) -> None:
         region="",
         cluster_prefix="",
         task_events_queue_url="",
+        batch_endpoint_url="",
         state_dir=state_dir,
         runtime=RuntimeKind.AUTO if on_engine else RuntimeKind.PROCESS,
     )

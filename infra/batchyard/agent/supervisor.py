@@ -74,8 +74,7 @@ class _LiveTask:
 class Surroundings:
     """Values for containers' environments, and the supervisor's sources of time and ids."""
 
-    region: str
-    endpoint_url: str
+    local: Mapping[str, str]
     wall_ms: Callable[[], int]
     monotonic: Callable[[], float]
     new_id: Callable[[], str]
@@ -259,8 +258,7 @@ class Supervisor:
             environment = container_environment(
                 plan,
                 container,
-                region=self._around.region,
-                endpoint_url=self._around.endpoint_url,
+                local=self._around.local,
                 secrets=self._secrets.resolve(container.secrets),
             )
             started = self._runtime.start(

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from . import docker_engine, orphans
 from .ecs import BotoEcs, BotoLogs, BotoQueue, client
+from .environment import local_variables
 from .finder import TaskFinder
 from .journal import Journal
 from .logs import LogSender
@@ -33,6 +34,8 @@ _log = logging.getLogger(__name__)
 _START_THREADS = 8
 _SIGNAL_THREADS = 2
 OWNER_FILE = "agent-id"  # in the state directory, of an agent whose containers an engine runs
+# What an emulator without a guard takes; `batchyard up` gives the agent the keys of its cloud.
+_ANY_KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 _PLAIN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -52,6 +55,7 @@ class Settings:
     region: str
     cluster_prefix: str
     task_events_queue_url: str
+    batch_endpoint_url: str
     state_dir: Path
     runtime: RuntimeKind
 
@@ -88,8 +92,12 @@ class Agent:
             signals=self._signals,
             post=self.loop.post,
             surroundings=Surroundings(
-                region=settings.region,
-                endpoint_url=settings.endpoint_url,
+                local=local_variables(
+                    region=settings.region,
+                    endpoint_url=settings.endpoint_url,
+                    batch_endpoint_url=settings.batch_endpoint_url,
+                    keys=_keys(),
+                ),
                 wall_ms=_wall_ms,
                 monotonic=time.monotonic,
                 new_id=lambda: str(uuid.uuid4()),
@@ -113,7 +121,9 @@ class Agent:
 
     @staticmethod
     def _client(service: str, settings: Settings) -> object:
-        return client(service, endpoint_url=settings.endpoint_url, region=settings.region)
+        return client(
+            service, endpoint_url=settings.endpoint_url, region=settings.region, keys=_keys()
+        )
 
 
 def make_runtime(settings: Settings, emit: Emit) -> Runtime:
@@ -140,6 +150,11 @@ def make_runtime(settings: Settings, emit: Emit) -> Runtime:
         path=os.environ.get("PATH", _PLAIN_PATH),
         emit=emit,
     )
+
+
+def _keys() -> dict[str, str]:
+    """Return the keys with which the agent and its jobs sign."""
+    return {name: os.environ.get(name, any_key) for name, any_key in _ANY_KEYS.items()}
 
 
 def _owner(state_dir: Path) -> str:

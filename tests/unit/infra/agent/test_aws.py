@@ -27,7 +27,12 @@ def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def aws(service: str) -> Any:
     """Return the agent's client, with an endpoint that moto knows."""
-    return client(service, endpoint_url=f"https://{service}.{REGION}.amazonaws.com", region=REGION)
+    return client(
+        service,
+        endpoint_url=f"https://{service}.{REGION}.amazonaws.com",
+        region=REGION,
+        keys={"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"},
+    )
 
 
 def test_clusters_are_listed_by_prefix_over_pages() -> None:

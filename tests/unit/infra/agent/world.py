@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from batchyard.agent.ecs import EcsUnavailable
 from batchyard.agent.finder import TaskFinder
+from batchyard.agent.environment import local_variables
 from batchyard.agent.journal import Journal
 from batchyard.agent.logs import LogSender
 from batchyard.agent.loop import AgentLoop
@@ -284,8 +285,12 @@ class World:
             signals=signals,
             post=loop.post,
             surroundings=Surroundings(
-                region="us-east-1",
-                endpoint_url="http://127.0.0.1:4566",
+                local=local_variables(
+                    region="us-east-1",
+                    endpoint_url="http://127.0.0.1:4566",
+                    batch_endpoint_url="http://127.0.0.1:4566/batch",
+                    keys={"AWS_ACCESS_KEY_ID": "LOCALKEY", "AWS_SECRET_ACCESS_KEY": "secret"},
+                ),
                 wall_ms=lambda: time.time_ns() // 1_000_000,
                 monotonic=time.monotonic,
                 new_id=lambda: f"{prefix}{next(ids):06}",
