@@ -38,8 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
         batch_endpoint_url=options.batch_endpoint_url,
         state_dir=options.state_dir,
         runtime=RuntimeKind(options.runtime),
+        keeper_fd=options.keeper_fd,
     )
-    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = _lock(settings.state_dir)
     if lock is None:
         print(f"another agent uses {settings.state_dir}; stop it first", file=sys.stderr)
@@ -94,6 +95,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--runtime", choices=[kind.value for kind in RuntimeKind], default=RuntimeKind.AUTO.value
     )
+    parser.add_argument("--keeper-fd", type=int, help="a connection to the keeper (`restarter`)")
     parser.add_argument("--log-level", choices=["debug", "info", "warning"], default="info")
     return parser.parse_args(arguments)
 

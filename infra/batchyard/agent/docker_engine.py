@@ -3,7 +3,8 @@
 Owns: creating, attaching, starting, signalling and removing containers, and noticing
 their ends: when an attached stream ends, an inspection shows whether the container ended
 and how. One thread inspects all. Labels name the owner, so that a later agent with
-the same state directory finds what was left. The request's shape is `docker_options`'.
+the same state directory finds what was left, and goes on with it. The request's shape is
+`docker_options`'.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
 from .docker_options import (
     OWNER_LABEL,
+    RUNTIME_LABEL,
     FrameDecoder,
     container_config,
     reachable_endpoint,
@@ -110,6 +112,7 @@ class DockerRuntime:
         self._errors = importlib.import_module("docker").errors
         self._changed = threading.Condition()
         self._containers: dict[str, _Container] = {}
+        self._ended: dict[str, set[str]] = {}  # by task id
         self._closing = False
         self._pump = Pump()
         self._inspector = threading.Thread(target=self._inspect, name="inspector", daemon=True)
@@ -124,6 +127,7 @@ class DockerRuntime:
             request.container,
             environment=environment,
             owner=self._owner,
+            runtime_id=request.runtime_id,
             network_mode=self._network_mode,
         )
         container = self._attach(self._create(request, config), request, tty=config["Tty"])
@@ -138,10 +142,24 @@ class DockerRuntime:
             self._remove(container.id)
             raise StartFailed(f"CannotStartContainerError: {_words(error)}") from error
         # Watched only from here on: an end that is seen before the start must not count.
-        self._pump.call(lambda: self._pump.add(container.fd, lambda: self._on_output(container)))
+        return self._watched(container)
+
+    @property
+    def session(self) -> str:
+        return self._owner
+
+    def kept(self) -> Collection[str]:
+        """Return the ids that the engine gave, and those under which they were first journalled."""
+        return self._kept().keys()
+
+    def adopt(self, request: ContainerStart) -> ContainerStarted:
+        container_id = self._kept()[request.runtime_id]
+        tty = bool(request.container.definition.get("pseudoTerminal"))
+        request.output.replay()
+        container = self._attach(container_id, request, tty=tty, from_beginning=True)
         with self._changed:
-            self._changed.notify()
-        return ContainerStarted(runtime_id=container.id, address=self._address_of(container.id))
+            self._containers[container.id] = container
+        return self._watched(container)
 
     def terminate(self, runtime_id: str) -> None:
         try:
@@ -157,6 +175,10 @@ class DockerRuntime:
             _ignore_gone(error)
 
     def forget_task(self, task: TaskPlan) -> None:
+        with self._changed:
+            ended = self._ended.pop(task.task_id, set())
+        for container_id in ended:
+            self._remove(container_id)
         for name in task_volumes(task):
             try:
                 self._engine.remove_volume(name, force=True)
@@ -164,11 +186,18 @@ class DockerRuntime:
                 _log.warning("volume %s could not be removed: %s", name, _words(error))
 
     def clear_orphans(self, earlier: Iterable[ContainerStarted]) -> None:
+        with self._changed:
+            adopted = {*self._containers, *(name for ids in self._ended.values() for name in ids)}
+            volumes = {
+                name for one in self._containers.values() for name in task_volumes(one.request.task)
+            }
+        for orphan in self._owned():
+            if orphan["Id"] not in adopted:
+                self._remove(orphan["Id"])
         label = f"{OWNER_LABEL}={self._owner}"
-        for orphan in self._engine.containers(all=True, filters={"label": label}):
-            self._remove(orphan["Id"])
         for orphan in self._engine.volumes(filters={"label": label})["Volumes"] or []:
-            self._engine.remove_volume(orphan["Name"], force=True)
+            if orphan["Name"] not in volumes:
+                self._engine.remove_volume(orphan["Name"], force=True)
 
     def close(self) -> None:
         with self._changed:
@@ -176,6 +205,25 @@ class DockerRuntime:
             self._changed.notify()
         self._inspector.join(timeout=5)
         self._pump.close()
+
+    def _watched(self, container: _Container) -> ContainerStarted:
+        self._pump.call(lambda: self._pump.add(container.fd, lambda: self._on_output(container)))
+        with self._changed:
+            self._changed.notify()
+        return ContainerStarted(runtime_id=container.id, address=self._address_of(container.id))
+
+    def _owned(self) -> list[Json]:
+        label = f"{OWNER_LABEL}={self._owner}"
+        owned: list[Json] = self._engine.containers(all=True, filters={"label": label})
+        return owned
+
+    def _kept(self) -> dict[str, str]:
+        """Return the containers that were started, by both of their names."""
+        names = {}
+        for one in self._owned():
+            if one["State"] != "created":
+                names[one["Id"]] = names[one["Labels"].get(RUNTIME_LABEL, "")] = str(one["Id"])
+        return names
 
     def _create(self, request: ContainerStart, config: Json) -> str:
         try:
@@ -210,11 +258,14 @@ class DockerRuntime:
         except (self._errors.DockerException, OSError) as error:
             raise StartFailed(f"CannotPullContainerError: {_words(error)}") from error
 
-    def _attach(self, container_id: str, request: ContainerStart, *, tty: bool) -> _Container:
-        """Attach to the output before the start, so that none can be missed."""
-        stream = self._engine.attach_socket(
-            container_id, params={"stdout": 1, "stderr": 1, "stream": 1}
-        )
+    def _attach(
+        self, container_id: str, request: ContainerStart, *, tty: bool, from_beginning: bool = False
+    ) -> _Container:
+        """Attach to the output before the start, so that none is missed, or from its beginning."""
+        params = {"stdout": 1, "stderr": 1, "stream": 1}
+        if from_beginning:
+            params["logs"] = 1
+        stream = self._engine.attach_socket(container_id, params=params)
         # The descriptor becomes ours: the client's own objects close theirs whenever they are
         # collected, and would leave the connection open until then.
         fd: int = stream._sock.detach()
@@ -298,7 +349,9 @@ class DockerRuntime:
     def _report_exit(self, container: _Container, state: Json) -> None:
         with self._changed:
             del self._containers[container.id]
-        self._remove(container.id)
+            # Its end is kept in the engine until that of its task is journalled.
+            task_id = container.request.task.task_id
+            self._ended.setdefault(task_id, set()).add(container.id)
         self._emit(
             ContainerExited(
                 task_id=container.request.task.task_id,

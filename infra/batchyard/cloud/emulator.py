@@ -1,8 +1,8 @@
 """The AWS emulator of the local cloud: installing it, its command, and whether one answers.
 
 It is installed in its own virtual environment, because its pinned versions conflict with ours. `up`
-starts it, behind a guard, only if no AWS emulator answers on the port; any other emulator is used as
-it is, without a guard.
+starts it, behind a guard, only if no AWS emulator answers on the port; any other emulator is used
+as it is, without a guard.
 """
 
 import json
@@ -30,7 +30,9 @@ ACCOUNT = "000000000000"
 START_PATIENCE_SECONDS = 60.0
 POLL_SECONDS = 0.05
 # Our modules come last on its path: its own versions of libraries must be found first.
-LAUNCH = "import sys; sys.path.append(sys.argv[1]); from batchyard.cloud.launcher import main; main()"
+LAUNCH = (
+    "import sys; sys.path.append(sys.argv[1]); from batchyard.cloud.launcher import main; main()"
+)
 LAMBDA_DATA = "lambda.json"  # where the emulator saves functions and event source mappings
 
 

@@ -97,7 +97,7 @@ def up(
 
     Doing so twice changes nothing. Without a port, that of the state dir's record is used, or
     DEFAULT_PORT. An open cloud takes any credentials. On failure, what was started stays on record
-    for `down`. `emulator_settings` are given to an emulator that is started, in addition to its own.
+    for `down`. `emulator_settings` are given to an emulator that is started, besides its own.
     """
     state.make_private()
     with held(state.lock):
@@ -257,14 +257,14 @@ def _ensure_agent(state: StateDir, cloud: Cloud, keys: Keys, runtime: str, say: 
     say("Starting the ECS agent")
     ready.unlink(missing_ok=True)
     log = state.logs / "agent.log"
-    agent = [sys.executable, "-m", "batchyard.agent", "--region", emulator.REGION]
+    agent = [sys.executable, "-m", "batchyard.agent.restarter", "--region", emulator.REGION]
     agent += ["--endpoint-url", emulator.endpoint_url(cloud.port)]
     agent += ["--batch-endpoint-url", api_url(cloud)]
     agent += ["--cluster-prefix", f"{cloud.stack_name}_", "--runtime", runtime]
     agent += ["--task-events-queue-url", cloud.outputs["TaskEventsQueueUrl"]]
     agent += ["--state-dir", str(state.agent)]
     cloud.processes["agent"] = processes.start(
-        [sys.executable, "-m", "batchyard.cloud.restarter", *agent],
+        agent,
         env=emulator.clean_environment()
         | keys.variables
         | {"PYTHONPATH": str(REPOSITORY / "infra"), "PYTHONUNBUFFERED": "1"},

@@ -23,11 +23,35 @@ _DATE = re.compile(r"\d{8}T\d{6}Z")
 _SCOPE_PARTS = 5
 # Query parameters that are a part of the resource in Version 2 (S3 API reference).
 _SUBRESOURCES = frozenset(
-    "accelerate acl cors defaultObjectAcl delete lifecycle location logging notification "
-    "partNumber policy requestPayment restore tagging torrent uploadId uploads versionId "
-    "versioning versions website response-cache-control response-content-disposition "
-    "response-content-encoding response-content-language response-content-type "
-    "response-expires".split()
+    [
+        "accelerate",
+        "acl",
+        "cors",
+        "defaultObjectAcl",
+        "delete",
+        "lifecycle",
+        "location",
+        "logging",
+        "notification",
+        "partNumber",
+        "policy",
+        "requestPayment",
+        "restore",
+        "tagging",
+        "torrent",
+        "uploadId",
+        "uploads",
+        "versionId",
+        "versioning",
+        "versions",
+        "website",
+        "response-cache-control",
+        "response-content-disposition",
+        "response-content-encoding",
+        "response-content-language",
+        "response-content-type",
+        "response-expires",
+    ]
 )
 
 SecretOf = Callable[[str], str | None]

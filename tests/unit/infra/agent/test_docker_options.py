@@ -33,6 +33,7 @@ def config(volumes: list[Json] | None = None, **members: object) -> Json:
         task.containers[0],
         environment={"A": "1"},
         owner="me",
+        runtime_id="abc",
         network_mode="host",
     )
 

@@ -72,7 +72,9 @@ class Laptop:
     ) -> Answer:
         """Send a raw request; in header names a dash is written as an underscore."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self._sent(path, method=method, body=body, headers={"Host": host, **named}, kind=kind)
+        return self._sent(
+            path, method=method, body=body, headers={"Host": host, **named}, kind=kind
+        )
 
     def send_signed(
         self,
@@ -213,13 +215,16 @@ def test_a_name_that_is_not_this_machines_is_refused_whatever_the_signature(
 
 @pytest.mark.parametrize("path", ["/_ministack/health", "/_ministack/reset", "/health", "/", "/x"])
 def test_no_path_answers_a_foreign_page(any_laptop: Laptop, path: str) -> None:
-    for foreign in ({"host": "evil.example"}, {"Origin": "http://evil.example"}):
-        assert_refused(any_laptop, any_laptop.send(path, **foreign))
+    assert_refused(any_laptop, any_laptop.send(path, host="evil.example"))
+    assert_refused(any_laptop, any_laptop.send(path, Origin="http://evil.example"))
 
 
 def test_a_preflight_allows_a_foreign_page_nothing(any_laptop: Laptop) -> None:
     answer = any_laptop.send(
-        method="OPTIONS", body=b"", Origin="http://evil.example", Access_Control_Request_Method="PUT"
+        method="OPTIONS",
+        body=b"",
+        Origin="http://evil.example",
+        Access_Control_Request_Method="PUT",
     )
     assert_refused(any_laptop, answer)
 
