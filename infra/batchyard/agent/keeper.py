@@ -111,7 +111,7 @@ class Keeper:
         threading.Thread(target=agent.send_all, name="keeper", daemon=True).start()
         agent.put({"session": self._session})
         for runtime_id, kept in self._kept.items():
-            self._put_kept(agent, runtime_id, kept)
+            self._put_kept(agent, runtime_id, kept, is_new_to_it=True)
         agent.put({"ready": True})
         self._agent = agent
         self._pump.add(channel.fileno(), lambda: self._on_message(agent))
@@ -164,13 +164,15 @@ class Keeper:
         )
 
     @staticmethod
-    def _put_kept(agent: _Agent, runtime_id: str, kept: _Kept) -> None:
+    def _put_kept(
+        agent: _Agent, runtime_id: str, kept: _Kept, *, is_new_to_it: bool = False
+    ) -> None:
         assert kept.process.stdout is not None
         agent.put(
             {
                 "id": runtime_id,
                 "pid": kept.process.pid,
-                "environment": kept.environment,
+                "environment": kept.environment if is_new_to_it else {},
                 "code": kept.code,
             },
             kept.process.stdout.fileno(),

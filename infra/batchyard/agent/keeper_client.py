@@ -34,6 +34,7 @@ OnStarted = Callable[[KeptProcess], None]
 @dataclass(slots=True)
 class _Start:
     on_started: OnStarted
+    environment: Mapping[str, str]
     done: threading.Event = field(default_factory=threading.Event)
     process: KeptProcess | None = None
     failure: Exception | None = None
@@ -83,7 +84,7 @@ class KeeperClient:
 
         Raises OSError or ValueError as `subprocess.Popen` does, and KeeperGone.
         """
-        start = _Start(on_started)
+        start = _Start(on_started, environment)
         with self._lock:
             if self._is_gone:
                 raise KeeperGone("it has ended")
@@ -128,7 +129,8 @@ class KeeperClient:
         if fd is None:
             start.failure = _failure(message)
         else:
-            start.process = _process(message, fd)
+            # The keeper does not send it back: it may be long.
+            start.process = replace(_process(message, fd), environment=start.environment)
             start.on_started(start.process)
         start.done.set()
 

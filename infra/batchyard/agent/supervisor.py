@@ -116,17 +116,17 @@ class Supervisor:
         for position, container in enumerate(plan.containers):
             runtime_id = entry.containers[position].runtime_id
             if runtime_id in kept:
-                started = self._runtime.adopt(
-                    ContainerStart(
-                        task=plan,
-                        container=container,
-                        runtime_id=runtime_id,
-                        environment={},
-                        output=self._output(live, container),
-                    )
+                request = ContainerStart(
+                    task=plan,
+                    container=container,
+                    runtime_id=runtime_id,
+                    environment={},
+                    output=self._output(live, container),
                 )
-                self._on_start_done(
-                    live, StartDone(task_id=plan.task_id, name=container.name, started=started)
+                made = self._runtime.adopt(request)
+                live.entry.containers[position] = made
+                live.state = lifecycle.on_adopted(
+                    live.state, container.name, made.runtime_id, address=made.address
                 )
         return True
 

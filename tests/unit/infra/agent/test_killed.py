@@ -232,8 +232,8 @@ def test_nothing_is_left_of_a_task_that_has_ended(world: World, gate: Path) -> N
     with world.agent():
         gate.touch()
         world.stopped(task_id)
-    for folder in ("tasks", "outputs", "scratch"):
-        eventually(lambda folder=folder: os.listdir(world.state_dir / folder) == [])
+    folders = [world.state_dir / name for name in ("tasks", "outputs", "scratch")]
+    eventually(lambda: not any(os.listdir(folder) for folder in folders))
 
 
 def test_other_users_see_no_environment_and_no_output(world: World, gate: Path) -> None:

@@ -252,9 +252,13 @@ class Line:
         self._is_cut = True
 
     def __getattr__(self, name: str) -> Any:
+        member = getattr(self._target, name)
+        if not callable(member):
+            return member
+
         def call(*arguments: Any, **named: Any) -> Any:
             if not self._is_cut:
-                return getattr(self._target, name)(*arguments, **named)
+                return member(*arguments, **named)
             if self._failure is None:
                 return None
             raise self._failure("the agent was killed")
@@ -326,11 +330,12 @@ class World:
         loop.is_killed = is_killed
         runtime = (make_runtime or self.process_runtime)(loop.post)
         self.session = runtime.session
-        lines = {
+        lines: dict[str, Any] = {
             "ecs": Line(self.ecs, EcsUnavailable),
             "queue": Line(self.queue, ConnectionError),
             "logs": Line(self.logs, ConnectionError),
             "journal": Line(self.journal, None),
+            "runtime": Line(runtime, None),
         }
         logs = LogSender(lines["logs"], wall_ms=lambda: time.time_ns() // 1_000_000)
         events, closer = EventSender(lines["queue"]), TaskCloser(lines["ecs"])
@@ -339,7 +344,7 @@ class World:
         prefix = f"{id(loop):012x}"[-6:]
         supervisor = Supervisor(
             ecs=lines["ecs"],
-            runtime=runtime,
+            runtime=lines["runtime"],
             journal=lines["journal"],
             logs=logs,
             events=events,
@@ -373,13 +378,11 @@ class World:
             if is_killed:
                 for line in lines.values():
                     line.cut()
-                runtime.close()
             loop.end()
             thread.join(DEADLINE_SECONDS)
             starts.shutdown(cancel_futures=is_killed)
             signals.shutdown(cancel_futures=is_killed)
-            if not is_killed:
-                runtime.close()
+            runtime.close()
             for sender in (logs, events, closer):
                 sender.close()
             if not is_killed:
