@@ -209,8 +209,8 @@ def answers(port: int, keys: Keys) -> bool:
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
         if "InvalidClientTokenId" in str(error):
             raise EmulatorError(
-                f"The local cloud of another state dir runs on port {port}. Choose another port "
-                "with --port, or stop that cloud."
+                f"The local cloud on port {port} was not created from this state dir. Stop that "
+                "cloud first, or choose another --port."
             ) from error
         raise EmulatorError(
             f"Port {port} is taken by something that is no AWS emulator ({error}). "
