@@ -107,11 +107,11 @@ class KeeperClient:
 
     def signal(self, runtime_id: str, number: int) -> None:
         """Signal a process's group, unless the process has ended."""
-        self._tell({"do": "signal", "id": runtime_id, "number": int(number)})
+        self._ask_if_there({"do": "signal", "id": runtime_id, "number": int(number)})
 
     def forget(self, runtime_id: str) -> None:
         """Drop what is kept of a process, once it has ended."""
-        self._tell({"do": "forget", "id": runtime_id})
+        self._ask_if_there({"do": "forget", "id": runtime_id})
 
     def on_readable(self) -> None:
         """Handle the next message."""
@@ -163,7 +163,7 @@ class KeeperClient:
         except OSError as error:
             raise KeeperGone(str(error)) from error
 
-    def _tell(self, message: Json) -> None:
+    def _ask_if_there(self, message: Json) -> None:
         try:
             self._ask(message)
         except KeeperGone:

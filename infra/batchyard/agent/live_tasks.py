@@ -1,4 +1,4 @@
-"""What the supervisor knows of a task, and what it is told and given.
+"""What the supervisor knows of a task, and the values that it is given.
 
 Pure. Owns: the values, and the rule by which a task of an earlier agent is lost. What is done with
 them is in `supervisor`.

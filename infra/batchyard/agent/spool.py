@@ -27,13 +27,13 @@ class Spool:
         return self._size < LONGEST_BYTES
 
     def write(self, data: bytes) -> None:
-        """Append the bytes. One that has grown too long, or has no room, keeps nothing more."""
+        """Append the bytes, until the file is too long or the disk is full."""
         if not self.is_whole:
             return
         try:
             self._size += os.write(self._fd, data)
         except OSError:
-            # As long as a file that is too long, without taking any room.
+            # As long as a file that is too long, without taking any space.
             os.ftruncate(self._fd, LONGEST_BYTES)
             self._size = LONGEST_BYTES
 

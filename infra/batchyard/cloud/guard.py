@@ -17,13 +17,13 @@ from typing import Any
 
 from batchyard.cloud.signature import (
     UNSIGNED_REQUEST,
-    Claim,
     Refusal,
     Request,
     SecretOf,
-    claim_of,
+    StatedSignature,
     needs_body,
     refusal_of,
+    stated_signature,
 )
 
 # Names of this machine that nobody can give to another one. The last is what a container calls it.
@@ -64,30 +64,30 @@ class Guard:
             return
         request = request_of(scope)
         refusal = refusal_of_page(request)
-        claim: Claim | Refusal = UNSIGNED_REQUEST
+        stated: StatedSignature | Refusal = UNSIGNED_REQUEST
         if refusal is None and not (scope["type"] == "http" and request.path in OPEN_PATHS):
-            claim = claim_of(request)
-            if isinstance(claim, Refusal):
-                refusal = claim
+            stated = stated_signature(request)
+            if isinstance(stated, Refusal):
+                refusal = stated
             elif self.is_open:
                 refusal = refusal_of_navigation(request)
             else:
                 request, receive = await _with_body(scope, request, receive)
-                refusal = refusal_of(request, claim, self.secret_of, self.now())
+                refusal = refusal_of(request, stated, self.secret_of, self.now())
         if refusal is not None:
             await _refuse(scope, request, refusal, receive, send)
             return
-        if isinstance(claim, Claim):
-            scope = self._directed(scope, claim)
+        if isinstance(stated, StatedSignature):
+            scope = self._directed(scope, stated)
         await self.app(scope, receive, _without_cors(send))
 
-    def _directed(self, scope: Scope, claim: Claim) -> Scope:
+    def _directed(self, scope: Scope, stated: StatedSignature) -> Scope:
         """Return the scope, with a request for Batch directed to our API instead of the emulator's.
 
         The emulator has a Batch of its own, which would lose a job that is submitted to it.
         """
         path: str = scope["path"]
-        if claim.service not in BATCH_SERVICES or not path.startswith(BATCH_PATH):
+        if stated.service not in BATCH_SERVICES or not path.startswith(BATCH_PATH):
             return scope
         api_id = _api_id(self.record)
         if api_id is None:
@@ -215,8 +215,8 @@ async def _refuse(
 
 def _in_words_of_the_client(request: Request, refusal: Refusal) -> tuple[str, bytes]:
     """Return the error in the protocol that the client speaks: JSON, or XML of S3 or of queries."""
-    claim = claim_of(request)
-    is_s3 = isinstance(claim, Claim) and claim.service == "s3"
+    stated = stated_signature(request)
+    is_s3 = isinstance(stated, StatedSignature) and stated.service == "s3"
     is_query = "x-www-form-urlencoded" in request.headers.get("content-type", "")
     if not is_s3 and not is_query:
         body = json.dumps({"__type": refusal.code, "message": refusal.message})

@@ -81,7 +81,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class StatedSignature:
     """What a request says of its own signature. Times are in seconds since the epoch."""
 
     access_key_id: str
@@ -106,16 +106,16 @@ UNSIGNED_REQUEST = Refusal(
 )
 
 
-def claim_of(request: Request) -> Claim | Refusal:
+def stated_signature(request: Request) -> StatedSignature | Refusal:
     """Return what the request says of its signature, or why it cannot be read."""
     query = dict(_pairs(request.query))
     try:
         if request.headers.get("authorization"):
-            return _header_claim(request.headers)
+            return _from_header(request.headers)
         if "X-Amz-Signature" in query:
-            return _link_claim(query)
+            return _from_link(query)
         if query.keys() >= {"AWSAccessKeyId", "Signature", "Expires"}:
-            return Claim(
+            return StatedSignature(
                 access_key_id=query["AWSAccessKeyId"],
                 scope="",
                 signature=query["Signature"],
@@ -132,27 +132,29 @@ def claim_of(request: Request) -> Claim | Refusal:
     return UNSIGNED_REQUEST
 
 
-def refusal_of(request: Request, claim: Claim, secret_of: SecretOf, now: float) -> Refusal | None:
+def refusal_of(
+    request: Request, stated: StatedSignature, secret_of: SecretOf, now: float
+) -> Refusal | None:
     """Return why the request is refused, or None if its signature is a right one, and of now.
 
     `secret_of` returns the secret of an access key id, or None if there is no such key.
     """
-    secret = secret_of(claim.access_key_id)
+    secret = secret_of(stated.access_key_id)
     if secret is None:
         return Refusal(
-            code="InvalidClientTokenId" if claim.service != "s3" else "InvalidAccessKeyId",
-            message=f"The local cloud has no access key {claim.access_key_id}. Use the keys that "
+            code="InvalidClientTokenId" if stated.service != "s3" else "InvalidAccessKeyId",
+            message=f"The local cloud has no access key {stated.access_key_id}. Use the keys that "
             "`batchyard env` prints, or start it with `batchyard up --open`, which takes any.",
         )
-    if not claim.not_before <= now <= claim.not_after:
+    if not stated.not_before <= now <= stated.not_after:
         return Refusal(
             code="RequestExpired", message="The request was not signed now, or its link is over."
         )
-    if claim.scope:
-        expected = _signatures(request, claim, secret)
+    if stated.scope:
+        expected = _signatures(request, stated, secret)
     else:
-        expected = (_version_2(request, claim, secret),)
-    if any(hmac.compare_digest(one.encode(), claim.signature.encode()) for one in expected):
+        expected = (_version_2(request, stated, secret),)
+    if any(hmac.compare_digest(one.encode(), stated.signature.encode()) for one in expected):
         return None
     return Refusal(
         code="SignatureDoesNotMatch",
@@ -163,17 +165,17 @@ def refusal_of(request: Request, claim: Claim, secret_of: SecretOf, now: float) 
 
 def needs_body(request: Request) -> bool:
     """Return whether the body is covered by the signature, so that it must be read first."""
-    stated = request.headers.get("x-amz-content-sha256", "")
-    return not stated.startswith(("STREAMING-", UNSIGNED))
+    hashed = request.headers.get("x-amz-content-sha256", "")
+    return not hashed.startswith(("STREAMING-", UNSIGNED))
 
 
-def _header_claim(headers: Headers) -> Claim:
+def _from_header(headers: Headers) -> StatedSignature:
     algorithm, _, rest = headers["authorization"].partition(" ")
     if algorithm != ALGORITHM:
         raise ValueError(algorithm)
     members = dict(part.strip().split("=", 1) for part in rest.split(","))
     signed_at = _epoch(headers["x-amz-date"])
-    return _claim(
+    return _stated(
         credential=members["Credential"],
         signed_headers=members["SignedHeaders"],
         signature=members["Signature"],
@@ -184,13 +186,13 @@ def _header_claim(headers: Headers) -> Claim:
     )
 
 
-def _link_claim(query: Mapping[str, str]) -> Claim:
+def _from_link(query: Mapping[str, str]) -> StatedSignature:
     if query["X-Amz-Algorithm"] != ALGORITHM:
         raise ValueError(query["X-Amz-Algorithm"])
     signed_at, lasts = _epoch(query["X-Amz-Date"]), int(query["X-Amz-Expires"])
     if not 0 < lasts <= LONGEST_LINK_SECONDS:
         raise ValueError(lasts)
-    return _claim(
+    return _stated(
         credential=query["X-Amz-Credential"],
         signed_headers=query["X-Amz-SignedHeaders"],
         signature=query["X-Amz-Signature"],
@@ -201,7 +203,7 @@ def _link_claim(query: Mapping[str, str]) -> Claim:
     )
 
 
-def _claim(
+def _stated(
     *,
     credential: str,
     signed_headers: str,
@@ -210,14 +212,14 @@ def _claim(
     not_before: float,
     not_after: float,
     is_link: bool,
-) -> Claim:
+) -> StatedSignature:
     access_key_id, _, scope = credential.partition("/")
     names = tuple(signed_headers.lower().split(";"))
     parts = scope.split("/")
     # Without the host a signature would be good for every server.
     if len(parts) != _SCOPE_PARTS - 1 or parts[0] != amz_date[:8] or "host" not in names:
         raise ValueError(credential)
-    return Claim(
+    return StatedSignature(
         access_key_id=access_key_id,
         scope=scope,
         signature=signature,
@@ -235,37 +237,40 @@ def _epoch(amz_date: str) -> float:
     return datetime.strptime(amz_date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
 
 
-def _signatures(request: Request, claim: Claim, secret: str) -> tuple[str, ...]:
+def _signatures(request: Request, stated: StatedSignature, secret: str) -> tuple[str, ...]:
     """Return the right signatures: S3 encodes a path once, other services twice."""
     once = request.path or "/"
     twice = quote(once, safe="/-_.~")
-    paths = (once,) if once == twice or claim.service == "s3" else (twice, once)
-    key = _signing_key(secret, claim.scope)
+    paths = (once,) if once == twice or stated.service == "s3" else (twice, once)
+    key = _signing_key(secret, stated.scope)
     return tuple(
-        hmac.new(key, _string_to_sign(request, claim, path), hashlib.sha256).hexdigest()
+        hmac.new(key, _string_to_sign(request, stated, path), hashlib.sha256).hexdigest()
         for path in paths
     )
 
 
-def _string_to_sign(request: Request, claim: Claim, path: str) -> bytes:
+def _string_to_sign(request: Request, stated: StatedSignature, path: str) -> bytes:
     canonical = "\n".join(
         (
             request.method,
             path,
             _canonical_query(request.query),
-            *(f"{name}:{_trimmed(request.headers.get(name, ''))}" for name in claim.signed_headers),
+            *(
+                f"{name}:{_trimmed(request.headers.get(name, ''))}"
+                for name in stated.signed_headers
+            ),
             "",
-            ";".join(claim.signed_headers),
-            _payload_hash(request, claim),
+            ";".join(stated.signed_headers),
+            _payload_hash(request, stated),
         )
     )
     hashed = hashlib.sha256(canonical.encode()).hexdigest()
-    return "\n".join((ALGORITHM, claim.amz_date, claim.scope, hashed)).encode()
+    return "\n".join((ALGORITHM, stated.amz_date, stated.scope, hashed)).encode()
 
 
-def _payload_hash(request: Request, claim: Claim) -> str:
+def _payload_hash(request: Request, stated: StatedSignature) -> str:
     """Return the hash that was signed: of the body itself, unless the request says otherwise."""
-    if claim.is_link and claim.service == "s3":
+    if stated.is_link and stated.service == "s3":
         return request.headers.get("x-amz-content-sha256", UNSIGNED)
     if not needs_body(request):
         return request.headers["x-amz-content-sha256"]
@@ -289,7 +294,7 @@ def _canonical_query(query: str) -> str:
     return "&".join(f"{name}={value}" for name, value in encoded)
 
 
-def _version_2(request: Request, claim: Claim, secret: str) -> str:
+def _version_2(request: Request, stated: StatedSignature, secret: str) -> str:
     """Return the Version 2 signature of a link to an S3 object."""
     headers = request.headers
     amz = sorted((name, value) for name, value in headers.items() if name.startswith("x-amz-"))
@@ -300,7 +305,7 @@ def _version_2(request: Request, claim: Claim, secret: str) -> str:
             request.method,
             headers.get("content-md5", ""),
             headers.get("content-type", ""),
-            str(int(claim.not_after)),
+            str(int(stated.not_after)),
             *(f"{name}:{_trimmed(value)}" for name, value in amz),
             request.path + (f"?{resource}" if resource else ""),
         )

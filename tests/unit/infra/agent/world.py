@@ -276,6 +276,22 @@ class MortalLoop(AgentLoop):
             super()._stop_containers(supervisor)
 
 
+def surroundings(*, prefix: str) -> Surroundings:
+    """Return what an agent finds around it; its ids begin with the prefix."""
+    ids = itertools.count(1)
+    return Surroundings(
+        local=local_variables(
+            region="us-east-1",
+            endpoint_url="http://127.0.0.1:4566",
+            batch_endpoint_url="http://127.0.0.1:4566/batch",
+            keys={"AWS_ACCESS_KEY_ID": "LOCALKEY", "AWS_SECRET_ACCESS_KEY": "secret"},
+        ),
+        wall_ms=lambda: time.time_ns() // 1_000_000,
+        monotonic=time.monotonic,
+        new_id=lambda: f"{prefix}{next(ids):06}",
+    )
+
+
 class World:
     """The fakes of AWS, which outlive any number of agents."""
 
@@ -340,8 +356,6 @@ class World:
         logs = LogSender(lines["logs"], wall_ms=lambda: time.time_ns() // 1_000_000)
         events, closer = EventSender(lines["queue"]), TaskCloser(lines["ecs"])
         starts, signals = ThreadPoolExecutor(4), ThreadPoolExecutor(2)
-        ids = itertools.count(1)
-        prefix = f"{id(loop):012x}"[-6:]
         supervisor = Supervisor(
             ecs=lines["ecs"],
             runtime=lines["runtime"],
@@ -353,17 +367,7 @@ class World:
             starts=starts,
             signals=signals,
             post=loop.post,
-            surroundings=Surroundings(
-                local=local_variables(
-                    region="us-east-1",
-                    endpoint_url="http://127.0.0.1:4566",
-                    batch_endpoint_url="http://127.0.0.1:4566/batch",
-                    keys={"AWS_ACCESS_KEY_ID": "LOCALKEY", "AWS_SECRET_ACCESS_KEY": "secret"},
-                ),
-                wall_ms=lambda: time.time_ns() // 1_000_000,
-                monotonic=time.monotonic,
-                new_id=lambda: f"{prefix}{next(ids):06}",
-            ),
+            surroundings=surroundings(prefix=f"{id(loop):012x}"[-6:]),
         )
         finder = TaskFinder(lines["ecs"], cluster_prefix="batchyard-", monotonic=time.monotonic)
         ready = threading.Event()

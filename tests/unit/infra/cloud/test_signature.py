@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 
-from batchyard.cloud.signature import Refusal, Request, claim_of, refusal_of
+from batchyard.cloud.signature import Refusal, Request, refusal_of, stated_signature
 
 KEY, SECRET = "LOCALKEY", "our/secret+of=this"
 BASE = "http://127.0.0.1:4566"
@@ -27,10 +27,10 @@ def secret_of(access_key_id: str) -> str | None:
 
 def code_of(request: Request, *, now: float = NOW) -> str | None:
     """Return the code with which a request is refused, None if it is taken."""
-    claim = claim_of(request)
-    if isinstance(claim, Refusal):
-        return claim.code
-    refusal = refusal_of(request, claim, secret_of, now)
+    stated = stated_signature(request)
+    if isinstance(stated, Refusal):
+        return stated.code
+    refusal = refusal_of(request, stated, secret_of, now)
     return refusal.code if refusal else None
 
 
