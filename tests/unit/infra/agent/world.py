@@ -346,13 +346,7 @@ class World:
         loop.is_killed = is_killed
         runtime = (make_runtime or self.process_runtime)(loop.post)
         self.session = runtime.session
-        lines: dict[str, Any] = {
-            "ecs": Line(self.ecs, EcsUnavailable),
-            "queue": Line(self.queue, ConnectionError),
-            "logs": Line(self.logs, ConnectionError),
-            "journal": Line(self.journal, None),
-            "runtime": Line(runtime, None),
-        }
+        lines = self._lines(runtime)
         logs = LogSender(lines["logs"], wall_ms=lambda: time.time_ns() // 1_000_000)
         events, closer = EventSender(lines["queue"]), TaskCloser(lines["ecs"])
         starts, signals = ThreadPoolExecutor(4), ThreadPoolExecutor(2)
@@ -391,6 +385,15 @@ class World:
                 sender.close()
             if not is_killed:
                 self.lose_keeper()
+
+    def _lines(self, runtime: Runtime) -> dict[str, Any]:
+        return {
+            "ecs": Line(self.ecs, EcsUnavailable),
+            "queue": Line(self.queue, ConnectionError),
+            "logs": Line(self.logs, ConnectionError),
+            "journal": Line(self.journal, None),
+            "runtime": Line(runtime, None),
+        }
 
     def lose_keeper(self) -> None:
         """End the keeper, and with it what it has kept."""
