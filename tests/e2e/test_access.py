@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import subprocess
 import sys
 import urllib.request
 from pathlib import Path
@@ -10,6 +11,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from batchyard.cloud import emulator
 from batchyard.cloud.emulator import reserved_port
 from batchyard.cloud.paths import StateDir
 from tests.e2e.world import World, batchyard, processes_of
@@ -98,6 +100,42 @@ def test_a_job_that_submits_a_job_really_does(world: World, endpoint: str) -> No
     [inner_id] = world.lines_of(outer["container"])
     job = world.await_job(inner_id, "SUCCEEDED")
     assert world.log_of(job["container"], last_line="inner") == ["inner"]
+
+
+def test_the_emulator_still_has_what_the_launcher_replaces_and_reads() -> None:
+    """`ministack.app.app` is replaced; the others look up who signs. An update must keep them."""
+    program = (
+        "import inspect, ministack.app as emulator; "
+        "from ministack.core import iam_evaluator, responses; "
+        "assert 'app' in emulator.main.__code__.co_names, 'main serves what the module names'; "
+        "assert list(inspect.signature(emulator.app).parameters) == ['scope', 'receive', 'send']; "
+        "iam_evaluator.resolve_credential, iam_evaluator.find_iam_access_key_account; "
+        "responses._account_from_sts_session; "
+        "fields = iam_evaluator.ResolvedCredential.__dataclass_fields__; "
+        "assert 'secret_access_key' in fields"
+    )
+    python = emulator.install(print)
+    done = subprocess.run([python, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_keys_that_iam_and_sts_issue_are_taken(world: World) -> None:
+    iam, sts = world.clients("iam"), world.clients("sts")
+    iam.create_user(UserName="someone")
+    user = iam.create_access_key(UserName="someone")["AccessKey"]
+    iam.create_role(RoleName="some-role", AssumeRolePolicyDocument="{}")
+    role = "arn:aws:iam::000000000000:role/some-role"
+    session = sts.assume_role(RoleArn=role, RoleSessionName="some-session")["Credentials"]
+    for issued in (user, session):
+        queues = boto3.client(
+            "sqs",
+            endpoint_url=f"http://127.0.0.1:{world.cloud.port}",
+            region_name="us-east-1",
+            aws_access_key_id=issued["AccessKeyId"],
+            aws_secret_access_key=issued["SecretAccessKey"],
+            aws_session_token=issued.get("SessionToken"),
+        )
+        assert queues.list_queues()["QueueUrls"]
 
 
 def test_other_users_cannot_look_into_the_state_dir(world: World) -> None:

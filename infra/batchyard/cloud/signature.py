@@ -250,15 +250,13 @@ def _signatures(request: Request, stated: StatedSignature, secret: str) -> tuple
 
 
 def _string_to_sign(request: Request, stated: StatedSignature, path: str) -> bytes:
+    headers = ((name, request.headers.get(name, "")) for name in stated.signed_headers)
     canonical = "\n".join(
         (
             request.method,
             path,
             _canonical_query(request.query),
-            *(
-                f"{name}:{_trimmed(request.headers.get(name, ''))}"
-                for name in stated.signed_headers
-            ),
+            *(f"{name}:{_trimmed(value)}" for name, value in headers),
             "",
             ";".join(stated.signed_headers),
             _payload_hash(request, stated),
