@@ -161,5 +161,7 @@ class GoneEcs:
     """ECS that knows no definition."""
 
     def describe_task_definition(self, **_: str) -> None:
-        error = {"Error": {"Code": "InvalidParameterException", "Message": "gone"}}
-        raise ClientError(error, "DescribeTaskDefinition")
+        raise ClientError(
+            {"Error": {"Code": "InvalidParameterException", "Message": "gone"}},
+            "DescribeTaskDefinition",
+        )
