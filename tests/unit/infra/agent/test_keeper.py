@@ -81,6 +81,22 @@ def test_the_next_agent_has_the_output_and_the_exit_code(keeper: Keeper, tmp_pat
     close_all(started, kept)
 
 
+def test_an_end_before_the_next_agent_takes_over_is_kept_for_that(
+    keeper: Keeper, tmp_path: Path
+) -> None:
+    first = Agent(keeper, tmp_path)
+    go = tmp_path / "go"
+    script = f"until test -e {go}; do sleep 0.02; done; exit 5"
+    started = first.start("one", "sh", "-c", script)
+    first.leave()
+    second = Agent(keeper, tmp_path)
+    assert second.client.kept["one"].code is None
+    go.touch()
+    eventually(lambda: second.client.kept["one"].code == 5)
+    assert second.exits.empty()
+    close_all(started, second.client.kept["one"])
+
+
 def test_a_writer_does_not_fail_while_no_agent_is_there(keeper: Keeper, tmp_path: Path) -> None:
     first = Agent(keeper, tmp_path)
     go = tmp_path / "go"

@@ -139,6 +139,19 @@ def test_what_was_journalled_and_not_yet_started_is_started(world: World) -> Non
     assert world.logs.text(task_id) == ["once"]
 
 
+def test_what_was_planned_under_a_keeper_that_is_gone_may_have_run_and_is_not_started(
+    world: World, tmp_path: Path
+) -> None:
+    script = ["sh", "-c", f"echo run >> {tmp_path}/runs"]
+    task_id = world.ecs.run_task(task_definition(container(command=script)))
+    planned = ContainerStarted(runtime_id="planned00001", planned=True)
+    record = world.ecs.record(task_id)
+    world.journal.write(JournalEntry(task=record, session="another", containers=[planned]))
+    with world.agent():
+        assert "maintenance" in world.stopped(task_id)["stoppedReason"]
+    assert not (tmp_path / "runs").exists()
+
+
 def test_what_was_started_and_not_yet_journalled_so_is_not_started_again(
     world: World, gate: Path, tmp_path: Path
 ) -> None:
