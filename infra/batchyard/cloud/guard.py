@@ -67,10 +67,10 @@ class Guard:
         stated: StatedSignature | Refusal = UNSIGNED_REQUEST
         if refusal is None and not (scope["type"] == "http" and request.path in OPEN_PATHS):
             stated = stated_signature(request)
-            if isinstance(stated, Refusal):
+            if self.is_open:
+                refusal = refusal_of_stranger(request, stated)
+            elif isinstance(stated, Refusal):
                 refusal = stated
-            elif self.is_open:
-                refusal = refusal_of_navigation(request)
             else:
                 request, receive = await _with_body(scope, request, receive)
                 refusal = refusal_of(request, stated, self.secret_of, self.now())
@@ -136,11 +136,14 @@ def refusal_of_page(request: Request) -> Refusal | None:
     return None
 
 
-def refusal_of_navigation(request: Request) -> Refusal | None:
-    """Return why the request is refused as a link or an image of a foreign page, if it is one.
+def refusal_of_stranger(request: Request, stated: StatedSignature | Refusal) -> Refusal | None:
+    """Return why an open cloud refuses the request: no credentials, or sent for a foreign page.
 
-    Those have no `Origin`. They cannot be signed, so only an open cloud needs to ask.
+    A page's links and images have no `Origin`. They have no header of the page's choice either, so
+    any `Authorization` will do.
     """
+    if isinstance(stated, Refusal) and "authorization" not in request.headers:
+        return stated
     if request.headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
         return None
     return Refusal(

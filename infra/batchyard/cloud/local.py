@@ -38,6 +38,10 @@ NOT_SAVED = (
     "The emulator did not save its data: the next `batchyard up` starts from what was saved "
     "before, or empty."
 )
+UNGUARDED = (
+    "It was not started from this state dir, so it has no guard: every web page and every user of "
+    "this machine can use it, and run jobs as you."
+)
 CRASHED = "The emulator ended without `batchyard down`: what happened since it was started is lost."
 AGENT_PATIENCE_SECONDS = 30.0
 # A local stack is removed with its state dir.
@@ -215,6 +219,8 @@ def _ensure_emulator(
                 "created from this state dir. Stop that cloud first, or choose another --port."
             )
         say(f"An AWS emulator answers on port {cloud.port}")
+        if not cloud.runs("emulator"):
+            say(UNGUARDED)
         return
     if "emulator" in cloud.processes:
         say(CRASHED)

@@ -265,6 +265,16 @@ def test_an_open_cloud_takes_any_credentials(open_laptop: Laptop) -> None:
     assert open_laptop.send_signed(key="test", secret="test").status == 200
 
 
+@pytest.mark.parametrize("authorization", ["AWS test:c2ln", "Basic dGVzdA==", "Bearer test"])
+def test_an_open_cloud_takes_any_kind_of_credentials(
+    open_laptop: Laptop, authorization: str
+) -> None:
+    assert open_laptop.send(Authorization=authorization).status == 200
+    open_laptop.emulator.reached.clear()
+    from_page = open_laptop.send(Authorization=authorization, Origin="http://evil.example")
+    assert_refused(open_laptop, from_page)
+
+
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 def test_an_open_cloud_follows_no_link_of_a_foreign_page(open_laptop: Laptop, site: str) -> None:
     credentials = "X-Amz-Credential=test%2F20260101%2Fus-east-1%2Fsqs%2Faws4_request"
