@@ -15,8 +15,6 @@ from pathlib import Path
 from .keeper_channel import Channel
 from .plan import Json
 
-_PATIENCE_SECONDS = 60.0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptProcess:
@@ -98,8 +96,8 @@ class KeeperClient:
                 "home": str(home),
             }
         )
-        if not start.done.wait(_PATIENCE_SECONDS):
-            raise KeeperGone("it does not answer")
+        # Without a deadline: a start that is given up and yet happens would run unseen.
+        start.done.wait()
         if start.failure is not None:
             raise start.failure
         assert start.process is not None
