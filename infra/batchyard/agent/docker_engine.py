@@ -52,6 +52,7 @@ _PLAIN_URLS = ("http+docker://localhost", "http://")
 _NOT_FOUND = 404
 _NOT_RUNNING = 409
 _KILLED = 137
+NO_FD = -1  # of an adopted container, whose output a thread of its own reads
 
 
 class NoEngine(Exception):
@@ -142,7 +143,10 @@ class DockerRuntime:
             self._remove(container.id)
             raise StartFailed(f"CannotStartContainerError: {_words(error)}") from error
         # Watched only from here on: an end that is seen before the start must not count.
-        return self._watched(container)
+        self._pump.call(lambda: self._pump.add(container.fd, lambda: self._on_output(container)))
+        with self._changed:
+            self._changed.notify()
+        return ContainerStarted(runtime_id=container.id, address=self._address_of(container.id))
 
     @property
     def session(self) -> str:
@@ -155,11 +159,36 @@ class DockerRuntime:
     def adopt(self, request: ContainerStart) -> ContainerStarted:
         container_id = self._kept()[request.runtime_id]
         tty = bool(request.container.definition.get("pseudoTerminal"))
-        request.output.replay()
-        container = self._attach(container_id, request, tty=tty, from_beginning=True)
+        container = _Container(
+            id=container_id, request=request, fd=NO_FD, decoder=FrameDecoder(tty=tty)
+        )
         with self._changed:
             self._containers[container.id] = container
-        return self._watched(container)
+        follower = threading.Thread(
+            target=self._follow, args=(container,), name="follower", daemon=True
+        )
+        follower.start()
+        return ContainerStarted(runtime_id=container.id, address=self._address_of(container.id))
+
+    def _follow(self, container: _Container) -> None:
+        """Take an adopted container's output from the engine's copy, from its beginning to its end.
+
+        An attached stream would have no beginning, and that of an ended container no end.
+        """
+        output = container.request.output
+        output.replay()
+        try:
+            for data in self._engine.logs(container.id, stream=True, follow=True):
+                output.write(data)
+        except (self._errors.DockerException, OSError) as error:
+            _log.warning("container %s: its output ended: %s", container.id[:12], _words(error))
+        self._end_output(container)
+
+    def _end_output(self, container: _Container) -> None:
+        container.request.output.finish()
+        with self._changed:
+            container.output_ended = True
+            self._changed.notify()
 
     def terminate(self, runtime_id: str) -> None:
         try:
@@ -205,12 +234,6 @@ class DockerRuntime:
             self._changed.notify()
         self._inspector.join(timeout=5)
         self._pump.close()
-
-    def _watched(self, container: _Container) -> ContainerStarted:
-        self._pump.call(lambda: self._pump.add(container.fd, lambda: self._on_output(container)))
-        with self._changed:
-            self._changed.notify()
-        return ContainerStarted(runtime_id=container.id, address=self._address_of(container.id))
 
     def _owned(self) -> list[Json]:
         label = f"{OWNER_LABEL}={self._owner}"
@@ -258,14 +281,11 @@ class DockerRuntime:
         except (self._errors.DockerException, OSError) as error:
             raise StartFailed(f"CannotPullContainerError: {_words(error)}") from error
 
-    def _attach(
-        self, container_id: str, request: ContainerStart, *, tty: bool, from_beginning: bool = False
-    ) -> _Container:
-        """Attach to the output before the start, so that none is missed, or from its beginning."""
-        params = {"stdout": 1, "stderr": 1, "stream": 1}
-        if from_beginning:
-            params["logs"] = 1
-        stream = self._engine.attach_socket(container_id, params=params)
+    def _attach(self, container_id: str, request: ContainerStart, *, tty: bool) -> _Container:
+        """Attach to the output before the start, so that none can be missed."""
+        stream = self._engine.attach_socket(
+            container_id, params={"stdout": 1, "stderr": 1, "stream": 1}
+        )
         # The descriptor becomes ours: the client's own objects close theirs whenever they are
         # collected, and would leave the connection open until then.
         fd: int = stream._sock.detach()
@@ -285,10 +305,7 @@ class DockerRuntime:
         for rest in container.partial.values():
             if rest:
                 container.request.output.write(rest + b"\n")
-        container.request.output.finish()
-        with self._changed:
-            container.output_ended = True
-            self._changed.notify()
+        self._end_output(container)
 
     @staticmethod
     def _write(container: _Container, stream: int, payload: bytes) -> None:
