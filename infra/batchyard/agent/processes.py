@@ -92,7 +92,8 @@ class ProcessRuntime:
         return self._keeper.session
 
     def kept(self) -> Collection[str]:
-        return self._keeper.kept.keys()
+        # A copy, made at once: what is adopted leaves it, in the pump's thread.
+        return frozenset(self._keeper.kept)
 
     def start(self, request: ContainerStart) -> ContainerStarted:
         argv = [*request.container.entry_point, *request.container.command]
@@ -149,7 +150,7 @@ class ProcessRuntime:
         with self._lock:
             tasks = set(self._tasks)
             adopted = {runtime_id for ids in self._tasks.values() for runtime_id in ids}
-        for runtime_id in self._keeper.kept.keys() - adopted:
+        for runtime_id in frozenset(self._keeper.kept) - adopted:
             self._keeper.signal(runtime_id, signal.SIGKILL)
             self._keeper.forget(runtime_id)
         containers = [one for one in earlier if one.runtime_id not in adopted]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from batchyard.cloud.keys import Keys
 from batchyard.cloud.launcher import OPEN, RECORD
 from batchyard.cloud.package import held, run
-from batchyard.cloud.paths import LOCKS, REPOSITORY, StateDir, digest, shared_cache
+from batchyard.cloud.paths import LOCKS, StateDir, digest, shared_cache
 
 if TYPE_CHECKING:
     from batchyard.cloud.deploy import Session
@@ -89,7 +89,7 @@ def install(say: Callable[[str], None]) -> Path:
 
 def command(python: Path) -> list[str]:
     """Return the command that serves the emulator behind its guard."""
-    return [str(python), "-c", LAUNCH, str(REPOSITORY / "infra")]
+    return [str(python), "-c", LAUNCH, str(Path(__file__).resolve().parents[2])]
 
 
 def environment(
