@@ -18,7 +18,6 @@ from batchyard.agent.runtime import ContainerStarted
 
 from .world import CLUSTER, TASK_PREFIX, World, container, eventually, task_definition
 
-
 # Marked processes are looked for on the whole machine, where the same test may run twice at once.
 MARK = uuid.uuid4().hex[:12]
 
