@@ -8,7 +8,7 @@ INSTALL := $(PIP) install --require-hashes --no-deps -r
 .PHONY: help .venv demo up down format lint docs unit test test-slow test-docker bench clean
 
 # What `make unit` leaves to the gate: second runs over DynamoDB, all races, real processes, cfn-lint.
-NOT_QUICK := dynamodb or test_stop_races or test_agent or test_package or cfn_lint
+NOT_QUICK := dynamodb or test_stop_races or test_agent or test_killed or test_package or cfn_lint
 # The seed of `make test-slow`: another one each time, unless one is given to repeat a run.
 SEED := $(shell date +%s)
 

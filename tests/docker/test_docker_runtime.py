@@ -268,6 +268,31 @@ def test_a_new_agent_removes_orphans_and_reports_their_host_lost(
     assert owned(engine) == []
 
 
+def test_a_container_goes_on_while_its_agent_is_killed(tmp_path: Path, engine: Any) -> None:
+    world = World(tmp_path)
+    script = "echo one; sleep 2; echo two >&2; exit 7"
+    with world.agent(docker(engine), is_killed=True):
+        task_id = world.ecs.run_task(shell(script))
+        eventually(lambda: world.logs.text(task_id) == ["one"])
+        world.running(task_id)
+    with world.agent(docker(engine)):
+        assert world.stopped(task_id)["containers"][0]["exitCode"] == 7
+        assert world.logs.text(task_id) == ["one", "two"]
+    assert owned(engine) == []
+
+
+def test_what_ended_while_no_agent_ran_is_reported_as_it_ended(tmp_path: Path, engine: Any) -> None:
+    world = World(tmp_path)
+    with world.agent(docker(engine), is_killed=True):
+        task_id = world.ecs.run_task(shell("echo one; sleep 1; echo two; exit 3"))
+        world.running(task_id)
+    eventually(lambda: [one["State"] for one in owned(engine)] == ["exited"])
+    with world.agent(docker(engine)):
+        assert world.stopped(task_id)["containers"][0]["exitCode"] == 3
+        assert world.logs.text(task_id) == ["one", "two"]
+    assert owned(engine) == []
+
+
 def test_an_orderly_end_stops_containers(tmp_path: Path, engine: Any) -> None:
     world = World(tmp_path)
     with world.agent(docker(engine)):

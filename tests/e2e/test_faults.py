@@ -98,8 +98,72 @@ def test_function_workers_killed_at_every_step(world: World, queue: str) -> None
 ENDLESS_AT_FIRST = "echo began; test $AWS_BATCH_JOB_ATTEMPT = 1 && sleep 600; echo ended"
 
 
+CHILDREN = 40
+KILLS = 4
+
+
+def kill_agent(world: World) -> None:
+    """Kill the agent once it is ready, without its knowing."""
+    pid = until(lambda: agent_pid(world), lambda pid: pid is not None, seconds=RESTART_SECONDS)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    (StateDir.at(world.state_dir).agent / "agent.json").unlink(missing_ok=True)
+
+
+def kill_agent_and_restarter(world: World) -> None:
+    """Kill both, the agent before it sees that its keeper is gone."""
+    agent = agent_pid(world)
+    assert agent is not None
+    os.kill(agent, signal.SIGSTOP)
+    os.kill(world.cloud.processes["agent"].pid, signal.SIGKILL)
+    os.kill(agent, signal.SIGKILL)
+
+
 @pytest.mark.e2e
-def test_a_killed_agent_is_a_lost_host(world: World, queue: str) -> None:
+def test_a_job_goes_on_while_its_agent_is_killed(world: World, queue: str, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    waits = f"echo began; until test -e {gate}; do sleep 0.1; done; echo ended; exit 3"
+    job_id = world.submit(queue, world.definition("sh", "-c", waits))
+    job = world.await_job(job_id, "RUNNING")
+    world.log_of(job["container"], last_line="began")
+    kill_agent(world)
+    gate.touch()
+    [attempt] = world.await_job(job_id, "FAILED", seconds=RECOVERY_SECONDS)["attempts"]
+    assert attempt["container"]["exitCode"] == 3
+    assert world.log_of(attempt["container"], last_line="ended") == ["began", "ended"]
+
+
+@pytest.mark.e2e
+def test_no_child_runs_twice_however_often_the_agent_is_killed(
+    world: World, queue: str, tmp_path: Path
+) -> None:
+    script = (
+        f"echo run >> {tmp_path}/$AWS_BATCH_JOB_ARRAY_INDEX; sleep 0.$AWS_BATCH_JOB_ARRAY_INDEX"
+    )
+    definition = world.definition("sh", "-c", script)
+    array = world.submit(queue, definition, arrayProperties={"size": CHILDREN})
+    for kill in range(1, KILLS + 1):
+        enough = CHILDREN * kill // (KILLS + 1)
+        until(
+            lambda: len(os.listdir(tmp_path)),
+            lambda seen, enough=enough: seen >= enough,  # type: ignore[misc]
+            seconds=RECOVERY_SECONDS,
+        )
+        kill_agent(world)
+    world.await_job(array, "SUCCEEDED", seconds=RECOVERY_SECONDS)
+    assert [len(child["attempts"]) for child in world.children_of(array)] == [1] * CHILDREN
+    runs = [path.read_text() for path in tmp_path.iterdir()]
+    assert runs == ["run\n"] * CHILDREN
+
+
+# Without end in its first attempt, so that nothing but the fault can end that one.
+ENDLESS_AT_FIRST = "echo began; test $AWS_BATCH_JOB_ATTEMPT = 1 && sleep 600; echo ended"
+
+
+@pytest.mark.e2e
+def test_an_agent_that_is_killed_with_its_restarter_is_a_lost_host(
+    world: World, queue: str
+) -> None:
     endless = world.definition("sh", "-c", ENDLESS_AT_FIRST)
     retried = world.submit(queue, endless, retryStrategy={"attempts": 2})
     final = world.submit(queue, endless)
@@ -107,9 +171,12 @@ def test_a_killed_agent_is_a_lost_host(world: World, queue: str) -> None:
         job = world.await_job(job_id, "RUNNING")
         world.log_of(job["container"], last_line="began")
     killed = agent_pid(world)
-    assert killed is not None
-    os.kill(killed, signal.SIGKILL)
+    kill_agent_and_restarter(world)
 
+    port = str(world.cloud.port)
+    options = ["--state-dir", str(world.state_dir), "--port", port, "--runtime", "process"]
+    batchyard("up", *options, "--detach")
+    until(lambda: agent_pid(world), lambda pid: pid not in (None, killed), seconds=RESTART_SECONDS)
     lost = world.await_job(final, "FAILED")
     [attempt] = lost["attempts"]
     assert "exitCode" not in attempt["container"]
@@ -121,22 +188,3 @@ def test_a_killed_agent_is_a_lost_host(world: World, queue: str) -> None:
     assert world.log_of(second["container"], last_line="ended") == ["began", "ended"]
     # The process of the agent's first life was ended with it.
     assert world.log_of(first["container"], last_line="began") == ["began"]
-
-
-@pytest.mark.e2e
-def test_up_starts_an_agent_again_whose_restarter_is_gone(world: World, queue: str) -> None:
-    endless = world.definition("sh", "-c", ENDLESS_AT_FIRST)
-    job_id = world.submit(queue, endless, retryStrategy={"attempts": 2})
-    world.await_job(job_id, "RUNNING")
-    killed = agent_pid(world)
-    assert killed is not None
-    # The restarter too, or it would start the agent again.
-    os.kill(world.cloud.processes["agent"].pid, signal.SIGKILL)
-    os.kill(killed, signal.SIGKILL)
-
-    port = str(world.cloud.port)
-    options = ["--state-dir", str(world.state_dir), "--port", port, "--runtime", "process"]
-    batchyard("up", *options, "--detach")
-    until(lambda: agent_pid(world), lambda pid: pid not in (None, killed), seconds=RESTART_SECONDS)
-    job = world.await_job(job_id, "SUCCEEDED")
-    assert [a["container"].get("exitCode") for a in job["attempts"]] == [None, 0]

@@ -181,7 +181,8 @@ def test_down_ends_the_jobs_of_an_agent_that_was_killed(two: list[StateDir]) -> 
     job_id = world.submit(world.queue(world.environment()), world.definition("sleep", "1000"))
     world.await_job(job_id, "RUNNING")
     ready = json.loads((state.agent / "agent.json").read_text())
-    # The restarter first, or it would start the agent again.
+    # The restarter first, or it would start the agent again; the agent must not see that.
+    os.kill(ready["pid"], signal.SIGSTOP)
     for pid in (marks(state)["agent"].pid, ready["pid"]):
         os.kill(pid, signal.SIGKILL)
     assert "sleep 1000 " in processes_of(state.root).values()

@@ -35,10 +35,12 @@ def main(arguments: list[str] | None = None) -> int:
         region=options.region,
         cluster_prefix=options.cluster_prefix,
         task_events_queue_url=options.task_events_queue_url,
+        batch_endpoint_url=options.batch_endpoint_url,
         state_dir=options.state_dir,
         runtime=RuntimeKind(options.runtime),
+        keeper_fd=options.keeper_fd,
     )
-    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = _lock(settings.state_dir)
     if lock is None:
         print(f"another agent uses {settings.state_dir}; stop it first", file=sys.stderr)
@@ -88,10 +90,12 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--region", default="us-east-1")
     parser.add_argument("--cluster-prefix", default="batchyard-", help="clusters to serve")
     parser.add_argument("--task-events-queue-url", required=True)
+    parser.add_argument("--batch-endpoint-url", default="", help="where jobs find AWS Batch")
     parser.add_argument("--state-dir", required=True, type=Path)
     parser.add_argument(
         "--runtime", choices=[kind.value for kind in RuntimeKind], default=RuntimeKind.AUTO.value
     )
+    parser.add_argument("--keeper-fd", type=int, help="a connection to the keeper (`restarter`)")
     parser.add_argument("--log-level", choices=["debug", "info", "warning"], default="info")
     return parser.parse_args(arguments)
 

@@ -1,8 +1,8 @@
-"""The child processes that the agent has started and not yet reaped.
+"""The child processes that this process has started and not yet reaped.
 
 Owns: making a child, and knowing which pids are direct children. Adopted orphans may be
 reaped by any thread; a direct child's status is needed by the thread that started it, so
-starting and reaping happen under one lock. Users: `processes`, `health`.
+starting and reaping happen under one lock. Users: `keeper`, `health`, `restarter`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from . import orphans
@@ -23,6 +23,7 @@ class Children:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pids: set[int] = set()
+        self._spared: set[int] = set()
 
     def spawn(
         self, argv: Sequence[str], *, environment: Mapping[str, str], home: Path, output: int
@@ -42,6 +43,13 @@ class Children:
             self._pids.add(process.pid)
             return process
 
+    def add(self, start: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+        """Start a process whose status the caller takes by itself, and spare it from then on."""
+        with self._lock:
+            process = start()
+            self._spared.add(process.pid)
+            return process
+
     def signal_group(self, pid: int, number: signal.Signals) -> None:
         """Signal a child's process group, unless the child has been reaped already."""
         with self._lock:
@@ -59,7 +67,7 @@ class Children:
             returncode = process.wait()
             self._pids.discard(process.pid)
             if runtime_id is not None:
-                orphans.reap_orphans(runtime_id, self._pids)
+                orphans.reap_orphans(runtime_id, self._pids | self._spared)
             return returncode
 
 

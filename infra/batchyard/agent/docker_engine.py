@@ -3,7 +3,8 @@
 Owns: creating, attaching, starting, signalling and removing containers, and noticing
 their ends: when an attached stream ends, an inspection shows whether the container ended
 and how. One thread inspects all. Labels name the owner, so that a later agent with
-the same state directory finds what was left. The request's shape is `docker_options`'.
+the same state directory finds what was left, and goes on with it. The request's shape is
+`docker_options`'.
 """
 
 from __future__ import annotations
@@ -13,16 +14,18 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
 from .docker_options import (
     OWNER_LABEL,
+    RUNTIME_LABEL,
     FrameDecoder,
     container_config,
     reachable_endpoint,
+    reachable_environment,
     task_volumes,
 )
 from .plan import Json, TaskPlan
@@ -49,6 +52,7 @@ _PLAIN_URLS = ("http+docker://localhost", "http://")
 _NOT_FOUND = 404
 _NOT_RUNNING = 409
 _KILLED = 137
+NO_FD = -1  # of an adopted container, whose output a thread of its own reads
 
 
 class NoEngine(Exception):
@@ -109,20 +113,22 @@ class DockerRuntime:
         self._errors = importlib.import_module("docker").errors
         self._changed = threading.Condition()
         self._containers: dict[str, _Container] = {}
+        self._ended: dict[str, set[str]] = {}  # by task id
         self._closing = False
         self._pump = Pump()
         self._inspector = threading.Thread(target=self._inspect, name="inspector", daemon=True)
         self._inspector.start()
 
     def start(self, request: ContainerStart) -> ContainerStarted:
-        environment = dict(request.environment)
-        if environment.get("AWS_ENDPOINT_URL") == self._given_endpoint_url:
-            environment["AWS_ENDPOINT_URL"] = self._endpoint_url
+        environment = reachable_environment(
+            request.environment, self._given_endpoint_url, self._endpoint_url
+        )
         config = container_config(
             request.task,
             request.container,
             environment=environment,
             owner=self._owner,
+            runtime_id=request.runtime_id,
             network_mode=self._network_mode,
         )
         container = self._attach(self._create(request, config), request, tty=config["Tty"])
@@ -142,6 +148,48 @@ class DockerRuntime:
             self._changed.notify()
         return ContainerStarted(runtime_id=container.id, address=self._address_of(container.id))
 
+    @property
+    def session(self) -> str:
+        return self._owner
+
+    def kept(self) -> Collection[str]:
+        """Return the ids that the engine gave, and those under which they were first journalled."""
+        return self._kept().keys()
+
+    def adopt(self, request: ContainerStart) -> ContainerStarted:
+        container_id = self._kept()[request.runtime_id]
+        tty = bool(request.container.definition.get("pseudoTerminal"))
+        container = _Container(
+            id=container_id, request=request, fd=NO_FD, decoder=FrameDecoder(tty=tty)
+        )
+        with self._changed:
+            self._containers[container.id] = container
+        follower = threading.Thread(
+            target=self._follow, args=(container,), name="follower", daemon=True
+        )
+        follower.start()
+        return ContainerStarted(runtime_id=container.id, address=self._address_of(container.id))
+
+    def _follow(self, container: _Container) -> None:
+        """Take an adopted container's output from the engine's copy, from its beginning to its end.
+
+        An attached stream would have no beginning, and that of an ended container no end.
+        """
+        output = container.request.output
+        output.replay()
+        try:
+            for data in self._engine.logs(container.id, stream=True, follow=True):
+                output.write(data)
+        except (self._errors.DockerException, OSError) as error:
+            _log.warning("container %s: its output ended: %s", container.id[:12], _words(error))
+        self._end_output(container)
+
+    def _end_output(self, container: _Container) -> None:
+        container.request.output.finish()
+        with self._changed:
+            container.output_ended = True
+            self._changed.notify()
+
     def terminate(self, runtime_id: str) -> None:
         try:
             config = self._engine.inspect_container(runtime_id)["Config"]
@@ -156,6 +204,10 @@ class DockerRuntime:
             _ignore_gone(error)
 
     def forget_task(self, task: TaskPlan) -> None:
+        with self._changed:
+            ended = self._ended.pop(task.task_id, set())
+        for container_id in ended:
+            self._remove(container_id)
         for name in task_volumes(task):
             try:
                 self._engine.remove_volume(name, force=True)
@@ -163,11 +215,18 @@ class DockerRuntime:
                 _log.warning("volume %s could not be removed: %s", name, _words(error))
 
     def clear_orphans(self, earlier: Iterable[ContainerStarted]) -> None:
+        with self._changed:
+            adopted = {*self._containers, *(name for ids in self._ended.values() for name in ids)}
+            volumes = {
+                name for one in self._containers.values() for name in task_volumes(one.request.task)
+            }
+        for orphan in self._owned():
+            if orphan["Id"] not in adopted:
+                self._remove(orphan["Id"])
         label = f"{OWNER_LABEL}={self._owner}"
-        for orphan in self._engine.containers(all=True, filters={"label": label}):
-            self._remove(orphan["Id"])
         for orphan in self._engine.volumes(filters={"label": label})["Volumes"] or []:
-            self._engine.remove_volume(orphan["Name"], force=True)
+            if orphan["Name"] not in volumes:
+                self._engine.remove_volume(orphan["Name"], force=True)
 
     def close(self) -> None:
         with self._changed:
@@ -175,6 +234,19 @@ class DockerRuntime:
             self._changed.notify()
         self._inspector.join(timeout=5)
         self._pump.close()
+
+    def _owned(self) -> list[Json]:
+        label = f"{OWNER_LABEL}={self._owner}"
+        owned: list[Json] = self._engine.containers(all=True, filters={"label": label})
+        return owned
+
+    def _kept(self) -> dict[str, str]:
+        """Return the containers that were started, by both of their names."""
+        names = {}
+        for one in self._owned():
+            if one["State"] != "created":
+                names[one["Id"]] = names[one["Labels"].get(RUNTIME_LABEL, "")] = str(one["Id"])
+        return names
 
     def _create(self, request: ContainerStart, config: Json) -> str:
         try:
@@ -233,10 +305,7 @@ class DockerRuntime:
         for rest in container.partial.values():
             if rest:
                 container.request.output.write(rest + b"\n")
-        container.request.output.finish()
-        with self._changed:
-            container.output_ended = True
-            self._changed.notify()
+        self._end_output(container)
 
     @staticmethod
     def _write(container: _Container, stream: int, payload: bytes) -> None:
@@ -297,7 +366,9 @@ class DockerRuntime:
     def _report_exit(self, container: _Container, state: Json) -> None:
         with self._changed:
             del self._containers[container.id]
-        self._remove(container.id)
+            # Its end is kept in the engine until that of its task is journalled.
+            task_id = container.request.task.task_id
+            self._ended.setdefault(task_id, set()).add(container.id)
         self._emit(
             ContainerExited(
                 task_id=container.request.task.task_id,

@@ -15,6 +15,8 @@ from .runtime import StartFailed
 
 OWNER_LABEL = "batchyard.agent"
 TASK_LABEL = "batchyard.task-arn"
+RUNTIME_LABEL = "batchyard.runtime-id"
+_LOG_SIZE = "64m"
 _MIB = 1024 * 1024
 _NANOSECONDS = 1_000_000_000
 _LEAST_CPU_SHARES = 2
@@ -28,6 +30,7 @@ def container_config(
     *,
     environment: Mapping[str, str],
     owner: str,
+    runtime_id: str,
     network_mode: str,
 ) -> Json:
     """Return the create request. Raises `StartFailed` for a volume that no local engine has."""
@@ -35,7 +38,7 @@ def container_config(
     config: Json = {
         "Image": container.image,
         "Env": [f"{name}={value}" for name, value in environment.items()],
-        "Labels": {OWNER_LABEL: owner, TASK_LABEL: task.task_arn},
+        "Labels": {OWNER_LABEL: owner, TASK_LABEL: task.task_arn, RUNTIME_LABEL: runtime_id},
         "Tty": bool(definition.get("pseudoTerminal")),
         "HostConfig": _host_config(task, container, network_mode),
     }
@@ -83,14 +86,28 @@ def reachable_endpoint(endpoint_url: str, *, linux: bool) -> tuple[str, str]:
     return "bridge", urlunsplit(parts._replace(netloc=host))
 
 
+def reachable_environment(
+    environment: Mapping[str, str], given_url: str, reachable_url: str
+) -> dict[str, str]:
+    """Return the variables, with every endpoint of the local cloud as a container reaches it."""
+    return {
+        name: reachable_url + value.removeprefix(given_url)
+        if name.startswith("AWS_ENDPOINT_URL")
+        and (value == given_url or value.startswith(f"{given_url}/"))
+        else value
+        for name, value in environment.items()
+    }
+
+
 def _host_config(task: TaskPlan, container: ContainerPlan, network_mode: str) -> Json:
     definition = container.definition
     linux = definition.get("linuxParameters") or {}
     capabilities = linux.get("capabilities") or {}
     config: Json = {
         "NetworkMode": network_mode,
-        # The agent reads the attached stream; a second copy on disk would only grow.
-        "LogConfig": {"Type": "none"},
+        # The agent reads the attached stream. The engine's copy, of which the beginning is kept, is
+        # for the successor of an agent that was killed.
+        "LogConfig": {"Type": "json-file", "Config": {"max-size": _LOG_SIZE, "max-file": "1"}},
         "ReadonlyRootfs": bool(definition.get("readonlyRootFilesystem")),
         "Privileged": bool(definition.get("privileged")),
         "Init": bool(linux.get("initProcessEnabled")),

@@ -8,7 +8,7 @@ each call is tried again at once; only then is it `EcsUnavailable`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -31,6 +31,10 @@ class EcsUnavailable(Exception):
     """ECS gave no usable answer, several times."""
 
 
+class DefinitionGone(EcsUnavailable):
+    """The task definition has been deleted."""
+
+
 class EcsPort(Protocol):
     """What the agent needs of ECS. Every method may raise `EcsUnavailable`."""
 
@@ -44,22 +48,25 @@ class EcsPort(Protocol):
         """Return the records of those that exist, with times as text."""
 
     def describe_task_definition(self, arn: str) -> Json:
-        """Return a task definition; a revision never changes, so it is read once."""
+        """Return a task definition; a revision never changes, so it is read once.
+
+        Raises `DefinitionGone` when it has been deleted.
+        """
 
     def stop_task(self, cluster_arn: str, task_arn: str, reason: str) -> None:
         """Record a task's end; nothing when ECS does not know it."""
 
 
-def client(service: str, *, endpoint_url: str, region: str) -> Any:
-    """Return a boto3 client of the emulator."""
+def client(service: str, *, endpoint_url: str, region: str, keys: Mapping[str, str]) -> Any:
+    """Return a boto3 client of the emulator; `keys` are environment variables by name."""
     # Typed as anything: the service's name is known only when this runs.
     session: Any = boto3.session.Session()
     return session.client(
         service,
         endpoint_url=endpoint_url,
         region_name=region,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
+        aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
         config=Config(
             retries={"mode": "standard", "total_max_attempts": 1},
             connect_timeout=5,
@@ -100,7 +107,7 @@ class BotoEcs:
         if arn not in self._definitions:
             answer = _retried(partial(self._ecs.describe_task_definition, taskDefinition=arn))
             if answer is None:
-                raise EcsUnavailable(f"task definition {arn} is gone")
+                raise DefinitionGone(f"task definition {arn} is gone")
             self._definitions[arn] = answer["taskDefinition"]
         return self._definitions[arn]
 
@@ -157,6 +164,24 @@ class BotoLogs:
             # The group or stream was deleted while the container ran.
             self.create_stream(target)
             self._put(target, lines)
+
+    def count_lines(self, target: LogTarget) -> int:
+        count = 0
+        token: dict[str, str] = {}
+        while True:
+            try:
+                page = self._logs.get_log_events(
+                    logGroupName=target.group,
+                    logStreamName=target.stream,
+                    startFromHead=True,
+                    **token,
+                )
+            except self._logs.exceptions.ResourceNotFoundException:
+                return count
+            count += len(page["events"])
+            if not page["events"] or page["nextForwardToken"] == token.get("nextToken"):
+                return count
+            token = {"nextToken": page["nextForwardToken"]}
 
     def _put(self, target: LogTarget, lines: list[tuple[int, str]]) -> None:
         self._logs.put_log_events(

@@ -1,7 +1,7 @@
 """The environment variables a container sees.
 
 Pure. Owns what ECS adds to a container's own environment. It must not read this
-process's environment: PATH and the endpoint come in as arguments.
+process's environment: PATH and what leads to the local cloud come in as arguments.
 """
 
 from __future__ import annotations
@@ -17,24 +17,32 @@ def container_environment(
     task: TaskPlan,
     container: ContainerPlan,
     *,
-    region: str,
-    endpoint_url: str,
+    local: Mapping[str, str],
     secrets: Mapping[str, str],
 ) -> dict[str, str]:
     """Return ECS's variables, then the definition's with overrides, then resolved secrets.
 
-    The local endpoint and its credentials take the place of the task role: a job's own
-    variables of those names win, as they do in an account.
+    `local` (region, endpoints, keys) takes the place of the task role: a job's own variables
+    of those names win, as they do in an account.
     """
     given = {
         "AWS_EXECUTION_ENV": _EXECUTION_ENVIRONMENTS.get(task.launch_type, "AWS_ECS_EC2"),
+    }
+    return given | dict(local) | dict(container.environment) | dict(secrets)
+
+
+def local_variables(
+    *, region: str, endpoint_url: str, batch_endpoint_url: str, keys: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the variables by which every AWS client in a container finds the local cloud."""
+    batch = {"AWS_ENDPOINT_URL_BATCH": batch_endpoint_url} if batch_endpoint_url else {}
+    return {
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_ENDPOINT_URL": endpoint_url,
+        **batch,
+        **keys,
     }
-    return given | dict(container.environment) | dict(secrets)
 
 
 def process_environment(

@@ -2,7 +2,8 @@
 
 Owns: the files and their format. An entry is written before a task's first container is
 started and removed only when ECS itself has recorded the task's end, so a task is never
-run twice. No fsync: it guards against the death of this process, not of the machine.
+run twice. How its containers ended is kept by the runtime until the entry has it. No fsync:
+it guards against the death of this process, not of the machine.
 """
 
 from __future__ import annotations
@@ -16,14 +17,19 @@ from pathlib import Path
 from .plan import Json
 from .runtime import ContainerStarted
 
+_PRIVATE = 0o700
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
 class JournalEntry:
-    """One task: DescribeTasks' record, its containers, and its last event once that is known."""
+    """One task: DescribeTasks' record, its containers, and its last event once that is known.
+
+    `session` is the runtime's, in which the containers were started.
+    """
 
     task: Json
+    session: str = ""
     containers: list[ContainerStarted] = field(default_factory=list)
     started_at_ms: int | None = None
     final_event: Json | None = None
@@ -40,6 +46,8 @@ class Journal:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         directory.mkdir(parents=True, exist_ok=True)
+        # A task's record has its containers' environment, secrets included.
+        directory.chmod(_PRIVATE)
 
     def write(self, entry: JournalEntry) -> None:
         """Create or replace the task's entry."""
@@ -70,6 +78,7 @@ def _encode(entry: JournalEntry) -> Json:
     # Not `asdict` for the whole: that would copy the task's record, the bulk of it, each time.
     return {
         "task": entry.task,
+        "session": entry.session,
         "containers": [asdict(container) for container in entry.containers],
         "started_at_ms": entry.started_at_ms,
         "final_event": entry.final_event,
@@ -79,6 +88,7 @@ def _encode(entry: JournalEntry) -> Json:
 def _decode(raw: Json) -> JournalEntry:
     return JournalEntry(
         task=raw["task"],
+        session=raw.get("session", ""),
         containers=[ContainerStarted(**container) for container in raw["containers"]],
         started_at_ms=raw["started_at_ms"],
         final_event=raw["final_event"],

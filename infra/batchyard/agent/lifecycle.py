@@ -116,6 +116,16 @@ def on_started(
     return _with(state, name, running)
 
 
+def on_adopted(
+    state: TaskState, name: str, runtime_id: str, *, address: str | None = None
+) -> TaskState:
+    """Record that a container was started by an earlier agent; its end, if it has come, follows."""
+    adopted = ContainerState(
+        phase=Phase.RUNNING, started=True, runtime_id=runtime_id, address=address
+    )
+    return _with(state, name, adopted)
+
+
 def on_start_failed(plan: TaskPlan, state: TaskState, name: str, reason: str) -> TaskState:
     """Record that a container could not be started; if it is essential, the task stops."""
     state = _with(state, name, ContainerState(phase=Phase.STOPPED, reason=reason))

@@ -32,13 +32,16 @@ _FIRST_PAUSE_SECONDS = 0.2
 
 
 class LogsPort(Protocol):
-    """The two calls on CloudWatch Logs; both create what is missing and may raise anything."""
+    """The calls on CloudWatch Logs; writing ones create what is missing, all may raise anything."""
 
     def create_stream(self, target: LogTarget) -> None:
         """Create the stream, and its group when that is missing; an existing one is fine."""
 
     def put_lines(self, target: LogTarget, lines: list[tuple[int, str]]) -> None:
         """Append (time in ms, text) pairs, in order of time."""
+
+    def count_lines(self, target: LogTarget) -> int:
+        """Return how many lines the stream has; none when it does not exist."""
 
 
 class LineSplitter:
@@ -75,6 +78,9 @@ class NoOutput:
     def write(self, data: bytes) -> None:
         """Drop the bytes."""
 
+    def replay(self) -> None:
+        """Do nothing: no bytes were sent."""
+
     def finish(self) -> None:
         """Do nothing: no bytes are kept."""
 
@@ -86,14 +92,24 @@ class LogStream:
         self._sender = sender
         self._target = target
         self._splitter = LineSplitter()
+        self._sent_before = 0
 
     def write(self, data: bytes) -> None:
         """Queue the lines that these bytes complete."""
-        self._sender.append(self._target, self._splitter.feed(data))
+        self._append(self._splitter.feed(data))
+
+    def replay(self) -> None:
+        """Drop as many of the next lines as an earlier agent has sent."""
+        self._sent_before = self._sender.count_sent(self._target)
 
     def finish(self) -> None:
         """Queue the last line."""
-        self._sender.append(self._target, self._splitter.finish())
+        self._append(self._splitter.finish())
+
+    def _append(self, lines: list[str]) -> None:
+        dropped = min(self._sent_before, len(lines))
+        self._sent_before -= dropped
+        self._sender.append(self._target, lines[dropped:])
 
 
 @dataclass(slots=True)
@@ -144,6 +160,17 @@ class LogSender:
             pending.lines.extend((pending.last_ms, line) for line in lines)
             self._buffered_bytes += sum(_event_bytes(line) for line in lines)
             self._changed.notify_all()
+
+    def count_sent(self, target: LogTarget) -> int:
+        """Return how many lines the stream has; none when the service does not say."""
+        count = 0
+
+        def ask() -> None:
+            nonlocal count
+            count = self._port.count_lines(target)
+
+        self._attempt(ask, target)
+        return count
 
     def when_sent(self, targets: frozenset[LogTarget], call: Callable[[], None]) -> None:
         """Send these streams now, then call. They are forgotten: nothing more is written."""
@@ -210,7 +237,8 @@ class LogSender:
                 return
             except Exception as error:
                 if remaining == 0 or self._closing.is_set():
-                    # Output must not delay a task's end for ever: this batch is lost.
+                    # Output must not delay a task's end for ever: this batch is lost. (Where it was
+                    # asked what is there, what was sent before is sent again.)
                     _log.warning("log stream %s: gave up: %s", target.stream, error)
                     return
                 self._closing.wait(pause_seconds)

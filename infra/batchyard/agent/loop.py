@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 from .ecs import EcsUnavailable
 from .finder import Found, TaskFinder
-from .supervisor import Message, Supervisor
+from .live_tasks import Message
+from .supervisor import Supervisor
 
 _log = logging.getLogger(__name__)
 

@@ -1,9 +1,10 @@
 """Containers as plain processes: for machines without a container engine.
 
-Owns: one process group per container in a session of its own, its pipe, its scratch
-directory and its exit. The image, user, memory and volumes of a definition have no meaning
-here; command, environment, exit code and output have the one they have in a container.
-One pump thread waits for all of them; see `pump`. Health checks: `health`.
+Owns: one process group per container in a session of its own, its output, its scratch
+directory and its exit. The processes are the `keeper`'s children, so they outlive this agent.
+The image, user, memory and volumes of a definition have no meaning here; command, environment,
+exit code and output have the one they have in a container. One pump thread waits for all of
+them; see `pump`. Health checks: `health`.
 """
 
 from __future__ import annotations
@@ -11,16 +12,17 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
+import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import orphans
-from .children import Children, has_exited
+from .children import Children
 from .environment import process_environment
 from .health import HealthWatch
+from .keeper_client import KeeperClient, KeeperGone, KeptProcess
 from .plan import TaskPlan
 from .pump import Pump, read_available
 from .runtime import (
@@ -31,21 +33,20 @@ from .runtime import (
     ContainerStarted,
     Emit,
     StartFailed,
-    shell_exit_code,
 )
+from .spool import Spool
 
-_POLL_SECONDS = 0.02
+PRIVATE = 0o700
 
 
 @dataclass(slots=True, kw_only=True)
 class _Running:
-    """One live container. `pipe` and `pidfd` are touched in the pump's thread only."""
+    """One live container. All but `pid` is touched in the pump's thread only."""
 
     request: ContainerStart
-    process: subprocess.Popen[bytes]
+    pid: int
     pipe: int
-    pidfd: int | None
-    watched: bool = False
+    spool: Spool
     pipe_open: bool = True
     health: HealthWatch | None = None
 
@@ -53,8 +54,9 @@ class _Running:
 class ProcessRuntime:
     """The `Runtime` of plain processes.
 
-    `path` is the PATH of containers whose definition sets none. Without `use_pidfd` exits are
-    found by polling, for systems that have no pidfd.
+    `keeper` is a connection to the keeper, `path` the PATH of containers whose definition sets
+    none. `children` are this process's own, for health checks. `on_keeper_gone` is called when the
+    keeper has ended: all containers are then killed, and nothing can be started any more.
     """
 
     name = "process"
@@ -63,19 +65,35 @@ class ProcessRuntime:
         self,
         *,
         scratch: Path,
+        spools: Path,
         path: str,
         emit: Emit,
-        use_pidfd: bool = hasattr(os, "pidfd_open"),
+        keeper: socket.socket,
+        children: Children,
+        on_keeper_gone: Callable[[], None],
     ) -> None:
         self._scratch = scratch
+        self._spools = spools
         self._path = path
         self._emit = emit
-        self._use_pidfd = use_pidfd
-        self._children = Children()
+        self._children = children
+        self._on_keeper_gone = on_keeper_gone
         self._lock = threading.Lock()
         self._running: dict[str, _Running] = {}
+        self._tasks: dict[str, set[str]] = {}  # runtime ids by task id, until forgotten
         scratch.mkdir(parents=True, exist_ok=True)
-        self._pump = Pump() if use_pidfd else Pump(tick=self._poll, tick_seconds=_POLL_SECONDS)
+        spools.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        self._keeper = KeeperClient(keeper, on_exit=self._on_exit, on_gone=self._on_gone)
+        self._pump = Pump()
+        self._pump.call(lambda: self._pump.add(self._keeper.fileno(), self._keeper.on_readable))
+
+    @property
+    def session(self) -> str:
+        return self._keeper.session
+
+    def kept(self) -> Collection[str]:
+        # A copy, made at once: what is adopted leaves it, in the pump's thread.
+        return frozenset(self._keeper.kept)
 
     def start(self, request: ContainerStart) -> ContainerStarted:
         argv = [*request.container.entry_point, *request.container.command]
@@ -83,32 +101,36 @@ class ProcessRuntime:
             raise StartFailed(
                 "CannotCreateContainerError: Error response from daemon: no command specified"
             )
-        home = self._scratch / request.task.task_id / request.container.name
+        home = self._home(request)
         home.mkdir(parents=True, exist_ok=True)
         environment = process_environment(
             request.environment, path=self._path, home=str(home), runtime_id=request.runtime_id
         )
-        process = self._spawn(argv, environment, home)
-        assert process.stdout is not None
-        running = _Running(
-            request=request,
-            process=process,
-            pipe=process.stdout.fileno(),
-            pidfd=os.pidfd_open(process.pid) if self._use_pidfd else None,
-        )
-        os.set_blocking(running.pipe, False)
-        ticks = orphans.started_ticks(process.pid)
-        if request.container.health_check is not None:
-            running.health = self._watch_health(request, environment, home)
-        with self._lock:
-            self._running[request.runtime_id] = running
-        self._pump.call(lambda: self._watch(running))
-        return ContainerStarted(
-            runtime_id=request.runtime_id,
-            pid=process.pid,
-            pid_started_ticks=ticks,
-            address=LOOPBACK,
-        )
+        self._note(request)
+        spool = Spool(self._spools / request.runtime_id)
+        try:
+            process = self._keeper.start(
+                request.runtime_id,
+                argv,
+                environment=environment,
+                home=home,
+                on_started=lambda made: self._watch(request, made, spool),
+            )
+        except (OSError, ValueError, KeeperGone) as error:
+            spool.close()
+            raise StartFailed(
+                "CannotStartContainerError: Error response from daemon: failed to create task for "
+                "container: unable to start container process: exec: "
+                f'"{argv[0]}": {_cause(argv[0], error)}'
+            ) from error
+        return _started(request, process)
+
+    def adopt(self, request: ContainerStart) -> ContainerStarted:
+        process = self._keeper.kept[request.runtime_id]
+        self._note(request)
+        spool = Spool(self._spools / request.runtime_id)
+        self._pump.call(lambda: self._adopt(request, spool))
+        return _started(request, process)
 
     def terminate(self, runtime_id: str) -> None:
         self._signal(runtime_id, signal.SIGTERM)
@@ -117,29 +139,47 @@ class ProcessRuntime:
         self._signal(runtime_id, signal.SIGKILL)
 
     def forget_task(self, task: TaskPlan) -> None:
+        with self._lock:
+            runtime_ids = self._tasks.pop(task.task_id, set())
+        for runtime_id in runtime_ids:
+            self._keeper.forget(runtime_id)
+            (self._spools / runtime_id).unlink(missing_ok=True)
         shutil.rmtree(self._scratch / task.task_id, ignore_errors=True)
 
     def clear_orphans(self, earlier: Iterable[ContainerStarted]) -> None:
-        containers = list(earlier)
+        with self._lock:
+            tasks = set(self._tasks)
+            adopted = {runtime_id for ids in self._tasks.values() for runtime_id in ids}
+        for runtime_id in frozenset(self._keeper.kept) - adopted:
+            self._keeper.signal(runtime_id, signal.SIGKILL)
+            self._keeper.forget(runtime_id)
+        containers = [one for one in earlier if one.runtime_id not in adopted]
         for container in containers:
             if container.pid is not None:
                 orphans.kill_process(container.pid, container.pid_started_ticks)
         orphans.kill_marked([container.runtime_id for container in containers])
         for left in self._scratch.iterdir():
-            shutil.rmtree(left, ignore_errors=True)
+            if left.name not in tasks:
+                shutil.rmtree(left, ignore_errors=True)
+        for left in self._spools.iterdir():
+            if left.name not in adopted:
+                left.unlink(missing_ok=True)
 
     def close(self) -> None:
         self._pump.close()
+        self._keeper.close()
 
     def _signal(self, runtime_id: str, number: signal.Signals) -> None:
-        with self._lock:
-            running = self._running.get(runtime_id)
-        if running is not None:
-            self._children.signal_group(running.process.pid, number)
+        self._keeper.signal(runtime_id, number)
 
-    def _watch_health(
-        self, request: ContainerStart, environment: dict[str, str], home: Path
-    ) -> HealthWatch:
+    def _home(self, request: ContainerStart) -> Path:
+        return self._scratch / request.task.task_id / request.container.name
+
+    def _note(self, request: ContainerStart) -> None:
+        with self._lock:
+            self._tasks.setdefault(request.task.task_id, set()).add(request.runtime_id)
+
+    def _watch_health(self, request: ContainerStart, environment: Mapping[str, str]) -> HealthWatch:
         assert request.container.health_check is not None
 
         def report(healthy: bool) -> None:
@@ -153,22 +193,27 @@ class ProcessRuntime:
             request.container.health_check,
             self._children,
             environment=environment,
-            home=home,
+            home=self._home(request),
             report=report,
         )
 
-    def _watch(self, running: _Running) -> None:
-        running.watched = True
+    def _watch(self, request: ContainerStart, process: KeptProcess, spool: Spool) -> None:
+        running = _Running(request=request, pid=process.pid, pipe=process.fd, spool=spool)
+        os.set_blocking(running.pipe, False)
+        if request.container.health_check is not None and process.code is None:
+            running.health = self._watch_health(request, process.environment)
+        self._running[request.runtime_id] = running
         self._pump.add(running.pipe, lambda: self._on_output(running))
-        if running.pidfd is not None:
-            self._pump.add(running.pidfd, lambda: self._on_exit(running))
 
-    def _poll(self) -> None:
-        with self._lock:
-            watched = [running for running in self._running.values() if running.watched]
-        for running in watched:
-            if has_exited(running.process.pid):
-                self._on_exit(running)
+    def _adopt(self, request: ContainerStart, spool: Spool) -> None:
+        # Taken here, where exits are handled: it may have ended since the agent asked for it.
+        process = self._keeper.kept.pop(request.runtime_id)
+        if spool.is_whole:
+            request.output.replay()
+            request.output.write(spool.read())
+        self._watch(request, process, spool)
+        if process.code is not None:
+            self._on_exit(request.runtime_id, process.code)
 
     def _on_output(self, running: _Running) -> None:
         if not running.pipe_open:
@@ -177,57 +222,69 @@ class ProcessRuntime:
             return
         data = read_available(running.pipe)
         if data:
-            running.request.output.write(data)
+            self._take(running, data)
         elif data is not None:
             self._close_pipe(running)
 
-    def _on_exit(self, running: _Running) -> None:
+    @staticmethod
+    def _take(running: _Running, data: bytes) -> None:
+        # Written down first: what is taken off the pipe is nowhere else until it has been sent.
+        running.spool.write(data)
+        running.request.output.write(data)
+
+    def _on_exit(self, runtime_id: str, code: int) -> None:
+        running = self._running.pop(runtime_id, None)
+        if running is None:
+            return  # one that no agent wanted any more
         if running.health is not None:
             running.health.close()
-        returncode = self._children.reap(running.process, running.request.runtime_id)
-        with self._lock:
-            del self._running[running.request.runtime_id]
-        if running.pidfd is not None:
-            self._pump.remove(running.pidfd)
-            os.close(running.pidfd)
         while running.pipe_open and (data := read_available(running.pipe)):
-            running.request.output.write(data)
+            self._take(running, data)
         self._close_pipe(running)
+        running.spool.close()
         running.request.output.finish()
         self._emit(
             ContainerExited(
                 task_id=running.request.task.task_id,
                 name=running.request.container.name,
-                runtime_id=running.request.runtime_id,
-                exit_code=shell_exit_code(returncode),
+                runtime_id=runtime_id,
+                exit_code=code,
             )
         )
+
+    def _on_gone(self) -> None:
+        """Kill what nobody would see end."""
+        self._pump.remove(self._keeper.fileno())
+        for runtime_id, running in self._running.items():
+            orphans.kill_process(running.pid, orphans.started_ticks(running.pid))
+            orphans.kill_marked([runtime_id])
+        self._on_keeper_gone()
 
     def _close_pipe(self, running: _Running) -> None:
         if running.pipe_open:
             running.pipe_open = False
             self._pump.remove(running.pipe)
-            assert running.process.stdout is not None
-            running.process.stdout.close()
+            os.close(running.pipe)
 
-    def _spawn(
-        self, argv: list[str], environment: dict[str, str], home: Path
-    ) -> subprocess.Popen[bytes]:
-        try:
-            return self._children.spawn(
-                argv, environment=environment, home=home, output=subprocess.PIPE
-            )
-        except FileNotFoundError:
-            cause = (
+
+def _started(request: ContainerStart, process: KeptProcess) -> ContainerStarted:
+    return ContainerStarted(
+        runtime_id=request.runtime_id,
+        pid=process.pid,
+        pid_started_ticks=orphans.started_ticks(process.pid),
+        address=LOOPBACK,
+    )
+
+
+def _cause(program: str, error: Exception) -> str:
+    match error:
+        case FileNotFoundError():
+            return (
                 "no such file or directory"
-                if "/" in argv[0]
+                if "/" in program
                 else "executable file not found in $PATH"
             )
-        except PermissionError:
-            cause = "permission denied"
-        except (OSError, ValueError) as error:
-            cause = str(error)
-        raise StartFailed(
-            "CannotStartContainerError: Error response from daemon: failed to create task for "
-            f'container: unable to start container process: exec: "{argv[0]}": {cause}'
-        )
+        case PermissionError():
+            return "permission denied"
+        case _:
+            return str(error)

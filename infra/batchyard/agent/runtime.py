@@ -7,7 +7,7 @@ last output was written. Implementations: `processes`, `docker_engine`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,6 +33,9 @@ class Output(Protocol):
     def write(self, data: bytes) -> None:
         """Take the next bytes of stdout or stderr."""
 
+    def replay(self) -> None:
+        """Take the output from its beginning again: lines that were sent already are dropped."""
+
     def finish(self) -> None:
         """End the output: a last line without its newline is complete."""
 
@@ -52,14 +55,16 @@ class ContainerStart:
 class ContainerStarted:
     """The result of a start: enough for a later agent to find the container.
 
-    `pid` and `pid_started_ticks` (the kernel's start time of that process, in clock ticks since
-    boot) are given by the process runtime only. At `address` other containers reach its ports.
+    One that is only `planned` may not have been started. `pid` and `pid_started_ticks` (the
+    kernel's start time of that process, in clock ticks since boot) are given by the process runtime
+    only. At `address` other containers reach its ports.
     """
 
     runtime_id: str
     pid: int | None = None
     pid_started_ticks: int | None = None
     address: str | None = None
+    planned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +98,24 @@ class Runtime(Protocol):
     def name(self) -> str:
         """Return the kind of runtime, as messages name it."""
 
+    @property
+    def session(self) -> str:
+        """Return a name for what holds the containers: with another one, they are lost."""
+
+    def kept(self) -> Collection[str]:
+        """Return the runtime ids of containers of an earlier agent that run, or whose end is known.
+
+        What is not here was never started, if its journal entry has the same `session`.
+        """
+
     def start(self, request: ContainerStart) -> ContainerStarted:
         """Start a container, or raise `StartFailed`. May take long (an image is pulled)."""
+
+    def adopt(self, request: ContainerStart) -> ContainerStarted:
+        """Take over a container that is kept, as if it had been started now.
+
+        The environment of the request is not used: the container has had one since its start.
+        """
 
     def terminate(self, runtime_id: str) -> None:
         """Send SIGTERM (or the image's stop signal); nothing when it has ended already."""
@@ -103,10 +124,13 @@ class Runtime(Protocol):
         """Send SIGKILL to everything in the container; nothing when it has ended already."""
 
     def forget_task(self, task: TaskPlan) -> None:
-        """Remove what the task's containers left: scratch space, volumes of its own."""
+        """Remove what the task's containers left: scratch space, volumes, and their ends.
+
+        Called when the task's end has been journalled.
+        """
 
     def clear_orphans(self, earlier: Iterable[ContainerStarted]) -> None:
-        """Kill and remove what an earlier agent left running. Called at the start."""
+        """Kill and remove what an earlier agent left and what was not adopted."""
 
     def close(self) -> None:
         """Stop the runtime's own threads; containers must have ended before."""

@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import heapq
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
 
 from . import lifecycle
-from .ecs import EcsPort
+from .ecs import DefinitionGone, EcsPort
 from .environment import container_environment
 from .events import lost_host, running_event, stopped_event
 from .journal import Journal, JournalEntry
 from .lifecycle import StopCause, StopCode, TaskState
+from .live_tasks import LiveTask, Message, Secrets, StartDone, Surroundings, is_lost
 from .logs import LogSender, NoOutput
-from .plan import ContainerPlan, Json, LogTarget, TaskPlan, plan_task
+from .plan import ContainerPlan, Json, TaskPlan, plan_task
 from .runtime import (
     ContainerExited,
     ContainerHealth,
@@ -31,7 +30,6 @@ from .runtime import (
     ContainerStarted,
     Output,
     Runtime,
-    RuntimeEvent,
     StartFailed,
 )
 from .sender import EventSender, TaskCloser
@@ -39,46 +37,6 @@ from .sender import EventSender, TaskCloser
 _log = logging.getLogger(__name__)
 
 _STOPPED_BY_USER = "Task stopped by user"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartDone:
-    """A start thread's result: `started`, or the reason why not."""
-
-    task_id: str
-    name: str
-    started: ContainerStarted | None = None
-    reason: str = ""
-
-
-Message = RuntimeEvent | StartDone
-
-
-class Secrets(Protocol):
-    """Looks up secret values."""
-
-    def resolve(self, secrets: Mapping[str, str]) -> dict[str, str]:
-        """Return values by variable name; `StartFailed` when any cannot be read."""
-
-
-@dataclass(slots=True, kw_only=True)
-class _LiveTask:
-    plan: TaskPlan
-    entry: JournalEntry
-    state: TaskState
-    stopping_at_ms: int | None = None
-    logs: set[LogTarget] = field(default_factory=set)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """Values for containers' environments, and the supervisor's sources of time and ids."""
-
-    region: str
-    endpoint_url: str
-    wall_ms: Callable[[], int]
-    monotonic: Callable[[], float]
-    new_id: Callable[[], str]
 
 
 class Supervisor:
@@ -110,7 +68,7 @@ class Supervisor:
         self._signals = signals
         self._post = post
         self._around = surroundings
-        self._live: dict[str, _LiveTask] = {}
+        self._live: dict[str, LiveTask] = {}
         self._kills: list[tuple[float, str, str]] = []
         self._abandoned = False
 
@@ -120,18 +78,57 @@ class Supervisor:
         return [live.plan.task_arn for live in self._live.values()]
 
     def recover(self) -> list[str]:
-        """Report the end of every task of an earlier agent; return the ARNs of those tasks.
+        """Go on with the tasks of an earlier agent; return the ARNs of those tasks.
 
-        A task that had ended is reported as it ended; one that had not has lost its host.
+        One whose containers are all known goes on, or is reported as it ended. One that has lost a
+        container has lost its host.
         """
+        kept = self._runtime.kept()
         entries = self._journal.entries()
-        self._runtime.clear_orphans([made for entry in entries for made in entry.containers])
+        lost = []
         for entry in entries:
-            if entry.final_event is None:
-                self._end_lost(entry)
-            else:
+            if entry.task_id in self._live:
+                continue  # ECS did not answer an earlier call in the middle of this
+            if is_lost(entry, kept, self._runtime.session) or not self._resume(entry, kept):
+                lost.append(entry)
+        self._runtime.clear_orphans([made for entry in entries for made in entry.containers])
+        for entry in lost:
+            if entry.final_event is not None:
                 self._report_end(entry, entry.final_event)
+            else:
+                self._end_lost(entry)
+        for live in list(self._live.values()):
+            self._advance(live)
         return [str(entry.task["taskArn"]) for entry in entries]
+
+    def _resume(self, entry: JournalEntry, kept: Collection[str]) -> bool:
+        """Take a task over; return False when it cannot be, as its definition is gone."""
+        try:
+            definition = self._ecs.describe_task_definition(entry.task["taskDefinitionArn"])
+        except DefinitionGone:
+            return False
+        plan = plan_task(entry.task, definition)
+        live = LiveTask(plan=plan, entry=entry, state=lifecycle.new_state(plan))
+        if entry.final_event is not None:
+            # What has not been started is not started any more.
+            live.state = lifecycle.stop(live.state, lifecycle.ESSENTIAL_EXITED)
+        self._live[plan.task_id] = live
+        for position, container in enumerate(plan.containers):
+            runtime_id = entry.containers[position].runtime_id
+            if runtime_id in kept:
+                request = ContainerStart(
+                    task=plan,
+                    container=container,
+                    runtime_id=runtime_id,
+                    environment={},
+                    output=self._output(live, container),
+                )
+                made = self._runtime.adopt(request)
+                live.entry.containers[position] = made
+                live.state = lifecycle.on_adopted(
+                    live.state, container.name, made.runtime_id, address=made.address
+                )
+        return True
 
     def run(self, task: Json) -> None:
         """Take a new task. Raises `EcsUnavailable` when its definition cannot be had."""
@@ -144,11 +141,12 @@ class Supervisor:
             cause = StopCause(code=StopCode.TASK_FAILED_TO_START, reason=reason)
             self._end_unwatched(JournalEntry(task=task), cause)
             return
-        live = _LiveTask(plan=plan, entry=JournalEntry(task=task), state=lifecycle.new_state(plan))
+        entry = JournalEntry(task=task, session=self._runtime.session)
+        live = LiveTask(plan=plan, entry=entry, state=lifecycle.new_state(plan))
         self._live[plan.task_id] = live
         # Write-ahead: a task that the journal does not name has never been started.
         live.entry.containers = [
-            ContainerStarted(runtime_id=self._runtime_id()) for _ in plan.containers
+            ContainerStarted(runtime_id=self._runtime_id(), planned=True) for _ in plan.containers
         ]
         self._journal.write(live.entry)
         self._advance(live)
@@ -217,7 +215,7 @@ class Supervisor:
         ]
         self.kill_overdue()
 
-    def _on_start_done(self, live: _LiveTask, done: StartDone) -> None:
+    def _on_start_done(self, live: LiveTask, done: StartDone) -> None:
         if done.started is None:
             live.state = lifecycle.on_start_failed(live.plan, live.state, done.name, done.reason)
             return
@@ -227,7 +225,7 @@ class Supervisor:
         position = [container.name for container in live.plan.containers].index(done.name)
         live.entry.containers[position] = done.started
 
-    def _advance(self, live: _LiveTask) -> None:
+    def _advance(self, live: LiveTask) -> None:
         live.state, actions = lifecycle.advance(live.plan, live.state)
         if live.state.cause is not None and live.stopping_at_ms is None:
             live.stopping_at_ms = self._around.wall_ms()
@@ -242,14 +240,17 @@ class Supervisor:
                 case lifecycle.ReportStopped(cause):
                     self._end(live, cause)
 
-    def _start(self, live: _LiveTask, container: ContainerPlan) -> None:
+    def _start(self, live: LiveTask, container: ContainerPlan) -> None:
         position = live.plan.containers.index(container)
         runtime_id = live.entry.containers[position].runtime_id
-        output: Output = NoOutput()
-        if container.log is not None:
-            live.logs.add(container.log)
-            output = self._logs.open(container.log)
+        output = self._output(live, container)
         self._starts.submit(self._start_in_thread, live.plan, container, runtime_id, output)
+
+    def _output(self, live: LiveTask, container: ContainerPlan) -> Output:
+        if container.log is None:
+            return NoOutput()
+        live.logs.add(container.log)
+        return self._logs.open(container.log)
 
     def _start_in_thread(
         self, plan: TaskPlan, container: ContainerPlan, runtime_id: str, output: Output
@@ -259,8 +260,7 @@ class Supervisor:
             environment = container_environment(
                 plan,
                 container,
-                region=self._around.region,
-                endpoint_url=self._around.endpoint_url,
+                local=self._around.local,
                 secrets=self._secrets.resolve(container.secrets),
             )
             started = self._runtime.start(
@@ -281,15 +281,16 @@ class Supervisor:
         else:
             self._post(done(started=started))
 
-    def _stop_container(self, live: _LiveTask, container: ContainerPlan) -> None:
+    def _stop_container(self, live: LiveTask, container: ContainerPlan) -> None:
         runtime_id = live.state.containers[container.name].runtime_id
         assert runtime_id is not None
         self._signals.submit(self._runtime.terminate, runtime_id)
         due = self._around.monotonic() + container.stop_timeout_seconds
         heapq.heappush(self._kills, (due, live.plan.task_id, container.name))
 
-    def _report_running(self, live: _LiveTask) -> None:
-        live.entry.started_at_ms = self._around.wall_ms()
+    def _report_running(self, live: LiveTask) -> None:
+        if live.entry.started_at_ms is None:
+            live.entry.started_at_ms = self._around.wall_ms()
         if not self._abandoned:
             self._events.put(
                 running_event(
@@ -302,13 +303,25 @@ class Supervisor:
                 followed=True,
             )
 
-    def _end(self, live: _LiveTask, cause: StopCause) -> None:
+    def _end(self, live: LiveTask, cause: StopCause) -> None:
         del self._live[live.plan.task_id]
-        self._signals.submit(self._runtime.forget_task, live.plan)
         if self._abandoned:
+            self._forget(live.plan)
             return
+        event = live.entry.final_event or self._final_event(live, cause)
+        live.entry.final_event = event
+        self._journal.write(live.entry)
+
+        def on_sent() -> None:
+            self._report_end(live.entry, event)
+            self._forget(live.plan)
+
+        # When the end is reported, the whole log can be read.
+        self._logs.when_sent(frozenset(live.logs), on_sent)
+
+    def _final_event(self, live: LiveTask, cause: StopCause) -> Json:
         now_ms = self._around.wall_ms()
-        event = stopped_event(
+        return stopped_event(
             live.entry.task,
             live.state,
             cause,
@@ -317,10 +330,13 @@ class Supervisor:
             stopping_at_ms=live.stopping_at_ms or now_ms,
             stopped_at_ms=now_ms,
         )
-        live.entry.final_event = event
-        self._journal.write(live.entry)
-        # When the end is reported, the whole log can be read.
-        self._logs.when_sent(frozenset(live.logs), lambda: self._report_end(live.entry, event))
+
+    def _forget(self, plan: TaskPlan) -> None:
+        """Let go of the containers: until the task's end is journalled only the runtime has it."""
+        try:
+            self._signals.submit(self._runtime.forget_task, plan)
+        except RuntimeError:
+            _log.debug("the agent ends; its successor clears task %s away", plan.task_id)
 
     def _end_lost(self, entry: JournalEntry) -> None:
         task_arn, cluster_arn = str(entry.task["taskArn"]), str(entry.task["clusterArn"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 import uuid
 from collections.abc import Callable
@@ -17,22 +18,28 @@ from enum import Enum
 from pathlib import Path
 
 from . import docker_engine, orphans
+from .children import Children
 from .ecs import BotoEcs, BotoLogs, BotoQueue, client
+from .environment import local_variables
 from .finder import TaskFinder
 from .journal import Journal
+from .keeper import Keeper
+from .live_tasks import Surroundings
 from .logs import LogSender
 from .loop import AgentLoop
 from .processes import ProcessRuntime
 from .runtime import Emit, Runtime
 from .secrets import SecretResolver
 from .sender import EventSender, TaskCloser
-from .supervisor import Supervisor, Surroundings
+from .supervisor import Supervisor
 
 _log = logging.getLogger(__name__)
 
 _START_THREADS = 8
 _SIGNAL_THREADS = 2
 OWNER_FILE = "agent-id"  # in the state directory, of an agent whose containers an engine runs
+# What an emulator without a guard takes; `batchyard up` gives the agent the keys of its cloud.
+_ANY_KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 _PLAIN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -52,8 +59,10 @@ class Settings:
     region: str
     cluster_prefix: str
     task_events_queue_url: str
+    batch_endpoint_url: str
     state_dir: Path
     runtime: RuntimeKind
+    keeper_fd: int | None = None
 
 
 class Agent:
@@ -63,7 +72,7 @@ class Agent:
         self.loop = AgentLoop(monotonic=time.monotonic)
         orphans.adopt_orphans()
         ecs = BotoEcs(self._client("ecs", settings))
-        self._runtime = make_runtime(settings, self.loop.post)
+        self._runtime = make_runtime(settings, self.loop.post, self.loop.end)
         self._logs = LogSender(BotoLogs(self._client("logs", settings)), wall_ms=_wall_ms)
         self._events = EventSender(
             BotoQueue(self._client("sqs", settings), settings.task_events_queue_url)
@@ -88,8 +97,12 @@ class Agent:
             signals=self._signals,
             post=self.loop.post,
             surroundings=Surroundings(
-                region=settings.region,
-                endpoint_url=settings.endpoint_url,
+                local=local_variables(
+                    region=settings.region,
+                    endpoint_url=settings.endpoint_url,
+                    batch_endpoint_url=settings.batch_endpoint_url,
+                    keys=_keys(),
+                ),
                 wall_ms=_wall_ms,
                 monotonic=time.monotonic,
                 new_id=lambda: str(uuid.uuid4()),
@@ -113,13 +126,16 @@ class Agent:
 
     @staticmethod
     def _client(service: str, settings: Settings) -> object:
-        return client(service, endpoint_url=settings.endpoint_url, region=settings.region)
+        return client(
+            service, endpoint_url=settings.endpoint_url, region=settings.region, keys=_keys()
+        )
 
 
-def make_runtime(settings: Settings, emit: Emit) -> Runtime:
+def make_runtime(settings: Settings, emit: Emit, on_keeper_gone: Callable[[], None]) -> Runtime:
     """Return the runtime of the settings; `auto` uses an engine if one answers, else processes.
 
-    Raises `docker_engine.NoEngine` when an engine was demanded and none answers.
+    Without a keeper that outlives this process, plain processes have one in it. Raises
+    `docker_engine.NoEngine` when an engine was demanded and none answers.
     """
     if settings.runtime is not RuntimeKind.PROCESS:
         try:
@@ -135,11 +151,27 @@ def make_runtime(settings: Settings, emit: Emit) -> Runtime:
                 endpoint_url=settings.endpoint_url,
                 emit=emit,
             )
+    children = Children()
+    if settings.keeper_fd is not None:
+        connection = socket.socket(fileno=settings.keeper_fd)
+        connection.set_inheritable(False)
+    else:
+        ours, connection = socket.socketpair()
+        Keeper(children).connect(ours)
     return ProcessRuntime(
         scratch=settings.state_dir / "scratch",
+        spools=settings.state_dir / "outputs",
         path=os.environ.get("PATH", _PLAIN_PATH),
         emit=emit,
+        keeper=connection,
+        children=children,
+        on_keeper_gone=on_keeper_gone,
     )
+
+
+def _keys() -> dict[str, str]:
+    """Return the keys with which the agent and its jobs sign."""
+    return {name: os.environ.get(name, any_key) for name, any_key in _ANY_KEYS.items()}
 
 
 def _owner(state_dir: Path) -> str:

@@ -37,6 +37,7 @@ from batchyard.client.clients import Clients
 from batchyard.client.environment import variables
 from batchyard.cloud import emulator, local, processes
 from batchyard.cloud.deploy import Report
+from batchyard.cloud.keys import ensure_keys
 from batchyard.cloud.local import Cloud, Say
 from batchyard.cloud.paths import StateDir
 
@@ -146,17 +147,20 @@ def plain_cloud(say: Say, report: Report) -> Iterator[PlainCloud]:
 def recorded_cloud(say: Say, report: Report) -> Iterator["RecordedCloud"]:
     """Provide a local cloud that records every call of functions, agent and clients."""
     state = StateDir.at(Path(tempfile.mkdtemp(prefix="batchyard-")))
+    state.make_private()
+    keys = ensure_keys(state)
     emulator.prepare(state)
     log = state.logs / "emulator.log"
     with emulator.reserved_port() as port, emulator.reserved_port() as hidden_port:
         mark = processes.start(
             emulator.command(emulator.install(say)),
-            env=emulator.environment(state, hidden_port),
+            # The proxy changes requests, so their signatures are no longer right behind it.
+            env=emulator.environment(state, hidden_port, keys, is_open=True),
             cwd=state.emulator,
             log=log,
         )
         try:
-            emulator.await_ready(hidden_port, lambda: processes.alive(mark), log)
+            emulator.await_ready(hidden_port, keys, lambda: processes.alive(mark), log)
             with (
                 recording_proxy(port, hidden_port) as recording,
                 _up_behind_proxy(state, port, say, report) as cloud,

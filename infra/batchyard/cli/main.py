@@ -42,8 +42,14 @@ PortOption = Annotated[
     ),
 ]
 RUNTIMES = ("auto", "process", "docker")
+ACCESS_NOTES = {
+    False: "It takes requests that are signed with its keys, which `batchyard env` prints.",
+    True: "It is open: it takes any credentials, so every user of this machine can run jobs as "
+    "you.",
+}
 RUNTIME_NOTES = {
-    "process": "The runtime is process: jobs run as you, unsandboxed, and their image is ignored.",
+    "process": "The runtime is process: jobs run as you, unsandboxed, on this machine itself, and "
+    "their image is ignored.",
     "docker": "The runtime is docker: each container of a job runs in the container engine.",
 }
 
@@ -56,6 +62,9 @@ def up(
         str,
         typer.Option(help="What runs jobs: process, docker, or auto (docker if an engine answers)"),
     ] = "auto",
+    is_open: Annotated[
+        bool, typer.Option("--open", help="Take any credentials, for tools that have `test`.")
+    ] = False,
     detach: Annotated[
         bool, typer.Option("--detach", help="Return once it is up; `batchyard down` stops it.")
     ] = False,
@@ -69,7 +78,9 @@ def up(
     # A service manager's SIGTERM ends it as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        cloud = local.up(state, port=port, runtime=runtime, say=_say, report=_report_failure)
+        cloud = local.up(
+            state, port=port, runtime=runtime, is_open=is_open, say=_say, report=_report_failure
+        )
         _make_default(state)
         _explain_use(cloud, state, detached=detach)
         if detach:
@@ -311,6 +322,7 @@ def _explain_use(cloud: "Cloud", state: StateDir, *, detached: bool) -> None:
     runtime = local.runtime_of(state)
     _say(
         f"Batchyard is up on port {cloud.port}. {RUNTIME_NOTES[runtime]}\n"
+        f"{ACCESS_NOTES[cloud.is_open]}\n"
         f'  Use it:   eval "$(batchyard env{option})" && aws batch describe-job-queues\n'
         f"  Its logs: {state.logs}\n"
         f"  Stop it:  {stop}"

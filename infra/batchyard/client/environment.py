@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchyard.cloud import emulator
-from batchyard.cloud.local import Cloud, LocalError
+from batchyard.cloud.keys import keys_of
+from batchyard.cloud.local import Cloud, LocalError, api_url
 from batchyard.cloud.paths import SDK_DATA, StateDir
 
 if TYPE_CHECKING:
     from batchyard.cloud.deploy import Session
 
-API_STAGE = "api"
 EXECUTION_ROLE = "BATCHYARD_EXECUTION_ROLE"
 # What CreateJobQueue takes as a name: the path must hold it as it is.
 _QUEUE_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
@@ -34,15 +34,14 @@ def variables(state_dir: Path, *, queue: str | None = None) -> dict[str, str]:
     With `queue` the endpoint serves the jobs of that queue only. Whether it exists is not looked
     up; QueueNameError for what cannot be a queue's name.
     """
-    cloud = Cloud.load(StateDir.at(state_dir))
-    if cloud is None or not cloud.outputs:
+    state = StateDir.at(state_dir)
+    cloud, keys = Cloud.load(state), keys_of(state)
+    if cloud is None or not cloud.outputs or keys is None:
         raise LocalError(f"No local cloud runs in {state_dir}. Start one with `batchyard up`.")
-    base = emulator.endpoint_url(cloud.port)
-    api = f"{base}/restapis/{cloud.outputs['RestAPIId']}/{API_STAGE}/_user_request_"
     return {
-        "AWS_ENDPOINT_URL": base,
-        **_everywhere(api, emulator.REGION, cloud.outputs, queue),
-        **emulator.CREDENTIALS,
+        "AWS_ENDPOINT_URL": emulator.endpoint_url(cloud.port),
+        **_everywhere(api_url(cloud), emulator.REGION, cloud.outputs, queue),
+        **keys.variables,
     }
 
 

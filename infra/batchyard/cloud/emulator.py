@@ -1,7 +1,8 @@
 """The AWS emulator of the local cloud: installing it, its command, and whether one answers.
 
 It is installed in its own virtual environment, because its pinned versions conflict with ours. `up`
-starts it only if no AWS emulator answers on the port; any other emulator is used as it is.
+starts it, behind a guard, only if no AWS emulator answers on the port; any other emulator is used
+as it is, without a guard.
 """
 
 import json
@@ -15,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from batchyard.cloud.keys import Keys
+from batchyard.cloud.launcher import OPEN, RECORD
 from batchyard.cloud.package import held, run
 from batchyard.cloud.paths import LOCKS, StateDir, digest, shared_cache
 
@@ -24,9 +27,12 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 START_PATIENCE_SECONDS = 60.0
 POLL_SECONDS = 0.05
+# Our modules come last on its path: its own versions of libraries must be found first.
+LAUNCH = (
+    "import sys; sys.path.append(sys.argv[1]); from batchyard.cloud.launcher import main; main()"
+)
 LAMBDA_DATA = "lambda.json"  # where the emulator saves functions and event source mappings
 
 
@@ -39,8 +45,8 @@ def endpoint_url(port: int) -> str:
     return f"http://{HOST}:{port}"
 
 
-def local_session(port: int) -> "Session":
-    """Return a session whose clients use the emulator on this port."""
+def local_session(port: int, keys: Keys) -> "Session":
+    """Return a session whose clients use the emulator on this port, with these keys."""
     from localstack_client.session import Session as LocalSession
 
     # localstack-client obeys this variable before its own argument, and botocore looks up a
@@ -48,8 +54,8 @@ def local_session(port: int) -> "Session":
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
         os.environ.pop(name, None)
     session: Session = LocalSession(
-        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        aws_access_key_id=keys.access_key_id,
+        aws_secret_access_key=keys.secret_access_key,
         region_name=REGION,
         localstack_host=f"{HOST}:{port}",
     )
@@ -82,18 +88,28 @@ def install(say: Callable[[str], None]) -> Path:
 
 
 def command(python: Path) -> list[str]:
-    return [str(python), "-m", "ministack"]
+    """Return the command that serves the emulator behind its guard."""
+    return [str(python), "-c", LAUNCH, str(Path(__file__).resolve().parents[2])]
 
 
 def environment(
-    state: StateDir, port: int, extra: Mapping[str, str] | None = None
+    state: StateDir,
+    port: int,
+    keys: Keys,
+    *,
+    is_open: bool = False,
+    extra: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Return settings that restrict the emulator to this port and this state dir.
+    """Return settings that restrict the emulator to this port, this state dir and these keys.
 
-    `extra` overrides them.
+    An open one takes any credentials. `extra` overrides the settings.
     """
     root = state.emulator
     return clean_environment() | {
+        # The functions sign with the secret of the emulator's own process.
+        **keys.variables,
+        OPEN: "1" if is_open else "0",
+        RECORD: str(state.record),
         "GATEWAY_PORT": str(port),
         "BIND_HOST": HOST,
         "MINISTACK_HOST": HOST,
@@ -172,8 +188,11 @@ def reserved_port() -> Iterator[int]:
         yield port
 
 
-def answers(port: int) -> bool:
-    """Return whether an AWS emulator answers on the port; EmulatorError if something else does."""
+def answers(port: int, keys: Keys) -> bool:
+    """Return whether an AWS emulator answers on the port, and takes these keys.
+
+    Raises EmulatorError if something else answers, or the cloud of another state dir.
+    """
     with socket.socket() as probe:
         probe.settimeout(1)
         if probe.connect_ex((HOST, port)) != 0:
@@ -186,8 +205,13 @@ def answers(port: int) -> bool:
         connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2}
     )
     try:
-        local_session(port).client("sts", config=impatient).get_caller_identity()
+        local_session(port, keys).client("sts", config=impatient).get_caller_identity()
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+        if "InvalidClientTokenId" in str(error):
+            raise EmulatorError(
+                f"The local cloud on port {port} was not created from this state dir. Stop that "
+                "cloud first, or choose another --port."
+            ) from error
         raise EmulatorError(
             f"Port {port} is taken by something that is no AWS emulator ({error}). "
             "Choose another port with --port."
@@ -195,14 +219,14 @@ def answers(port: int) -> bool:
     return True
 
 
-def await_ready(port: int, still_runs: Callable[[], bool], log: Path) -> None:
+def await_ready(port: int, keys: Keys, still_runs: Callable[[], bool], log: Path) -> None:
     """Wait until the emulator that was just started answers."""
     deadline = time.monotonic() + START_PATIENCE_SECONDS
     while time.monotonic() < deadline:
         with socket.socket() as probe:
             probe.settimeout(1)
             listening = probe.connect_ex((HOST, port)) == 0
-        if listening and answers(port):
+        if listening and answers(port, keys):
             return
         if not still_runs():
             break

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from batchyard.cloud import emulator, processes
 from batchyard.cloud.deploy import DeployError, Report, deploy, find_outputs
+from batchyard.cloud.guard import API_STAGE
+from batchyard.cloud.keys import Keys, ensure_keys
 from batchyard.cloud.package import held, make_package
 from batchyard.cloud.paths import REPOSITORY, StateDir
 from batchyard.cloud.processes import Mark
@@ -35,6 +37,10 @@ KEPT = (
 NOT_SAVED = (
     "The emulator did not save its data: the next `batchyard up` starts from what was saved "
     "before, or empty."
+)
+UNGUARDED = (
+    "It was not started from this state dir, so it has no guard: every web page and every user of "
+    "this machine can use it, and run jobs as you."
 )
 CRASHED = "The emulator ended without `batchyard down`: what happened since it was started is lost."
 AGENT_PATIENCE_SECONDS = 30.0
@@ -62,6 +68,7 @@ class Cloud:
 
     port: int
     stack_name: str = STACK_NAME
+    is_open: bool = False  # takes any credentials
     outputs: dict[str, str] = field(default_factory=dict)
     processes: dict[str, Mark] = field(default_factory=dict)
 
@@ -93,24 +100,31 @@ def up(
     runtime: str,
     say: Say,
     report: Report,
+    is_open: bool = False,
     source: Path = REPOSITORY,
     emulator_settings: Mapping[str, str] | None = None,
 ) -> Cloud:
     """Start whatever of the local cloud does not run yet, and return how to reach it.
 
     Doing so twice changes nothing. Without a port, that of the state dir's record is used, or
-    DEFAULT_PORT. On failure, what was started stays on record for `down`. `emulator_settings` are
-    given to an emulator that is started, in addition to its own.
+    DEFAULT_PORT. An open cloud takes any credentials. On failure, what was started stays on record
+    for `down`. `emulator_settings` are given to an emulator that is started, besides its own.
     """
-    state.root.mkdir(parents=True, exist_ok=True)
+    state.make_private()
     with held(state.lock):
+        keys = ensure_keys(state)
         cloud = cloud_on(state, port)
-        _ensure_emulator(state, cloud, say, emulator_settings or {})
+        if is_open and cloud.runs("emulator") and not cloud.is_open:
+            raise LocalError(
+                "This state dir's cloud runs, and takes only its own keys. Stop it with "
+                "`batchyard down`; then start it with --open."
+            )
+        _ensure_emulator(state, cloud, keys, say, is_open, emulator_settings or {})
         say("Packaging the functions")
         package = make_package(state.packages, source=source)
         say("Deploying the stack")
         cloud.outputs = deploy(
-            emulator.local_session(cloud.port),
+            emulator.local_session(cloud.port, keys),
             package,
             stack_name=cloud.stack_name,
             parameters=PARAMETERS,
@@ -118,8 +132,14 @@ def up(
             patience_seconds=DEPLOY_PATIENCE_SECONDS,
         )
         cloud.save(state)
-        _ensure_agent(state, cloud, runtime, say)
+        _ensure_agent(state, cloud, keys, runtime, say)
     return cloud
+
+
+def api_url(cloud: Cloud) -> str:
+    """Return where the API of a cloud that is up answers."""
+    base, api_id = emulator.endpoint_url(cloud.port), cloud.outputs["RestAPIId"]
+    return f"{base}/restapis/{api_id}/{API_STAGE}/_user_request_"
 
 
 def runtime_of(state: StateDir) -> str:
@@ -190,15 +210,24 @@ def _end_leftover_jobs(state: StateDir) -> None:
         clear(state.agent)
 
 
-def _ensure_emulator(state: StateDir, cloud: Cloud, say: Say, settings: Mapping[str, str]) -> None:
-    if emulator.answers(cloud.port):
+def _ensure_emulator(
+    state: StateDir,
+    cloud: Cloud,
+    keys: Keys,
+    say: Say,
+    is_open: bool,
+    settings: Mapping[str, str],
+) -> None:
+    if emulator.answers(cloud.port, keys):
         ours = cloud.outputs or cloud.runs("emulator")
-        if not ours and _serves_another(cloud):
+        if not ours and _serves_another(cloud, keys):
             raise LocalError(
                 f"The emulator on port {cloud.port} has a stack {cloud.stack_name} that was not "
                 "created from this state dir. Stop that cloud first, or choose another --port."
             )
         say(f"An AWS emulator answers on port {cloud.port}")
+        if not cloud.runs("emulator"):
+            say(UNGUARDED)
         return
     if "emulator" in cloud.processes:
         say(CRASHED)
@@ -214,41 +243,43 @@ def _ensure_emulator(state: StateDir, cloud: Cloud, say: Say, settings: Mapping[
         + (" with the data of the last `batchyard down`" if restored else "")
     )
     log = state.logs / "emulator.log"
+    cloud.is_open = is_open
     cloud.processes["emulator"] = processes.start(
         emulator.command(python),
-        env=emulator.environment(state, cloud.port, settings),
+        env=emulator.environment(state, cloud.port, keys, is_open=is_open, extra=settings),
         cwd=state.emulator,
         log=log,
     )
     cloud.save(state)
-    emulator.await_ready(cloud.port, lambda: cloud.runs("emulator"), log)
+    emulator.await_ready(cloud.port, keys, lambda: cloud.runs("emulator"), log)
 
 
-def _serves_another(cloud: Cloud) -> bool:
+def _serves_another(cloud: Cloud, keys: Keys) -> bool:
     """Return whether the stack exists; two agents on one stack would both start its tasks."""
     try:
-        find_outputs(emulator.local_session(cloud.port), cloud.stack_name)
+        find_outputs(emulator.local_session(cloud.port, keys), cloud.stack_name)
     except DeployError:
         return False
     return True
 
 
-def _ensure_agent(state: StateDir, cloud: Cloud, runtime: str, say: Say) -> None:
+def _ensure_agent(state: StateDir, cloud: Cloud, keys: Keys, runtime: str, say: Say) -> None:
     ready = _ready_file(state)
     if cloud.runs("agent"):
         return
     say("Starting the ECS agent")
     ready.unlink(missing_ok=True)
     log = state.logs / "agent.log"
-    agent = [sys.executable, "-m", "batchyard.agent", "--region", emulator.REGION]
+    agent = [sys.executable, "-m", "batchyard.agent.restarter", "--region", emulator.REGION]
     agent += ["--endpoint-url", emulator.endpoint_url(cloud.port)]
+    agent += ["--batch-endpoint-url", api_url(cloud)]
     agent += ["--cluster-prefix", f"{cloud.stack_name}_", "--runtime", runtime]
     agent += ["--task-events-queue-url", cloud.outputs["TaskEventsQueueUrl"]]
     agent += ["--state-dir", str(state.agent)]
     cloud.processes["agent"] = processes.start(
-        [sys.executable, "-m", "batchyard.cloud.restarter", *agent],
+        agent,
         env=emulator.clean_environment()
-        | emulator.CREDENTIALS
+        | keys.variables
         | {"PYTHONPATH": str(REPOSITORY / "infra"), "PYTHONUNBUFFERED": "1"},
         cwd=state.root,
         log=log,

@@ -14,6 +14,7 @@ STACK = REPOSITORY / "infra" / "stack"
 LOCKS = REPOSITORY / "infra" / "lock"
 SDK_DATA = Path(__file__).resolve().parents[1] / "client" / "sdk_data"
 DEFAULT_STATE_DIR = Path(".batchyard")
+PRIVATE = 0o700
 
 
 def digest(content: bytes) -> str:
@@ -48,6 +49,16 @@ class StateDir:
     @property
     def lock(self) -> Path:
         return self.root / "lock"
+
+    @property
+    def keys(self) -> Path:
+        """Return the file of the keys with which every request to the local cloud is signed."""
+        return self.root / "keys.json"
+
+    def make_private(self) -> None:
+        """Make the folder, closed to other users: what jobs are given lies in it, secrets too."""
+        self.root.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        self.root.chmod(PRIVATE)
 
     @property
     def packages(self) -> Path:

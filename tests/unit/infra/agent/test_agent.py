@@ -62,6 +62,7 @@ def test_a_process_sees_only_the_path_of_the_host_environment(
         "AWS_ACCESS_KEY_ID",
         "AWS_DEFAULT_REGION",
         "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_BATCH",
         "AWS_EXECUTION_ENV",
         "AWS_REGION",
         "AWS_SECRET_ACCESS_KEY",

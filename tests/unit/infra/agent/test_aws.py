@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,14 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from batchyard.agent.ecs import BotoEcs, BotoLogs, BotoQueue, EcsUnavailable, client
+from batchyard.agent.ecs import (
+    BotoEcs,
+    BotoLogs,
+    BotoQueue,
+    DefinitionGone,
+    EcsUnavailable,
+    client,
+)
 from batchyard.agent.plan import LogTarget
 from batchyard.agent.runtime import StartFailed
 from batchyard.agent.secrets import SecretResolver
@@ -27,7 +35,12 @@ def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def aws(service: str) -> Any:
     """Return the agent's client, with an endpoint that moto knows."""
-    return client(service, endpoint_url=f"https://{service}.{REGION}.amazonaws.com", region=REGION)
+    return client(
+        service,
+        endpoint_url=f"https://{service}.{REGION}.amazonaws.com",
+        region=REGION,
+        keys={"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"},
+    )
 
 
 def test_clusters_are_listed_by_prefix_over_pages() -> None:
@@ -125,3 +138,30 @@ def test_a_key_that_the_secret_lacks_fails_the_start() -> None:
     arn = manager.create_secret(Name="keyed", SecretString='{"user": "u"}')["ARN"]
     with pytest.raises(StartFailed, match="password"):
         SecretResolver(manager, aws("ssm")).resolve({"A": f"{arn}:password::"})
+
+
+def test_the_lines_of_a_stream_are_counted_over_pages() -> None:
+    logs = aws("logs")
+    port = BotoLogs(logs)
+    assert port.count_lines(TARGET) == 0
+    port.create_stream(TARGET)
+    assert port.count_lines(TARGET) == 0
+    now_ms = time.time_ns() // 1_000_000
+    for batch in range(3):
+        port.put_lines(TARGET, [(now_ms, f"{batch} {n}") for n in range(4_000)])
+    assert port.count_lines(TARGET) == 12_000
+
+
+def test_a_definition_that_was_deleted_is_not_an_outage() -> None:
+    with pytest.raises(DefinitionGone):
+        BotoEcs(GoneEcs()).describe_task_definition("arn:gone")
+
+
+class GoneEcs:
+    """ECS that knows no definition."""
+
+    def describe_task_definition(self, **_: str) -> None:
+        raise ClientError(
+            {"Error": {"Code": "InvalidParameterException", "Message": "gone"}},
+            "DescribeTaskDefinition",
+        )

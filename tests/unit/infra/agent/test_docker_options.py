@@ -8,6 +8,7 @@ from batchyard.agent.docker_options import (
     FrameDecoder,
     container_config,
     reachable_endpoint,
+    reachable_environment,
     task_volumes,
 )
 from batchyard.agent.plan import Json, TaskPlan, plan_task
@@ -32,6 +33,7 @@ def config(volumes: list[Json] | None = None, **members: object) -> Json:
         task.containers[0],
         environment={"A": "1"},
         owner="me",
+        runtime_id="abc",
         network_mode="host",
     )
 
@@ -123,6 +125,20 @@ def test_a_local_endpoint_is_reachable_from_inside(
     endpoint: str, linux: bool, expected: tuple[str, str]
 ) -> None:
     assert reachable_endpoint(endpoint, linux=linux) == expected
+
+
+def test_every_endpoint_of_the_local_cloud_is_reachable_from_inside() -> None:
+    given = {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:4566",
+        "AWS_ENDPOINT_URL_BATCH": "http://127.0.0.1:4566/restapis/x",
+        "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:45660",
+        "OTHER": "http://127.0.0.1:4566",
+    }
+    inside = "http://host.docker.internal:4566"
+    assert reachable_environment(given, "http://127.0.0.1:4566", inside) == given | {
+        "AWS_ENDPOINT_URL": inside,
+        "AWS_ENDPOINT_URL_BATCH": f"{inside}/restapis/x",
+    }
 
 
 def test_frames_are_decoded_wherever_the_bytes_break() -> None:

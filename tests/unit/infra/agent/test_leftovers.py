@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from batchyard.agent.runtime import ContainerStarted
 
 from .world import eventually
 
-RUNTIME_ID = "earlier00001"
+# Marked processes are looked for on the whole machine, where the same test may run twice at once.
+RUNTIME_ID = uuid.uuid4().hex[:12]
 
 
 @pytest.fixture

@@ -39,6 +39,9 @@ class Machine:
         self.state = lifecycle.on_started(self.state, name, f"id-{name}")
         return self.advance()
 
+    def adopted(self, name: str = "default") -> None:
+        self.state = lifecycle.on_adopted(self.state, name, f"id-{name}")
+
     def failed(self, name: str = "default") -> list[Action]:
         self.state = lifecycle.on_start_failed(self.plan, self.state, name, "CannotStart: no")
         return self.advance()
@@ -164,3 +167,21 @@ def test_a_task_without_an_essential_container_ends_with_its_last() -> None:
     machine.advance()
     machine.started()
     assert machine.exited() == [ReportStopped(lifecycle.ESSENTIAL_EXITED)]
+
+
+def test_an_adopted_container_is_not_started_again() -> None:
+    machine = Machine(container("one"), container("two"))
+    machine.adopted("one")
+    assert machine.advance() == [StartContainer("two")]
+    assert machine.started("two") == [ReportRunning()]
+    assert machine.exited("one") == [StopContainer("two")]
+
+
+def test_a_task_whose_end_was_journalled_waits_for_its_adopted_container_and_starts_no_other() -> (
+    None
+):
+    machine = Machine(container("one"), container("two"))
+    machine.adopted("one")
+    machine.state = lifecycle.stop(machine.state, lifecycle.ESSENTIAL_EXITED)
+    assert machine.advance() == [StopContainer("one")]
+    assert machine.exited("one") == [ReportStopped(lifecycle.ESSENTIAL_EXITED)]

@@ -125,3 +125,27 @@ def test_memory_stays_bounded_when_output_is_faster_than_the_service(
     writer.join(10)
     sent(sender)
     assert port.text("task1")[-1] == "waits"
+
+
+def test_lines_that_an_earlier_agent_has_sent_are_not_sent_again(
+    port: FakeLogs, sender: LogSender
+) -> None:
+    port.streams[TARGET] = [(1, "one"), (2, "two")]
+    stream = sender.open(TARGET)
+    stream.replay()
+    stream.write(b"one\ntwo\nthr")
+    stream.write(b"ee\n")
+    stream.finish()
+    sent(sender)
+    assert port.text("task1") == ["one", "two", "three"]
+
+
+def test_of_a_stream_that_does_not_exist_nothing_was_sent(
+    port: FakeLogs, sender: LogSender
+) -> None:
+    stream = sender.open(TARGET)
+    port.streams.pop(TARGET, None)
+    stream.replay()
+    stream.write(b"one\n")
+    sent(sender)
+    assert port.text("task1") == ["one"]

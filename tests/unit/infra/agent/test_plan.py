@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from batchyard.agent.environment import container_environment, process_environment
+from batchyard.agent.environment import (
+    container_environment,
+    local_variables,
+    process_environment,
+)
 from batchyard.agent.plan import Condition, Json, LogTarget, TaskPlan, plan_task
 
 from .world import container, task_definition, task_record
@@ -103,14 +107,21 @@ def test_the_environment_names_where_it_runs_and_the_jobs_own_variables_win(
     given = container_environment(
         planned,
         planned.containers[0],
-        region="us-east-1",
-        endpoint_url="http://here",
+        local=local_variables(
+            region="us-east-1",
+            endpoint_url="http://here",
+            batch_endpoint_url="http://here/batch",
+            keys={"AWS_ACCESS_KEY_ID": "LOCALKEY", "AWS_SECRET_ACCESS_KEY": "secret"},
+        ),
         secrets={"TOKEN": "s"},
     )
     assert given["AWS_EXECUTION_ENV"] == expected
     assert given["AWS_REGION"] == "eu-west-1"
     assert given["AWS_DEFAULT_REGION"] == "us-east-1"
     assert given["AWS_ENDPOINT_URL"] == "http://here"
+    assert given["AWS_ENDPOINT_URL_BATCH"] == "http://here/batch"
+    assert given["AWS_ACCESS_KEY_ID"] == "LOCALKEY"
+    assert given["AWS_SECRET_ACCESS_KEY"] == "secret"
     assert given["TOKEN"] == "s"
 
 

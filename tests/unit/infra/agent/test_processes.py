@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from batchyard.agent.children import Children
+from batchyard.agent.keeper import Keeper
 from batchyard.agent.plan import Json, plan_task
 from batchyard.agent.processes import ProcessRuntime
 from batchyard.agent.runtime import (
@@ -49,6 +52,9 @@ class Captured:
         assert not self.finished
         self.data += data
 
+    def replay(self) -> None:
+        assert not self.data
+
     def finish(self) -> None:
         self.finished = True
 
@@ -58,8 +64,18 @@ class Runner:
 
     def __init__(self, scratch: Path, *, use_pidfd: bool) -> None:
         self.emitted: queue.SimpleQueue[RuntimeEvent] = queue.SimpleQueue()
+        children = Children()
+        self.keeper = Keeper(children, use_pidfd=use_pidfd)
+        ours, theirs = socket.socketpair()
+        self.keeper.connect(ours)
         self.runtime = ProcessRuntime(
-            scratch=scratch, path=os.environ["PATH"], emit=self.emitted.put, use_pidfd=use_pidfd
+            scratch=scratch,
+            spools=scratch.with_name("outputs"),
+            path=os.environ["PATH"],
+            emit=self.emitted.put,
+            keeper=theirs,
+            children=children,
+            on_keeper_gone=lambda: None,
         )
 
     def start(self, *command: str, runtime_id: str = "abc", **more: Any) -> Captured:
@@ -85,9 +101,10 @@ class Runner:
 
 @pytest.fixture(params=[True, False], ids=["pidfd", "polling"])
 def runner(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Runner]:
-    runner = Runner(tmp_path, use_pidfd=request.param)
+    runner = Runner(tmp_path / "scratch", use_pidfd=request.param)
     yield runner
     runner.runtime.close()
+    runner.keeper.close()
 
 
 def test_output_is_complete_before_the_exit_is_reported(runner: Runner) -> None:
@@ -138,7 +155,7 @@ from pathlib import Path
 from batchyard.agent.orphans import adopt_orphans
 from tests.unit.infra.agent.test_processes import DAEMON, Runner
 assert adopt_orphans()
-runner = Runner(Path({str(tmp_path)!r}), use_pidfd=True)
+runner = Runner(Path({str(tmp_path / "scratch")!r}), use_pidfd=True)
 output = runner.start(sys.executable, "-c", DAEMON)
 runner.exited()
 print(output.data.decode())
@@ -178,11 +195,11 @@ def test_scratch_space_goes_with_the_task(runner: Runner, tmp_path: Path) -> Non
     definition = task_definition(container())
     runner.runtime.forget_task(plan_task(task_record("task1", definition), definition))
     assert output.data.decode().strip().startswith(str(tmp_path))
-    assert list(tmp_path.iterdir()) == []
+    assert [list(folder.iterdir()) for folder in tmp_path.iterdir()] == [[], []]
 
 
 def test_an_unhealthy_container_is_reported_after_its_retries(tmp_path: Path) -> None:
-    runner = Runner(tmp_path, use_pidfd=True)
+    runner = Runner(tmp_path / "scratch", use_pidfd=True)
     check = {"command": ["CMD", "false"], "interval": 0.02, "retries": 2}
     runner.start("sleep", "100", healthCheck=check)
     emitted = runner.emitted.get(timeout=10)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from batchyard.agent.runtime import ContainerStarted
 
 from .world import CLUSTER, TASK_PREFIX, World, container, eventually, task_definition
 
+# Marked processes are looked for on the whole machine, where the same test may run twice at once.
+MARK = uuid.uuid4().hex[:12]
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
@@ -26,9 +30,7 @@ def world(tmp_path: Path) -> World:
 @pytest.fixture
 def left_over() -> Iterator[subprocess.Popen[bytes]]:
     """Start a container's process whose agent was killed."""
-    process = subprocess.Popen(
-        ["sleep", "1000"], env={"HOSTNAME": "earlier00001"}, start_new_session=True
-    )
+    process = subprocess.Popen(["sleep", "1000"], env={"HOSTNAME": MARK}, start_new_session=True)
     yield process
     process.kill()
     process.wait()
@@ -71,7 +73,7 @@ def test_a_process_is_found_by_its_mark_when_its_pid_was_not_written_yet(
     world: World, left_over: subprocess.Popen[bytes]
 ) -> None:
     task_id = sleeping_task(world)
-    journalled(world, task_id, containers=[ContainerStarted(runtime_id="earlier00001")])
+    journalled(world, task_id, containers=[ContainerStarted(runtime_id=MARK)])
     with world.agent():
         assert left_over.wait(10) == -signal.SIGKILL
 

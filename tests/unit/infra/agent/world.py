@@ -9,24 +9,29 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from batchyard.agent.children import Children
 from batchyard.agent.ecs import EcsUnavailable
+from batchyard.agent.environment import local_variables
 from batchyard.agent.finder import TaskFinder
 from batchyard.agent.journal import Journal
+from batchyard.agent.keeper import Keeper
+from batchyard.agent.live_tasks import Surroundings
 from batchyard.agent.logs import LogSender
 from batchyard.agent.loop import AgentLoop
 from batchyard.agent.plan import Json, LogTarget
 from batchyard.agent.processes import ProcessRuntime
 from batchyard.agent.runtime import Emit, Runtime
 from batchyard.agent.sender import EventSender, TaskCloser
-from batchyard.agent.supervisor import Supervisor, Surroundings
+from batchyard.agent.supervisor import Supervisor
 
 T = TypeVar("T")
 
@@ -219,6 +224,9 @@ class FakeLogs:
             raise ConnectionError("the log service does not answer")
         self.streams[target].extend(lines)
 
+    def count_lines(self, target: LogTarget) -> int:
+        return len(self.streams.get(target, []))
+
     def text(self, task_id: str, name: str = "default") -> list[str]:
         """Return the lines of one container's stream."""
         target = LogTarget(group="/logs", stream=f"t/{name}/{task_id}")
@@ -232,6 +240,58 @@ class FakeSecrets:
         return {name: source.upper() for name, source in secrets.items()}
 
 
+class Line:
+    """What an agent has of the outside until it is killed; afterwards nothing of it gets there."""
+
+    def __init__(self, target: Any, failure: type[Exception] | None) -> None:
+        self._target = target
+        self._failure = failure
+        self._is_cut = False
+
+    def cut(self) -> None:
+        self._is_cut = True
+
+    def __getattr__(self, name: str) -> Any:
+        member = getattr(self._target, name)
+        if not callable(member):
+            return member
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            if not self._is_cut:
+                return member(*arguments, **named)
+            if self._failure is None:
+                return None
+            raise self._failure("the agent was killed")
+
+        return call
+
+
+class MortalLoop(AgentLoop):
+    """A loop that stops no containers when its agent is killed."""
+
+    is_killed = False
+
+    def _stop_containers(self, supervisor: Supervisor) -> None:
+        if not self.is_killed:
+            super()._stop_containers(supervisor)
+
+
+def surroundings(*, prefix: str) -> Surroundings:
+    """Return what an agent finds around it; its ids begin with the prefix."""
+    ids = itertools.count(1)
+    return Surroundings(
+        local=local_variables(
+            region="us-east-1",
+            endpoint_url="http://127.0.0.1:4566",
+            batch_endpoint_url="http://127.0.0.1:4566/batch",
+            keys={"AWS_ACCESS_KEY_ID": "LOCALKEY", "AWS_SECRET_ACCESS_KEY": "secret"},
+        ),
+        wall_ms=lambda: time.time_ns() // 1_000_000,
+        monotonic=time.monotonic,
+        new_id=lambda: f"{prefix}{next(ids):06}",
+    )
+
+
 class World:
     """The fakes of AWS, which outlive any number of agents."""
 
@@ -240,6 +300,9 @@ class World:
         self.ecs = FakeEcs()
         self.queue = FakeQueue()
         self.logs = FakeLogs()
+        self._children = Children()
+        self._keeper: Keeper | None = None
+        self.session = ""  # of the latest agent's runtime
 
     @property
     def journal(self) -> Journal:
@@ -258,24 +321,39 @@ class World:
 
     def process_runtime(self, emit: Emit) -> Runtime:
         """Return the runtime of plain processes, in this world's state directory."""
+        ours, theirs = socket.socketpair()
+        self._keeper = self._keeper or Keeper(self._children)
+        self._keeper.connect(ours)
         return ProcessRuntime(
-            scratch=self.state_dir / "scratch", path=os.environ["PATH"], emit=emit
+            scratch=self.state_dir / "scratch",
+            spools=self.state_dir / "outputs",
+            path=os.environ["PATH"],
+            emit=emit,
+            keeper=theirs,
+            children=self._children,
+            on_keeper_gone=lambda: None,
         )
 
     @contextmanager
-    def agent(self, make_runtime: Callable[[Emit], Runtime] | None = None) -> Iterator[None]:
-        """Run a whole agent, from its recovery to its orderly end."""
-        loop = AgentLoop(monotonic=time.monotonic)
+    def agent(
+        self, make_runtime: Callable[[Emit], Runtime] | None = None, *, is_killed: bool = False
+    ) -> Iterator[None]:
+        """Run a whole agent, from its recovery to its orderly end, or until it is killed.
+
+        A killed one leaves its keeper, or its engine, to the next.
+        """
+        loop = MortalLoop(monotonic=time.monotonic)
+        loop.is_killed = is_killed
         runtime = (make_runtime or self.process_runtime)(loop.post)
-        logs = LogSender(self.logs, wall_ms=lambda: time.time_ns() // 1_000_000)
-        events, closer = EventSender(self.queue), TaskCloser(self.ecs)
+        self.session = runtime.session
+        lines = self._lines(runtime)
+        logs = LogSender(lines["logs"], wall_ms=lambda: time.time_ns() // 1_000_000)
+        events, closer = EventSender(lines["queue"]), TaskCloser(lines["ecs"])
         starts, signals = ThreadPoolExecutor(4), ThreadPoolExecutor(2)
-        ids = itertools.count(1)
-        prefix = f"{id(loop):012x}"[-6:]
         supervisor = Supervisor(
-            ecs=self.ecs,
-            runtime=runtime,
-            journal=self.journal,
+            ecs=lines["ecs"],
+            runtime=lines["runtime"],
+            journal=lines["journal"],
             logs=logs,
             events=events,
             closer=closer,
@@ -283,15 +361,9 @@ class World:
             starts=starts,
             signals=signals,
             post=loop.post,
-            surroundings=Surroundings(
-                region="us-east-1",
-                endpoint_url="http://127.0.0.1:4566",
-                wall_ms=lambda: time.time_ns() // 1_000_000,
-                monotonic=time.monotonic,
-                new_id=lambda: f"{prefix}{next(ids):06}",
-            ),
+            surroundings=surroundings(prefix=f"{id(loop):012x}"[-6:]),
         )
-        finder = TaskFinder(self.ecs, cluster_prefix="batchyard-", monotonic=time.monotonic)
+        finder = TaskFinder(lines["ecs"], cluster_prefix="batchyard-", monotonic=time.monotonic)
         ready = threading.Event()
         thread = threading.Thread(
             target=lambda: loop.run(finder, supervisor, on_ready=ready.set), daemon=True
@@ -301,10 +373,30 @@ class World:
             assert ready.wait(DEADLINE_SECONDS)
             yield
         finally:
+            if is_killed:
+                for line in lines.values():
+                    line.cut()
             loop.end()
             thread.join(DEADLINE_SECONDS)
-            starts.shutdown()
-            signals.shutdown()
+            starts.shutdown(cancel_futures=is_killed)
+            signals.shutdown(cancel_futures=is_killed)
             runtime.close()
             for sender in (logs, events, closer):
                 sender.close()
+            if not is_killed:
+                self.lose_keeper()
+
+    def _lines(self, runtime: Runtime) -> dict[str, Any]:
+        return {
+            "ecs": Line(self.ecs, EcsUnavailable),
+            "queue": Line(self.queue, ConnectionError),
+            "logs": Line(self.logs, ConnectionError),
+            "journal": Line(self.journal, None),
+            "runtime": Line(runtime, None),
+        }
+
+    def lose_keeper(self) -> None:
+        """End the keeper, and with it what it has kept."""
+        if self._keeper is not None:
+            self._keeper.close()
+            self._keeper = None

@@ -8,6 +8,7 @@ import botocore.session
 import pytest
 
 from batchyard.client import environment
+from batchyard.cloud.keys import ensure_keys, keys_of
 from batchyard.cloud.local import Cloud, LocalError
 from batchyard.cloud.paths import StateDir
 
@@ -15,6 +16,7 @@ from batchyard.cloud.paths import StateDir
 @pytest.fixture
 def state(tmp_path: Path) -> StateDir:
     state = StateDir.at(tmp_path)
+    ensure_keys(state)
     Cloud(port=4999, outputs={"RestAPIId": "abc123", "ExecutionRoleArn": "arn:role"}).save(state)
     return state
 
@@ -26,7 +28,10 @@ def test_the_variables_direct_clients_to_the_local_cloud(state: StateDir) -> Non
         "http://127.0.0.1:4999/restapis/abc123/api/_user_request_"
     )
     assert values["AWS_REGION"] == values["AWS_DEFAULT_REGION"] == "us-east-1"
-    assert values["AWS_ACCESS_KEY_ID"] == "test"
+    keys = keys_of(state)
+    assert keys is not None
+    assert values["AWS_ACCESS_KEY_ID"] == keys.access_key_id
+    assert values["AWS_SECRET_ACCESS_KEY"] == keys.secret_access_key
 
 
 def test_the_endpoint_of_a_queue_is_its_path(state: StateDir) -> None:

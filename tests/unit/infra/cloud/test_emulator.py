@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from batchyard.cloud import emulator
+from batchyard.cloud.keys import Keys
 from batchyard.cloud.paths import StateDir
+
+KEYS = Keys(access_key_id="LOCALKEY", secret_access_key="secret")
 
 
 @pytest.fixture
@@ -33,12 +36,12 @@ def other_server() -> Iterator[int]:
 def test_no_emulator_answers_on_a_free_port() -> None:
     with socket.create_server((emulator.HOST, 0)) as server:
         port = server.getsockname()[1]
-    assert not emulator.answers(port)
+    assert not emulator.answers(port, KEYS)
 
 
 def test_a_reserved_port_is_assigned_to_no_other_process() -> None:
     with emulator.reserved_port() as port:
-        assert not emulator.answers(port)
+        assert not emulator.answers(port, KEYS)
         with socket.create_server((emulator.HOST, port)) as server:
             assert server.getsockname()[1] == port
         with emulator.reserved_port() as other:
@@ -47,14 +50,14 @@ def test_a_reserved_port_is_assigned_to_no_other_process() -> None:
 
 def test_another_server_on_the_port_is_an_error(other_server: int) -> None:
     with pytest.raises(emulator.EmulatorError, match=f"Port {other_server} is taken"):
-        emulator.answers(other_server)
+        emulator.answers(other_server, KEYS)
 
 
 def test_the_emulator_writes_only_into_its_state_dir(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "production")
-    given = emulator.environment(StateDir.at(tmp_path), 4999)
+    given = emulator.environment(StateDir.at(tmp_path), 4999, KEYS)
     assert given["GATEWAY_PORT"] == "4999"
     assert given["BIND_HOST"] == "127.0.0.1"
     for name in ("STATE_DIR", "S3_DATA_DIR", "TMPDIR"):
@@ -63,7 +66,8 @@ def test_the_emulator_writes_only_into_its_state_dir(
 
 
 def test_given_settings_override_the_emulators_own(tmp_path: Path) -> None:
-    given = emulator.environment(StateDir.at(tmp_path), 4999, {"AUTH": "true", "LOG_LEVEL": "INFO"})
+    extra = {"AUTH": "true", "LOG_LEVEL": "INFO"}
+    given = emulator.environment(StateDir.at(tmp_path), 4999, KEYS, extra=extra)
     assert (given["AUTH"], given["LOG_LEVEL"]) == ("true", "INFO")
 
 
@@ -72,7 +76,7 @@ def test_a_local_session_ignores_the_aws_variables_of_the_shell(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://elsewhere.invalid")
     monkeypatch.setenv("AWS_PROFILE", "production")
-    client = emulator.local_session(4999).client("sqs")
+    client = emulator.local_session(4999, KEYS).client("sqs")
     assert client.meta.endpoint_url == "http://127.0.0.1:4999"
 
 

@@ -1,5 +1,6 @@
 """The restarter starts its command again, and ends it on request."""
 
+import subprocess
 import sys
 import threading
 import time
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from batchyard.cloud import restarter
+from batchyard.agent import restarter
 
 DEADLINE_SECONDS = 10.0
 
@@ -27,7 +28,11 @@ def await_lines(path: Path, count: int) -> None:
 def in_background(program: str) -> tuple[threading.Thread, threading.Event, list[int]]:
     stop, codes = threading.Event(), list[int]()
     command = [sys.executable, "-c", program]
-    thread = threading.Thread(target=lambda: codes.append(restarter.keep(command, stop)))
+
+    def start() -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(command)
+
+    thread = threading.Thread(target=lambda: codes.append(restarter.keep(start, stop)))
     thread.start()
     return thread, stop, codes
 
