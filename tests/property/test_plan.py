@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from chalicelib.core.job import Ready
 from chalicelib.core.lane import Lane
-from chalicelib.core.scheduling.plan import Plan, Why, make_plan
+from chalicelib.core.scheduling.blocked import Why
+from chalicelib.core.scheduling.plan import Plan, make_plan
 from chalicelib.core.scheduling.snapshot import (
     Capacity,
     Environment,

@@ -10,7 +10,7 @@ from itertools import groupby
 
 from chalicelib.core.job import Ready
 from chalicelib.core.lane import Lane
-from chalicelib.core.scheduling.plan import Why
+from chalicelib.core.scheduling.blocked import Why
 from chalicelib.core.scheduling.snapshot import Capacity, Environment, Queue, Snapshot
 
 UNLIMITED_CPU_UNITS = 2**62

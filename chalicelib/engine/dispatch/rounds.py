@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from chalicelib.core.scheduling.plan import Plan, Why, make_plan
-from chalicelib.engine.dispatch.blocked import LASTING, record_reason
+from chalicelib.core.messages import DELAY_LIMIT_SECONDS
+from chalicelib.core.scheduling.blocked import Blocked, Why
+from chalicelib.core.scheduling.plan import Plan, make_plan
+from chalicelib.engine.dispatch.blocked import RECORDED_AT_ONCE, record_reason
 from chalicelib.engine.dispatch.commit_plan import carry_out
 from chalicelib.engine.dispatch.read_snapshot import PLACEMENTS_LIMIT, read_snapshot
 from chalicelib.observe import logger
@@ -61,10 +63,10 @@ def on_wake(queue: str, ports: RoundsPorts, left_ms: LeftMs) -> int:
 
 
 def _handle_blocked(plan: Plan, ports: RoundsPorts) -> None:
-    """Log why each head waits, record lasting reasons, and come back for full starting windows.
+    """Log why each head waits, record what lasts, and come back for what time alone brings.
 
-    A job that ends wakes the dispatcher. One that reaches RUNNING does not, because that would be
-    a wake for every job, so a queue whose starting window is full is woken later.
+    A job that ends wakes the dispatcher, and so does a probe that runs. A start does not, because
+    that would be a wake for every job, so a queue whose starting window is full is woken later.
     """
     for lane, blocked in plan.blocked.items():
         logger.info(
@@ -75,12 +77,38 @@ def _handle_blocked(plan: Plan, ports: RoundsPorts) -> None:
             why=str(blocked.why),
             job=blocked.ready.job_id,
         )
-        if blocked.why in LASTING:
+        if blocked.why in RECORDED_AT_ONCE:
             record_reason(blocked, ports)
-    window_full = {
-        lane.queue
-        for lane, blocked in plan.blocked.items()
-        if blocked.why is Why.STARTING_WINDOW_FULL
-    }
-    if window_full:
-        ports.messages.send_wakes_later(sorted(window_full), WINDOW_DELAY_SECONDS)
+    _come_back(plan.blocked.values(), ports)
+
+
+def _come_back(blocked: Iterable[Blocked], ports: RoundsPorts) -> None:
+    """Send delayed wakes for the moment at which the first of these heads may be placed.
+
+    One queue is enough, since its scheduling domain is planned as a whole, and whoever is woken
+    comes back for the next. Permits come all the time: the task-events queue gathers messages for
+    up to a second, so of two wakes a second apart one arrives within each second.
+    """
+    delays = [
+        (delay, head.ready.queue)
+        for head in blocked
+        if (delay := _delay_seconds(head, ports.now_ms())) is not None
+    ]
+    if not delays:
+        return
+    delay_seconds, queue = min(delays)
+    ports.messages.send_wakes_later([queue], delay_seconds)
+    if delay_seconds == 0:
+        ports.messages.send_wakes_later([queue], 1)
+
+
+def _delay_seconds(blocked: Blocked, now_ms: int) -> int | None:
+    """Return after how many seconds time alone may have let this head go on; None for never."""
+    if blocked.why is Why.STARTING_WINDOW_FULL:
+        return WINDOW_DELAY_SECONDS
+    if blocked.due_ms is None:
+        return None
+    left_ms = min(blocked.due_ms - now_ms, DELAY_LIMIT_SECONDS * 1000)
+    if blocked.why is Why.LAUNCH_RATE:
+        return max(0, left_ms // 1000)
+    return max(1, -(-left_ms // 1000))

@@ -38,8 +38,14 @@ NOT_SAVED = (
 )
 CRASHED = "The emulator ended without `batchyard down`: what happened since it was started is lost."
 AGENT_PATIENCE_SECONDS = 30.0
-# A local stack is removed with its state dir.
-PARAMETERS = {"DeletionProtection": "false"}
+# A local stack is removed with its state dir. Nothing limits how fast it launches but the machine;
+# the window keeps the number of tasks that wait for the agent small.
+PARAMETERS = {
+    "DeletionProtection": "false",
+    "StartingWindow": "200",
+    "LaunchesPerSecond": "100000",
+    "LaunchBurst": "100000",
+}
 DEPLOY_PATIENCE_SECONDS = 180.0
 
 Say = Callable[[str], None]

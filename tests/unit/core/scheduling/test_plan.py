@@ -7,7 +7,8 @@ from typing import Any
 from chalicelib.core.job import Ready
 from chalicelib.core.lane import FIFO_SHARE, Lane
 from chalicelib.core.scheduling.order import FIFO, LaneOrder
-from chalicelib.core.scheduling.plan import Plan, Why, make_plan
+from chalicelib.core.scheduling.blocked import Why
+from chalicelib.core.scheduling.plan import Plan, make_plan
 from chalicelib.core.scheduling.snapshot import (
     Capacity,
     Environment,
