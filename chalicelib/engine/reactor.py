@@ -154,7 +154,7 @@ def _wake(effects: Sequence[Effect], cause: str, ports: ReactorPorts) -> None:
     for effect in found:
         # Before the wake, which finds the environment cooling otherwise.
         end_cooling(effect.environment, effect.launched_at_ms, ports)
-    freed = [*_of(CapacityFreed, effects), *found]
+    freed: list[CapacityFreed | CapacityFound] = [*_of(CapacityFreed, effects), *found]
     if freed:
         wakes |= _queues_with_work(freed, wakes, ports)
     if wakes:

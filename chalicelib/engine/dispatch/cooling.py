@@ -73,7 +73,9 @@ def end_cooling(environment: str, launched_at_ms: int, ports: CoolingPorts) -> N
         return
     # Not repeated: a lost condition means a newer refusal, or another probe that will report.
     if ports.lanes.put_cooling(environment, None, replacing=seen):
-        logger.info("an environment has capacity again", action="cooling.ended", name=environment)
+        logger.info(
+            "an environment has capacity again", action="cooling.ended", environment=environment
+        )
 
 
 def _cooling_of(environment: str, ports: HasLanes) -> Cooling | None:
