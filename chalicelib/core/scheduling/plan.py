@@ -99,7 +99,6 @@ class _Draft:
         if count == wanted:
             return
         if count == allowed and any(one.fits(head) for one in candidates):
-            self.permits.left = 0  # those that come later in the order do not pass this one
             self._block(backlog, without_permit(head, self.permits.next_ms))
         else:
             known = [self.free[n].environment for n in backlog.queue.environments if n in self.free]

@@ -49,7 +49,7 @@ def spend_permits(count: int, ports: PermitPorts) -> None:
 
     The bucket may be left in debt, which the dispatchers then wait for.
     """
-    for number in range(1, TRIES + 1):
+    for number in range(1, TRIES + 1 if count else 1):
         if ports.lanes.take_permits(read_permits(ports), count, in_debt=True):
             return
         ports.pause(number)
