@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 
 WINDOW_DELAY_SECONDS = 1
+PERMITS_REST_SECONDS = 1.0
 ROUNDS_LIMIT = 20  # 1800 placements for one wake; another wake is sent for the rest
 ROUND_RESERVE_MS = 4_000  # the slowest round measured; no round begins with less time left
 LeftMs = Callable[[], int]
@@ -37,7 +38,7 @@ def on_wake(queue: str, ports: RoundsPorts, left_ms: LeftMs) -> int:
     Sends another wake for what is left when the time is up: an invocation that is cut off would
     keep the next wakes of its message group waiting until the visibility timeout.
     """
-    placed, in_time = 0, True
+    placed, in_time, has_rested = 0, True, False
     for _ in range(ROUNDS_LIMIT):
         in_time = left_ms() >= ROUND_RESERVE_MS
         if not in_time:
@@ -51,8 +52,12 @@ def on_wake(queue: str, ports: RoundsPorts, left_ms: LeftMs) -> int:
         written = carry_out(plan, snapshot, ports) if plan.placements else 0
         placed += written
         if written == plan.count < PLACEMENTS_LIMIT:
+            if written and not has_rested and _waits_for_permits(plan, ports.now_ms(), left_ms):
+                ports.rest(PERMITS_REST_SECONDS)
+                has_rested = True
+                continue
             # All jobs of the snapshot are placed or blocked; a later job sends its own wake.
-            _handle_blocked(plan, ports)
+            _handle_blocked(plan, ports, has_rested=has_rested)
             return placed
     if placed or not in_time:
         ports.messages.send_wakes([queue], f"more.{ports.new_id()}")
@@ -62,7 +67,20 @@ def on_wake(queue: str, ports: RoundsPorts, left_ms: LeftMs) -> int:
     return placed
 
 
-def _handle_blocked(plan: Plan, ports: RoundsPorts) -> None:
+def _waits_for_permits(plan: Plan, now_ms: int, left_ms: LeftMs) -> bool:
+    """Return whether a head waits only for launch permits that a short rest brings.
+
+    A message takes up to two seconds, in which the bucket would be full for a while: launches would
+    fall behind the rate. So each wake waits once for the permits of a second, and then sends one.
+    """
+    rest_ms = round(PERMITS_REST_SECONDS * 1000)
+    return left_ms() >= ROUND_RESERVE_MS + rest_ms and any(
+        head.why is Why.LAUNCH_RATE and (head.due_ms or 0) <= now_ms + rest_ms
+        for head in plan.blocked.values()
+    )
+
+
+def _handle_blocked(plan: Plan, ports: RoundsPorts, *, has_rested: bool) -> None:
     """Log why each head waits, record what lasts, and come back for what time alone brings.
 
     A job that ends wakes the dispatcher, and so does a probe that runs. A start does not, because
@@ -79,30 +97,28 @@ def _handle_blocked(plan: Plan, ports: RoundsPorts) -> None:
         )
         if blocked.why in RECORDED_AT_ONCE:
             record_reason(blocked, ports)
-    _come_back(plan.blocked.values(), ports)
+    _come_back(plan.blocked.values(), ports, has_rested=has_rested)
 
 
-def _come_back(blocked: Iterable[Blocked], ports: RoundsPorts) -> None:
-    """Send delayed wakes for the moment at which the first of these heads may be placed.
+def _come_back(blocked: Iterable[Blocked], ports: RoundsPorts, *, has_rested: bool) -> None:
+    """Send a delayed wake for the moment at which the first of these heads may be placed.
 
     One queue is enough, since its scheduling domain is planned as a whole, and whoever is woken
-    comes back for the next. Permits come all the time: the task-events queue gathers messages for
-    up to a second, so of two wakes a second apart one arrives within each second.
+    comes back for the next. Delayed wakes of one queue that arrive in the same second are one wake,
+    so only a dispatcher that has rested for a second may send one without a delay.
     """
     delays = [
         (delay, head.ready.queue)
         for head in blocked
-        if (delay := _delay_seconds(head, ports.now_ms())) is not None
+        if (delay := _delay_seconds(head, ports.now_ms(), has_rested=has_rested)) is not None
     ]
     if not delays:
         return
     delay_seconds, queue = min(delays)
     ports.messages.send_wakes_later([queue], delay_seconds)
-    if delay_seconds == 0:
-        ports.messages.send_wakes_later([queue], 1)
 
 
-def _delay_seconds(blocked: Blocked, now_ms: int) -> int | None:
+def _delay_seconds(blocked: Blocked, now_ms: int, *, has_rested: bool) -> int | None:
     """Return after how many seconds time alone may have let this head go on; None for never."""
     if blocked.why is Why.STARTING_WINDOW_FULL:
         return WINDOW_DELAY_SECONDS
@@ -110,5 +126,5 @@ def _delay_seconds(blocked: Blocked, now_ms: int) -> int | None:
         return None
     left_ms = min(blocked.due_ms - now_ms, DELAY_LIMIT_SECONDS * 1000)
     if blocked.why is Why.LAUNCH_RATE:
-        return max(0, left_ms // 1000)
+        return max(0 if has_rested else 1, left_ms // 1000)
     return max(1, -(-left_ms // 1000))

@@ -1,5 +1,7 @@
 """What else keeps jobs from being launched: cooling, launch permits, and failed launches."""
 
+from typing import Any
+
 import pytest
 
 from chalicelib.core.scheduling.blocked import Why
@@ -19,7 +21,7 @@ from tests.support.plans import (
 
 NOW_MS = 1_000_000
 RATE = LaunchRate(per_second=20, burst=20)
-SPOT_FIRST = {
+SPOT_FIRST: dict[str, Any] = {
     "queues": (queue(on=("spot", "one")),),
     "environments": (environment("spot"), environment("one")),
 }
