@@ -38,7 +38,7 @@ def on_wake(queue: str, ports: RoundsPorts, left_ms: LeftMs) -> int:
     Sends another wake for what is left when the time is up: an invocation that is cut off would
     keep the next wakes of its message group waiting until the visibility timeout.
     """
-    placed, in_time, has_rested = 0, True, False
+    placed, in_time, has_rested, began_ms = 0, True, False, ports.now_ms()
     for _ in range(ROUNDS_LIMIT):
         in_time = left_ms() >= ROUND_RESERVE_MS
         if not in_time:
@@ -57,7 +57,7 @@ def on_wake(queue: str, ports: RoundsPorts, left_ms: LeftMs) -> int:
                 has_rested = True
                 continue
             # All jobs of the snapshot are placed or blocked; a later job sends its own wake.
-            _handle_blocked(plan, ports, has_rested=has_rested)
+            _handle_blocked(plan, ports, began_ms)
             return placed
     if placed or not in_time:
         ports.messages.send_wakes([queue], f"more.{ports.new_id()}")
@@ -80,7 +80,7 @@ def _waits_for_permits(plan: Plan, now_ms: int, left_ms: LeftMs) -> bool:
     )
 
 
-def _handle_blocked(plan: Plan, ports: RoundsPorts, *, has_rested: bool) -> None:
+def _handle_blocked(plan: Plan, ports: RoundsPorts, began_ms: int) -> None:
     """Log why each head waits, record what lasts, and come back for what time alone brings.
 
     A job that ends wakes the dispatcher, and so does a probe that runs. A start does not, because
@@ -97,20 +97,22 @@ def _handle_blocked(plan: Plan, ports: RoundsPorts, *, has_rested: bool) -> None
         )
         if blocked.why in RECORDED_AT_ONCE:
             record_reason(blocked, ports)
-    _come_back(plan.blocked.values(), ports, has_rested=has_rested)
+    _come_back(plan.blocked.values(), ports, began_ms)
 
 
-def _come_back(blocked: Iterable[Blocked], ports: RoundsPorts, *, has_rested: bool) -> None:
+def _come_back(blocked: Iterable[Blocked], ports: RoundsPorts, began_ms: int) -> None:
     """Send a delayed wake for the moment at which the first of these heads may be placed.
 
     One queue is enough, since its scheduling domain is planned as a whole, and whoever is woken
     comes back for the next. Delayed wakes of one queue that arrive in the same second are one wake,
-    so only a dispatcher that has rested for a second may send one without a delay.
+    so only a dispatcher that has been at work for a second may send one without a delay.
     """
+    now_ms = ports.now_ms()
+    soonest_seconds = 0 if now_ms - began_ms >= 1000 else 1
     delays = [
         (delay, head.ready.queue)
         for head in blocked
-        if (delay := _delay_seconds(head, ports.now_ms(), has_rested=has_rested)) is not None
+        if (delay := _delay_seconds(head, now_ms, soonest_seconds)) is not None
     ]
     if not delays:
         return
@@ -118,7 +120,7 @@ def _come_back(blocked: Iterable[Blocked], ports: RoundsPorts, *, has_rested: bo
     ports.messages.send_wakes_later([queue], delay_seconds)
 
 
-def _delay_seconds(blocked: Blocked, now_ms: int, *, has_rested: bool) -> int | None:
+def _delay_seconds(blocked: Blocked, now_ms: int, soonest_seconds: int) -> int | None:
     """Return after how many seconds time alone may have let this head go on; None for never."""
     if blocked.why is Why.STARTING_WINDOW_FULL:
         return WINDOW_DELAY_SECONDS
@@ -126,5 +128,5 @@ def _delay_seconds(blocked: Blocked, now_ms: int, *, has_rested: bool) -> int | 
         return None
     left_ms = min(blocked.due_ms - now_ms, DELAY_LIMIT_SECONDS * 1000)
     if blocked.why is Why.LAUNCH_RATE:
-        return max(0 if has_rested else 1, left_ms // 1000)
+        return max(soonest_seconds, left_ms // 1000)
     return max(1, -(-left_ms // 1000))
