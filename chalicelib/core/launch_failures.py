@@ -1,6 +1,6 @@
 """Why a launch made no task: a closed set, and how often and how soon it is tried again.
 
-RunTask's refusals, and errors of the calls before it, are told apart by ECS's own words, because
+RunTask's refusals, and errors of the calls before it, are distinguished by ECS's own words, because
 Step Functions reports many of them under one name (`Ecs.EcsException`). Sources: Amazon ECS API
 reference ("RunTask", "API failure messages") and public reports of what ECS answers.
 """

@@ -21,10 +21,8 @@
 | delete a child range that has ended | LaneStore.drop_child_range | lanes (/child-ranges/queue, job#number) | - | 1 row |
 | capacity and cooling of environments | LaneStore.capacities | lanes (capacity, name), batch | strong | 100 keys |
 | tasks no longer starting | JobStore.commit | lanes (capacity, name) | update | 1 row |
-| end or begin a cooling | LaneStore.put_cooling | lanes (capacity, name) | conditional | 1 row |
-| launch permits | LaneStore.permits_full_at_us | lanes (/launch-permits, account) | strong | 1 row |
-| take launch permits, or give them back | LaneStore.take_permits, LaneStore.return_permits | lanes (/launch-permits, account) | conditional | 1 row |
-| correct drifted figures | LaneStore.correct_capacity | lanes (capacity, name) | conditional | 1 row |
+| read, take and give back launch permits | LaneStore.permits_full_at_us, LaneStore.take_permits, LaneStore.return_permits | lanes (/launch-permits, account) | strong, conditional | 1 row |
+| correct drifted figures, write a cooling | LaneStore.correct_capacity, LaneStore.put_cooling | lanes (capacity, name) | conditional | 1 row |
 | drop a ready row without its job | LaneStore.drop_ready | lanes (queue/share, rank) | conditional | 1 row |
 | a trigger's overlap lock | OverlapLockStore.find | lanes (/overlap-locks, trigger#uid) | strong | 1 row |
 | record what happened to events | FiringStore.record | lanes (/firings/trigger, time#message) | - | 1 row |

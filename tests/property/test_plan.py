@@ -48,8 +48,8 @@ def permits(available: int) -> LaunchPermits:
 
 
 @st.composite
-def snapshots(draw: st.DrawFn) -> Snapshot:
-    environments = {
+def environments_of_snapshots(draw: st.DrawFn) -> dict[str, Environment]:
+    return {
         name: Environment(
             name=name,
             usable=draw(st.integers(0, 5)) > 0,
@@ -61,6 +61,11 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         for name in ENVIRONMENTS
         if draw(st.integers(0, 6)) > 0  # a queue may name one that was deleted
     }
+
+
+@st.composite
+def snapshots(draw: st.DrawFn) -> Snapshot:
+    environments = draw(environments_of_snapshots())
     capacities = {
         # More may be in use than the limit, which was lowered while jobs ran.
         name: Capacity(
@@ -144,9 +149,9 @@ class FreeCapacity:
             return None
         if ready.held_until_ms is not None and ready.held_until_ms > NOW_MS:
             return None
-        return next((name for name in queue.environments if self.has_room(ready, name)), None)
+        return next((name for name in queue.environments if self.could_launch(ready, name)), None)
 
-    def has_room(self, ready: Ready, name: str) -> bool:
+    def could_launch(self, ready: Ready, name: str) -> bool:
         environment = self.snapshot.environments.get(name)
         if environment is None or not environment.usable or not self.may_launch(name):
             return False
