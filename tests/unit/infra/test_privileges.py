@@ -41,7 +41,10 @@ ALLOWED: dict[str, dict[str, str]] = {
         "JobsTable stream": READ_STREAM,
         "*": f"dynamodb:ListStreams ecs:DeregisterTaskDefinition {ANSWER}",
         "JobsTable": f"{MOVE_JOBS} dynamodb:DeleteItem",
-        "LanesTable": "dynamodb:DeleteItem dynamodb:PutItem dynamodb:Query",
+        "LanesTable": (
+            "dynamodb:BatchGetItem dynamodb:DeleteItem dynamodb:PutItem dynamodb:Query "
+            "dynamodb:UpdateItem"
+        ),
         "CatalogTable": "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query",
         "WakeQueue": SEND,
         "TaskEventsQueue": SEND,
@@ -76,7 +79,10 @@ ALLOWED: dict[str, dict[str, str]] = {
         "TaskEventsQueue": f"{RECEIVE} {SEND}",
         "WakeQueue": SEND,
         "JobsTable": MOVE_JOBS,
-        "LanesTable": ("dynamodb:DeleteItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem"),
+        "LanesTable": (
+            "dynamodb:BatchGetItem dynamodb:DeleteItem dynamodb:PutItem dynamodb:Query "
+            "dynamodb:UpdateItem"
+        ),
         "task/<stack>_*": "ecs:StopTask",
     },
     "FireTriggersRole": {
@@ -106,6 +112,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "cluster/<stack>_*": "ecs:ListTasks",
     },
     "NodeStepRole": {
+        "LanesTable": "dynamodb:BatchGetItem dynamodb:UpdateItem",
         "JobsTable": MOVE_JOBS,
         "CatalogTable": "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query",
         "TaskEventsQueue": SEND,
