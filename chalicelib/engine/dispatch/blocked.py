@@ -42,9 +42,13 @@ def record_reason(blocked: Blocked, ports: BlockedPorts) -> None:
 
 
 def block_event(blocked: Blocked, now_ms: int) -> Event:
-    return Event(
-        kind=EventKind.BLOCKED, at_ms=now_ms, label=str(blocked.why), reason=blocked.sentence
-    )
+    """Return the event that records why the head waits.
+
+    A queue that is served at the launch rate is not blocked: its head gets the reason without a
+    label, so that no block is published.
+    """
+    label = None if blocked.why is Why.LAUNCH_RATE else str(blocked.why)
+    return Event(kind=EventKind.BLOCKED, at_ms=now_ms, label=label, reason=blocked.sentence)
 
 
 def commit_to_head(job: Job, event: Event, ports: HasJobs) -> None:

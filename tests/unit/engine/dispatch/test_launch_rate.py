@@ -70,6 +70,8 @@ def test_a_head_that_waits_for_the_launch_rate_says_so() -> None:
         world.now_ms -= 500  # the next permit is not due yet
         world.sweep()
         assert world.detail(second)["statusReason"].startswith("The launch rate of the account")
+        world.run_until_idle()
+        assert world.events.blocks_of(second) == [], "a queue that is served is not blocked"
         world.now_ms += 500
         world.advance(2)
         assert world.detail(second)["status"] == "STARTING"
