@@ -224,12 +224,14 @@ def set_cooling(cooling: Cooling | None) -> list[UpdateAction]:
             CapacityRow.cooling_until_ms.remove(),
             CapacityRow.cooling_seconds.remove(),
             CapacityRow.cooling_reason.remove(),
+            CapacityRow.cooling_running.remove(),
         ]
     return [
         CapacityRow.cooling_since_ms.set(cooling.since_ms),
         CapacityRow.cooling_until_ms.set(cooling.until_ms),
         CapacityRow.cooling_seconds.set(cooling.seconds),
         CapacityRow.cooling_reason.set(cooling.reason),
+        CapacityRow.cooling_running.set(cooling.running),
     ]
 
 
@@ -270,4 +272,5 @@ def _cooling_from_row(row: CapacityRow) -> Cooling | None:
         until_ms=row.cooling_until_ms,
         seconds=row.cooling_seconds or 0,
         reason=row.cooling_reason or "",
+        running=row.cooling_running or 0,
     )

@@ -173,6 +173,7 @@ class CapacityRow(LaneItem):
     cooling_until_ms = WholeNumberAttribute(null=True)
     cooling_seconds = WholeNumberAttribute(null=True)
     cooling_reason = UnicodeAttribute(null=True)
+    cooling_running = WholeNumberAttribute(null=True)
 
 
 class PermitsRow(LaneItem):

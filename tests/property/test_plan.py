@@ -36,7 +36,11 @@ coolings = st.sampled_from([None, None, None, 1, 0, -1, -900_000, -900_001]).map
         None
         if left_ms is None
         else Cooling(
-            since_ms=NOW_MS - 5, until_ms=NOW_MS + left_ms, seconds=10, reason="no capacity"
+            since_ms=NOW_MS - 5,
+            until_ms=NOW_MS + left_ms,
+            seconds=10,
+            reason="no capacity",
+            running=4 + left_ms % 3,
         )
     )
 )
@@ -56,6 +60,7 @@ def environments_of_snapshots(draw: st.DrawFn) -> dict[str, Environment]:
             limit_cpu_units=draw(st.sampled_from([None, 0, 1024, 2048, 8192])),
             is_changing=draw(st.integers(0, 5)) == 0,
             provisioning_limit=draw(st.sampled_from([None, None, 3])),
+            is_on_instances=draw(st.booleans()),
             largest_task=draw(st.sampled_from([None, None, None, LARGEST])),
         )
         for name in ENVIRONMENTS
@@ -141,6 +146,13 @@ class FreeCapacity:
         self.window = window
         self.launches = 0
         self.probed: set[str] = set()
+        self.replacements = Counter(
+            {
+                name: max(0, used.cooling.running - used.tasks)
+                for name, used in snapshot.capacities.items()
+                if used.cooling is not None and snapshot.environments[name].is_on_instances
+            }
+        )
 
     def first_fit(self, ready: Ready, queue: Queue) -> str | None:
         """Return where the job can be launched now, None if nowhere or if it is held back."""
@@ -168,11 +180,15 @@ class FreeCapacity:
         used = self.snapshot.capacities.get(name)
         if used is None or used.cooling is None or used.cooling.until_ms + 900_000 < NOW_MS:
             return True
-        return used.cooling.until_ms <= NOW_MS and name not in self.probed
+        return self.replacements[name] > 0 or (
+            used.cooling.until_ms <= NOW_MS and name not in self.probed
+        )
 
     def take(self, ready: Ready, name: str) -> None:
         used = self.snapshot.capacities.get(name)
-        if used is not None and used.cooling is not None:
+        if self.replacements[name] > 0:
+            self.replacements[name] -= 1
+        elif used is not None and used.cooling is not None:
             self.probed.add(name)
         self.cpu_units[name] += ready.cpu_units
         self.starting[name] += 1

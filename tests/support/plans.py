@@ -47,6 +47,7 @@ def environment(
     usable: bool = True,
     changing: bool = False,
     provisioning: int | None = None,
+    instances: bool = False,
     largest: TaskSize | None = None,
 ) -> Environment:
     return Environment(
@@ -55,6 +56,7 @@ def environment(
         limit_cpu_units=None if vcpus is None else vcpus * VCPU,
         is_changing=changing,
         provisioning_limit=provisioning,
+        is_on_instances=instances,
         largest_task=largest,
     )
 

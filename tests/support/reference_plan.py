@@ -25,6 +25,7 @@ class Left:
     starting: int
     cools: bool  # a probe is the only launch that it may still get
     probes: int
+    replacements: int  # launches in place of tasks that ended on instances
 
 
 Placed = list[tuple[Ready, str, int]]
@@ -85,6 +86,9 @@ def _left(environment: Environment, snapshot: Snapshot, starting_window: int) ->
         starting=starting_window - used.starting,
         cools=cools,
         probes=1 if due else 0,
+        replacements=max(0, used.cooling.running - used.tasks)
+        if cools and used.cooling and environment.is_on_instances
+        else 0,
     )
 
 
@@ -109,17 +113,21 @@ def _below_maximum(ready: Ready, environment: Environment) -> bool:
 def _fits(ready: Ready, one: Left) -> bool:
     if _too_small(ready, one.environment) or one.cpu_units < ready.cpu_units:
         return False
-    return one.starting > 0 and (not one.cools or one.probes > 0)
+    return one.starting > 0 and (not one.cools or one.probes > 0 or one.replacements > 0)
 
 
 def _place(ready: Ready, count: int, candidates: list[Left]) -> Placed:
     placed = []
     for one in candidates:
-        taken = 0
-        while taken < count and _fits(ready, one):
+        taken, replaces = 0, one.replacements > 0
+        # A probe of the same job waits for the next plan, where it is known as one.
+        while taken < count and _fits(ready, one) and replaces == (one.replacements > 0):
             one.cpu_units -= ready.cpu_units
             one.starting -= 1
-            one.probes -= 1
+            if replaces:
+                one.replacements -= 1
+            else:
+                one.probes -= 1
             taken += 1
         if taken > 0:
             count -= taken

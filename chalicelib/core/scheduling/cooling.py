@@ -19,12 +19,16 @@ _REASON_LIMIT = 200  # characters of ECS's words; the row is read with each snap
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cooling:
-    """No launch before `until_ms`. `since_ms` is when the refusal that it counts was reported."""
+    """No launch before `until_ms`. `since_ms` is when the refusal that it counts was reported.
+
+    `running` is how many tasks ran then: on instances, the end of one makes space for another.
+    """
 
     since_ms: int
     until_ms: int
     seconds: int
     reason: str
+    running: int = 0
 
     def is_ended_by(self, launched_at_ms: int) -> bool:
         """Return whether a task that runs proves that there is capacity again.
@@ -42,11 +46,12 @@ def current_cooling(cooling: Cooling | None, now_ms: int) -> Cooling | None:
 
 
 def cooling_after_refusal(
-    cooling: Cooling | None, *, launched_at_ms: int, reason: str, now_ms: int
+    cooling: Cooling | None, *, launched_at_ms: int, reason: str, now_ms: int, running: int = 0
 ) -> Cooling | None:
     """Return the cooling after a launch was refused; None if this refusal changes nothing.
 
-    `cooling` is what the environment has, `launched_at_ms` when the refused launch was decided.
+    `cooling` is what the environment has, `launched_at_ms` when the refused launch was decided,
+    `running` how many tasks run in the environment.
     """
     if cooling is not None and launched_at_ms <= cooling.since_ms:
         return None
@@ -57,6 +62,7 @@ def cooling_after_refusal(
         until_ms=now_ms + seconds * 1000,
         seconds=seconds,
         reason=reason[:_REASON_LIMIT],
+        running=running,
     )
 
 

@@ -22,7 +22,8 @@ class FreeCapacity:
     cpu_units: int
     starting: int  # how many more tasks may start
     cooling: Cooling | None
-    probes: int = 0  # how many more tasks may start although it is cooling
+    replacements: int = 0  # how many more may start in place of those that ended while it cools
+    probes: int = 0  # how many more may start beside those, because the time is over
     next_probe_ms: int | None = None
 
     @classmethod
@@ -40,6 +41,7 @@ class FreeCapacity:
             cpu_units=_UNLIMITED_CPU_UNITS if limit is None else limit - used.cpu_units,
             starting=environment.starting_window(starting_window) - used.starting,
             cooling=cooling,
+            replacements=_ended_since(cooling, environment, used),
             probes=int(is_due),
             next_probe_ms=now_ms + PROBE_SECONDS * 1000 if is_due else next_probe_ms,
         )
@@ -49,7 +51,10 @@ class FreeCapacity:
         if not can_ever_hold(self.environment, ready):
             return 0
         fitting = self.cpu_units // ready.cpu_units if ready.cpu_units else wanted
-        launchable = self.starting if self.cooling is None else min(self.starting, self.probes)
+        launchable = self.starting
+        if self.cooling is not None:
+            # A probe must be alone to be known as one.
+            launchable = min(launchable, self.replacements or self.probes)
         return max(0, min(wanted, fitting, launchable))
 
     def take(self, ready: Ready, wanted: int) -> int:
@@ -57,7 +62,10 @@ class FreeCapacity:
         taken = self.fits(ready, wanted)
         self.cpu_units -= taken * ready.cpu_units
         self.starting -= taken
-        self.probes -= taken if self.cooling is not None else 0
+        if self.cooling is not None and self.replacements:
+            self.replacements -= taken
+        elif self.cooling is not None:
+            self.probes -= taken
         return taken
 
 
@@ -81,6 +89,16 @@ class FreePermits:
     def allow(self, wanted: int) -> int:
         """Return for how many of `wanted` launches there are permits."""
         return wanted if self.permits is None else max(0, min(wanted, self.left))
+
+
+def _ended_since(cooling: Cooling | None, environment: Environment, used: Capacity) -> int:
+    """Return how many tasks fewer are placed than ran when an environment of instances was full.
+
+    Fargate says nothing of the kind: the capacity of a task that ended may go to anyone.
+    """
+    if cooling is None or not environment.is_on_instances:
+        return 0
+    return max(0, cooling.running - used.tasks)
 
 
 def exceeds_maximum(environment: Environment, ready: Ready) -> bool:

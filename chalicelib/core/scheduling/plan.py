@@ -165,6 +165,7 @@ def _place(ready: Ready, wanted: int, candidates: Sequence[FreeCapacity]) -> lis
     """Place as many of `wanted` as fit, filling the first environment first."""
     placed = []
     for candidate in candidates:
+        is_probe = candidate.cooling is not None and not candidate.replacements
         taken = candidate.take(ready, wanted)
         wanted -= taken
         if taken > 0:
@@ -173,7 +174,7 @@ def _place(ready: Ready, wanted: int, candidates: Sequence[FreeCapacity]) -> lis
                     ready=ready,
                     environment=candidate.environment.name,
                     count=taken,
-                    probe=candidate.cooling is not None,
+                    probe=is_probe,
                 )
             )
     return placed

@@ -36,6 +36,7 @@ class Environment:
     limit_cpu_units: int | None
     is_changing: bool = False  # being created or updated, so that its limits may change
     provisioning_limit: int | None = None
+    is_on_instances: bool = False  # which its owner or an Auto Scaling group provides
     largest_task: TaskSize | None = None
 
     def starting_window(self, chosen: int) -> int:

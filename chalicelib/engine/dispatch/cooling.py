@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chalicelib.core.scheduling.cooling import Cooling, cooling_after_refusal
+from chalicelib.core.scheduling.cooling import cooling_after_refusal
+from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.observe import logger
 
 if TYPE_CHECKING:
@@ -45,16 +46,17 @@ def cool_down(refusals: Iterable[CapacityRefusal], ports: CoolingPorts) -> None:
 
 def _cool_down(refusal: CapacityRefusal, ports: CoolingPorts) -> None:
     for number in range(1, TRIES + 1):
-        seen = _cooling_of(refusal.environment, ports)
+        used = _capacity_of(refusal.environment, ports)
         cooling = cooling_after_refusal(
-            seen,
+            used.cooling,
             launched_at_ms=refusal.launched_at_ms,
             reason=refusal.reason,
             now_ms=ports.now_ms(),
+            running=used.tasks - used.starting,
         )
         if cooling is None:
             return
-        if ports.lanes.put_cooling(refusal.environment, cooling, replacing=seen):
+        if ports.lanes.put_cooling(refusal.environment, cooling, replacing=used.cooling):
             logger.warning(
                 "an environment has no capacity and is set aside",
                 action="cooling.begun",
@@ -68,7 +70,7 @@ def _cool_down(refusal: CapacityRefusal, ports: CoolingPorts) -> None:
 
 def end_cooling(environment: str, launched_at_ms: int, ports: CoolingPorts) -> None:
     """End the environment's cooling, because a task launched at that time runs; may be repeated."""
-    seen = _cooling_of(environment, ports)
+    seen = _capacity_of(environment, ports).cooling
     if seen is None or not seen.is_ended_by(launched_at_ms):
         return
     # Not repeated: a lost condition means a newer refusal, or another probe that will report.
@@ -78,6 +80,6 @@ def end_cooling(environment: str, launched_at_ms: int, ports: CoolingPorts) -> N
         )
 
 
-def _cooling_of(environment: str, ports: HasLanes) -> Cooling | None:
-    capacity = ports.lanes.capacities([environment]).get(environment)
-    return capacity.cooling if capacity is not None else None
+def _capacity_of(environment: str, ports: HasLanes) -> Capacity:
+    found = ports.lanes.capacities([environment])
+    return found.get(environment, Capacity(environment=environment))

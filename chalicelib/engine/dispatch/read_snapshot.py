@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core.arrays import children_to_dispatch
 from chalicelib.core.resources.compute_environment import ComputeEnvironment
+from chalicelib.core.resources.platforms import Platform
 from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, Resource
 from chalicelib.core.scheduling.snapshot import Environment, Snapshot
 from chalicelib.engine.dispatch.permits import read_permits
@@ -63,5 +64,6 @@ def environment_from_resource(resource: Resource) -> Environment:
         limit_cpu_units=environment.limit_cpu_units,
         is_changing=environment.is_changing,
         provisioning_limit=environment.compute_type.provisioning_limit,
+        is_on_instances=environment.compute_type.platform is not Platform.FARGATE,
         largest_task=environment.compute_type.largest_task,
     )

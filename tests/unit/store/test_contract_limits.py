@@ -17,7 +17,7 @@ from tests.support.both_stores import Both, both_stores
 from tests.support.values import a_job, an_event
 
 E = EventKind
-COOLING = Cooling(since_ms=1_000, until_ms=11_000, seconds=10, reason="no capacity")
+COOLING = Cooling(since_ms=1_000, until_ms=11_000, seconds=10, reason="no capacity", running=3)
 LIMIT = CapacityLimit(limit_cpu_units=16 * 1024, starting_window=9)
 NOW_MS = 2_000_000
 RATE = LaunchRate(per_second=10, burst=5)

@@ -1,5 +1,6 @@
 """What else keeps jobs from being launched: cooling, launch permits, and failed launches."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -104,6 +105,19 @@ def test_a_full_environment_waits_for_its_jobs_although_it_is_cooling() -> None:
     plan = planned(ready("a"), used=(in_use(vcpus=4, cooling=cooling(-3)),), now_ms=NOW_MS)
     (blocked,) = plan.blocked.values()
     assert (blocked.why, blocked.due_ms) == (Why.CAPACITY_IN_USE, None)
+
+
+def test_on_instances_as_many_are_launched_as_have_ended_since_they_were_full() -> None:
+    full = replace(cooling(5), running=4)
+    waiting = [ready(f"job-{n}", age=9 - n) for n in range(4)]
+    used = replace(in_use(vcpus=2, cooling=full), tasks=2)
+    plan = planned(
+        *waiting, environments=(environment(instances=True),), used=(used,), now_ms=NOW_MS
+    )
+    assert [job for job, _ in placed(plan)] == ["job-0", "job-1"]
+    assert not any(placement.probe for placement in plan.placements), "they prove nothing"
+    on_fargate = planned(*waiting, used=(used,), now_ms=NOW_MS)
+    assert placed(on_fargate) == []
 
 
 def test_no_more_is_launched_than_there_are_permits() -> None:

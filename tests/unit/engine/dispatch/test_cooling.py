@@ -286,7 +286,8 @@ def test_a_head_without_capacity_is_cancelled_by_its_queues_rule(world: World) -
     assert detail["statusReason"].endswith(LABEL)
 
 
-def test_a_job_waits_while_its_unmanaged_environment_has_no_instance(world: World) -> None:
+def make_metal_stage(world: World) -> None:
+    """Make an unmanaged environment with its queue, and a definition for instances."""
     world.api(
         "CreateComputeEnvironment",
         {"computeEnvironmentName": "metal", "type": "UNMANAGED", "serviceRole": ROLE},
@@ -294,6 +295,35 @@ def test_a_job_waits_while_its_unmanaged_environment_has_no_instance(world: Worl
     world.run_until_idle()
     make_queue(world, environments=("metal",))
     make_definition(world, platformCapabilities=["EC2"])
+
+
+def test_on_full_instances_each_job_that_ends_is_followed_by_the_next_at_once(
+    world: World,
+) -> None:
+    make_metal_stage(world)
+    full = {"arn": "instance", "reason": "RESOURCE:CPU"}
+    world.ecs.refuse = lambda request: full if len(world.ecs.live()) >= 2 else None
+    jobs = [submit(world) for _ in range(6)]
+    world.run_until_idle()
+    for task in world.ecs.live():
+        world.ecs.start(task)
+    world.advance(11)
+    assert seconds_of(world, "metal") == 20, "its two instances are full"
+    calls = world.calls.count(RUN_TASK)
+
+    for number in range(4):
+        finish(world, jobs[number])
+        task = world.task_of(jobs[number + 2])
+        world.ecs.start(task)
+        world.run_until_idle()
+
+    assert world.calls.count(RUN_TASK) == calls + 4, "one launch for each job that ended"
+    finish(world, jobs[4])
+    finish(world, jobs[5])
+
+
+def test_a_job_waits_while_its_unmanaged_environment_has_no_instance(world: World) -> None:
+    make_metal_stage(world)
     world.ecs.refuse = without_instances
     job_id = submit(world)
     world.advance(3_600)
