@@ -58,6 +58,22 @@ def test_a_launch_that_is_throttled_through_all_its_tries_is_given_back(world: W
     finish(world, job_id)
 
 
+def test_a_launch_that_meets_another_registration_does_not_fail_the_job(world: World) -> None:
+    make_stage(world)
+    text = "Too many concurrent attempts to create a new revision of the specified family."
+    world.ecs.refusals = [client_error("ClientException", text, "RunTask")]
+    job_id = submit(world)
+    world.run_until_idle()
+    detail = world.detail(job_id)
+    assert (detail["status"], detail["attempts"]) == ("RUNNABLE", [])
+    assert text.rstrip(".") in detail["statusReason"]
+
+    world.advance(10)
+    world.ecs.start(world.task_of(job_id))
+    finish(world, job_id)
+    assert world.detail(job_id)["status"] == "SUCCEEDED"
+
+
 def test_a_launch_that_can_never_be_made_fails_the_attempt(world: World) -> None:
     make_stage(world)
     world.ecs.refusals = [client_error("InvalidParameterException", "no such role", "RunTask")]
