@@ -56,9 +56,9 @@ def lives(world: MortalWorld) -> None:
     world.run_until_idle()
     world.ecs.refusals = [{"arn": "x", "reason": "RESOURCE:CPU"}]
     refused = submit(world, "refused", timeout={"attemptDurationSeconds": 3600})
-    world.run_until_idle()
+    world.advance(A_WHILE_SECONDS)
     doomed = submit(world, "doomed")
-    world.run_until_idle()
+    world.advance(A_WHILE_SECONDS)
     world.api("TerminateJob", {"jobId": doomed, "reason": "enough"})
 
     def script(fence: Fence) -> int:
