@@ -37,6 +37,8 @@ class Settings:
     trigger_bus_pattern: str
     retention_seconds: int
     starting_window: int
+    launches_per_second: int
+    launch_burst: int
     array_size_limit: int
     trigger_queue_url: str
     trigger_dead_letters_url: str
@@ -71,7 +73,9 @@ class Settings:
             trigger_buckets=_list(environ.get(_PREFIX + "TRIGGER_BUCKETS", "")),
             trigger_bus_pattern=environ.get(_PREFIX + "TRIGGER_BUS_PATTERN", "default"),
             retention_seconds=days * 24 * 3600,
-            starting_window=int(environ.get(_PREFIX + "STARTING_WINDOW", "200")),
+            starting_window=int(environ.get(_PREFIX + "STARTING_WINDOW", "5000")),
+            launches_per_second=int(environ.get(_PREFIX + "LAUNCHES_PER_SECOND", "18")),
+            launch_burst=int(environ.get(_PREFIX + "LAUNCH_BURST", "20")),
             array_size_limit=int(environ.get(_PREFIX + "ARRAY_SIZE_LIMIT", "10000")),
             trigger_queue_url=environ[_PREFIX + "TRIGGER_QUEUE_URL"],
             trigger_dead_letters_url=environ[_PREFIX + "TRIGGER_DEAD_LETTERS_URL"],

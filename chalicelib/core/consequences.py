@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from chalicelib.core.arrays import array_of, children_ended
 from chalicelib.core.effects import (
+    CapacityFound,
     CapacityFreed,
     CheckDependencies,
     Effect,
@@ -21,7 +22,6 @@ from chalicelib.core.effects import (
     StopNodes,
     StopTask,
     Wake,
-    WakeLater,
     WatchDeadline,
 )
 from chalicelib.core.ids import JOB_PART
@@ -186,15 +186,26 @@ def _dispatch(old: Job | None, new: Job) -> tuple[Effect, ...]:
     if new.status is JobStatus.STARTING:
         return (Launch(job=new),)
     if new.status is JobStatus.RUNNABLE:
-        # What refused the launch of a job that was given back (no Fargate capacity, throttling)
-        # would refuse it again at once.
-        if new.dispatch_count > 0:
-            return (WakeLater(queue=new.queue),)
-        return (Wake(queue=new.queue), *_free_capacity(old, new))
+        # A job whose launch made no task is held back, or its environment is cooling, so what
+        # refused it is not asked again at once; another environment may take it.
+        return (Wake(queue=new.queue), *_find_capacity(old, new), *_free_capacity(old, new))
     if old is not None and old.status is JobStatus.RUNNABLE:
         # Stopped in its lane: it may have been the head that others waited behind.
         return (Wake(queue=new.queue),)
-    return _free_capacity(old, new)
+    return (*_find_capacity(old, new), *_free_capacity(old, new))
+
+
+def _find_capacity(old: Job | None, new: Job) -> tuple[Effect, ...]:
+    """Return a CapacityFound if the task of a probe has started."""
+    if old is None or not old.probe or old.environment is None:
+        return ()
+    if new.status is not JobStatus.RUNNING and _passed_running(old, new) is None:
+        return ()
+    return (
+        CapacityFound(
+            environment=old.environment, queue=new.queue, launched_at_ms=old.changed_at_ms
+        ),
+    )
 
 
 def _free_capacity(old: Job | None, new: Job) -> tuple[Effect, ...]:

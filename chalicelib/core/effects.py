@@ -31,18 +31,20 @@ class Wake:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WakeLater:
-    """Wake the dispatcher for the queue in a while, when what refused a launch may have passed."""
-
-    queue: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CapacityFreed:
     """Wake the dispatcher if a job waits for the environment, which has free capacity again."""
 
     environment: str
     queue: str  # of the job that left the environment; more of its jobs may wait
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapacityFound:
+    """End the cooling of the environment and wake the dispatcher: its probe runs, or has run."""
+
+    environment: str
+    queue: str  # of the probe
+    launched_at_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +122,8 @@ Effect = (
     Publish
     | PublishBlocked
     | Wake
-    | WakeLater
     | CapacityFreed
+    | CapacityFound
     | Launch
     | StopTask
     | StopNodes

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from chalicelib.core.ids import Fence
+from chalicelib.core.launch_failures import LaunchFailure
 
 
 class EventKind(StrEnum):
@@ -45,6 +46,8 @@ class Event:
     reason: str = ""
     label: str | None = None
     environment: str | None = None
+    probe: bool = False  # DISPATCHED: the launch that tries a cooling environment
+    failure: LaunchFailure | None = None  # LAUNCH_REFUSED: of which kind
     task_arn: str | None = None
     started_at_ms: int | None = None
     stopped_at_ms: int | None = None

@@ -11,6 +11,7 @@ from enum import StrEnum
 from chalicelib.core.events import ContainerEnd
 from chalicelib.core.ids import JOB_PART, Fence, JobKey
 from chalicelib.core.lane import FIFO_SHARE, Lane
+from chalicelib.core.launch_failures import LaunchFailure
 from chalicelib.core.states import PLACED, TERMINAL, JobStatus
 
 
@@ -98,6 +99,10 @@ class Job:
     status_reason: str | None = None
     attempt: int = 1  # the attempt that the status belongs to
     dispatch_count: int = 0  # how often this attempt was dispatched
+    failed_launches: int = 0  # those of this attempt that count against its tries
+    refusal: LaunchFailure | None = None  # why its last launch made no task, while RUNNABLE
+    held_until_ms: int | None = None  # it is not launched again before
+    probe: bool = False  # STARTING: the launch that tries a cooling environment
     attempts_limit: int = 1
     timeout_seconds: int | None = None
     share: str = FIFO_SHARE
@@ -217,6 +222,7 @@ class Ready:
     cpu_units: int
     memory_mib: int
     created_at_ms: int
+    held_until_ms: int | None = None  # a launch made no task; the next is not made before
 
     @property
     def key(self) -> JobKey:
@@ -257,6 +263,7 @@ def ready_of(job: Job) -> Ready | None:
         cpu_units=job.cpu_units,
         memory_mib=job.memory_mib,
         created_at_ms=job.created_at_ms,
+        held_until_ms=job.held_until_ms,
     )
 
 

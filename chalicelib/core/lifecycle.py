@@ -3,24 +3,24 @@
 Only a rule in this table moves a job from one status to another. `TRANSITIONS` has every pair of
 status and event; a rule takes the job and the event (`events.py`) and returns a complete decision
 (`decision.py`). The rules for waiting are in `waiting.py`, those for an array's parent, which never
-runs itself, in `arrays.py`. Nothing is carried out here: `consequences.py` derives the actions from
-the written row. To change a rule, change its function and the table.
+runs itself, in `arrays.py`, and those for an attempt's end in `attempt_ends.py`. Nothing is carried
+out here: `consequences.py` derives the actions from the written row. To change a rule, change its
+function and the table.
 """
 
 from chalicelib.core.arrays import decide_array
+from chalicelib.core.attempt_ends import end_attempt, give_back
 from chalicelib.core.decision import Decision, Label
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Job, StopCause
-from chalicelib.core.outcome import NO_OUTCOME, outcome_of
-from chalicelib.core.retry import RetryAction, RetryStrategy, decide_retry
+from chalicelib.core.retry import RetryStrategy
 from chalicelib.core.states import JobStatus
 from chalicelib.core.transition_rules import (
+    NOT_BLOCKED,
     Rule,
     block,
-    fail,
     ignore,
     move,
-    same_version,
     unchanged,
 )
 from chalicelib.core.waiting import (
@@ -32,7 +32,6 @@ from chalicelib.core.waiting import (
 )
 
 TIMEOUT_REASON = "Job attempt duration exceeded timeout"
-START_FAILURE_REASON = "Task failed to start"
 
 
 def decide(job: Job, event: Event, strategy: RetryStrategy | None = None) -> Decision:
@@ -63,7 +62,11 @@ def _stale(job: Job, event: Event) -> Decision:
 
 
 def _dispatch(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
-    """Place the job in the event's compute environment."""
+    """Place the job in the event's compute environment.
+
+    A probe has not stopped waiting for capacity: it keeps the time since which it waits, which a
+    jobStateTimeLimitAction counts from.
+    """
     placed = move(
         job,
         event,
@@ -71,20 +74,12 @@ def _dispatch(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
         environment=event.environment,
         dispatch_count=job.dispatch_count + 1,
         status_reason=None,
-        blocked_why=None,
-        blocked_since_ms=None,
+        refusal=None,
+        held_until_ms=None,
+        probe=event.probe,
+        **({} if event.probe else NOT_BLOCKED),
     )
     return Decision(job=placed, label=Label.DISPATCHED, sentence=f"placed on {event.environment}")
-
-
-def _give_back(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
-    """Return the job to the front of its lane, in the same attempt: its launch made no task."""
-    if job.stop_cause is not None:
-        return fail(job, event, job.stop_reason or "")
-    back = move(
-        job, event, JobStatus.RUNNABLE, environment=None, status_reason=event.reason or None
-    )
-    return Decision(job=back, label=Label.GIVEN_BACK, sentence=event.reason)
 
 
 def _start(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
@@ -96,6 +91,9 @@ def _start(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
         task_arn=event.task_arn,
         started_at_ms=event.started_at_ms or event.at_ms,
         nodes=job.nodes_at(event.address),
+        failed_launches=0,
+        probe=False,
+        **NOT_BLOCKED,
     )
     return Decision(job=started, label=Label.STARTED, sentence="the job's task is running")
 
@@ -116,62 +114,6 @@ def _time_out(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
         return unchanged(job, Label.IGNORED, "the attempt's deadline has not passed")
     stopping = job.next_version(stop_cause=StopCause.TIMEOUT, stop_reason=TIMEOUT_REASON)
     return Decision(job=stopping, label=Label.STOPPING, sentence=TIMEOUT_REASON)
-
-
-def _end_attempt(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
-    """End the attempt, whose task stopped, could not start, or no longer exists."""
-    stopped_at_ms = event.stopped_at_ms or event.at_ms
-    ended = move(
-        job,
-        event,
-        job.status,
-        status_reason=event.reason,
-        task_arn=event.task_arn or job.task_arn,
-        started_at_ms=job.started_at_ms or event.started_at_ms,
-        stopped_at_ms=stopped_at_ms,
-        **outcome_of(job, event)._asdict(),
-    )
-    if ended.exit_code == 0 and not _stopped_by_request(job, stopped_at_ms):
-        done = same_version(ended, status=JobStatus.SUCCEEDED, stop_cause=None, stop_reason=None)
-        return Decision(job=done, label=Label.SUCCEEDED, sentence=event.reason)
-    if job.stop_cause is not None:
-        failed = same_version(ended, status=JobStatus.FAILED, status_reason=job.stop_reason)
-        return Decision(job=failed, label=Label.FAILED, sentence=job.stop_reason or "")
-    return _fail_or_retry(ended, event, strategy)
-
-
-def _stopped_by_request(job: Job, stopped_at_ms: int) -> bool:
-    """Return whether a stop ended the attempt, not a container that ended before its deadline."""
-    if job.stop_cause is StopCause.TIMEOUT:
-        return job.deadline_ms is None or stopped_at_ms > job.deadline_ms
-    return job.stop_cause is not None
-
-
-def _fail_or_retry(ended: Job, event: Event, strategy: RetryStrategy) -> Decision:
-    """Fail the job or make its next attempt, by its retry strategy."""
-    verdict = decide_retry(
-        strategy,
-        ended.attempt,
-        status_reason=event.reason,
-        reason=ended.container_reason,
-        exit_code=ended.exit_code,
-    )
-    if verdict.action is RetryAction.EXIT:
-        failed = same_version(ended, status=JobStatus.FAILED)
-        return Decision(job=failed, label=Label.FAILED, sentence=verdict.sentence)
-    again = same_version(
-        ended,
-        status=JobStatus.RUNNABLE,
-        history=(*ended.history, ended.last_attempt()),
-        attempt=ended.attempt + 1,
-        dispatch_count=0,
-        environment=None,
-        task_arn=None,
-        started_at_ms=None,
-        stopped_at_ms=None,
-        **NO_OUTCOME._asdict(),
-    )
-    return Decision(job=again, label=Label.RETRIED, sentence=verdict.sentence)
 
 
 def _late_report(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
@@ -212,7 +154,7 @@ _PLACED_ROW: dict[EventKind, Rule] = {
     _E.CHILDREN_ENDED: _NO_ARRAY,
     _E.BLOCKED: _PLACED,
     _E.DISPATCHED: _PLACED,
-    _E.TASK_STOPPED: _end_attempt,
+    _E.TASK_STOPPED: end_attempt,
     _E.CANCEL: _NO_CANCEL,
     _E.TERMINATE: _terminate,
     _E.DISCARD: _terminate,
@@ -232,10 +174,10 @@ _ROWS: dict[JobStatus, dict[EventKind, Rule]] = {
     _S.RUNNABLE: {**_UNPLACED_ROW, _E.BLOCKED: block, _E.DISPATCHED: _dispatch},
     _S.STARTING: {
         **_PLACED_ROW,
-        _E.LAUNCH_REFUSED: _give_back,
-        _E.LAUNCH_FAILED: _end_attempt,
+        _E.LAUNCH_REFUSED: give_back,
+        _E.LAUNCH_FAILED: end_attempt,
         _E.TASK_RUNNING: _start,
-        _E.TASK_LOST: _give_back,
+        _E.TASK_LOST: give_back,
         _E.DEADLINE: _NO_TIMEOUT,
     },
     _S.RUNNING: {
@@ -243,7 +185,7 @@ _ROWS: dict[JobStatus, dict[EventKind, Rule]] = {
         _E.LAUNCH_REFUSED: _PLACED,
         _E.LAUNCH_FAILED: _PLACED,
         _E.TASK_RUNNING: ignore("the task is known to run"),
-        _E.TASK_LOST: _end_attempt,
+        _E.TASK_LOST: end_attempt,
         _E.DEADLINE: _time_out,
     },
     _S.SUCCEEDED: _ENDED_ROW,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from chalicelib.core.job import Job
+from chalicelib.core.scheduling.cooling import Cooling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,12 @@ class Advance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapacityLimit:
-    """The limits of an environment when a dispatch takes capacity; None means no limit."""
+    """The limits of an environment when a dispatch takes capacity; None means no limit.
+
+    `cooling` is what the plan knew of; `probed` is what it becomes if the plan launches a probe.
+    """
 
     limit_cpu_units: int | None
     starting_window: int
+    cooling: Cooling | None = None
+    probed: Cooling | None = None

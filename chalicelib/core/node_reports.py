@@ -8,9 +8,11 @@ token. Any other is an orphan task and is stopped.
 
 from dataclasses import dataclass, replace
 
+from chalicelib.core.attempt_ends import START_FAILURE_REASON, failure_of
 from chalicelib.core.decision import Label
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Job
+from chalicelib.core.launch_failures import TRIES_LIMIT, LaunchFailure, failures_after
 from chalicelib.core.multinode import is_present, node_of, past_attempts
 from chalicelib.core.outcome import outcome_of
 from chalicelib.core.payload import CONTAINER_NAME
@@ -49,8 +51,26 @@ def decide_node(job: Job | None, row: Job | None, event: Event) -> NodeDecision:
 
 
 def launch_again(job: Job, row: Job | None, index: int, now_ms: int) -> Job:
-    """Return the row of a node whose launch failed; writing it causes the next launch."""
-    return _written(job, row, index, now_ms, status=JobStatus.STARTING)
+    """Return the row of a node that has no task; writing it causes the next launch.
+
+    A launch that nothing was reported of is one of its tries; after the last it has FAILED.
+    """
+    known = row if is_present(row, job) else None
+    failures = known.failed_launches if known is not None else 0
+    if known is None or known.status_reason is None:
+        failures = failures_after(LaunchFailure.LOST, failures)
+    if failures >= TRIES_LIMIT:
+        return _written(
+            job,
+            row,
+            index,
+            now_ms,
+            status=JobStatus.FAILED,
+            status_reason=START_FAILURE_REASON,
+            stopped_at_ms=now_ms,
+            container_reason="ECS has no task for this node",
+        )
+    return _written(job, row, index, now_ms, status=JobStatus.STARTING, failed_launches=failures)
 
 
 def may_still_run(job: Job | None, event: Event) -> bool:
@@ -157,12 +177,18 @@ def _ended(node: Job, event: Event) -> NodeDecision:
 
 
 def _fail_launch(job: Job, row: Job | None, known: Job | None, event: Event) -> NodeDecision:
-    """Record that no task was started; if the cause may pass, the sweeper launches it again."""
+    """Record that no task was started; if the cause may pass, the sweeper launches it again.
+
+    As a job, a node has five tries, of which a lack of capacity and a throttle take none.
+    """
     if not job.holds_capacity:
         return _unchanged(Label.IGNORED, "the job has ended")
     if known is not None and (known.task_arn is not None or known.status_reason is not None):
         return _unchanged(Label.IGNORED, "the node runs, or this failure is already recorded")
+    failures = known.failed_launches if known is not None else 0
     if event.kind is EventKind.LAUNCH_REFUSED:
+        failures = failures_after(failure_of(event), failures)
+    if event.kind is EventKind.LAUNCH_REFUSED and failures < TRIES_LIMIT:
         refused = _written(
             job,
             row,
@@ -170,6 +196,7 @@ def _fail_launch(job: Job, row: Job | None, known: Job | None, event: Event) -> 
             event.at_ms,
             status=JobStatus.STARTING,
             status_reason=event.reason or "No task was started",
+            failed_launches=failures,
         )
         return NodeDecision(node=refused, label=Label.GIVEN_BACK, sentence=event.reason)
     failed = _written(
@@ -178,11 +205,11 @@ def _fail_launch(job: Job, row: Job | None, known: Job | None, event: Event) -> 
         _index(event),
         event.at_ms,
         status=JobStatus.FAILED,
-        status_reason=event.reason,
+        status_reason=START_FAILURE_REASON,
         stopped_at_ms=event.at_ms,
-        container_reason=event.container_reason,
+        container_reason=event.container_reason or event.reason,
     )
-    return NodeDecision(node=failed, label=Label.FAILED, sentence=event.reason)
+    return NodeDecision(node=failed, label=Label.FAILED, sentence=START_FAILURE_REASON)
 
 
 def _index(event: Event) -> int:

@@ -1,6 +1,6 @@
 """Steps from which the rules of the lifecycle are built."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from chalicelib.core.decision import Decision, Label
@@ -10,6 +10,9 @@ from chalicelib.core.retry import RetryStrategy
 from chalicelib.core.states import JobStatus
 
 Rule = Callable[[Job, Event, RetryStrategy], Decision]
+
+# What changes in a job that no longer waits in its lane for something it cannot have.
+NOT_BLOCKED: Mapping[str, None] = {"blocked_why": None, "blocked_since_ms": None}
 
 
 def unchanged(job: Job, label: Label, sentence: str) -> Decision:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from chalicelib.core.effects import (
+    CapacityFound,
     CapacityFreed,
     CheckDependencies,
     Effect,
@@ -23,7 +24,6 @@ from chalicelib.core.effects import (
     StopNodes,
     StopTask,
     Wake,
-    WakeLater,
     WatchDeadline,
 )
 from chalicelib.core.ids import JOB_PART
@@ -32,6 +32,7 @@ from chalicelib.core.messages import DELAY_LIMIT_SECONDS
 from chalicelib.core.spec import Spec
 from chalicelib.engine.arrays.children import end_array, reconcile_children
 from chalicelib.engine.dependencies.dependents import check_dependencies, notify_dependents
+from chalicelib.engine.dispatch.cooling import end_cooling
 from chalicelib.engine.dispatch.scheduling_domain import all_queues
 from chalicelib.engine.multinode.launch import launch_node
 from chalicelib.engine.multinode.stop import stop_nodes
@@ -78,7 +79,6 @@ if TYPE_CHECKING:
         """What this module asks of the outside world."""
 
 
-GIVEN_BACK_DELAY_SECONDS = 10  # before a refused launch is tried again
 Kind = TypeVar("Kind", bound=Effect)
 
 
@@ -148,20 +148,21 @@ def _end_arrays(effects: Sequence[Effect], ports: ReactorPorts) -> None:
 
 
 def _wake(effects: Sequence[Effect], cause: str, ports: ReactorPorts) -> None:
-    """Wake the dispatcher for new work and freed capacity, at once or later."""
+    """Wake the dispatcher for new work, and for capacity that was freed or found."""
     wakes = {effect.queue for effect in _of(Wake, effects)}
-    freed = _of(CapacityFreed, effects)
+    found = _of(CapacityFound, effects)
+    for effect in found:
+        # Before the wake, which finds the environment cooling otherwise.
+        end_cooling(effect.environment, effect.launched_at_ms, ports)
+    freed: list[CapacityFreed | CapacityFound] = [*_of(CapacityFreed, effects), *found]
     if freed:
         wakes |= _queues_with_work(freed, wakes, ports)
     if wakes:
         ports.messages.send_wakes(wakes, hashlib.sha256(cause.encode()).hexdigest()[:32])
-    later = {effect.queue for effect in _of(WakeLater, effects)} - wakes
-    if later:
-        ports.messages.send_wakes_later(later, GIVEN_BACK_DELAY_SECONDS)
 
 
 def _queues_with_work(
-    freed: Sequence[CapacityFreed], woken: set[str], ports: ReactorPorts
+    freed: Sequence[CapacityFreed | CapacityFound], woken: set[str], ports: ReactorPorts
 ) -> set[str]:
     """Return one queue with ready jobs for each freed environment, from strong reads.
 

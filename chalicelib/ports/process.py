@@ -103,6 +103,14 @@ class StackSettings(Protocol):
         """How many tasks of one environment may be starting at once."""
 
     @property
+    def launches_per_second(self) -> int:
+        """How many tasks the stack may launch per second in the long run."""
+
+    @property
+    def launch_burst(self) -> int:
+        """How many tasks the stack may launch at once."""
+
+    @property
     def array_size_limit(self) -> int:
         """The largest size of an array job."""
 

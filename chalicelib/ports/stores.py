@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from chalicelib.core.lane import Lane
     from chalicelib.core.moves import Advance, CapacityLimit, Move
     from chalicelib.core.resources.resource import Page, Resource
+    from chalicelib.core.scheduling.cooling import Cooling
+    from chalicelib.core.scheduling.launch_permits import LaunchPermits
     from chalicelib.core.scheduling.snapshot import Capacity
     from chalicelib.core.spec import Spec
     from chalicelib.core.states import JobStatus
@@ -134,10 +136,35 @@ class LaneStore(Protocol):
         """Return whether the queue's lane holds a ready row."""
 
     def capacities(self, environments: Iterable[str]) -> dict[str, Capacity]:
-        """Return the capacity in use by environment; one that never ran a job is absent."""
+        """Return the capacity in use, and the cooling, by environment.
+
+        One that never ran a job is absent.
+        """
 
     def correct_capacity(self, seen: Capacity | None, counted: Capacity) -> bool:
-        """Replace drifted figures by counted ones; False if they have changed since `seen`."""
+        """Replace drifted figures by counted ones; False if they have changed since `seen`.
+
+        A cooling stays as it is.
+        """
+
+    def put_cooling(
+        self, environment: str, cooling: Cooling | None, *, replacing: Cooling | None
+    ) -> bool:
+        """Write the cooling of an environment, None to end it; False if it is not `replacing`."""
+
+    def permits_full_at_us(self) -> int:
+        """Return when the bucket of launch permits will be full; 0 if none was ever taken."""
+
+    def take_permits(self, permits: LaunchPermits, count: int, *, in_debt: bool = False) -> bool:
+        """Take launch permits from the bucket that was read as `permits`.
+
+        Returns False when others have taken so many meanwhile that there are not enough, or when
+        the bucket was full as it was read and is not any more. With `in_debt` it need not hold as
+        many.
+        """
+
+    def return_permits(self, permits: LaunchPermits, count: int) -> None:
+        """Give back launch permits that were taken and not used."""
 
     def edges(
         self, job_id: str, *, first: str = "", last: str = "~", limit: int

@@ -20,9 +20,10 @@
 | delete the edges of an expired job | LaneStore.forget_edges | lanes (/after/job) | - | all of one job |
 | child ranges that may not have ended | LaneStore.child_ranges | lanes (/child-ranges/queue, job#number) | strong | a page |
 | delete a child range that has ended | LaneStore.drop_child_range | lanes (/child-ranges/queue, job#number) | - | 1 row |
-| capacity of environments | LaneStore.capacities | lanes (capacity, name), batch | strong | 100 keys |
+| capacity and cooling of environments | LaneStore.capacities | lanes (capacity, name), batch | strong | 100 keys |
 | tasks no longer starting | JobStore.commit | lanes (capacity, name) | update | 1 row |
-| correct drifted figures | LaneStore.correct_capacity | lanes (capacity, name) | conditional | 1 row |
+| read, take and give back launch permits | LaneStore.permits_full_at_us, LaneStore.take_permits, LaneStore.return_permits | lanes (/launch-permits, account) | strong, conditional | 1 row |
+| correct drifted figures, write a cooling | LaneStore.correct_capacity, LaneStore.put_cooling | lanes (capacity, name) | conditional | 1 row |
 | drop a ready row without its job | LaneStore.drop_ready | lanes (queue/share, rank) | conditional | 1 row |
 | a trigger's overlap lock | OverlapLockStore.find | lanes (/overlap-locks, trigger#uid) | strong | 1 row |
 | record what happened to events | FiringStore.record | lanes (/firings/trigger, time#message) | - | 1 row |

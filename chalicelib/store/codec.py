@@ -17,12 +17,16 @@ from chalicelib.core.job import (
     StopCause,
     created_key_of,
 )
+from chalicelib.core.launch_failures import LaunchFailure
 from chalicelib.core.states import JobStatus
 from chalicelib.store.tables import ChildRangeRow, EdgeRow, JobRow, ReadyRow
 
 _SHAPED = {
     "job_id",
     "status",
+    "failed_launches",
+    "refusal",
+    "probe",
     "essential",
     "container_ends",
     "stop_cause",
@@ -43,6 +47,10 @@ def row_from_job(job: Job, retention_seconds: int) -> JobRow:
     return JobRow(
         root=job.job_id,
         status=str(job.status),
+        # Absent where there is nothing to say, which keeps the row of most jobs small.
+        failed_launches=job.failed_launches or None,
+        refusal=str(job.refusal) if job.refusal else None,
+        probe=job.probe or None,
         stop_cause=str(job.stop_cause) if job.stop_cause else None,
         essential=list(job.essential) or None,
         container_ends=_ends_document(job.container_ends),
@@ -61,6 +69,9 @@ def job_from_row(row: JobRow) -> Job:
     return Job(
         job_id=row.root,
         status=JobStatus(row.status),
+        failed_launches=row.failed_launches or 0,
+        refusal=LaunchFailure(row.refusal) if row.refusal else None,
+        probe=bool(row.probe),
         stop_cause=StopCause(row.stop_cause) if row.stop_cause else None,
         essential=tuple(row.essential or ()),
         container_ends=_ends(row.container_ends),
@@ -95,6 +106,7 @@ def row_from_ready(ready: Ready) -> ReadyRow:
         cpu_units=ready.cpu_units,
         memory_mib=ready.memory_mib,
         created_at_ms=ready.created_at_ms,
+        held_until_ms=ready.held_until_ms,
     )
 
 
@@ -110,6 +122,7 @@ def ready_from_row(row: ReadyRow) -> Ready:
         cpu_units=row.cpu_units,
         memory_mib=row.memory_mib,
         created_at_ms=row.created_at_ms,
+        held_until_ms=row.held_until_ms,
     )
 
 

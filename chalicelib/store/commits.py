@@ -64,13 +64,7 @@ def build(
     for environment, change in capacity_changes(moves).items():
         if not change.moves_anything:
             continue
-        capacity_limit = capacity_limits.get(environment)
-        action = capacity_action(
-            change,
-            limit_cpu_units=capacity_limit.limit_cpu_units if capacity_limit else None,
-            starting_window=capacity_limit.starting_window if capacity_limit else None,
-        )
-        built.add(action, None)
+        built.add(capacity_action(change, capacity_limits.get(environment)), None)
     return built
 
 

@@ -1,13 +1,15 @@
-"""The lanes table: ready rows in rank order, and the capacity in use in each environment.
+"""The lanes table: ready rows, the capacity in use and the cooling of environments, launch permits.
 
 Ready rows are written and deleted in the transactions of `jobs.py`; this module reads them, and
 drops one that was left without a job. It also reads and corrects the capacity figures, the
-dependency edges and the child ranges. All reads are strongly consistent.
+dependency edges and the child ranges, writes coolings, and takes launch permits. All reads are
+strongly consistent.
 """
 
 from collections.abc import Iterable
 
 from pynamodb.connection import Connection
+from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action as UpdateAction
 from pynamodb.transactions import TransactWrite
 
@@ -16,6 +18,9 @@ from chalicelib.core.child_range import ChildRange, numbers_in
 from chalicelib.core.dependencies import Edge
 from chalicelib.core.job import Ready
 from chalicelib.core.lane import Lane
+from chalicelib.core.moves import CapacityLimit
+from chalicelib.core.scheduling.cooling import Cooling
+from chalicelib.core.scheduling.launch_permits import LaunchPermits
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.store.codec import (
     child_range_lane,
@@ -26,10 +31,11 @@ from chalicelib.store.codec import (
     ready_from_row,
     row_from_ready,
 )
-from chalicelib.store.tables import CapacityRow, ChildRangeRow, EdgeRow, ReadyRow
+from chalicelib.store.tables import CapacityRow, ChildRangeRow, EdgeRow, PermitsRow, ReadyRow
 from chalicelib.store.transactions import Action, write_alone
 
 CAPACITY_LANE = "capacity"
+PERMITS_KEY = ("/launch-permits", "account")
 
 
 class DynamoLaneStore:
@@ -51,10 +57,10 @@ class DynamoLaneStore:
         return bool(self.heads(Lane.fifo(queue), 1))
 
     def capacities(self, environments: Iterable[str]) -> dict[str, Capacity]:
-        """Return the capacity in use by environment, without those that never ran anything."""
+        """Return the capacity in use and the cooling, without those that never ran anything."""
         keys = [(CAPACITY_LANE, name) for name in dict.fromkeys(environments)]
         rows = CapacityRow.batch_get(keys, consistent_read=True)
-        return {row.rank: _capacity_from_row(row) for row in rows}
+        return {row.rank: capacity_from_row(row) for row in rows}
 
     def correct_capacity(self, seen: Capacity | None, counted: Capacity) -> bool:
         """Replace wrong figures with counted ones; return False if they changed since `seen`."""
@@ -66,14 +72,57 @@ class DynamoLaneStore:
                 & (CapacityRow.tasks == seen.tasks)
                 & (CapacityRow.starting == seen.starting)
             )
-        row = CapacityRow(
-            CAPACITY_LANE,
-            counted.environment,
-            cpu_units=counted.cpu_units,
-            tasks=counted.tasks,
-            starting=counted.starting,
-        )
-        return write_alone(lambda: row.save(condition=unchanged))
+        row = CapacityRow(CAPACITY_LANE, counted.environment)
+        figures: list[UpdateAction] = [
+            CapacityRow.cpu_units.set(counted.cpu_units),
+            CapacityRow.tasks.set(counted.tasks),
+            CapacityRow.starting.set(counted.starting),
+        ]
+        return write_alone(lambda: row.update(actions=figures, condition=unchanged))
+
+    def put_cooling(
+        self, environment: str, cooling: Cooling | None, *, replacing: Cooling | None
+    ) -> bool:
+        """Write the cooling of an environment, None to end it; False if it is not `replacing`."""
+        row = CapacityRow(CAPACITY_LANE, environment)
+        # Closes the races with another refusal, with a probe that is dispatched, and with its end.
+        unchanged = same_cooling(replacing)
+        actions = set_cooling(cooling) + _additions(CapacityChange(environment=environment))
+        return write_alone(lambda: row.update(actions=actions, condition=unchanged))
+
+    def permits_full_at_us(self) -> int:
+        """Return when the bucket of launch permits will be full; 0 if none was ever taken."""
+        rows = list(PermitsRow.batch_get([PERMITS_KEY], consistent_read=True))
+        return rows[0].full_at_us if rows else 0
+
+    def take_permits(self, permits: LaunchPermits, count: int, *, in_debt: bool = False) -> bool:
+        """Take launch permits by one conditional update.
+
+        While the bucket is not full, taking is an addition, which commutes with that of another
+        dispatcher as long as there are enough for both. A full bucket is set, once.
+        """
+        row, now_us = PermitsRow(*PERMITS_KEY), permits.now_ms * 1000
+        cost_us = count * permits.rate.interval_us
+        if permits.full_at_us <= now_us:
+            action: UpdateAction = PermitsRow.full_at_us.set(now_us + cost_us)
+            # Closes the race with another dispatcher that found the bucket full.
+            condition = PermitsRow.lane.does_not_exist() | (
+                PermitsRow.full_at_us == permits.full_at_us
+            )
+        else:
+            action = PermitsRow.full_at_us.add(cost_us)
+            # Closes the race with another dispatcher that takes what is left.
+            condition = PermitsRow.full_at_us >= now_us
+            if not in_debt:
+                condition &= PermitsRow.full_at_us <= permits.latest_us(count)
+        return write_alone(lambda: row.update(actions=[action], condition=condition))
+
+    def return_permits(self, permits: LaunchPermits, count: int) -> None:
+        """Give back launch permits that were taken and not used."""
+        row, cost_us = PermitsRow(*PERMITS_KEY), count * permits.rate.interval_us
+        # Unconditional because an addition commutes, and a bucket is never more than full.
+        action = PermitsRow.full_at_us.add(-cost_us)
+        write_alone(lambda: row.update(actions=[action]))
 
     def edges(
         self, job_id: str, *, first: str = "", last: str = "~", limit: int
@@ -133,30 +182,56 @@ def _child_range_from_row(row: ChildRangeRow) -> ChildRange:
     )
 
 
-def capacity_action(
-    change: CapacityChange, *, limit_cpu_units: int | None, starting_window: int | None
-) -> Action:
+def capacity_action(change: CapacityChange, capacity_limit: CapacityLimit | None) -> Action:
     """Return the update of an environment's figures as part of a transaction.
 
     Taking capacity has a condition on the figures of that moment: it closes the race with another
-    dispatch. Giving capacity back has none.
+    dispatch, and with a launch that is refused meanwhile. Giving capacity back has none.
     """
-    conditions = []
-    if change.cpu_units > 0 and limit_cpu_units is not None:
-        conditions.append(CapacityRow.cpu_units <= limit_cpu_units - change.cpu_units)
-    if change.starting > 0 and starting_window is not None:
-        conditions.append(CapacityRow.starting <= starting_window - change.starting)
-    condition = None
-    for bound in conditions:
-        condition = bound if condition is None else condition & bound
-    if condition is not None:
+    condition, actions = None, _additions(change)
+    if capacity_limit is not None and change.starting > 0:
+        condition = CapacityRow.starting <= capacity_limit.starting_window - change.starting
+        if capacity_limit.limit_cpu_units is not None and change.cpu_units > 0:
+            condition &= CapacityRow.cpu_units <= capacity_limit.limit_cpu_units - change.cpu_units
+        condition &= same_cooling(capacity_limit.cooling)
         condition = CapacityRow.lane.does_not_exist() | condition
+        if capacity_limit.probed is not None:
+            actions += set_cooling(capacity_limit.probed)
 
     def action(transaction: TransactWrite) -> None:
         row = CapacityRow(CAPACITY_LANE, change.environment)
-        transaction.update(row, actions=_additions(change), condition=condition)
+        transaction.update(row, actions=actions, condition=condition)
 
     return action
+
+
+def same_cooling(seen: Cooling | None) -> Condition:
+    """Return the condition that the cooling of an environment is still the one that was read."""
+    if seen is None:
+        return CapacityRow.cooling_until_ms.does_not_exist()
+    # Each write of a cooling moves its end, or its beginning.
+    same_end: Condition = CapacityRow.cooling_until_ms == seen.until_ms
+    same: Condition = same_end & (CapacityRow.cooling_since_ms == seen.since_ms)
+    return same
+
+
+def set_cooling(cooling: Cooling | None) -> list[UpdateAction]:
+    """Return the changes of an environment's row that give it this cooling, or end it."""
+    if cooling is None:
+        return [
+            CapacityRow.cooling_since_ms.remove(),
+            CapacityRow.cooling_until_ms.remove(),
+            CapacityRow.cooling_seconds.remove(),
+            CapacityRow.cooling_reason.remove(),
+            CapacityRow.cooling_running.remove(),
+        ]
+    return [
+        CapacityRow.cooling_since_ms.set(cooling.since_ms),
+        CapacityRow.cooling_until_ms.set(cooling.until_ms),
+        CapacityRow.cooling_seconds.set(cooling.seconds),
+        CapacityRow.cooling_reason.set(cooling.reason),
+        CapacityRow.cooling_running.set(cooling.running),
+    ]
 
 
 def record_started(change: CapacityChange) -> None:
@@ -177,10 +252,24 @@ def _additions(change: CapacityChange) -> list[UpdateAction]:
     return [attribute.add(amount) for attribute, amount in additions]
 
 
-def _capacity_from_row(row: CapacityRow) -> Capacity:
+def capacity_from_row(row: CapacityRow) -> Capacity:
+    """Return the figures and the cooling of an environment."""
     return Capacity(
         environment=row.rank,
         cpu_units=row.cpu_units or 0,
         tasks=row.tasks or 0,
         starting=row.starting or 0,
+        cooling=_cooling_from_row(row),
+    )
+
+
+def _cooling_from_row(row: CapacityRow) -> Cooling | None:
+    if row.cooling_until_ms is None:
+        return None
+    return Cooling(
+        since_ms=row.cooling_since_ms or 0,
+        until_ms=row.cooling_until_ms,
+        seconds=row.cooling_seconds or 0,
+        reason=row.cooling_reason or "",
+        running=row.cooling_running or 0,
     )

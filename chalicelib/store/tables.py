@@ -60,6 +60,10 @@ class JobRow(Model):
     status_reason = UnicodeAttribute(null=True)
     attempt = WholeNumberAttribute()
     dispatch_count = WholeNumberAttribute()
+    failed_launches = WholeNumberAttribute(null=True)
+    refusal = UnicodeAttribute(null=True)
+    held_until_ms = WholeNumberAttribute(null=True)
+    probe = BooleanAttribute(null=True)
     attempts_limit = WholeNumberAttribute()
     timeout_seconds = WholeNumberAttribute(null=True)
     share = UnicodeAttribute()
@@ -139,6 +143,7 @@ class ReadyRow(LaneItem):
     cpu_units = WholeNumberAttribute()
     memory_mib = WholeNumberAttribute()
     created_at_ms = WholeNumberAttribute()
+    held_until_ms = WholeNumberAttribute(null=True)
 
 
 class EdgeRow(LaneItem):
@@ -158,11 +163,25 @@ class ChildRangeRow(LaneItem):
 
 
 class CapacityRow(LaneItem):
-    """What is in use in one compute environment (lane `capacity`, rank its name)."""
+    """What is in use in one compute environment (lane `capacity`, rank its name).
+
+    While the environment is cooling, the row has a `core.scheduling.cooling.Cooling` too.
+    """
 
     cpu_units = WholeNumberAttribute(default=0)
     tasks = WholeNumberAttribute(default=0)
     starting = WholeNumberAttribute(default=0)
+    cooling_since_ms = WholeNumberAttribute(null=True)
+    cooling_until_ms = WholeNumberAttribute(null=True)
+    cooling_seconds = WholeNumberAttribute(null=True)
+    cooling_reason = UnicodeAttribute(null=True)
+    cooling_running = WholeNumberAttribute(null=True)
+
+
+class PermitsRow(LaneItem):
+    """The token bucket of launch permits (lane `/launch-permits`, rank `account`)."""
+
+    full_at_us = WholeNumberAttribute()  # when it will be full again
 
 
 class EventRow(LaneItem):
@@ -241,6 +260,7 @@ _MODELS: dict[str, tuple[type[Model], ...]] = {
     "lanes": (
         ReadyRow,
         CapacityRow,
+        PermitsRow,
         EdgeRow,
         ChildRangeRow,
         OverlapLockRow,

@@ -19,7 +19,9 @@ from chalicelib.core.triggers.bundles import bundle_key
 from chalicelib.triggers.submit import job_id_for
 from tests.crash.world import API, Death, MortalWorld, Visit
 from tests.support.arrays import after, array, step
-from tests.support.drivers import run_to_the_end
+from tests.support.clients import client_error
+from tests.support.drivers import fence_of, run_to_the_end
+from tests.support.ecs_limits import without_capacity
 from tests.support.fake_step_functions import RUN_JOB_MACHINE_ARN
 from tests.support.firings import (
     event,
@@ -54,15 +56,33 @@ def lives(world: MortalWorld) -> None:
     world.run_until_idle()
     world.ecs.refusals = [{"arn": "x", "reason": "RESOURCE:CPU"}]
     refused = submit(world, "refused", timeout={"attemptDurationSeconds": 3600})
-    world.run_until_idle()
+    world.advance(A_WHILE_SECONDS)
     doomed = submit(world, "doomed")
-    world.run_until_idle()
+    world.advance(A_WHILE_SECONDS)
     world.api("TerminateJob", {"jobId": doomed, "reason": "enough"})
 
     def script(fence: Fence) -> int:
         return int(fence.job_id == retried and fence.attempt == 1)
 
     run_to_the_end(world, [retried, refused, doomed], script)
+
+
+def no_capacity(world: MortalWorld) -> None:
+    """Play jobs that Spot has no capacity for, its probe, and a launch that makes no task twice."""
+    make_environment(world, "spot", type="FARGATE_SPOT")
+    make_environment(world)
+    make_queue(world, environments=("spot", "fargate"))
+    make_definition(world)
+    world.ecs.refuse = without_capacity("FARGATE_SPOT")
+    spilled = [submit(world, f"spilled-{number}") for number in range(2)]
+    world.advance(A_WHILE_SECONDS)
+    world.ecs.refuse = lambda request: None
+    later = [submit(world, f"later-{number}") for number in range(2)]
+    world.advance(A_WHILE_SECONDS)
+    fault = client_error("ServerException", "Service Unavailable", "RunTask")
+    world.ecs.refusals = [fault] * 12  # two launches of six calls each
+    held = submit(world, "held")
+    run_to_the_end(world, [*spilled, *later, held], lambda fence: 0)
 
 
 def environments(world: MortalWorld) -> None:
@@ -232,6 +252,7 @@ OF_ARRAYS = ("react", "dispatch", "task_events", "sweep")
 
 STORIES: tuple[tuple[Story, tuple[str, ...]], ...] = (
     (lives, (API, "react", "dispatch", "task_events")),
+    (no_capacity, ("react", "dispatch", "task_events")),
     (environments, (API, "catalog_changed", "provision_step")),
     (multinode_jobs, ("react", "task_events", "node_step")),
     (lost_tasks, ("sweep",)),
@@ -272,8 +293,11 @@ def state_of(world: MortalWorld) -> dict[str, Any]:
         },
         "answered": sorted(call for call, _, _ in world.machines.answers),
         "live": [task.started_by for task in world.ecs.live()],
-        "attempts": {task.started_by.partition("-2")[0] for task in world.ecs.tasks.values()},
-        "capacity": world.capacity("fargate"),
+        "attempts": {
+            (fence.key, fence.attempt) for fence in map(fence_of, world.ecs.tasks.values())
+        },
+        "capacity": [world.capacity(name) for name in ("fargate", "spot")],
+        "cooling": [world.capacity(name).cooling for name in ("fargate", "spot")],
         "work": world.ports.lanes.has_work("queue"),
         "clusters": world.ecs.clusters,
         "manifests": world.s3.objects,

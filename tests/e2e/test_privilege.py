@@ -213,7 +213,7 @@ def test_a_whole_life_is_refused_nothing(world: World) -> None:
 
 def waiting_is_swept(world: World, queue: str, once: str, huge: str) -> None:
     """The sweeper records why a head waits, and cancels it when its queue's limit is over."""
-    why = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"
+    why = "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE"
     limit = {"state": "RUNNABLE", "reason": why, "action": "CANCEL", "maxTimeSeconds": 600}
     world.batch.update_job_queue(jobQueue=queue, jobStateTimeLimitActions=[limit])
     head = world.submit(queue, huge)

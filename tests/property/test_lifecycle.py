@@ -13,6 +13,7 @@ from chalicelib.core.effects import Launch, Publish
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import Fence
 from chalicelib.core.job import Job, ready_of
+from chalicelib.core.launch_failures import TRIES_LIMIT, LaunchFailure
 from chalicelib.core.lifecycle import decide
 from chalicelib.core.retry import ExitRule, RetryAction, RetryStrategy
 from chalicelib.core.states import JobStatus
@@ -67,6 +68,7 @@ happenings = st.lists(
             "kind": st.sampled_from(EventKind),
             "fence": fences,
             "exit_code": st.sampled_from([1, 1, 0, 12, None]),
+            "failure": st.sampled_from([None, *LaunchFailure]),
             "reason": st.sampled_from(["Essential container in task exited", "Host EC2 lost"]),
             "after_ms": st.sampled_from([0, 1, 1000, 70_000]),
         }
@@ -101,6 +103,7 @@ def event_of(job: Job, happening: dict[str, Any], now_ms: int) -> Event:
         started_at_ms=now_ms if kind is EventKind.TASK_RUNNING else None,
         stopped_at_ms=now_ms if kind is EventKind.TASK_STOPPED else None,
         exit_code=happening["exit_code"] if kind is EventKind.TASK_STOPPED else None,
+        failure=happening["failure"] if kind is EventKind.LAUNCH_REFUSED else None,
     )
 
 
@@ -134,6 +137,7 @@ def test_a_job_is_safe_whatever_happens_to_it(
         assert (ready_of(new) is not None) == (new.status is JobStatus.RUNNABLE)
         assert new.attempt <= new.attempts_limit
         assert len(new.history) == new.attempt - 1
+        assert new.failed_launches < TRIES_LIMIT, "no launch is repeated for ever"
 
         effects = effects_of(job, new)
         launched += [effect.job.fence for effect in effects if type(effect) is Launch]

@@ -9,31 +9,68 @@ from hypothesis import strategies as st
 
 from chalicelib.core.job import Ready
 from chalicelib.core.lane import Lane
-from chalicelib.core.scheduling.plan import Plan, Why, make_plan
+from chalicelib.core.scheduling.blocked import Why
+from chalicelib.core.scheduling.cooling import Cooling
+from chalicelib.core.scheduling.launch_permits import LaunchPermits, LaunchRate
+from chalicelib.core.scheduling.plan import Plan, make_plan
 from chalicelib.core.scheduling.snapshot import (
     Capacity,
     Environment,
     Queue,
     Snapshot,
+    TaskSize,
 )
 from tests.support.reference_plan import reference_plan
 
 ENVIRONMENTS = ("north", "south", "west")
 QUEUES = ("alpha", "beta", "gamma")
 NO_LIMIT = 10_000
+NOW_MS = 5_000_000
+RATE = LaunchRate(per_second=20, burst=20)
+LARGEST = TaskSize(cpu_units=2048, memory_mib=4096)
+
+
+# Times of a cooling's end: to come, just over, over and still remembered, long forgotten.
+coolings = st.sampled_from([None, None, None, 1, 0, -1, -900_000, -900_001]).map(
+    lambda left_ms: (
+        None
+        if left_ms is None
+        else Cooling(
+            since_ms=NOW_MS - 5,
+            until_ms=NOW_MS + left_ms,
+            seconds=10,
+            reason="no capacity",
+            running=4 + left_ms % 3,
+        )
+    )
+)
+
+
+def permits(available: int) -> LaunchPermits:
+    missing_us = (RATE.burst - available) * RATE.interval_us
+    return LaunchPermits(rate=RATE, now_ms=NOW_MS, full_at_us=NOW_MS * 1000 + missing_us)
 
 
 @st.composite
-def snapshots(draw: st.DrawFn) -> Snapshot:
-    environments = {
+def environments_of_snapshots(draw: st.DrawFn) -> dict[str, Environment]:
+    return {
         name: Environment(
             name=name,
             usable=draw(st.integers(0, 5)) > 0,
             limit_cpu_units=draw(st.sampled_from([None, 0, 1024, 2048, 8192])),
+            is_changing=draw(st.integers(0, 5)) == 0,
+            provisioning_limit=draw(st.sampled_from([None, None, 3])),
+            is_on_instances=draw(st.booleans()),
+            largest_task=draw(st.sampled_from([None, None, None, LARGEST])),
         )
         for name in ENVIRONMENTS
         if draw(st.integers(0, 6)) > 0  # a queue may name one that was deleted
     }
+
+
+@st.composite
+def snapshots(draw: st.DrawFn) -> Snapshot:
+    environments = draw(environments_of_snapshots())
     capacities = {
         # More may be in use than the limit, which was lowered while jobs ran.
         name: Capacity(
@@ -41,6 +78,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
             cpu_units=1024 * draw(st.integers(0, 4)),
             tasks=4,
             starting=draw(st.integers(0, 4)),
+            cooling=draw(coolings),
         )
         for name in environments
         if draw(st.booleans())
@@ -65,12 +103,20 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
                 cpu_units=draw(st.sampled_from([256, 1024, 4096, 16384])),
                 memory_mib=2048,
                 created_at_ms=age,
+                held_until_ms=draw(st.sampled_from([None] * 8 + [NOW_MS, NOW_MS + 1])),
             )
             for age in sorted(next(ages) for _ in range(draw(st.integers(0, 6))))
         )
         for queue in queues
     }
-    return Snapshot(queues=queues, environments=environments, capacities=capacities, lanes=lanes)
+    return Snapshot(
+        queues=queues,
+        environments=environments,
+        capacities=capacities,
+        lanes=lanes,
+        permits=draw(st.none() | st.builds(permits, st.integers(-5, 20))),
+        now_ms=NOW_MS,
+    )
 
 
 @st.composite
@@ -98,20 +144,55 @@ class FreeCapacity:
         self.cpu_units = Counter({n: c.cpu_units for n, c in snapshot.capacities.items()})
         self.starting = Counter({n: c.starting for n, c in snapshot.capacities.items()})
         self.window = window
+        self.launches = 0
+        self.probed: set[str] = set()
+        self.replacements = Counter(
+            {
+                name: max(0, used.cooling.running - used.tasks)
+                for name, used in snapshot.capacities.items()
+                if used.cooling is not None and snapshot.environments[name].is_on_instances
+            }
+        )
 
     def first_fit(self, ready: Ready, queue: Queue) -> str | None:
-        for name in queue.environments:
-            environment = self.snapshot.environments.get(name)
-            if environment is None or not environment.usable or self.starting[name] >= self.window:
-                continue
-            limit = environment.limit_cpu_units
-            if limit is None or self.cpu_units[name] + ready.cpu_units <= limit:
-                return name
-        return None
+        """Return where the job can be launched now, None if nowhere or if it is held back."""
+        permits = self.snapshot.permits
+        if permits is not None and self.launches >= permits.available:
+            return None
+        if ready.held_until_ms is not None and ready.held_until_ms > NOW_MS:
+            return None
+        return next((name for name in queue.environments if self.could_launch(ready, name)), None)
+
+    def could_launch(self, ready: Ready, name: str) -> bool:
+        environment = self.snapshot.environments.get(name)
+        if environment is None or not environment.usable or not self.may_launch(name):
+            return False
+        bound = min(self.window, environment.provisioning_limit or self.window)
+        largest, limit = environment.largest_task, environment.limit_cpu_units
+        return (
+            self.starting[name] < bound
+            and (largest is None or ready.cpu_units <= largest.cpu_units)
+            and (limit is None or self.cpu_units[name] + ready.cpu_units <= limit)
+        )
+
+    def may_launch(self, name: str) -> bool:
+        """Return whether the environment is not cooling, or may get its one probe."""
+        used = self.snapshot.capacities.get(name)
+        if used is None or used.cooling is None or used.cooling.until_ms + 900_000 < NOW_MS:
+            return True
+        return self.replacements[name] > 0 or (
+            used.cooling.until_ms <= NOW_MS and name not in self.probed
+        )
 
     def take(self, ready: Ready, name: str) -> None:
+        used = self.snapshot.capacities.get(name)
+        if self.replacements[name] > 0:
+            self.replacements[name] -= 1
+        elif used is not None and used.cooling is not None:
+            self.probed.add(name)
         self.cpu_units[name] += ready.cpu_units
         self.starting[name] += 1
+        self.launches += 1
 
 
 def planned(snapshot: Snapshot, window: int, limit: int = NO_LIMIT) -> Plan:
@@ -186,13 +267,33 @@ def test_the_reason_for_waiting_is_true(snapshot: Snapshot, window: int) -> None
             for other in by_name[lane.queue].environments
             if (environment := snapshot.environments.get(other)) and environment.usable
         ]
-        never = [
+        if blocked.why is Why.BACKING_OFF:
+            assert blocked.due_ms == blocked.ready.held_until_ms
+            continue
+        above_maximum = [
             environment.limit_cpu_units is not None
             and blocked.ready.cpu_units > environment.limit_cpu_units
             for environment in usable
         ]
-        assert (blocked.why is Why.NO_USABLE_ENVIRONMENT) == (not usable)
-        assert (blocked.why is Why.JOB_RESOURCE_REQUIREMENT) == (bool(usable) and all(never))
+        too_large = [
+            environment.largest_task is not None
+            and blocked.ready.cpu_units > environment.largest_task.cpu_units
+            for environment in usable
+        ]
+        never = [a or b for a, b in zip(above_maximum, too_large, strict=True)]
+        misfit = {Why.MAX_RESOURCE, Why.JOB_RESOURCE_REQUIREMENT, Why.NO_USABLE_ENVIRONMENT}
+        changing = any(
+            snapshot.environments[name].is_changing
+            for name in by_name[lane.queue].environments
+            if name in snapshot.environments
+        )
+        assert (blocked.why in misfit) == (all(never) and not changing)
+        assert (blocked.why is Why.ENVIRONMENT_CHANGING) == (all(never) and changing)
+        if blocked.why in misfit:
+            assert (blocked.why is Why.NO_USABLE_ENVIRONMENT) == (not usable)
+            assert (blocked.why is Why.MAX_RESOURCE) == (bool(usable) and all(above_maximum))
+        if blocked.due_ms is not None and blocked.why is not Why.LAUNCH_RATE:
+            assert blocked.due_ms > NOW_MS, "time alone brings nothing that is not still to come"
 
 
 @given(snapshot=snapshots_with_arrays(), window=st.integers(0, 9), limit=st.integers(0, 30))

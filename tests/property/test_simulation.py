@@ -17,9 +17,11 @@ from chalicelib.core.capacity import capacity_change_of
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job, Ready, ready_of
 from chalicelib.core.lane import Lane
+from chalicelib.core.launch_failures import TRIES_LIMIT
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.core.states import JobStatus
 from tests.support.drivers import fence_of, run_to_the_end
+from tests.support.ecs_limits import without_capacity
 from tests.support.scenes import make_environment, make_queue, make_stage, submit
 from tests.support.world import Crash, World
 from tests.support.world import world as make_world
@@ -56,7 +58,9 @@ class Engine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.stack = ExitStack()
-        self.world: World = self.stack.enter_context(make_world(starting_window=WINDOW))
+        self.world: World = self.stack.enter_context(
+            make_world(starting_window=WINDOW, launches_per_second=1, launch_burst=2)
+        )
         self.job_ids: list[str] = []
         self.ended: dict[str, Job] = {}
         self.unreported: set[str] = (
@@ -215,10 +219,14 @@ class Engine(RuleBasedStateMachine):
                 for which in range(len(self.job_ids)):
                     self.stop(which, "TerminateJob")
 
-    @rule(passing=st.booleans())
-    def refuse_the_next_launch(self, passing: bool) -> None:
-        reason = "RESOURCE:CPU" if passing else "no such role"
+    @rule(reason=st.sampled_from(["RESOURCE:CPU", "Rate exceeded", "ServerException", "no role"]))
+    def refuse_the_next_launch(self, reason: str) -> None:
         self.world.ecs.refusals = [{"arn": "task", "reason": reason}]
+
+    @rule(refuses=st.booleans())
+    def have_no_capacity(self, refuses: bool) -> None:
+        """Refuse every launch for lack of capacity, until it is said otherwise."""
+        self.world.ecs.refuse = without_capacity("FARGATE") if refuses else lambda request: None
 
     @precondition(lambda self: self.world.ecs.live())
     @rule(which=number)
@@ -269,6 +277,13 @@ class Engine(RuleBasedStateMachine):
             assert list(lane) == sorted(rows, key=lambda ready: ready.rank)
 
     @invariant()
+    def launches_without_a_task_are_counted_and_held_back(self) -> None:
+        for job in self._jobs().values():
+            assert job.failed_launches < TRIES_LIMIT
+            assert job.held_until_ms is None or not job.holds_capacity
+            assert not job.probe or job.status is JobStatus.STARTING
+
+    @invariant()
     def an_ended_job_stays_as_it_is(self) -> None:
         for job_id, job in self._jobs().items():
             if job.is_terminal:
@@ -298,6 +313,7 @@ class Engine(RuleBasedStateMachine):
         """Stop the faults and play to the end."""
         with self.stack:
             self.world.ecs.refusals.clear()
+            self.world.ecs.refuse = lambda request: None
             self.world.ecs.obeys_stops = True
             jobs = run_to_the_end(self.world, self.job_ids, lambda fence: 0)
             for environment in MAX_VCPUS:

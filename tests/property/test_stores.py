@@ -19,6 +19,8 @@ from chalicelib.core.job import ArrayState, Job, ready_of
 from chalicelib.core.lane import Lane
 from chalicelib.core.lifecycle import decide
 from chalicelib.core.moves import Advance, CapacityLimit, Move
+from chalicelib.core.scheduling.cooling import Cooling, cooling_during_probe
+from chalicelib.core.scheduling.launch_permits import LaunchPermits, LaunchRate
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.core.spec import Spec
 from chalicelib.core.states import JobStatus
@@ -48,10 +50,9 @@ KEYS = [
     for job_id, job in JOBS.items()
     for part in ("job", *(child_part(n) for n in range(SIZE if job.array else 0)))
 ]
-CAPACITY_LIMITS = {
-    "fargate": CapacityLimit(limit_cpu_units=3 * 1024, starting_window=2),
-    "other": CapacityLimit(limit_cpu_units=None, starting_window=9),
-}
+LIMIT = CapacityLimit(limit_cpu_units=3 * 1024, starting_window=2)
+OTHER = CapacityLimit(limit_cpu_units=None, starting_window=9)
+RATE = LaunchRate(per_second=10, burst=5)
 REPORTS = ("TASK", "LAUNCH", "DEADLINE")
 
 Reading = Mapping[JobKey, Job]
@@ -69,6 +70,8 @@ operations = st.one_of(
     st.tuples(st.just("dispatch"), st.sampled_from(["array", "each"]), st.integers(1, 3), ago),
     st.tuples(st.just("submit"), st.sampled_from(sorted(JOBS))),
     st.tuples(st.just("correct_capacity"), st.integers(0, 2), ago),
+    st.tuples(st.just("put_cooling"), st.integers(0, 2), ago),
+    st.tuples(st.just("take_permits"), st.integers(1, 5), st.integers(0, 600), ago),
     st.tuples(st.just("drop_child_range"), st.integers(0, 9)),
     st.tuples(st.just("drop_ready"), st.sampled_from(KEYS), ago),
     st.tuples(st.just("expire"), st.just("plain")),
@@ -83,12 +86,16 @@ class Asking:
         self.both = both
         self.readings: list[Reading] = []
         self.figures: list[Capacity | None] = [None]
+        self.permits: list[LaunchPermits] = []
+        self.now_ms = 1_000_000
         for job_id in JOBS:
             self.submit(job_id)
 
     def ask(self, operation: tuple[Any, ...]) -> None:
         self.readings.append(self.both.jobs.find_all(KEYS))
         self.figures.append(self.both.lanes.capacities(["fargate"]).get("fargate"))
+        full_at_us = self.both.lanes.permits_full_at_us()
+        self.permits.append(LaunchPermits(rate=RATE, now_ms=self.now_ms, full_at_us=full_at_us))
         kind, *members = operation
         getattr(self, kind)(*members)
 
@@ -128,7 +135,7 @@ class Asking:
             if changed:
                 new = changed[which % len(changed)]
                 moves[key] = Move.of(job, new, parent=reading.get(key.root))
-        self.both.jobs.commit(list(moves.values()), CAPACITY_LIMITS)
+        self.both.jobs.commit(list(moves.values()), self._limits(ago))
 
     def _meets_its_family(self, key: JobKey, moves: Mapping[JobKey, Move]) -> bool:
         """Return whether the decisions are about an array's parent and its children at once."""
@@ -148,14 +155,29 @@ class Asking:
         children = [virtual_child(parent, number) for number in numbers]
         moves = [Move(old=one, new=decide(one, event).job, parent=parent) for one in children]
         step = Advance(parent=parent, cursor=cursor, passed=passed, moves=tuple(moves))
-        self.both.jobs.commit([], CAPACITY_LIMITS, [step])
+        self.both.jobs.commit([], self._limits(ago), [step])
 
     def _has_row(self, key: JobKey, job: Job, job_id: str) -> bool:
         return key.job_id == job_id and key.is_child and job.version > 0
 
     def correct_capacity(self, tasks: int, ago: int) -> None:
         counted = Capacity(environment="fargate", cpu_units=1024 * tasks, tasks=tasks)
-        self.both.lanes.correct_capacity(self.figures[max(0, len(self.figures) - 1 - ago)], counted)
+        self.both.lanes.correct_capacity(self._figures(ago), counted)
+
+    def put_cooling(self, seconds: int, ago: int) -> None:
+        """Write a cooling over the one that was read; none for 0 seconds."""
+        seen = self._figures(ago)
+        cooling = Cooling(since_ms=1, until_ms=1 + seconds, seconds=seconds, reason="no capacity")
+        self.both.lanes.put_cooling(
+            "fargate", cooling if seconds else None, replacing=seen.cooling if seen else None
+        )
+
+    def take_permits(self, count: int, pause_ms: int, ago: int) -> None:
+        """Take permits from a bucket that was read, and give some of them back at times."""
+        self.now_ms += pause_ms
+        permits = self.permits[max(0, len(self.permits) - 1 - ago)]
+        if self.both.lanes.take_permits(permits, count, in_debt=count == 5) and count == 1:
+            self.both.lanes.return_permits(permits, count)
 
     def drop_child_range(self, which: int) -> None:
         child_ranges = self.both.lanes.child_ranges("queue", limit=99)
@@ -172,6 +194,16 @@ class Asking:
         for world in self.both.worlds:
             world.expire(job_id)
         self.both.jobs.forget(job_id)
+
+    def _figures(self, ago: int) -> Capacity | None:
+        return self.figures[max(0, len(self.figures) - 1 - ago)]
+
+    def _limits(self, ago: int) -> dict[str, CapacityLimit]:
+        """Return what a plan on that reading may take; every launch in a cooling is a probe."""
+        seen = self._figures(ago)
+        cooling = seen.cooling if seen is not None else None
+        probed = cooling_during_probe(cooling, 5_000) if cooling is not None else None
+        return {"fargate": replace(LIMIT, cooling=cooling, probed=probed), "other": OTHER}
 
     def _reading(self, ago: int) -> Reading:
         return self.readings[max(0, len(self.readings) - 1 - ago)]

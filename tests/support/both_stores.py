@@ -19,13 +19,14 @@ from chalicelib.ports import OverlapLockLostError
 from chalicelib.store.catalog import resource_from_image
 from chalicelib.store.codec import edge_from_row, job_from_image, ready_from_row
 from chalicelib.store.jobs import SPEC_PART
-from chalicelib.store.lanes import CAPACITY_LANE
+from chalicelib.store.lanes import CAPACITY_LANE, PERMITS_KEY, capacity_from_row
 from chalicelib.store.overlap_locks import OVERLAP_LOCKS_LANE, overlap_lock_from_row
 from chalicelib.store.tables import (
     CapacityRow,
     ChildRangeRow,
     EdgeRow,
     OverlapLockRow,
+    PermitsRow,
     ReadyRow,
     SpecRow,
 )
@@ -36,7 +37,10 @@ from tests.support.world import World
 if TYPE_CHECKING:
     from chalicelib.ports import CatalogStore, JobStore, LaneStore
 
-READS = ("find", "list", "heads", "has_work", "capacities", "edges", "child_ranges", "newest")
+READS = (
+    *("find", "list", "heads", "has_work", "capacities", "edges", "child_ranges", "newest"),
+    "permits_full_at_us",
+)
 
 Contents = dict[str, dict[Any, Any]]
 
@@ -120,8 +124,10 @@ def _held_in_memory(memory: Memory) -> Contents:
     specs = {key: (dict(spec.document), dict(spec.tags)) for key, spec in memory.specs.items()}
     child_ranges = {key: one.numbers for key, one in memory.child_ranges.items()}
     figures = {
-        name: (one.cpu_units, one.tasks, one.starting) for name, one in memory.capacities.items()
+        name: (one.cpu_units, one.tasks, one.starting, one.cooling)
+        for name, one in memory.capacities.items()
     }
+    permits = {} if memory.permits_full_at_us is None else {"account": memory.permits_full_at_us}
     return {
         "jobs": dict(memory.jobs),
         "specs": specs,
@@ -129,6 +135,7 @@ def _held_in_memory(memory: Memory) -> Contents:
         "edges": dict(memory.edges),
         "child_ranges": child_ranges,
         "figures": figures,
+        "permits": permits,
         "overlap_locks": dict(memory.overlap_locks),
         "resources": dict(memory.resources),
     }
@@ -158,8 +165,10 @@ def _hold_lane(held: Contents, item: dict[str, Any]) -> None:
     lane, rank = item["lane"]["S"], item["rank"]["S"]
     name = lane.rpartition("/")[2]
     if lane == CAPACITY_LANE:
-        row = _row(CapacityRow(), item)
-        held["figures"][rank] = (row.cpu_units, row.tasks, row.starting)
+        one = capacity_from_row(_row(CapacityRow(), item))
+        held["figures"][rank] = (one.cpu_units, one.tasks, one.starting, one.cooling)
+    elif lane == PERMITS_KEY[0]:
+        held["permits"][rank] = _row(PermitsRow(), item).full_at_us
     elif lane.startswith("/after/"):
         held["edges"][name, rank] = edge_from_row(_row(EdgeRow(), item))
     elif lane == OVERLAP_LOCKS_LANE:

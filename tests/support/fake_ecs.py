@@ -69,6 +69,8 @@ class FakeEcs(FakeClient):
         self.tasks: dict[str, Task] = {}
         self.forgotten: list[Task] = []
         self.refusals: list[Json | Exception] = []  # what the next RunTasks answer instead
+        # What a RunTask with this request answers instead; None for a task.
+        self.refuse: Callable[[Json], Json | Exception | None] = lambda request: None
         self.obeys_stops = True
         self.has_instances = True
 
@@ -156,10 +158,10 @@ class FakeEcs(FakeClient):
                 if task.request != params:
                     raise client_error("ConflictException", "another request", "RunTask")
                 return {"tasks": [self.described(task)], "failures": []}
-        if self.refusals:
-            refusal = self.refusals.pop(0)
-            if isinstance(refusal, Exception):
-                raise refusal
+        refusal = self.refusals.pop(0) if self.refusals else self.refuse(params)
+        if isinstance(refusal, Exception):
+            raise refusal
+        if refusal is not None:
             return {"tasks": [], "failures": [refusal]}
         cluster = _name_of(params["cluster"])
         arn = f"{_PREFIX}:task/{cluster}/{next(self._numbers):032x}"

@@ -54,6 +54,8 @@ class Queue:
         self.messages: list[Message] = []
         self.dead: list[Message] = []
         self.seen: dict[tuple[str, str], int] = {}  # (group, deduplication id) -> when, in ms
+        # For how long the reader still gathers messages into a batch when one arrives.
+        self.gathering_ms: Callable[[], int] = lambda: 0
 
     def deliverable(self, now_ms: int) -> list[Message]:
         """Return the messages for a reader now: a hidden one holds back the rest of its group."""
@@ -158,7 +160,7 @@ class FakeSqs(FakeClient):
             message_id=f"message-{next(self._numbers)}",
             body=body,
             group=group,
-            visible_at_ms=now_ms + delay * 1000,
+            visible_at_ms=now_ms + delay * 1000 + queue.gathering_ms(),
             sent_at_ms=now_ms,
             attributes={
                 name: str(value["StringValue"])

@@ -36,6 +36,7 @@ class Memory:
         self.child_ranges: dict[tuple[str, str], ChildRange] = {}  # by queue and rank
         self.overlap_locks: dict[tuple[str, str], OverlapLock] = {}  # by trigger and uid
         self.capacities: dict[str, Capacity] = {}
+        self.permits_full_at_us: int | None = None
         self.resources: dict[tuple[str, str], Resource] = {}  # by kind and name
         self._job_changes: list[JobChange] = []
         self._resource_changes: list[ResourceChange] = []
@@ -84,8 +85,8 @@ class Memory:
         """Add to an environment's figures; a row that this creates has all of them."""
         name = change.environment
         now = self.capacities.get(name) or Capacity(environment=name)
-        self.capacities[name] = Capacity(
-            environment=name,
+        self.capacities[name] = replace(
+            now,
             cpu_units=now.cpu_units + change.cpu_units,
             tasks=now.tasks + change.tasks,
             starting=now.starting + change.starting,

@@ -222,7 +222,7 @@ class MemoryJobStore:
             _refuse_a_row_twice(remaining)
             refused = self._refused(remaining, capacity_limits)
             if not refused:
-                self._write(remaining)
+                self._write(remaining, capacity_limits)
                 break
             lost.extend(move for unit in remaining if unit in refused for move in unit.moves)
             remaining = [unit for unit in remaining if unit not in refused]
@@ -299,11 +299,15 @@ class MemoryJobStore:
                 and used.starting + change.starting > capacity_limit.starting_window
             ):
                 return False
+            if change.starting > 0 and used.cooling != capacity_limit.cooling:
+                return False
         return True
 
     # Effects
 
-    def _write(self, units: Sequence[CommitUnit]) -> None:
+    def _write(
+        self, units: Sequence[CommitUnit], capacity_limits: Mapping[str, CapacityLimit]
+    ) -> None:
         moves = [move for unit in units for move in unit.moves]
         # As in a transaction of PynamoDB, which sends puts before updates.
         for move in sorted(moves, key=lambda one: one.new.array is not None):
@@ -317,9 +321,13 @@ class MemoryJobStore:
                 self._drop_ready(ready_of(unit.advance.parent))
         for job_id, members in by_root(units):
             self._count(job_id, members)
-        for change in capacity_changes(moves).values():
+        for name, change in capacity_changes(moves).items():
             if change.moves_anything:
                 self._memory.add_capacity(change)
+            capacity_limit = capacity_limits.get(name)
+            if change.starting > 0 and capacity_limit and capacity_limit.probed:
+                used = self._memory.capacities[name]
+                self._memory.capacities[name] = replace(used, cooling=capacity_limit.probed)
 
     def _after(self, move: Move) -> Job:
         """Return the row after the move; the row of a parent keeps its counts."""

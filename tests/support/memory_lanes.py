@@ -1,11 +1,14 @@
 """The lane store in memory: the same contract as that of the DynamoDB store."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from chalicelib.core.child_range import ChildRange
 from chalicelib.core.dependencies import Edge
 from chalicelib.core.job import Ready
 from chalicelib.core.lane import Lane
+from chalicelib.core.scheduling.cooling import Cooling
+from chalicelib.core.scheduling.launch_permits import LaunchPermits
 from chalicelib.core.scheduling.snapshot import Capacity
 from tests.support.memory import Memory, child_range_rank, lane_of
 
@@ -32,11 +35,48 @@ class MemoryLaneStore:
         return {name: used[name] for name in names if name in used}
 
     def correct_capacity(self, seen: Capacity | None, counted: Capacity) -> bool:
-        self._memory.call("PutItem")
-        if self._memory.capacities.get(counted.environment) != seen:
+        self._memory.call("UpdateItem")
+        now = self._memory.capacities.get(counted.environment)
+        if now != seen:
             return False
-        self._memory.capacities[counted.environment] = counted
+        kept = now.cooling if now is not None else None
+        self._memory.capacities[counted.environment] = replace(counted, cooling=kept)
         return True
+
+    def put_cooling(
+        self, environment: str, cooling: Cooling | None, *, replacing: Cooling | None
+    ) -> bool:
+        self._memory.call("UpdateItem")
+        used = self._memory.capacities.get(environment) or Capacity(environment=environment)
+        if used.cooling != replacing:
+            return False
+        self._memory.capacities[environment] = replace(used, cooling=cooling)
+        return True
+
+    def permits_full_at_us(self) -> int:
+        self._memory.call("BatchGetItem")
+        return self._memory.permits_full_at_us or 0
+
+    def take_permits(self, permits: LaunchPermits, count: int, *, in_debt: bool = False) -> bool:
+        self._memory.call("UpdateItem")
+        full_at_us, now_us = self._memory.permits_full_at_us, permits.now_ms * 1000
+        cost_us = count * permits.rate.interval_us
+        if permits.full_at_us <= now_us:
+            if full_at_us not in {None, permits.full_at_us}:
+                return False
+            self._memory.permits_full_at_us = now_us + cost_us
+            return True
+        if full_at_us is None or full_at_us < now_us:
+            return False
+        if not in_debt and full_at_us > permits.latest_us(count):
+            return False
+        self._memory.permits_full_at_us = full_at_us + cost_us
+        return True
+
+    def return_permits(self, permits: LaunchPermits, count: int) -> None:
+        self._memory.call("UpdateItem")
+        before_us = self._memory.permits_full_at_us or 0
+        self._memory.permits_full_at_us = before_us - count * permits.rate.interval_us
 
     def edges(
         self, job_id: str, *, first: str = "", last: str = "~", limit: int

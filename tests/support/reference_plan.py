@@ -1,8 +1,8 @@
 """A second, frozen implementation of planning for FIFO queues, as an oracle for `make_plan`.
 
 It knows nothing of lanes or of an order between them: a queue is one list, and a head that cannot
-be placed blocks it. Keep it as it is. It is the algorithm that `make_plan` had before lanes were
-keyed by share, and FIFO queues must get the same plans for ever.
+be placed blocks it. It is the algorithm that `make_plan` had before lanes were keyed by share, one
+launch after the other, with the rules for permits, cooling and held jobs written a second time.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from itertools import groupby
 
 from chalicelib.core.job import Ready
 from chalicelib.core.lane import Lane
-from chalicelib.core.scheduling.plan import Why
+from chalicelib.core.scheduling.blocked import Why
 from chalicelib.core.scheduling.snapshot import Capacity, Environment, Queue, Snapshot
 
 UNLIMITED_CPU_UNITS = 2**62
@@ -23,6 +23,9 @@ class Left:
     environment: Environment
     cpu_units: int
     starting: int
+    cools: bool  # a probe is the only launch that it may still get
+    probes: int
+    replacements: int  # launches in place of tasks that ended on instances
 
 
 Placed = list[tuple[Ready, str, int]]
@@ -34,11 +37,12 @@ def reference_plan(
 ) -> tuple[Placed, BlockedHeads]:
     """Return the placements (ready row, environment, count) and the blocked heads by queue."""
     left = {
-        name: _left(environment, snapshot.capacities.get(name), starting_window)
+        name: _left(environment, snapshot, starting_window)
         for name, environment in snapshot.environments.items()
     }
     placements: Placed = []
     budget = placements_limit
+    permits = snapshot.permits.available if snapshot.permits else 10**9
     blocked: BlockedHeads = {}
     usable = sorted((q for q in snapshot.queues if q.usable), key=lambda q: -q.priority)
     for _, peers in groupby(usable, key=lambda queue: queue.priority):
@@ -50,23 +54,41 @@ def reference_plan(
             queue = min(heads, key=lambda head: (waiting[head][0].rank, head.name))
             ready = waiting[queue].pop(0)
             count = snapshot.children.get(ready.key, 1) if ready.is_array else 1
-            placed = _place(ready, min(count, budget), _candidates(queue, left))
+            if (ready.held_until_ms or 0) > snapshot.now_ms:
+                blocked[queue.name] = ready, Why.BACKING_OFF
+                waiting[queue] = []
+                continue
+            wanted = min(count, budget)
+            placed = _place(ready, min(wanted, max(permits, 0)), _candidates(queue, left))
             placements.extend(placed)
             taken = sum(number for _, _, number in placed)
-            if taken < min(count, budget):
-                blocked[queue.name] = ready, _why(ready, _candidates(queue, left))
+            permits -= taken
+            if taken < wanted:
+                why = _why(ready, queue, snapshot, _candidates(queue, left))
+                if permits <= 0 and any(_fits(ready, one) for one in _candidates(queue, left)):
+                    why = Why.LAUNCH_RATE
+                blocked[queue.name] = ready, why
                 waiting[queue] = []
             budget -= taken
     return placements, blocked
 
 
-def _left(environment: Environment, capacity: Capacity | None, starting_window: int) -> Left:
-    used = capacity or Capacity(environment=environment.name)
+def _left(environment: Environment, snapshot: Snapshot, starting_window: int) -> Left:
+    used = snapshot.capacities.get(environment.name) or Capacity(environment=environment.name)
     limit = environment.limit_cpu_units
+    if environment.provisioning_limit is not None:
+        starting_window = min(starting_window, environment.provisioning_limit)
+    cools = used.cooling is not None and used.cooling.until_ms + 900_000 >= snapshot.now_ms
+    due = used.cooling is not None and used.cooling.until_ms <= snapshot.now_ms
     return Left(
         environment=environment,
         cpu_units=UNLIMITED_CPU_UNITS if limit is None else limit - used.cpu_units,
         starting=starting_window - used.starting,
+        cools=cools,
+        probes=1 if due else 0,
+        replacements=max(0, used.cooling.running - used.tasks)
+        if cools and used.cooling and environment.is_on_instances
+        else 0,
     )
 
 
@@ -76,25 +98,61 @@ def _candidates(queue: Queue, left: dict[str, Left]) -> list[Left]:
     ]
 
 
+def _too_small(ready: Ready, environment: Environment) -> bool:
+    largest = environment.largest_task
+    return largest is not None and (
+        ready.cpu_units > largest.cpu_units or ready.memory_mib > largest.memory_mib
+    )
+
+
+def _below_maximum(ready: Ready, environment: Environment) -> bool:
+    limit = environment.limit_cpu_units
+    return limit is None or ready.cpu_units <= limit
+
+
+def _fits(ready: Ready, one: Left) -> bool:
+    if _too_small(ready, one.environment) or one.cpu_units < ready.cpu_units:
+        return False
+    return one.starting > 0 and (not one.cools or one.probes > 0 or one.replacements > 0)
+
+
 def _place(ready: Ready, count: int, candidates: list[Left]) -> Placed:
     placed = []
     for one in candidates:
-        fitting = one.cpu_units // ready.cpu_units if ready.cpu_units else count
-        taken = min(count, fitting, one.starting)
+        taken, replaces = 0, one.replacements > 0
+        # A probe of the same job waits for the next plan, where it is known as one.
+        while taken < count and _fits(ready, one) and replaces == (one.replacements > 0):
+            one.cpu_units -= ready.cpu_units
+            one.starting -= 1
+            if replaces:
+                one.replacements -= 1
+            else:
+                one.probes -= 1
+            taken += 1
         if taken > 0:
-            one.cpu_units -= taken * ready.cpu_units
-            one.starting -= taken
             count -= taken
             placed.append((ready, one.environment.name, taken))
     return placed
 
 
-def _why(ready: Ready, candidates: list[Left]) -> Why:
+def _why(ready: Ready, queue: Queue, snapshot: Snapshot, candidates: list[Left]) -> Why:
+    able = [
+        one
+        for one in candidates
+        if _below_maximum(ready, one.environment) and not _too_small(ready, one.environment)
+    ]
+    known = [snapshot.environments.get(name) for name in queue.environments]
+    if not able and any(one is not None and one.is_changing for one in known):
+        return Why.ENVIRONMENT_CHANGING
     if not candidates:
         return Why.NO_USABLE_ENVIRONMENT
-    limits = [one.environment.limit_cpu_units for one in candidates]
-    if all(limit is not None and ready.cpu_units > limit for limit in limits):
+    if not any(_below_maximum(ready, one.environment) for one in candidates):
+        return Why.MAX_RESOURCE
+    if not able:
         return Why.JOB_RESOURCE_REQUIREMENT
-    if any(one.cpu_units >= ready.cpu_units for one in candidates):
+    roomy = [one for one in able if one.cpu_units >= ready.cpu_units]
+    if all(one.cools for one in able) and len(roomy) == len(able):
+        return Why.INSUFFICIENT_CAPACITY
+    if any(not one.cools for one in roomy):
         return Why.STARTING_WINDOW_FULL
     return Why.CAPACITY_IN_USE

@@ -48,6 +48,9 @@ def settings_of(**overrides: Any) -> Settings:
         "scheduler_role_arn": f"arn:aws:iam::{stack.ACCOUNT}:role/yard-scheduler",
         "manifests_bucket": f"yard-manifests-{stack.ACCOUNT}-{stack.REGION}",
         "starting_window": 200,
+        # So high that nothing waits for it; tests of the rate set their own.
+        "launches_per_second": 100_000,
+        "launch_burst": 100_000,
         "publish_child_events": True,
         "metrics_detail": "queue",
     }

@@ -94,6 +94,7 @@ class World:
         self.left_ms = 10_000  # how long the functions believe that they may go on
         self.failures: list[Exception] = []  # what functions raised; a test looks, and clears
         self.on_pause: Callable[[], None] = lambda: None
+        self.on_rest: Callable[[float], None] = lambda seconds: self.on_pause()
         self.on_call: Callable[[str], None] | None = None  # notified of a call before it is made
         self._ids = itertools.count(1)
         self.settings = settings_of(**settings)
@@ -401,7 +402,7 @@ class World:
         while (due_ms := self._next_due_ms()) is not None and due_ms <= until_ms:
             self.now_ms = max(self.now_ms, due_ms)
             self.run_until_idle()
-        self.now_ms = until_ms
+        self.now_ms = max(self.now_ms, until_ms)  # a function that rests may have come later
         self.run_until_idle()
 
     def _next_due_ms(self) -> int | None:

@@ -39,7 +39,8 @@ def test_optional_variables_have_defaults() -> None:
     assert settings.event_bus == "default"
     assert settings.log_group == "/aws/batch/job"
     assert settings.retention_seconds == 90 * 24 * 3600
-    assert settings.starting_window == 200
+    assert settings.starting_window == 5000
+    assert (settings.launches_per_second, settings.launch_burst) == (18, 20)
     assert settings.array_size_limit == 10_000
     assert settings.publish_child_events
 
@@ -50,12 +51,15 @@ def test_variables_override_the_defaults() -> None:
         "BATCHYARD_LOG_GROUP": "/logs",
         "BATCHYARD_RETENTION_DAYS": "7",
         "BATCHYARD_STARTING_WINDOW": "5",
+        "BATCHYARD_LAUNCHES_PER_SECOND": "45",
+        "BATCHYARD_LAUNCH_BURST": "50",
         "BATCHYARD_ARRAY_SIZE_LIMIT": "1000000",
         "BATCHYARD_PUBLISH_CHILD_EVENTS": "false",
     }
     settings = Settings.from_env(ENVIRON | chosen)
     assert (settings.event_bus, settings.log_group) == ("mine", "/logs")
     assert (settings.retention_seconds, settings.starting_window) == (7 * 24 * 3600, 5)
+    assert (settings.launches_per_second, settings.launch_burst) == (45, 50)
     assert settings.array_size_limit == 1_000_000
     assert not settings.publish_child_events
 

@@ -108,6 +108,11 @@ class ComputeEnvironment:
         return self.state == "ENABLED" and self.status in {"VALID", "UPDATING"}
 
     @property
+    def is_changing(self) -> bool:
+        """Whether it is being created or updated, so that its limits are not decided yet."""
+        return self.status in {"CREATING", "UPDATING"}
+
+    @property
     def limit_cpu_units(self) -> int | None:
         """What its jobs can use together; None means no limit."""
         limit = self.resources.get("maxvCpus")

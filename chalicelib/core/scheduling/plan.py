@@ -2,32 +2,27 @@
 
 Queues are served by descending priority; among queues of equal priority, the one with the oldest
 head first. The queue's `order` chooses between its lanes, and a lane is served in rank order. A
-head that cannot be placed blocks its lane, or its whole queue where the order says so. A job takes
-the first environment of its queue that has enough free capacity. Each blocked head gets a label
-from a closed set and a sentence for the user.
+head that cannot be placed blocks its lane, or its whole queue where the order says so; so does a
+head whose last launch made no task, until its time. A job takes the first environment of its queue
+that has enough free capacity and is not cooling. Each blocked head gets a label from a closed set
+and a sentence for the user (`blocked.py`).
 """
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, field
 from itertools import groupby
 
 from chalicelib.core.job import Ready
 from chalicelib.core.lane import Lane
-from chalicelib.core.scheduling.snapshot import Capacity, Environment, Queue, Snapshot
-
-# An UNMANAGED environment has no maximum; ECS itself refuses what does not fit.
-_UNLIMITED_CPU_UNITS = 2**62
-
-
-class Why(StrEnum):
-    """Why the head of a lane waits. The MISCONFIGURATION labels are AWS's own."""
-
-    NO_USABLE_ENVIRONMENT = "NO_USABLE_ENVIRONMENT"
-    CAPACITY_IN_USE = "CAPACITY_IN_USE"
-    STARTING_WINDOW_FULL = "STARTING_WINDOW_FULL"
-    JOB_RESOURCE_REQUIREMENT = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"
+from chalicelib.core.scheduling.blocked import (
+    Blocked,
+    blocked_by_environments,
+    held_back,
+    without_permit,
+)
+from chalicelib.core.scheduling.free_capacity import FreeCapacity, FreePermits
+from chalicelib.core.scheduling.snapshot import Queue, Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,15 +32,7 @@ class Placement:
     ready: Ready
     environment: str
     count: int = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blocked:
-    """The head of a lane that cannot be placed now, with the reason."""
-
-    ready: Ready
-    why: Why
-    sentence: str
+    probe: bool = False  # the one launch that tries an environment which is cooling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,23 +46,6 @@ class Plan:
     def count(self) -> int:
         """How many jobs and children are placed."""
         return _count(self.placements)
-
-
-@dataclass(slots=True, kw_only=True)
-class _FreeCapacity:
-    """What is still free in an environment while a plan is being made."""
-
-    environment: Environment
-    cpu_units: int
-    starting: int  # how many more tasks may start
-
-    def take(self, ready: Ready, wanted: int) -> int:
-        """Take capacity for up to `wanted` tasks of this size; return for how many there was."""
-        fitting = self.cpu_units // ready.cpu_units if ready.cpu_units else wanted
-        taken = max(0, min(wanted, fitting, self.starting))
-        self.cpu_units -= taken * ready.cpu_units
-        self.starting -= taken
-        return taken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,45 +70,69 @@ class _Backlog:
             self.lanes[each].clear()
 
 
+@dataclass(slots=True, kw_only=True)
+class _Draft:
+    """A plan that is being made: what is left, what is placed, and which heads are blocked."""
+
+    snapshot: Snapshot
+    free: Mapping[str, FreeCapacity]
+    permits: FreePermits
+    budget: int  # how many more may be placed
+    placements: list[Placement] = field(default_factory=list)
+    blocked: dict[Lane, Blocked] = field(default_factory=dict)
+
+    def serve(self, backlog: _Backlog, head: Ready) -> None:
+        """Place the head, or as many of its children as fit; block its lane if some are left."""
+        backlog.remove(head)
+        children = self.snapshot.children.get(head.key, 1) if head.is_array else 1
+        wanted = min(children, self.budget)
+        if head.held_until_ms is not None and head.held_until_ms > self.snapshot.now_ms:
+            self._block(backlog, held_back(head))
+            return
+        candidates = _candidates(backlog.queue, self.free)
+        allowed = self.permits.allow(wanted)
+        placed = _place(head, allowed, candidates)
+        count = _count(placed)
+        self.placements.extend(placed)
+        self.permits.left -= count
+        self.budget -= count
+        if count == wanted:
+            return
+        if count == allowed and any(one.fits(head) for one in candidates):
+            self._block(backlog, without_permit(head, self.permits.next_ms))
+        else:
+            known = [self.free[n].environment for n in backlog.queue.environments if n in self.free]
+            self._block(backlog, blocked_by_environments(head, backlog.queue, known, candidates))
+
+    def _block(self, backlog: _Backlog, blocked: Blocked) -> None:
+        self.blocked[blocked.ready.lane] = blocked
+        backlog.block(blocked.ready.lane)
+
+
 def make_plan(snapshot: Snapshot, *, starting_window: int, placements_limit: int) -> Plan:
-    """Place as many jobs and children as fit, at most `placements_limit`.
+    """Place as many jobs and children as fit and have permits, at most `placements_limit`.
 
-    At most `starting_window` tasks of one environment are STARTING at the same time.
+    At most `starting_window` tasks of one environment are STARTING at the same time, and fewer
+    where ECS bounds it.
     """
-    free = {
-        name: _free_capacity(environment, snapshot.capacities.get(name), starting_window)
-        for name, environment in snapshot.environments.items()
-    }
-    placements: list[Placement] = []
-    blocked: dict[Lane, Blocked] = {}
-    budget = placements_limit
-    for backlogs in _backlogs_by_priority(snapshot):
-        while budget > 0 and (found := _next_head(backlogs)):
-            backlog, head = found
-            backlog.remove(head)
-            children = snapshot.children.get(head.key, 1) if head.is_array else 1
-            wanted = min(children, budget)
-            candidates = _candidates(backlog.queue, free)
-            placed = _place(head, wanted, candidates)
-            placements.extend(placed)
-            placed_count = _count(placed)
-            budget -= placed_count
-            if placed_count < wanted:
-                blocked[head.lane] = _blocked(head, backlog.queue, candidates)
-                backlog.block(head.lane)
-    return Plan(placements=tuple(placements), blocked=blocked)
-
-
-def _free_capacity(
-    environment: Environment, used: Capacity | None, starting_window: int
-) -> _FreeCapacity:
-    used = used or Capacity(environment=environment.name)
-    limit = environment.limit_cpu_units
-    return _FreeCapacity(
-        environment=environment,
-        cpu_units=_UNLIMITED_CPU_UNITS if limit is None else limit - used.cpu_units,
-        starting=starting_window - used.starting,
+    draft = _Draft(
+        snapshot=snapshot,
+        free={
+            name: FreeCapacity.of(
+                environment,
+                snapshot.capacities.get(name),
+                starting_window=starting_window,
+                now_ms=snapshot.now_ms,
+            )
+            for name, environment in snapshot.environments.items()
+        },
+        permits=FreePermits.of(snapshot.permits),
+        budget=placements_limit,
     )
+    for backlogs in _backlogs_by_priority(snapshot):
+        while draft.budget > 0 and (found := _next_head(backlogs)):
+            draft.serve(*found)
+    return Plan(placements=tuple(draft.placements), blocked=draft.blocked)
 
 
 def _backlogs_by_priority(snapshot: Snapshot) -> Iterator[list[_Backlog]]:
@@ -161,63 +155,30 @@ def _next_head(backlogs: Sequence[_Backlog]) -> tuple[_Backlog, Ready] | None:
     return min(found, key=lambda pair: (pair[1].rank, pair[0].queue.name), default=None)
 
 
-def _candidates(queue: Queue, free: Mapping[str, _FreeCapacity]) -> list[_FreeCapacity]:
+def _candidates(queue: Queue, free: Mapping[str, FreeCapacity]) -> list[FreeCapacity]:
     """Return the queue's usable environments in its order; one that was deleted is left out."""
     known = [free[name] for name in queue.environments if name in free]
     return [candidate for candidate in known if candidate.environment.usable]
 
 
-def _place(ready: Ready, wanted: int, candidates: Sequence[_FreeCapacity]) -> list[Placement]:
+def _place(ready: Ready, wanted: int, candidates: Sequence[FreeCapacity]) -> list[Placement]:
     """Place as many of `wanted` as fit, filling the first environment first."""
     placed = []
     for candidate in candidates:
+        is_probe = candidate.cooling is not None and not candidate.replacements
         taken = candidate.take(ready, wanted)
         wanted -= taken
         if taken > 0:
-            name = candidate.environment.name
-            placed.append(Placement(ready=ready, environment=name, count=taken))
+            placed.append(
+                Placement(
+                    ready=ready,
+                    environment=candidate.environment.name,
+                    count=taken,
+                    probe=is_probe,
+                )
+            )
     return placed
 
 
 def _count(placements: Sequence[Placement]) -> int:
     return sum(placement.count for placement in placements)
-
-
-def _blocked(ready: Ready, queue: Queue, candidates: Sequence[_FreeCapacity]) -> Blocked:
-    """Return why `ready` could not be placed in any of these environments."""
-    if not candidates:
-        names = ", ".join(queue.environments) or "none"
-        why, sentence = (
-            Why.NO_USABLE_ENVIRONMENT,
-            f"No compute environment of the job queue is ENABLED and VALID ({names}); the job "
-            "starts when one of them is.",
-        )
-    elif all(_never_fits(ready, candidate.environment) for candidate in candidates):
-        why, sentence = (
-            Why.JOB_RESOURCE_REQUIREMENT,
-            f"{Why.JOB_RESOURCE_REQUIREMENT} - The job resource requirement (vCPU/memory/GPU) is "
-            "higher than that can be met by the CE(s) attached to the job queue.",
-        )
-    elif any(candidate.cpu_units >= ready.cpu_units for candidate in candidates):
-        why, sentence = (
-            Why.STARTING_WINDOW_FULL,
-            "The compute environment's launch limit is reached; the job starts when tasks that "
-            "are starting reach RUNNING.",
-        )
-    else:
-        free = ", ".join(f"{c.environment.name}: {_vcpus(c.cpu_units)}" for c in candidates)
-        why, sentence = (
-            Why.CAPACITY_IN_USE,
-            f"The job needs {_vcpus(ready.cpu_units)} vCPU, but less is free below maxvCpus "
-            f"({free}); the job starts when other jobs end or maxvCpus is raised.",
-        )
-    return Blocked(ready=ready, why=why, sentence=sentence)
-
-
-def _never_fits(ready: Ready, environment: Environment) -> bool:
-    limit = environment.limit_cpu_units
-    return limit is not None and ready.cpu_units > limit
-
-
-def _vcpus(cpu_units: int) -> str:
-    return f"{max(cpu_units, 0) / 1024:g}"

@@ -10,29 +10,55 @@ from dataclasses import dataclass, field
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Ready
 from chalicelib.core.lane import FIFO_SHARE, Lane
+from chalicelib.core.scheduling.cooling import Cooling
+from chalicelib.core.scheduling.launch_permits import LaunchPermits
 from chalicelib.core.scheduling.order import FIFO, LaneOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSize:
+    """The size of a task."""
+
+    cpu_units: int
+    memory_mib: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """What a plan needs to know of a compute environment. `limit_cpu_units` None: no limit."""
+    """What a plan needs to know of a compute environment.
+
+    None stands for no limit: of what its jobs can use together, of how many of its tasks ECS allows
+    to be PROVISIONING, and of the size of one task.
+    """
 
     name: str
     usable: bool  # ENABLED and VALID (or being updated)
     limit_cpu_units: int | None
+    is_changing: bool = False  # being created or updated, so that its limits may change
+    provisioning_limit: int | None = None
+    is_on_instances: bool = False  # which its owner or an Auto Scaling group provides
+    largest_task: TaskSize | None = None
+
+    def starting_window(self, chosen: int) -> int:
+        """Return how many of its tasks may be STARTING; `chosen` is the stack's own bound."""
+        if self.provisioning_limit is None:
+            return chosen
+        return min(chosen, self.provisioning_limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
     """What is in use in one environment: the tasks of STARTING and RUNNING jobs.
 
-    `starting` counts only the STARTING ones.
+    `starting` counts only the STARTING ones. `cooling` is no figure, so equal figures are equal
+    whatever it is.
     """
 
     environment: str
     cpu_units: int = 0
     tasks: int = 0
     starting: int = 0
+    cooling: Cooling | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +83,7 @@ class Snapshot:
     """Everything that a plan is made from.
 
     `lanes` holds the first ready rows of each lane in rank order. `children` holds, for each array
-    among them, how many children it has to dispatch.
+    among them, how many children it has to dispatch. Without `permits` launches are not limited.
     """
 
     queues: tuple[Queue, ...]
@@ -65,3 +91,5 @@ class Snapshot:
     capacities: Mapping[str, Capacity]
     lanes: Mapping[Lane, tuple[Ready, ...]]
     children: Mapping[JobKey, int] = field(default_factory=dict)
+    permits: LaunchPermits | None = None
+    now_ms: int = 0

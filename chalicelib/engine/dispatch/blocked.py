@@ -1,7 +1,7 @@
 """Recording in the job itself why the head of a queue waits.
 
-The dispatcher records at once what lasts until a user acts. The sweeper records any other reason
-that still holds when it looks, so that a busy queue pays for no such write.
+The dispatcher records at once what lasts until a user acts, and a lack of capacity. The sweeper
+records any other reason that still holds when it looks, which spares a busy queue such writes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Job
 from chalicelib.core.lifecycle import decide
-from chalicelib.core.scheduling.plan import Blocked, Why
+from chalicelib.core.scheduling.blocked import Blocked, Why
 from chalicelib.jobs.transition import commit_once
 from chalicelib.observe import log_decision
 
@@ -24,7 +24,14 @@ if TYPE_CHECKING:
         """What this module asks of the outside world."""
 
 
-LASTING = frozenset({Why.NO_USABLE_ENVIRONMENT, Why.JOB_RESOURCE_REQUIREMENT})
+RECORDED_AT_ONCE = frozenset(
+    {
+        Why.NO_USABLE_ENVIRONMENT,
+        Why.INSUFFICIENT_CAPACITY,
+        Why.MAX_RESOURCE,
+        Why.JOB_RESOURCE_REQUIREMENT,
+    }
+)
 
 
 def record_reason(blocked: Blocked, ports: BlockedPorts) -> None:
@@ -35,9 +42,13 @@ def record_reason(blocked: Blocked, ports: BlockedPorts) -> None:
 
 
 def block_event(blocked: Blocked, now_ms: int) -> Event:
-    return Event(
-        kind=EventKind.BLOCKED, at_ms=now_ms, label=str(blocked.why), reason=blocked.sentence
-    )
+    """Return the event that records why the head waits.
+
+    A queue that is served at the launch rate is not blocked: its head gets the reason without a
+    label, so that no block is published.
+    """
+    label = None if blocked.why is Why.LAUNCH_RATE else str(blocked.why)
+    return Event(kind=EventKind.BLOCKED, at_ms=now_ms, label=label, reason=blocked.sentence)
 
 
 def commit_to_head(job: Job, event: Event, ports: HasJobs) -> None:

@@ -17,8 +17,10 @@ from chalicelib.core.job import Job, Ready, ready_of
 from chalicelib.core.lifecycle import decide
 from chalicelib.core.measures import Measure, Sample
 from chalicelib.core.moves import Advance, CapacityLimit, Move
+from chalicelib.core.scheduling.cooling import cooling_during_probe
 from chalicelib.core.scheduling.plan import Placement, Plan
 from chalicelib.core.scheduling.snapshot import Snapshot
+from chalicelib.engine.dispatch.permits import take_permits
 from chalicelib.jobs.transition import commit_once, job_after
 from chalicelib.observe import log_decision, logger, measure
 from chalicelib.ports import ContentionError
@@ -37,7 +39,22 @@ TAKEN_LIMIT = 200  # children with a row that are read for one dispatch of their
 
 
 def carry_out(plan: Plan, snapshot: Snapshot, ports: CommitPlanPorts) -> int:
-    """Commit the placements that are still valid; return how many jobs and children were placed."""
+    """Take launch permits and commit the placements that are still valid.
+
+    Returns how many jobs and children were placed. Permits of others are given back.
+    """
+    if snapshot.permits is None:
+        return _commit(plan, snapshot, ports)
+    permits = take_permits(snapshot.permits, plan.count, ports)
+    if permits is None:
+        return 0
+    placed = _commit(plan, snapshot, ports)
+    if placed < plan.count:
+        ports.lanes.return_permits(permits, plan.count - placed)
+    return placed
+
+
+def _commit(plan: Plan, snapshot: Snapshot, ports: CommitPlanPorts) -> int:
     jobs = _read(plan, ports)
     moves: list[Move] = []
     advances: list[Advance] = []
@@ -50,14 +67,8 @@ def carry_out(plan: Plan, snapshot: Snapshot, ports: CommitPlanPorts) -> int:
         elif _stopped_with_its_parent(job, jobs.get(key.root), ports):
             continue
         else:
-            moves.append(Move(old=job, new=_placed(job, placements[0].environment, ports)))
-    capacity_limits = {
-        name: CapacityLimit(
-            limit_cpu_units=environment.limit_cpu_units,
-            starting_window=ports.settings.starting_window,
-        )
-        for name, environment in snapshot.environments.items()
-    }
+            moves.append(Move(old=job, new=_placed(job, placements[0], ports)))
+    capacity_limits = _capacity_limits(plan, snapshot, ports)
     try:
         # Not repeated: a placement that lost its condition may have lost the capacity that it was
         # planned with too, so the next round plans again on a new snapshot.
@@ -70,6 +81,29 @@ def carry_out(plan: Plan, snapshot: Snapshot, ports: CommitPlanPorts) -> int:
         measure(Sample(measure=Measure.CONTENTION))
         return 0
     return len(moves) + sum(len(advance.moves) for advance in advances) - len(lost)
+
+
+def _capacity_limits(
+    plan: Plan, snapshot: Snapshot, ports: CommitPlanPorts
+) -> dict[str, CapacityLimit]:
+    """Return what the transactions of the plan may take from each environment.
+
+    The launch of a probe keeps other launches away until it should run.
+    """
+    probed = {placement.environment for placement in plan.placements if placement.probe}
+    limits = {}
+    for name, environment in snapshot.environments.items():
+        used = snapshot.capacities.get(name)
+        cooling = used.cooling if used is not None else None
+        limits[name] = CapacityLimit(
+            limit_cpu_units=environment.limit_cpu_units,
+            starting_window=environment.starting_window(ports.settings.starting_window),
+            cooling=cooling,
+            probed=cooling_during_probe(cooling, ports.now_ms())
+            if cooling is not None and name in probed
+            else None,
+        )
+    return limits
 
 
 def _by_key(plan: Plan) -> dict[JobKey, list[Placement]]:
@@ -86,8 +120,13 @@ def _read(plan: Plan, ports: HasJobs) -> Mapping[JobKey, Job]:
     return ports.jobs.find_jobs([*keys, *(key.root for key in keys if key.is_child)])
 
 
-def _placed(job: Job, environment: str, ports: Clock) -> Job:
-    event = Event(kind=EventKind.DISPATCHED, at_ms=ports.now_ms(), environment=environment)
+def _placed(job: Job, placement: Placement, ports: Clock) -> Job:
+    event = Event(
+        kind=EventKind.DISPATCHED,
+        at_ms=ports.now_ms(),
+        environment=placement.environment,
+        probe=placement.probe,
+    )
     decision = decide(job, event)
     log_decision(decision)
     return decision.job
@@ -104,11 +143,11 @@ def _advance(parent: Job, placements: list[Placement], ports: CommitPlanPorts) -
         if len(rows) == TAKEN_LIMIT:
             known_to = max(taken) + 1
     numbers, cursor, passed = next_numbers(array, taken, count=count, known_to=known_to)
-    environments = [p.environment for p in placements for _ in range(p.count)]
+    places = [placement for placement in placements for _ in range(placement.count)]
     moves = []
-    for number, environment in zip(numbers, environments, strict=False):
+    for number, place in zip(numbers, places, strict=False):
         child = virtual_child(parent, number)
-        moves.append(Move(old=child, new=_placed(child, environment, ports), parent=parent))
+        moves.append(Move(old=child, new=_placed(child, place, ports), parent=parent))
     return Advance(parent=parent, cursor=cursor, passed=passed, moves=tuple(moves))
 
 

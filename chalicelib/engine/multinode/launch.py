@@ -10,15 +10,16 @@ from chalicelib.core.ids import Fence
 from chalicelib.core.job import Job
 from chalicelib.core.multinode import MainNode, as_task, main_node, nodes_of
 from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT
+from chalicelib.engine.dispatch.permits import spend_permits
 from chalicelib.engine.tasks.launch import make_launch
 
 if TYPE_CHECKING:
     from typing import Protocol
 
     from chalicelib.engine.tasks.launch import TasksLaunchPorts
-    from chalicelib.ports import HasJobs
+    from chalicelib.ports import Clock, HasJobs, HasLanes
 
-    class MultinodeLaunchPorts(TasksLaunchPorts, HasJobs, Protocol):
+    class MultinodeLaunchPorts(TasksLaunchPorts, Clock, HasJobs, HasLanes, Protocol):
         """What this module and what it calls ask of the outside world."""
 
 
@@ -26,7 +27,9 @@ def start_nodes(
     job: Job, indices: Iterable[int], address: str, ports: MultinodeLaunchPorts
 ) -> None:
     """Start the launch machine for these nodes; a repeated start finds the tasks of the first."""
-    ports.workflows.start_launch(_launches(job, indices, address, ports))
+    launches = _launches(job, indices, address, ports)
+    spend_permits(len(launches), ports)
+    ports.workflows.start_launch(launches)
 
 
 def launch_node(node: Job, ports: MultinodeLaunchPorts) -> None:
@@ -44,6 +47,7 @@ def launch_node(node: Job, ports: MultinodeLaunchPorts) -> None:
     for launch in launches:
         # For a token that it has seen before, ECS may repeat its earlier answer.
         launch["runTask"]["ClientToken"] = f"{launch['startedBy']}/{node.version}"
+    spend_permits(len(launches), ports)
     ports.workflows.start_launch(launches)
 
 

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core.decision import Label
 from chalicelib.core.ids import JobKey
+from chalicelib.core.job import Job
+from chalicelib.core.launch_failures import LaunchFailure
 from chalicelib.core.node_reports import NodeDecision, decide_node, may_still_run
+from chalicelib.engine.dispatch.cooling import CapacityRefusal, cool_down
 from chalicelib.engine.tasks.reports import HasTime, Report
 from chalicelib.engine.tasks.stop import stop_orphan
 from chalicelib.jobs.transition import Keys, Rows, commit_decisions
@@ -17,9 +20,9 @@ from chalicelib.observe import logger
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from chalicelib.ports import Clock, HasEcs, HasJobs
+    from chalicelib.ports import Clock, HasEcs, HasJobs, HasLanes
 
-    class MultinodeReportsPorts(Clock, HasEcs, HasJobs, Protocol):
+    class MultinodeReportsPorts(Clock, HasEcs, HasJobs, HasLanes, Protocol):
         """What this module asks of the outside world."""
 
 
@@ -45,27 +48,41 @@ def _decide_on(
     *,
     reports: Sequence[Report],
     started: dict[JobKey, Report],
-    ports: HasEcs,
+    ports: MultinodeReportsPorts,
 ) -> Rows:
     """Return the nodes after all reports about them; stop the tasks that nobody wants any more.
 
     `started` is brought up to date: the reports that, by the latest decision, start a node.
     """
-    latest = dict(rows)
+    latest, refusals = dict(rows), list[CapacityRefusal]()
     for key in keys:
         started.pop(key, None)
     for report in reports:
         if report.key not in keys:
             continue
-        decision = decide_node(rows.get(report.key.root), latest.get(report.key), report.event)
+        job, before = rows.get(report.key.root), latest.get(report.key)
+        decision = decide_node(job, before, report.event)
         _log(decision, report.key)
+        if decision.label is Label.GIVEN_BACK and report.event.failure is LaunchFailure.CAPACITY:
+            refusals.append(_refusal(report, job, before))
         if decision.node is not None:
             latest[report.key] = decision.node
         if decision.stops_task:
             _stop(report, ports)
         elif decision.label is Label.STARTED:
             started[report.key] = report
+    cool_down(refusals, ports)
     return latest
+
+
+def _refusal(report: Report, job: Job | None, before: Job | None) -> CapacityRefusal:
+    """Return that the environment of a node's job had no capacity for the node's task."""
+    assert job is not None, "only the launch of a node whose job runs is given back"
+    return CapacityRefusal(
+        environment=job.environment or "",
+        launched_at_ms=(before or job).changed_at_ms,
+        reason=report.event.reason,
+    )
 
 
 def _stop_overtaken(started: Iterable[Report], ports: MultinodeReportsPorts) -> None:

@@ -24,9 +24,9 @@ from chalicelib.observe import logger
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from chalicelib.ports import Clock, HasEcs, HasJobs, HasSettings, Parallel
+    from chalicelib.ports import Clock, HasEcs, HasJobs, HasLanes, HasSettings, Parallel
 
-    class MultinodeSweepPorts(Clock, HasEcs, HasJobs, HasSettings, Parallel, Protocol):
+    class MultinodeSweepPorts(Clock, HasEcs, HasJobs, HasLanes, HasSettings, Parallel, Protocol):
         """What this module asks of the outside world."""
 
 

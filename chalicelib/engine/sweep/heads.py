@@ -8,7 +8,8 @@ from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Job
 from chalicelib.core.resources.job_queue import JobQueue
 from chalicelib.core.resources.resource import JOB_QUEUE
-from chalicelib.core.scheduling.plan import Blocked, make_plan
+from chalicelib.core.scheduling.blocked import Blocked, Why
+from chalicelib.core.scheduling.plan import make_plan
 from chalicelib.engine.dispatch.blocked import block_event, commit_to_head
 from chalicelib.engine.dispatch.read_snapshot import read_snapshot
 
@@ -34,11 +35,13 @@ def explain_heads(queue: str, ports: HeadsPorts) -> None:
     )
     served = {placement.ready.lane for placement in plan.placements}
     blocked = {lane: head for lane, head in plan.blocked.items() if lane.queue == queue}
-    if not blocked or any(lane.queue == queue for lane in served):
+    waits_for_rate = any(head.why is Why.LAUNCH_RATE for head in blocked.values())
+    if not blocked or waits_for_rate or any(lane.queue == queue for lane in served):
         # Some of its jobs can be placed, but were not: the wake for them was lost.
         ports.messages.send_wakes([queue], f"sweep.{ports.now_ms() // 60_000}")
     for lane, head in blocked.items():
-        if lane not in served:
+        # The row of a job that is held back says more than the plan knows.
+        if lane not in served and head.why is not Why.BACKING_OFF:
             _record_block(queue, head, ports)
 
 

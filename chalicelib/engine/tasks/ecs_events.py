@@ -9,35 +9,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from chalicelib.core.attempt_ends import START_FAILURE_REASON
 from chalicelib.core.events import ContainerEnd, Event, EventKind
 from chalicelib.core.ids import Fence
-from chalicelib.core.lifecycle import START_FAILURE_REASON
+from chalicelib.core.launch_failures import LaunchFailure, launch_failure_from
 from chalicelib.core.messages import CONTINUATION, DEADLINE, EXECUTION_STOPPED, LAUNCH_FAILED, WAKE
 from chalicelib.core.payload import CONTAINER_NAME
 
 ECS_TASK_STATE_CHANGE = "ECS Task State Change"
 EXECUTION_STATUS_CHANGE = "Step Functions Execution Status Change"
-
-# RunTask errors that a later try, or another environment, may not meet. Every other error is caused
-# by the job itself and fails the attempt.
-_PASSING_ERRORS = (
-    "RESOURCE:",
-    "AGENT",
-    "Capacity is unavailable",
-    "Ecs.ServerException",
-    "Ecs.ThrottlingException",
-    "ECS.ServerException",
-    "ThrottlingException",
-    "Rate exceeded",
-    "TooManyRequests",
-    "LimitExceeded",
-    "reached the limit",
-    "ClusterNotFound",
-    "States.Timeout",
-    "Ecs.SdkClientException",
-    "InternalServerError",
-    "InternalFailure",
-)
 
 
 def event_from_message(message: Mapping[str, Any], now_ms: int) -> Event | None:
@@ -180,17 +160,25 @@ def _container_of(task: Mapping[str, Any]) -> Mapping[str, Any]:
     return next((one for one in containers if one.get("name") == CONTAINER_NAME), containers[0])
 
 
-def _event_of_launch(detail: Mapping[str, Any], fence: Fence, now_ms: int) -> Event:
-    cause = str(detail.get("reason") or "")
-    text = f"{detail.get('error') or ''} {cause}"
-    if any(sign in text for sign in _PASSING_ERRORS):
-        return Event(kind=EventKind.LAUNCH_REFUSED, at_ms=now_ms, fence=fence, reason=cause)
+def _event_of_launch(detail: Mapping[str, Any], fence: Fence, now_ms: int) -> Event | None:
+    error, cause = str(detail.get("error") or ""), str(detail.get("reason") or "")
+    failure = launch_failure_from(error, cause)
+    if failure is LaunchFailure.LAUNCHED:
+        return None  # the task's own events report it
+    if failure is not LaunchFailure.CONFIGURATION:
+        return Event(
+            kind=EventKind.LAUNCH_REFUSED,
+            at_ms=now_ms,
+            fence=fence,
+            reason=cause or error,
+            failure=failure,
+        )
     return Event(
         kind=EventKind.LAUNCH_FAILED,
         at_ms=now_ms,
         fence=fence,
         reason=START_FAILURE_REASON,
-        container_reason=cause or str(detail.get("error") or ""),
+        container_reason=cause or error,
     )
 
 

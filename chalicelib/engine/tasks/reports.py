@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from chalicelib.core.attempt_ends import ends_attempt
 from chalicelib.core.decision import Label
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job
+from chalicelib.core.launch_failures import LaunchFailure
 from chalicelib.core.lifecycle import decide
 from chalicelib.core.messages import DELAY_LIMIT_SECONDS
 from chalicelib.core.outcome import outcome_of
 from chalicelib.core.retry import RetryStrategy
+from chalicelib.core.states import JobStatus
+from chalicelib.engine.dispatch.cooling import CapacityRefusal, cool_down
 from chalicelib.engine.tasks.stop import stop_orphan
 from chalicelib.jobs.specs import retry_strategy_from_spec
 from chalicelib.jobs.transition import Keys, Rows, commit_decisions
@@ -23,9 +27,9 @@ from chalicelib.observe import log_decision
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from chalicelib.ports import Clock, HasEcs, HasJobs, HasMessages
+    from chalicelib.ports import Clock, HasEcs, HasJobs, HasLanes, HasMessages
 
-    class TasksReportsPorts(Clock, HasEcs, HasJobs, HasMessages, Protocol):
+    class TasksReportsPorts(Clock, HasEcs, HasJobs, HasLanes, HasMessages, Protocol):
         """What this module asks of the outside world."""
 
 
@@ -60,7 +64,10 @@ def apply_reports(
 def _decide_on(
     keys: Keys, rows: Rows, *, reports: Sequence[Report], ports: TasksReportsPorts
 ) -> Rows:
-    """Return the jobs after all reports about them; stop the tasks that nobody wants any more."""
+    """Return the jobs after all reports about them; stop the tasks that nobody wants any more.
+
+    Environments that refused launches are set aside before the jobs are given back.
+    """
     pending = [report for report in reports if report.key in keys]
     strategies = _retry_strategies(pending, rows, ports)
     latest = dict(rows)
@@ -75,7 +82,26 @@ def _decide_on(
         if report.event.kind is EventKind.DEADLINE and decision.job is job:
             _send_early_deadline_again(job, report.event, ports)
         latest[report.key] = decision.job
+    cool_down(capacity_refusals(pending, rows), ports)
     return latest
+
+
+def capacity_refusals(reports: Iterable[Report], rows: Rows) -> Iterator[CapacityRefusal]:
+    """Yield the launches that an environment had no capacity for, of jobs that wait for them."""
+    for report in reports:
+        job = rows.get(report.key)
+        if (
+            report.event.failure is LaunchFailure.CAPACITY
+            and job is not None
+            and job.status is JobStatus.STARTING
+            and job.fence == report.event.fence
+            and job.environment is not None
+        ):
+            yield CapacityRefusal(
+                environment=job.environment,
+                launched_at_ms=job.changed_at_ms,
+                reason=report.event.reason,
+            )
 
 
 def _retry_strategies(
@@ -86,16 +112,12 @@ def _retry_strategies(
         job.job_id
         for report in reports
         if (job := rows.get(report.key)) is not None
-        and _may_fail(job, report.event)
+        and ends_attempt(job, report.event)
+        and outcome_of(job, report.event).exit_code != 0
         and job.attempt < job.attempts_limit
     ]
     specs = ports.jobs.find_specs(asked) if asked else {}
     return {job_id: retry_strategy_from_spec(spec) for job_id, spec in specs.items()}
-
-
-def _may_fail(job: Job, event: Event) -> bool:
-    ends = {EventKind.TASK_STOPPED, EventKind.LAUNCH_FAILED, EventKind.TASK_LOST}
-    return event.kind in ends and outcome_of(job, event).exit_code != 0
 
 
 def _send_early_deadline_again(job: Job, event: Event, ports: HasMessages) -> None:

@@ -44,7 +44,8 @@ UNGUARDED = (
 )
 CRASHED = "The emulator ended without `batchyard down`: what happened since it was started is lost."
 AGENT_PATIENCE_SECONDS = 30.0
-# A local stack is removed with its state dir, and whoever reaches it may use all of it.
+# A local stack is removed with its state dir, and whoever reaches it may use all of it. Nothing but
+# the machine limits how fast it launches; the window keeps few tasks waiting for the agent.
 PARAMETERS = {
     "DeletionProtection": "false",
     "JobRolePattern": "*",
@@ -52,6 +53,9 @@ PARAMETERS = {
     "TriggerBusPattern": "*",
     "SubmitRulePattern": "*",
     "SubmitTopicPattern": "*",
+    "StartingWindow": "200",
+    "LaunchesPerSecond": "100000",
+    "LaunchBurst": "100000",
 }
 DEPLOY_PATIENCE_SECONDS = 180.0
 

@@ -7,6 +7,7 @@ import pytest
 from chalicelib.core.capacity import CapacityChange, capacity_change_of
 from chalicelib.core.consequences import effects_of, effects_of_row
 from chalicelib.core.effects import (
+    CapacityFound,
     CapacityFreed,
     CheckDependencies,
     Effect,
@@ -19,11 +20,11 @@ from chalicelib.core.effects import (
     StopNodes,
     StopTask,
     Wake,
-    WakeLater,
     WatchDeadline,
 )
 from chalicelib.core.events import EventKind
 from chalicelib.core.job import ArrayState, Job, NodeState, StopCause
+from chalicelib.core.launch_failures import LaunchFailure
 from chalicelib.core.lifecycle import decide
 from chalicelib.core.states import JobStatus
 from tests.support.values import JOB_ID, NOW_MS, a_job, an_event
@@ -104,10 +105,37 @@ def test_a_retry_wakes_its_queue_at_once_and_frees_its_environment() -> None:
     )
 
 
-def test_a_launch_that_was_given_back_is_tried_again_later() -> None:
+@pytest.mark.parametrize("failure", [LaunchFailure.CAPACITY, LaunchFailure.RATE])
+def test_a_launch_that_was_given_back_lets_others_have_its_environment(
+    failure: LaunchFailure,
+) -> None:
     old = a_job(S.STARTING)
-    new = after(old, E.LAUNCH_REFUSED, reason="RESOURCE:CPU")
-    assert effects_of(old, new) == (Publish(job=new), WakeLater(queue="queue"))
+    new = after(old, E.LAUNCH_REFUSED, reason="RESOURCE:CPU", failure=failure)
+    assert effects_of(old, new) == (
+        Publish(job=new),
+        Wake(queue="queue"),
+        CapacityFreed(environment="fargate", queue="queue"),
+    )
+
+
+def test_a_probe_that_runs_ends_the_cooling_of_its_environment() -> None:
+    found = CapacityFound(environment="fargate", queue="queue", launched_at_ms=NOW_MS)
+    probe = a_job(S.STARTING, probe=True)
+    running = after(probe, E.TASK_RUNNING)
+    assert effects_of(probe, running) == (Publish(job=running), found)
+    assert not running.probe
+    assert effects_of(a_job(S.STARTING), after(a_job(S.STARTING), E.TASK_RUNNING)) == (
+        Publish(job=after(a_job(S.STARTING), E.TASK_RUNNING)),
+    )
+
+
+@pytest.mark.parametrize("attempts", [1, 2])
+def test_a_probe_whose_start_and_end_are_reported_together_ends_it_too(attempts: int) -> None:
+    probe = a_job(S.STARTING, probe=True, attempts_limit=attempts)
+    ended = after(probe, E.TASK_STOPPED, exit_code=1, started_at_ms=NOW_MS + 5, reason="exited")
+    assert CapacityFound in kinds(effects_of(probe, ended))
+    unstarted = after(probe, E.TASK_STOPPED, reason="no image")
+    assert CapacityFound not in kinds(effects_of(probe, unstarted))
 
 
 def test_a_stop_of_a_placed_job_stops_its_task_once() -> None:
@@ -242,7 +270,7 @@ def test_a_row_of_a_node_asks_for_a_launch_or_for_nothing() -> None:
     ("row", "expected"),
     [
         (a_job(JobStatus.RUNNABLE), [Publish, Wake]),
-        (a_job(JobStatus.RUNNABLE, dispatch_count=1), [Publish, WakeLater]),
+        (a_job(JobStatus.RUNNABLE, dispatch_count=1), [Publish, Wake]),
         (a_job(JobStatus.PENDING, waiting_on=(0,)), [Publish, CheckDependencies]),
         (a_job(JobStatus.STARTING), [Publish, Launch]),
         (a_job(JobStatus.RUNNING, timeout_seconds=60), [Publish, WatchDeadline]),

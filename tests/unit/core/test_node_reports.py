@@ -9,6 +9,7 @@ from chalicelib.core.decision import Label
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import Fence
 from chalicelib.core.job import Job, NodeState, StopCause
+from chalicelib.core.launch_failures import LaunchFailure
 from chalicelib.core.multinode import node_of
 from chalicelib.core.node_reports import decide_node, launch_again
 from chalicelib.core.states import PLACED, TERMINAL, JobStatus
@@ -148,6 +149,31 @@ def test_a_launch_that_may_succeed_later_leaves_the_node_waiting_with_the_reason
     again = launch_again(RUNNING, refused, 2, NOW_MS + 60_000)
     assert (again.status, again.status_reason, again.version) == (S.STARTING, None, 2)
     assert again.changed_at_ms == NOW_MS + 60_000
+
+
+def test_a_node_whose_launches_make_no_task_fails_after_five_tries() -> None:
+    node: Job | None = None
+    for _ in range(4):
+        fault = report(E.LAUNCH_REFUSED, reason="fault", failure=LaunchFailure.SERVICE)
+        node = decide_node(RUNNING, node, fault).node
+        assert node is not None
+        assert node.status is S.STARTING
+        node = launch_again(RUNNING, node, 2, NOW_MS + 60_000)
+    failed = launch_again(RUNNING, node, 2, NOW_MS + 120_000)
+    assert (failed.status, failed.status_reason) == (S.FAILED, "Task failed to start")
+    refused = decide_node(RUNNING, node, report(E.LAUNCH_REFUSED, reason="the last")).node
+    assert refused is not None
+    assert (refused.status, refused.container_reason) == (S.FAILED, "the last")
+
+
+def test_a_lack_of_capacity_takes_none_of_a_node_s_tries() -> None:
+    node: Job | None = None
+    for _ in range(20):
+        refusal = report(E.LAUNCH_REFUSED, reason="RESOURCE:CPU", failure=LaunchFailure.CAPACITY)
+        node = decide_node(RUNNING, node, refusal).node
+        assert node is not None
+        node = launch_again(RUNNING, node, 2, NOW_MS + 60_000)
+    assert (node and node.status, node and node.failed_launches) == (S.STARTING, 0)
 
 
 @pytest.mark.parametrize("kind", [E.LAUNCH_REFUSED, E.LAUNCH_FAILED])

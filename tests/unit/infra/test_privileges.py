@@ -44,7 +44,10 @@ ALLOWED: dict[str, dict[str, str]] = {
         "JobsTable stream": READ_STREAM,
         "*": f"dynamodb:ListStreams ecs:DeregisterTaskDefinition {ANSWER}",
         "JobsTable": f"{MOVE_JOBS} dynamodb:DeleteItem",
-        "LanesTable": "dynamodb:DeleteItem dynamodb:PutItem dynamodb:Query",
+        "LanesTable": (
+            "dynamodb:BatchGetItem dynamodb:DeleteItem dynamodb:PutItem dynamodb:Query "
+            "dynamodb:UpdateItem"
+        ),
         "CatalogTable": "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query",
         "WakeQueue": SEND,
         "TaskEventsQueue": SEND,
@@ -79,7 +82,10 @@ ALLOWED: dict[str, dict[str, str]] = {
         "TaskEventsQueue": f"{RECEIVE} {SEND}",
         "WakeQueue": SEND,
         "JobsTable": MOVE_JOBS,
-        "LanesTable": ("dynamodb:DeleteItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem"),
+        "LanesTable": (
+            "dynamodb:BatchGetItem dynamodb:DeleteItem dynamodb:PutItem dynamodb:Query "
+            "dynamodb:UpdateItem"
+        ),
         "task/<stack>_*": "ecs:StopTask",
     },
     "FireTriggersRole": {
@@ -109,6 +115,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "cluster/<stack>_*": "ecs:ListTasks",
     },
     "NodeStepRole": {
+        "LanesTable": "dynamodb:BatchGetItem dynamodb:UpdateItem",
         "JobsTable": MOVE_JOBS,
         "CatalogTable": "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query",
         "TaskEventsQueue": SEND,

@@ -6,6 +6,7 @@ import pytest
 
 from chalicelib.core.events import ContainerEnd
 from chalicelib.core.job import ArrayState, Attempt, Job, NodeState, StopCause, ready_of
+from chalicelib.core.launch_failures import LaunchFailure
 from chalicelib.core.spec import Spec
 from chalicelib.core.states import JobStatus
 from chalicelib.store.codec import (
@@ -36,6 +37,10 @@ FULL = a_job(
     container_ends=ENDS,
     blocked_why="CAPACITY_IN_USE",
     blocked_since_ms=NOW_MS,
+    failed_launches=4,
+    refusal=LaunchFailure.CAPACITY,
+    held_until_ms=NOW_MS + 10,
+    probe=True,
     stop_cause=StopCause.TIMEOUT,
     stop_reason="late",
     history=(

@@ -10,6 +10,7 @@ from typing import Any
 
 from chalicelib.core.errors import NotSupportedError
 from chalicelib.core.resources.platforms import Platform
+from chalicelib.core.scheduling.snapshot import TaskSize
 
 # The member `computeResources` of an environment, by the API's names.
 ComputeResources = Mapping[str, Any]
@@ -45,6 +46,7 @@ class ComputeType:
 
     `validate` raises ClientError for `computeResources` that AWS refuses. `platform` is what the
     job definitions that run there ask for, `queue_type` the type of the job queues that use it.
+    None stands for no limit of the tasks that may be PROVISIONING in a cluster, and of their size.
     """
 
     name: str
@@ -54,6 +56,10 @@ class ComputeType:
     is_managed: bool = True
     is_for_eks: bool = False  # EKS can use it; not whether Batchyard supports that
     ecs: EcsSupport | None = None
+    # ECS takes 500 on capacity providers of Auto Scaling groups (Amazon ECS service quotas); some
+    # of them may be tasks that the owner of the cluster starts.
+    provisioning_limit: int | None = 450
+    largest_task: TaskSize | None = None
 
     def require_ecs(self) -> EcsSupport:
         """Return how tasks run on this type. NotSupportedError if it is not supported yet."""

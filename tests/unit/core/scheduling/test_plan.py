@@ -1,101 +1,24 @@
 """The plan: which jobs are placed where, in which order, and why the others wait."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+
+import pytest
 
 from chalicelib.core.job import Ready
-from chalicelib.core.lane import FIFO_SHARE, Lane
-from chalicelib.core.scheduling.order import FIFO, LaneOrder
-from chalicelib.core.scheduling.plan import Plan, Why, make_plan
-from chalicelib.core.scheduling.snapshot import (
-    Capacity,
-    Environment,
-    Queue,
-    Snapshot,
+from chalicelib.core.lane import Lane
+from chalicelib.core.scheduling.blocked import Why
+from chalicelib.core.scheduling.snapshot import TaskSize
+from tests.support.plans import (
+    environment,
+    in_use,
+    placed,
+    planned,
+    queue,
+    ready,
+    sentence,
+    why,
 )
-
-VCPU = 1024
-
-
-def ready(
-    job_id: str,
-    *,
-    queue: str = "queue",
-    share: str = FIFO_SHARE,
-    vcpus: float = 1,
-    age: int = 0,
-) -> Ready:
-    """Return the ready row of a waiting job; a greater `age` is an older job."""
-    return Ready(
-        queue=queue,
-        share=share,
-        rank=f"1#9999#{10_000 - age:013d}#{job_id}",
-        job_id=job_id,
-        cpu_units=round(vcpus * VCPU),
-        memory_mib=2048,
-        created_at_ms=10_000 - age,
-    )
-
-
-def environment(name: str = "one", *, vcpus: int | None = 4, usable: bool = True) -> Environment:
-    limit = None if vcpus is None else vcpus * VCPU
-    return Environment(name=name, usable=usable, limit_cpu_units=limit)
-
-
-def queue(
-    name: str = "queue",
-    *,
-    priority: int = 1,
-    usable: bool = True,
-    on: tuple[str, ...] = ("one",),
-    shares: tuple[str, ...] = (FIFO_SHARE,),
-    order: LaneOrder = FIFO,
-) -> Queue:
-    return Queue(
-        name=name, priority=priority, usable=usable, environments=on, shares=shares, order=order
-    )
-
-
-def planned(
-    *waiting: Ready,
-    queues: tuple[Queue, ...] = (queue(),),
-    environments: tuple[Environment, ...] = (environment(),),
-    used: tuple[Capacity, ...] = (),
-    window: int = 200,
-    most: int = 100,
-) -> Plan:
-    lanes = {
-        lane: tuple(sorted((w for w in waiting if w.lane == lane), key=lambda w: w.rank))
-        for one in queues
-        for lane in one.lanes
-    }
-    snapshot = Snapshot(
-        queues=queues,
-        environments={one.name: one for one in environments},
-        capacities={one.environment: one for one in used},
-        lanes=lanes,
-    )
-    return make_plan(snapshot, starting_window=window, placements_limit=most)
-
-
-def placed(plan: Plan) -> list[tuple[str, str]]:
-    return [(one.ready.job_id, one.environment) for one in plan.placements]
-
-
-def why(plan: Plan, name: str = "queue", share: str = FIFO_SHARE) -> tuple[str, Why]:
-    blocked = plan.blocked[Lane(name, share)]
-    assert blocked.sentence
-    return blocked.ready.job_id, blocked.why
-
-
-def sentence(plan: Plan) -> str:
-    """Return what the user reads about the blocked head of the queue."""
-    return plan.blocked[Lane.fifo("queue")].sentence
-
-
-def in_use(name: str = "one", *, vcpus: float = 0, starting: int = 0) -> Capacity:
-    return Capacity(environment=name, cpu_units=round(vcpus * VCPU), tasks=1, starting=starting)
 
 
 def test_jobs_are_placed_in_the_order_of_their_lane() -> None:
@@ -183,10 +106,58 @@ def test_without_a_usable_environment_the_reason_names_those_of_the_queue() -> N
     assert why(nowhere) == ("a", Why.NO_USABLE_ENVIRONMENT)
 
 
-def test_a_job_that_is_too_big_for_every_environment_gets_the_reason_of_aws_batch() -> None:
-    plan = planned(ready("a", vcpus=5), used=(in_use(vcpus=4),))
+def test_a_job_that_is_larger_than_every_maximum_gets_the_reason_of_aws_batch() -> None:
+    plan = planned(
+        ready("a", vcpus=5),
+        queues=(queue(on=("one", "two")),),
+        environments=(environment(), environment("two", vcpus=2)),
+        used=(in_use(vcpus=4),),
+    )
+    assert why(plan) == ("a", Why.MAX_RESOURCE)
+    assert sentence(plan) == (
+        "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - CE(s) associated with the job queue "
+        "cannot meet the CPU requirement of the job."
+    )
+
+
+@pytest.mark.parametrize(("vcpus", "memory_mib"), [(33, 61440), (1, 500_000)])
+def test_a_job_that_no_instance_can_hold_gets_the_reason_of_aws_batch(
+    vcpus: int, memory_mib: int
+) -> None:
+    largest = TaskSize(cpu_units=32 * 1024, memory_mib=249_856)
+    job = replace(ready("a", vcpus=vcpus), memory_mib=memory_mib)
+    plan = planned(job, environments=(environment(vcpus=256, largest=largest),))
     assert why(plan) == ("a", Why.JOB_RESOURCE_REQUIREMENT)
-    assert sentence(plan).startswith(f"{Why.JOB_RESOURCE_REQUIREMENT} - ")
+    assert sentence(plan) == (
+        "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - The job resource requirement (vCPU/memory/"
+        "GPU) is higher than that can be met by the CE(s) attached to the job queue."
+    )
+
+
+def test_a_job_that_one_maximum_and_one_instance_are_too_small_for_needs_other_instances() -> None:
+    plan = planned(
+        ready("a", vcpus=8),
+        queues=(queue(on=("one", "two")),),
+        environments=(
+            environment(),
+            environment("two", vcpus=64, largest=TaskSize(cpu_units=4096, memory_mib=30_720)),
+        ),
+    )
+    assert why(plan) == ("a", Why.JOB_RESOURCE_REQUIREMENT)
+
+
+def test_no_misconfiguration_is_said_while_an_environment_is_changed() -> None:
+    """Clients kill a job at its first sight, and a maximum may just be being raised."""
+    updated = environment("two", vcpus=2, changing=True)
+    made = environment("two", vcpus=64, usable=False, changing=True)
+    for changing in (updated, made):
+        plan = planned(
+            ready("a", vcpus=5),
+            queues=(queue(on=("one", "two")),),
+            environments=(environment(), changing),
+        )
+        assert why(plan) == ("a", Why.ENVIRONMENT_CHANGING)
+        assert "(two)" in sentence(plan)
 
 
 def test_a_job_that_is_too_big_for_one_environment_waits_for_the_other() -> None:
@@ -248,16 +219,6 @@ def test_a_plan_has_no_more_placements_than_its_limit() -> None:
     assert plan.blocked == {}
 
 
-def test_every_reason_to_wait_can_occur() -> None:
-    plans: dict[str, Any] = {
-        "capacity": planned(ready("a"), used=(in_use(vcpus=4),)),
-        "window": planned(ready("a"), window=0),
-        "size": planned(ready("a", vcpus=5)),
-        "nowhere": planned(ready("a"), environments=()),
-    }
-    assert {why(plan)[1] for plan in plans.values()} == set(Why)
-
-
 @dataclass(frozen=True, slots=True)
 class ByShare:
     """An order that is not FIFO: shares in alphabetical order, each lane on its own."""
@@ -300,7 +261,7 @@ def test_two_lanes_of_a_queue_can_be_blocked_for_different_reasons() -> None:
         queues=(SHARED,),
         used=(in_use(vcpus=2),),
     )
-    assert why(plan, share="a") == ("too-big", Why.JOB_RESOURCE_REQUIREMENT)
+    assert why(plan, share="a") == ("too-big", Why.MAX_RESOURCE)
     assert why(plan, share="b") == ("big", Why.CAPACITY_IN_USE)
 
 

@@ -291,6 +291,8 @@ def test_a_child_whose_launch_was_lost_is_found_by_the_sweeper(world: World) -> 
     world.run_until_idle()
     world.ecs.lose(world.task_of(f"{job_id}/c1"))
     sweep(world, minutes=2)
+    assert world.detail(f"{job_id}:1")["status"] == "RUNNABLE"
+    world.advance(10)
     assert world.detail(f"{job_id}:1")["status"] == "STARTING"
     assert world.job(f"{job_id}:1").dispatch_count == 2
     run_to_the_end(world, [job_id], lambda fence: 0)

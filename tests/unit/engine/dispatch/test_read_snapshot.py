@@ -29,5 +29,5 @@ def test_reading_the_lanes_takes_one_query_for_each_fifo_queue(world: World) -> 
     world.calls.clear()
     read_snapshot("queue", world.ports)
     assert world.calls.count("dynamodb.Query") == 1 + 2, "the queues, then a lane of each"
-    assert world.calls.count("dynamodb.BatchGetItem") == 2, "environments and capacities"
+    assert world.calls.count("dynamodb.BatchGetItem") == 3, "environments, capacities, permits"
     world.run_until_idle()

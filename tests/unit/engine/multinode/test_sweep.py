@@ -1,5 +1,6 @@
 """Multi-node jobs and the sweeper: nodes whose events were lost."""
 
+from tests.support.clients import client_error
 from tests.support.multinode import (
     ADDRESS,
     MAIN_ADDRESS,
@@ -35,6 +36,38 @@ def test_a_node_whose_launch_was_refused_is_launched_again_by_the_sweeper(world:
     assert node_statuses(world, job_id) == ["RUNNING"] * 3
     end_main(world, job_id)
     assert world.ecs.live() == []
+
+
+def test_a_node_that_can_never_be_launched_fails_in_the_end(world: World) -> None:
+    make_multinode_stage(world)
+    job_id = submit_multinode_job(world)
+    world.run_until_idle()
+    fault = client_error("ServerException", "Service Unavailable", "RunTask")
+    world.ecs.refuse = lambda request: fault if "/n1/" in request["startedBy"] else None
+    start_main(world, job_id)
+    world.advance(60)
+    start_others(world, job_id)
+    sweep(world, minutes=12)
+    assert node_statuses(world, job_id) == ["RUNNING", "FAILED", "RUNNING"]
+    assert world.detail(f"{job_id}#1")["container"]["reason"] == "Service Unavailable"
+    calls = world.calls.count("ecs.RunTask")
+    sweep(world, minutes=5)
+    assert world.calls.count("ecs.RunTask") == calls
+    end_main(world, job_id)
+
+
+def test_an_environment_without_capacity_for_a_node_is_set_aside(world: World) -> None:
+    make_multinode_stage(world)
+    job_id = submit_multinode_job(world)
+    world.run_until_idle()
+    world.ecs.refusals = [REFUSAL]
+    start_main(world, job_id)
+    cooling = world.capacity("metal").cooling
+    assert cooling is not None
+    assert (cooling.seconds, cooling.reason) == (10, "RESOURCE:CPU")
+    sweep(world, minutes=2)
+    start_others(world, job_id)
+    end_main(world, job_id)
 
 
 def test_nodes_that_were_never_launched_are_launched_by_the_sweeper(world: World) -> None:

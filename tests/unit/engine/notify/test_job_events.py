@@ -12,7 +12,7 @@ from tests.support.scenes import finish, make_stage, needing, running, submit, s
 from tests.support.world import World
 from tests.support.world import world as make_world
 
-TOO_BIG = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"
+TOO_BIG = "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE"
 ONE_ATTEMPT = ["RUNNABLE", "STARTING", "RUNNING"]
 
 

@@ -17,7 +17,7 @@ from tests.support.scenes import (
 )
 from tests.support.world import World
 
-WHY_TOO_BIG = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"
+WHY_TOO_BIG = "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE"
 
 
 def test_a_round_with_nothing_to_do_writes_and_sends_nothing(world: World) -> None:

@@ -182,7 +182,8 @@ def test_a_moment_keeps_its_millisecond(millisecond: int) -> None:
 )
 def test_a_launch_that_may_succeed_later_is_refused_only(error: str, reason: str) -> None:
     event = launch_failed(error, reason)
-    assert (event.kind, event.reason, event.fence) == (EventKind.LAUNCH_REFUSED, reason, FENCE)
+    assert (event.kind, event.fence) == (EventKind.LAUNCH_REFUSED, FENCE)
+    assert event.reason == (reason or error)
 
 
 @pytest.mark.parametrize(

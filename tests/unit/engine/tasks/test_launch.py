@@ -14,7 +14,7 @@ def test_a_launch_without_ecs_capacity_is_given_back_and_placed_again(world: Wor
 
     detail = world.detail(job_id)
     assert detail["status"] == "RUNNABLE"
-    assert detail["statusReason"] == "Capacity is unavailable at this time."
+    assert detail["statusReason"].endswith("(fargate: Capacity is unavailable at this time)")
     assert world.capacity("fargate").tasks == 0
 
     world.advance(10)
@@ -48,12 +48,30 @@ def test_a_launch_that_is_throttled_through_all_its_tries_is_given_back(world: W
 
     world.advance(31)
     assert world.detail(job_id)["status"] == "RUNNABLE"
-    assert world.detail(job_id)["statusReason"] == "Rate exceeded"
+    assert world.detail(job_id)["statusReason"] == (
+        "The launch was throttled: Rate exceeded. The job is launched again in 10 seconds."
+    )
     world.advance(10)
 
     assert world.task_of(job_id).started_by == f"{job_id}/job/1-2"
     world.ecs.start(world.task_of(job_id))
     finish(world, job_id)
+
+
+def test_a_launch_that_meets_another_registration_does_not_fail_the_job(world: World) -> None:
+    make_stage(world)
+    text = "Too many concurrent attempts to create a new revision of the specified family."
+    world.ecs.refusals = [client_error("ClientException", text, "RunTask")]
+    job_id = submit(world)
+    world.run_until_idle()
+    detail = world.detail(job_id)
+    assert (detail["status"], detail["attempts"]) == ("RUNNABLE", [])
+    assert text.rstrip(".") in detail["statusReason"]
+
+    world.advance(10)
+    world.ecs.start(world.task_of(job_id))
+    finish(world, job_id)
+    assert world.detail(job_id)["status"] == "SUCCEEDED"
 
 
 def test_a_launch_that_can_never_be_made_fails_the_attempt(world: World) -> None:
@@ -107,6 +125,90 @@ def test_the_same_batch_delivered_twice_launches_each_task_once(world: World) ->
 
     assert len(world.machines.ended) == 3 + 1, "three launches, and the environment's making"
     assert [task.started_by for task in world.ecs.tasks.values()] == [f"{job_id}/job/1"]
+    world.ecs.start(world.task_of(job_id))
+    finish(world, job_id)
+
+
+FAULT = client_error("ServerException", "Service Unavailable", "RunTask")
+
+
+def test_a_launch_that_never_makes_a_task_fails_after_five_tries_with_the_last_error(
+    world: World,
+) -> None:
+    make_stage(world)
+    world.ecs.refuse = lambda request: FAULT
+    job_id = submit(world)
+    reasons = []
+    for _ in range(60):
+        world.advance(10)
+        reasons.append(world.detail(job_id).get("statusReason"))
+
+    detail = world.detail(job_id)
+    assert (detail["status"], detail["statusReason"]) == ("FAILED", "Task failed to start")
+    (attempt,) = detail["attempts"]
+    assert attempt["container"]["reason"] == "Service Unavailable"
+    said = list(dict.fromkeys(reason for reason in reasons if reason and "made no task" in reason))
+    assert said == [
+        f"Launch {number} of 5 made no task: Service Unavailable. The job is launched again in "
+        f"{seconds} seconds."
+        for number, seconds in ((1, 10), (2, 20), (3, 40), (4, 60))
+    ]
+    # The launch machine makes six calls for each launch.
+    assert world.calls.count("ecs.RunTask") == 5 * 6
+    assert world.capacity("fargate").tasks == 0
+
+
+def test_a_launch_that_never_makes_a_task_is_retried_like_any_attempt(world: World) -> None:
+    make_stage(world)
+    world.ecs.refuse = lambda request: FAULT
+    job_id = submit(world, retryStrategy={"attempts": 2})
+    while world.job(job_id).attempt == 1:
+        world.advance(10)
+    world.ecs.refuse = lambda request: None
+    world.advance(60)
+    assert world.task_of(job_id).started_by.startswith(f"{job_id}/job/2")
+    world.ecs.start(world.task_of(job_id))
+    finish(world, job_id)
+    assert len(world.detail(job_id)["attempts"]) == 2
+
+
+def test_launches_that_are_lost_fail_the_attempt_in_the_end(world: World) -> None:
+    make_stage(world)
+    job_id = submit(world)
+    while not world.job(job_id).is_terminal:
+        sweep(world)
+        for task in world.ecs.live():
+            world.ecs.lose(task)
+    assert len(world.ecs.forgotten) == 5
+    detail = world.detail(job_id)
+    assert (detail["status"], detail["statusReason"]) == ("FAILED", "Task failed to start")
+    (attempt,) = detail["attempts"]
+    assert "ECS has no task for this attempt" in attempt["container"]["reason"]
+
+
+def test_a_head_that_is_held_back_keeps_its_place_in_its_queue(world: World) -> None:
+    make_stage(world, max_vcpus=1)
+    world.ecs.refusals = [FAULT] * 6
+    head, behind = submit(world), submit(world)
+    world.advance(31)
+    assert world.detail(head)["status"] == "RUNNABLE"
+    assert world.detail(behind)["status"] == "RUNNABLE"
+    sweep(world)
+    assert world.detail(head)["status"] == "STARTING"
+    world.ecs.start(world.task_of(head))
+    finish(world, head)
+    world.ecs.start(world.task_of(behind))
+    finish(world, behind)
+
+
+def test_a_launch_that_another_try_has_made_already_is_no_failure(world: World) -> None:
+    make_stage(world)
+    job_id = submit(world)
+    world.run_until_idle()
+    fence = world.job(job_id).fence
+    world.ports.messages.send_launch_failure(fence, "Ecs.ConflictException", "another request")
+    world.run_until_idle()
+    assert world.detail(job_id)["status"] == "STARTING"
     world.ecs.start(world.task_of(job_id))
     finish(world, job_id)
 
