@@ -76,6 +76,11 @@ class Ports:
 
         return is_overload(error)
 
+    def passes(self, error: BaseException) -> bool:
+        from chalicelib.aws.errors import passes
+
+        return self.is_overload(error) or passes(error)
+
     @cached_property
     def connection(self) -> Connection:
         from chalicelib.store.tables import bind

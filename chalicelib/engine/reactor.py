@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         HasSettings,
         HasWorkflows,
         Parallel,
+        PassingCheck,
     )
 
     class ReactorPorts(
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
         HasSettings,
         HasWorkflows,
         Parallel,
+        PassingCheck,
         Protocol,
     ):
         """What this module asks of the outside world."""

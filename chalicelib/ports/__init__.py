@@ -14,6 +14,7 @@ from chalicelib.ports.errors import (
     ClusterInUseError,
     ContentionError,
     OverlapLockLostError,
+    PassingError,
     RefusedError,
 )
 
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
         Ids,
         OverloadCheck,
         Parallel,
+        PassingCheck,
         StackSettings,
     )
     from chalicelib.ports.stores import (
@@ -113,6 +115,8 @@ __all__ = [
     "OverlapLockStore",
     "OverloadCheck",
     "Parallel",
+    "PassingCheck",
+    "PassingError",
     "RefusedError",
     "Schedules",
     "StackSettings",

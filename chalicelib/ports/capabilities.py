@@ -19,6 +19,7 @@ from chalicelib.ports.process import (
     Ids,
     OverloadCheck,
     Parallel,
+    PassingCheck,
 )
 
 if TYPE_CHECKING:
@@ -148,6 +149,7 @@ class AllPorts(
     Ids,
     OverloadCheck,
     Parallel,
+    PassingCheck,
     Protocol,
 ):
     """Everything that `chalicelib.wiring` makes. A function takes less: what it uses."""

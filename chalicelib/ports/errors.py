@@ -23,3 +23,7 @@ class RefusedError(Exception):
 
 class ClusterInUseError(Exception):
     """The cluster still has tasks or instances; its deletion may be tried again later."""
+
+
+class PassingError(Exception):
+    """What was asked for is not done yet, or is refused for a while: ask again later."""

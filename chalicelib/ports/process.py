@@ -48,6 +48,13 @@ class OverloadCheck(Protocol):
         """Return whether the error means that the caller should slow down and try again."""
 
 
+class PassingCheck(Protocol):
+    """Distinguishes an error that passes by itself from one that lasts."""
+
+    def passes(self, error: BaseException) -> bool:
+        """Return whether the same call, of a store or of a client, may succeed later."""
+
+
 class StackSettings(Protocol):
     """The settings of the stack that decisions depend on. `chalicelib.config` reads them."""
 

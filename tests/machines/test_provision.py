@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.engine.provision.steps import REJECT, STEPS
+from chalicelib.engine.provision.steps import POSTPONE, REJECT, STEPS
 from tests.support import stack
 from tests.support.asl import Execution, TaskError
 from tests.support.fake_step_functions import PROVISION_MACHINE_ARN_PREFIX, PROVISION_MACHINES
@@ -64,7 +64,7 @@ def test_there_is_a_machine_for_every_kind_that_is_provisioned() -> None:
 def test_a_machine_calls_every_step_of_its_kind_and_no_other(kind: str) -> None:
     tasks = [one for one in MACHINES[kind]["States"].values() if one["Type"] == "Task"]
     payloads = [task["Parameters"]["Payload"] for task in tasks]
-    assert {payload["step"] for payload in payloads} == {*STEPS[kind], REJECT}
+    assert {payload["step"] for payload in payloads} == {*STEPS[kind], POSTPONE, REJECT}
     assert {payload["kind"] for payload in payloads} == {kind}
 
 

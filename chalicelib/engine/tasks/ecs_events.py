@@ -12,7 +12,14 @@ from typing import Any
 from chalicelib.core.events import ContainerEnd, Event, EventKind
 from chalicelib.core.ids import Fence
 from chalicelib.core.lifecycle import START_FAILURE_REASON
-from chalicelib.core.messages import CONTINUATION, DEADLINE, EXECUTION_STOPPED, LAUNCH_FAILED, WAKE
+from chalicelib.core.messages import (
+    CONTINUATION,
+    DEADLINE,
+    EXECUTION_STOPPED,
+    LAUNCH_FAILED,
+    NOT_REGISTERED,
+    WAKE,
+)
 from chalicelib.core.payload import CONTAINER_NAME
 
 ECS_TASK_STATE_CHANGE = "ECS Task State Change"
@@ -37,6 +44,7 @@ _PASSING_ERRORS = (
     "Ecs.SdkClientException",
     "InternalServerError",
     "InternalFailure",
+    NOT_REGISTERED,
 )
 
 

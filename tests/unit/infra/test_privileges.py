@@ -124,8 +124,8 @@ ALLOWED: dict[str, dict[str, str]] = {
             "dynamodb:BatchGetItem dynamodb:DeleteItem dynamodb:PutItem dynamodb:UpdateItem"
         ),
         "cluster/<stack>_*": (
-            "ecs:CreateCluster ecs:DeleteCluster ecs:PutClusterCapacityProviders "
-            "ecs:TagResource ecs:UpdateClusterSettings"
+            "ecs:CreateCluster ecs:DeleteCluster ecs:DescribeClusters "
+            "ecs:PutClusterCapacityProviders ecs:TagResource ecs:UpdateClusterSettings"
         ),
         "role/aws-service-role/ecs.amazonaws.com/*": "iam:CreateServiceLinkedRole",
         "rule/<stack>-trigger-*": CHANGE_RULES,
