@@ -44,6 +44,13 @@ class Function:
         return {"Payload": {"remaining": self.drained.pop(0)} if step == "drain" else {}}
 
 
+def passing(step: str) -> Function:
+    """Return a function whose step passes in the tenth try, the second after a pause."""
+    function = Function(**{step: 9})  # type: ignore[arg-type]
+    function.error = "PassingError"
+    return function
+
+
 def run(function: Function, kind: str, action: str) -> tuple[Execution, list[float]]:
     """Run the machine of the kind to its end; return the execution and its waits in seconds."""
     execution = Execution(definition=MACHINES[kind], invoke=function.invoke)
@@ -130,6 +137,49 @@ def test_a_cluster_in_use_is_waited_for_longer() -> None:
     assert execution.entered[-1] == "Done"
 
 
+PASSING = ("PassingError", "Lambda.TooManyRequestsException", "States.Timeout")
+STEPS_OF_MACHINES = [
+    (kind, action, step)
+    for kind, action, steps in (
+        (ENVIRONMENT, "make", ("make_cluster", "accept")),
+        (ENVIRONMENT, "remove", ("remove_cluster", "remove")),
+        (QUEUE, "remove", ("drain", "remove")),
+        (TRIGGER, "make", ("make_trigger", "accept")),
+        (TRIGGER, "remove", ("remove_trigger", "remove")),
+    )
+    for step in steps
+]
+
+
+@pytest.mark.parametrize("error", PASSING)
+@pytest.mark.parametrize(("kind", "action", "step"), STEPS_OF_MACHINES)
+def test_what_passes_by_itself_is_waited_for_and_never_rejected(
+    kind: str, action: str, step: str, error: str
+) -> None:
+    function = Function(drained=(0,) * 9, **{step: 20})
+    function.error = error
+    execution, waits = run(function, kind, action)
+    assert "reject" not in function.steps
+    assert execution.entered[-1] == "Done"
+    assert function.steps.count("postpone") == 2, "twice the tries of a step were not enough"
+    assert function.payloads[function.steps.index("postpone")]["cause"] == CAUSE
+    assert max(wait for wait in waits if wait != 300) <= 30
+    assert waits.count(300) == 2
+
+
+def test_a_postponement_that_cannot_be_recorded_changes_nothing() -> None:
+    function = Function(make_cluster=10, postpone=99)
+    function.error = "PassingError"
+    execution, _ = run(function, ENVIRONMENT, "make")
+    assert {"Postpone retry", "Postpone catch"} <= execution.handled
+    assert (function.steps[-1], execution.entered[-1]) == ("accept", "Done")
+
+
+def test_a_machine_of_a_change_ends_within_a_day() -> None:
+    assert MACHINES[ENVIRONMENT]["TimeoutSeconds"] <= 24 * 3600
+    assert MACHINES[TRIGGER]["TimeoutSeconds"] <= 24 * 3600
+
+
 def test_a_trigger_that_aws_refuses_is_not_tried_again() -> None:
     function = Function(make_trigger=99)
     function.error = "RefusedError"
@@ -152,6 +202,9 @@ def test_every_state_is_entered_in_these_tests() -> None:
         (QUEUE, "remove", Function(drained=(1, 0))),
         (TRIGGER, "make", Function()),
         (TRIGGER, "remove", Function(remove=99)),
+        (ENVIRONMENT, "make", passing("make_cluster")),
+        (QUEUE, "remove", passing("drain")),
+        (TRIGGER, "make", passing("make_trigger")),
     ):
         entered[kind].update(run(function, kind, action)[0].entered)
     for kind, action, step in (

@@ -92,6 +92,7 @@ class World:
         self.left_ms = 10_000  # how long the functions believe that they may go on
         self.failures: list[Exception] = []  # what functions raised; a test looks, and clears
         self.on_pause: Callable[[], None] = lambda: None
+        self.on_rest: Callable[[float], None] = lambda seconds: self.on_pause()
         self.on_call: Callable[[str], None] | None = None  # notified of a call before it is made
         self._ids = itertools.count(1)
         self.settings = settings_of(**settings)

@@ -79,7 +79,7 @@ class WorldPorts(Ports):
         self._world.on_pause()
 
     def rest(self, seconds: float) -> None:
-        self._world.on_pause()
+        self._world.on_rest(seconds)
 
     def run_all(self, calls: Sequence[Action]) -> list[Any]:
         return in_order(calls)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-from chalicelib.core.cluster import Cluster, ClusterChanges, ClusterPlan, changes_between
+from chalicelib.core.cluster import Cluster, ClusterPlan, changes_between
 from chalicelib.core.resources.compute_environment import ComputeEnvironment
 from chalicelib.core.resources.resource import Resource
 from chalicelib.engine.provision.common import Step, accept, remove
@@ -31,7 +31,8 @@ class ClusterFailedError(Exception):
 def make_cluster(resource: Resource, ports: ComputeEnvironmentsPorts) -> None:
     """Create the cluster, or change what differs, and see that its capacity providers are attached.
 
-    Raises PassingError while ECS carries out a change: the machine runs this step again.
+    Raises PassingError while ECS carries out a change, and ClusterFailedError when it has failed
+    to: the machine runs this step again.
     """
     plan = _plan_of(resource, ports)
     found = ports.ecs.find_cluster(plan.name)
@@ -40,16 +41,14 @@ def make_cluster(resource: Resource, ports: ComputeEnvironmentsPorts) -> None:
     else:
         _require_steady(found, plan)
         changes = changes_between(found, plan)
-        if changes == ClusterChanges():
-            return
         ports.ecs.update_cluster(found, changes)
+        if found.has_failed:
+            # The next try sees whether attaching them once more has helped.
+            raise ClusterFailedError(f"ECS could not attach {', '.join(found.providers)}")
         if changes.providers is None:
             return
     # Attaching takes a while; meanwhile RunTask refuses the capacity providers.
-    changed = ports.ecs.find_cluster(plan.name)
-    _require_steady(changed, plan)
-    if changed is not None and changed.has_failed:
-        raise ClusterFailedError(f"ECS could not attach {', '.join(plan.providers or ())}")
+    _require_steady(ports.ecs.find_cluster(plan.name), plan)
 
 
 def _require_steady(found: Cluster | None, plan: ClusterPlan) -> None:

@@ -122,10 +122,14 @@ def _ready(
     made = []
     for plan in waiting:
         answer = answers[plan.name]
-        if isinstance(answer, str):
+        if isinstance(answer, NotRegisteredError):
+            continue
+        try:
+            if isinstance(answer, Exception):
+                raise answer
             made.append((plan.job, plan.request(answer)))
-        elif not isinstance(answer, NotRegisteredError):
-            _report(plan.job, answer, ports)
+        except Exception as error:
+            _report(plan.job, error, ports)
     if made:
         yield made
 
@@ -152,9 +156,8 @@ def _plan(
 
 
 def _report(job: Job, error: Exception, ports: TasksLaunchPorts) -> None:
-    logger.error(
-        "a launch cannot be made", action="launch.unmade", job=str(job.fence), exc_info=error
-    )
+    """Report a launch that cannot be made, from the handler of its error."""
+    logger.exception("a launch cannot be made", action="launch.unmade", job=str(job.fence))
     ports.messages.send_launch_failure(job.fence, ports.ecs.error_name(error), str(error))
 
 

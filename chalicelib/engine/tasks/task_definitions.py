@@ -1,8 +1,8 @@
 """Task definitions: each content is registered with ECS by one process and found by the others.
 
 ECS registers one task definition a second, after a burst of twenty, and none beside another of the
-same family. So a process first takes a claim, a row of the catalog; those that come later wait for
-the row that has the ARN. A claim expires, and is taken over from a process that died with it.
+same family. So a process first takes a lease, a row of the catalog; those that come later wait for
+the row that has the ARN. A lease expires, and is taken over from a process that died with it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.ecs_requests import in_own_family
-from chalicelib.core.resources.resource import TASK_DEFINITION, TASK_DEFINITION_CLAIM, Resource
-from chalicelib.core.resources.task_definition import TaskDefinition, TaskDefinitionClaim
+from chalicelib.core.resources.resource import TASK_DEFINITION, TASK_DEFINITION_LEASE, Resource
+from chalicelib.core.resources.task_definition import TaskDefinition, TaskDefinitionLease
 from chalicelib.observe import logger
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         """What this module asks of the outside world."""
 
 
-CLAIM_SECONDS = 30  # as long as the longest function that registers may run
+LEASE_SECONDS = 30  # as long as the longest function that registers may run
 
 
 class NotRegisteredError(Exception):
@@ -76,12 +76,12 @@ def _register_once(
 ) -> str | Exception:
     """Return the ARN, or why there is none; see `find_or_register`."""
     try:
-        claim = _take_claim(name, ports)
-        if claim is None:
+        lease = _take_lease(name, ports)
+        if lease is None:
             return NotRegisteredError("another process is registering it")
-        # It may have been registered, and the claim released, since the catalog was read.
+        # It may have been registered, and the lease released, since the catalog was read.
         found = ports.catalog.find(TASK_DEFINITION, name)
-        return _arn_in(found) if found else _register(name, definition, claim, ports)
+        return _arn_in(found) if found else _register(name, definition, lease, ports)
     except Exception as error:
         if not ports.passes(error):
             return error
@@ -89,33 +89,33 @@ def _register_once(
         return _ThrottledError(str(error))
 
 
-def _take_claim(name: str, ports: TaskDefinitionsPorts) -> Resource | None:
-    """Return the row of the claim if this process has it now; None while another one holds it."""
+def _take_lease(name: str, ports: TaskDefinitionsPorts) -> Resource | None:
+    """Return the row of the lease if this process has it now; None while another one holds it."""
     now_ms = ports.now_ms()
-    claim = TaskDefinitionClaim(name=name, expires_at_ms=now_ms + CLAIM_SECONDS * 1000)
-    first = claim.to_resource()
+    lease = TaskDefinitionLease(name=name, expires_at_ms=now_ms + LEASE_SECONDS * 1000)
+    first = lease.to_resource()
     # Closes the race between processes that need the same task definition: one registers it.
     if ports.catalog.put(first, replacing=None):
         return first
-    held = ports.catalog.find(TASK_DEFINITION_CLAIM, name)
-    if held is None or TaskDefinitionClaim.from_resource(held).expires_at_ms > now_ms:
+    held = ports.catalog.find(TASK_DEFINITION_LEASE, name)
+    if held is None or TaskDefinitionLease.from_resource(held).expires_at_ms > now_ms:
         return None
-    taken = claim.to_resource(replacing=held)
-    # Closes the race between processes that find the same expired claim.
+    taken = lease.to_resource(replacing=held)
+    # Closes the race between processes that find the same expired lease.
     return taken if ports.catalog.put(taken, replacing=held) else None
 
 
 def _register(
-    name: str, definition: Mapping[str, Any], claim: Resource, ports: TaskDefinitionsPorts
+    name: str, definition: Mapping[str, Any], lease: Resource, ports: TaskDefinitionsPorts
 ) -> str:
     try:
         arn = ports.ecs.register_task_definition(in_own_family(definition))
     except Exception:
-        released = TaskDefinitionClaim(name=name, expires_at_ms=0).to_resource(replacing=claim)
-        # Another process that has taken the expired claim over keeps it.
-        ports.catalog.put(released, replacing=claim)
+        released = TaskDefinitionLease(name=name, expires_at_ms=0).to_resource(replacing=lease)
+        # Another process that has taken the expired lease over keeps it.
+        ports.catalog.put(released, replacing=lease)
         raise
-    # Closes the race with a process that took the expired claim over, or that knows no claims.
+    # Closes the race with a process that took the expired lease over, or that knows no leases.
     if ports.catalog.put(TaskDefinition(name=name, arn=arn).to_resource(), replacing=None):
         return arn
     kept = ports.catalog.find(TASK_DEFINITION, name)
