@@ -94,6 +94,7 @@ def _start(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
         event,
         JobStatus.RUNNING,
         task_arn=event.task_arn,
+        host=event.host,
         started_at_ms=event.started_at_ms or event.at_ms,
         nodes=job.nodes_at(event.address),
     )
@@ -127,6 +128,7 @@ def _end_attempt(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
         job.status,
         status_reason=event.reason,
         task_arn=event.task_arn or job.task_arn,
+        host=job.host or event.host,
         started_at_ms=job.started_at_ms or event.started_at_ms,
         stopped_at_ms=stopped_at_ms,
         **outcome_of(job, event)._asdict(),
@@ -167,6 +169,7 @@ def _fail_or_retry(ended: Job, event: Event, strategy: RetryStrategy) -> Decisio
         dispatch_count=0,
         environment=None,
         task_arn=None,
+        host=None,
         started_at_ms=None,
         stopped_at_ms=None,
         **NO_OUTCOME._asdict(),

@@ -1,7 +1,7 @@
 """Conversion between the values of the core and rows of the jobs and lanes tables."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields, replace
 from typing import Any
 
 from chalicelib.core.child_range import spans_of
@@ -18,13 +18,16 @@ from chalicelib.core.job import (
     created_key_of,
 )
 from chalicelib.core.states import JobStatus
+from chalicelib.store.hosts import packed_hosts, with_hosts
 from chalicelib.store.tables import ChildRangeRow, EdgeRow, JobRow, ReadyRow
 
+WRITE_UNIT_BYTES = 1024
 _SHAPED = {
     "job_id",
     "status",
     "essential",
     "container_ends",
+    "host",
     "stop_cause",
     "history",
     "array",
@@ -40,7 +43,7 @@ def row_from_job(job: Job, retention_seconds: int) -> JobRow:
     expires_at = None
     if job.is_terminal:
         expires_at = (job.stopped_at_ms or job.changed_at_ms) // 1000 + retention_seconds
-    return JobRow(
+    row = JobRow(
         root=job.job_id,
         status=str(job.status),
         stop_cause=str(job.stop_cause) if job.stop_cause else None,
@@ -55,16 +58,52 @@ def row_from_job(job: Job, retention_seconds: int) -> JobRow:
         created_key=created_key_of(job) if indexed else None,
         **{name: getattr(job, name) for name in _PLAIN},
     )
+    row.hosts = _hosts_within(job, row)
+    return row
+
+
+def _hosts_within(job: Job, row: JobRow) -> str | None:
+    """Return the hosts to keep: the current attempt's, and of earlier ones what costs nothing.
+
+    The oldest are left out where they would carry the row over the next KB, for which every
+    transition would pay.
+    """
+    if job.host is None and not any(attempt.host for attempt in job.history):
+        return None
+    attempts = [*job.history, job.last_attempt()]
+    packed = packed_hosts(attempts)
+    if packed is None or not job.history:
+        return packed
+    left = -_size_of(row) % WRITE_UNIT_BYTES
+    for number in range(len(job.history)):
+        if len(packed) <= left:
+            break
+        attempts[number] = replace(attempts[number], host=None)
+        packed = packed_hosts(attempts) or ""
+    return packed or None
+
+
+def _size_of(row: JobRow) -> int:
+    """Return about how many bytes a row has for DynamoDB: a little more than it counts."""
+    return len("hosts") + sum(
+        len(name) + (len(value) if "S" in kind else len(value) // 2 + 2)
+        for name, stored in row.serialize().items()
+        for kind, value in stored.items()
+    )
 
 
 def job_from_row(row: JobRow) -> Job:
+    *history, last = with_hosts(
+        [*(_attempt(document) for document in row.history or ()), _last_attempt(row)], row.hosts
+    )
     return Job(
         job_id=row.root,
         status=JobStatus(row.status),
         stop_cause=StopCause(row.stop_cause) if row.stop_cause else None,
         essential=tuple(row.essential or ()),
         container_ends=_ends(row.container_ends),
-        history=tuple(_attempt(document) for document in row.history or ()),
+        host=last.host,
+        history=tuple(history),
         waiting_on=tuple(row.waiting_on or ()),
         array=_array_state(row),
         nodes=_node_state(row.nodes),
@@ -113,16 +152,37 @@ def ready_from_row(row: ReadyRow) -> Ready:
     )
 
 
+_ATTEMPT_MEMBERS = tuple(
+    field.name for field in fields(Attempt) if field.name not in {"container_ends", "host"}
+)
+_REQUIRED_OF_ATTEMPT = frozenset({"started_at_ms", "stopped_at_ms", "status_reason"})
+
+
 def _attempt_document(attempt: Attempt) -> dict[str, Any]:
-    document = asdict(attempt)
-    del document["container_ends"]
+    """Return an attempt as its job's row keeps it.
+
+    What is not known is left out, which keeps the row small. The document gets no new members:
+    versions that do not know them could not read it. A new fact is a new attribute of the row.
+    """
+    document = {
+        name: value
+        for name in _ATTEMPT_MEMBERS
+        if (value := getattr(attempt, name)) is not None or name in _REQUIRED_OF_ATTEMPT
+    }
     ends = _ends_document(attempt.container_ends)
-    # A job of one container has no such list, which keeps its row small.
     return {**document, "container_ends": ends} if ends else document
 
 
 def _attempt(document: Mapping[str, Any]) -> Attempt:
-    return Attempt(**{**document, "container_ends": _ends(document.get("container_ends"))})
+    known = {name: document[name] for name in _ATTEMPT_MEMBERS if name in document}
+    return Attempt(**known, container_ends=_ends(document.get("container_ends")))
+
+
+def _last_attempt(row: JobRow) -> Attempt:
+    """Return as much of the current attempt as its host is derived from."""
+    return Attempt(
+        started_at_ms=None, stopped_at_ms=row.changed_at_ms, status_reason="", task_arn=row.task_arn
+    )
 
 
 def _ends_document(ends: tuple[ContainerEnd, ...]) -> list[list[Any]] | None:
@@ -132,7 +192,7 @@ def _ends_document(ends: tuple[ContainerEnd, ...]) -> list[list[Any]] | None:
 def _ends(document: list[list[Any]] | None) -> tuple[ContainerEnd, ...]:
     return tuple(
         ContainerEnd(name=name, exit_code=exit_code, reason=reason)
-        for name, exit_code, reason in document or ()
+        for name, exit_code, reason, *_ in document or ()
     )
 
 
@@ -165,7 +225,7 @@ def _array_attributes(array: ArrayState | None) -> dict[str, Any]:
 def _node_state(document: Sequence[Any] | None) -> NodeState | None:
     if document is None:
         return None
-    count, main, address = document
+    count, main, address, *_ = document
     return NodeState(count=count, main=main, address=address)
 
 

@@ -31,6 +31,7 @@ from chalicelib.store.codec import job_from_row, row_from_edge, row_from_job, ro
 from chalicelib.store.commits import build, parent_update, unchanged
 from chalicelib.store.lanes import record_started
 from chalicelib.store.overlap_locks import OVERLAP_LOCK_SECONDS, overlap_lock_action
+from chalicelib.store.row_changes import changes_of
 from chalicelib.store.tables import JobRow, SpecRow
 from chalicelib.store.transactions import (
     ACTIONS_LIMIT,
@@ -142,8 +143,12 @@ class DynamoJobStore:
             return write_alone(
                 lambda: parent.update(actions=changes, condition=condition), self._pause
             )
-        row = row_from_job(move.new, self._retention_seconds)
-        return write_alone(lambda: row.save(condition=unchanged(move.old)), self._pause)
+        after, condition = row_from_job(move.new, self._retention_seconds), unchanged(move.old)
+        if move.old.version == 0:
+            return write_alone(lambda: after.save(condition=condition), self._pause)
+        changes = changes_of(row_from_job(move.old, self._retention_seconds), after)
+        row = JobRow(move.new.job_id, move.new.part)
+        return write_alone(lambda: row.update(actions=changes, condition=condition), self._pause)
 
     def _record_started(self, moves: Iterable[Move]) -> None:
         """Subtract tasks that now run from their environments' number of starting tasks.

@@ -6,6 +6,7 @@ dependency edges and the child ranges. All reads are strongly consistent.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 from pynamodb.connection import Connection
 from pynamodb.expressions.update import Action as UpdateAction
@@ -67,14 +68,13 @@ class DynamoLaneStore:
                 & (CapacityRow.tasks == seen.tasks)
                 & (CapacityRow.starting == seen.starting)
             )
-        row = CapacityRow(
-            CAPACITY_LANE,
-            counted.environment,
-            cpu_units=counted.cpu_units,
-            tasks=counted.tasks,
-            starting=counted.starting,
-        )
-        return write_alone(lambda: row.save(condition=unchanged), self._pause)
+        row = CapacityRow(CAPACITY_LANE, counted.environment)
+        changes: list[Any] = [
+            CapacityRow.cpu_units.set(counted.cpu_units),
+            CapacityRow.tasks.set(counted.tasks),
+            CapacityRow.starting.set(counted.starting),
+        ]
+        return write_alone(lambda: row.update(actions=changes, condition=unchanged), self._pause)
 
     def edges(
         self, job_id: str, *, first: str = "", last: str = "~", limit: int

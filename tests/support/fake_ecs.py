@@ -38,6 +38,31 @@ class Task:
     address: str | None = None  # of its own network interface
 
     @property
+    def is_on_fargate(self) -> bool:
+        strategy = self.request.get("capacityProviderStrategy", [])
+        return any(one["capacityProvider"].startswith("FARGATE") for one in strategy)
+
+    @property
+    def number(self) -> int:
+        """Return the number in its id: tasks are counted."""
+        return int(self.arn.rpartition("/")[2], 16)
+
+    @property
+    def interface(self) -> Json | None:
+        """Return its own network interface; None while it has none, or that of its host."""
+        if self.address is None:
+            return None
+        attachment = f"{self.number:08x}-ddfb-4d10-8ebe-8ac87ddba5b8"
+        return {"attachmentId": attachment, "privateIpv4Address": self.address}
+
+    @property
+    def instance_arn(self) -> str | None:
+        """Return the ARN of the container instance; None on Fargate."""
+        if self.is_on_fargate:
+            return None
+        return f"{_PREFIX}:container-instance/{self.cluster}/{0xC0FFEE:032x}"
+
+    @property
     def started_by(self) -> str:
         return str(self.request["startedBy"])
 
@@ -83,8 +108,9 @@ class FakeEcs(FakeClusters):
         return [task for task in self.tasks.values() if task.status != "STOPPED"]
 
     def start(self, task: Task, *, address: str | None = None) -> None:
-        """Start the task's containers, at `address` if it has one of its own."""
-        task.address = address
+        """Start the task's containers, at `address` if it has one of its own, as on Fargate."""
+        own = f"10.0.{task.number // 256 % 256}.{task.number % 256}"
+        task.address = address or (own if task.is_on_fargate else None)
         task.status, task.started_at_ms = "RUNNING", self.now_ms()
         self._notify(task)
 
@@ -230,14 +256,12 @@ class FakeEcs(FakeClusters):
             "startedBy": task.started_by,
             "lastStatus": task.status,
             "desiredStatus": task.desired,
-            "containerInstanceArn": f"{_PREFIX}:container-instance/{task.cluster}/instance",
+            **({"containerInstanceArn": task.instance_arn} if task.instance_arn else {}),
             "containers": [
                 {
                     "name": name,
                     "lastStatus": task.status,
-                    "networkInterfaces": [{"privateIpv4Address": task.address}]
-                    if task.address
-                    else [],
+                    "networkInterfaces": [task.interface] if task.interface else [],
                 }
                 | end
                 for name, end in task.containers.items()

@@ -32,7 +32,7 @@ class MemoryLaneStore:
         return {name: used[name] for name in names if name in used}
 
     def correct_capacity(self, seen: Capacity | None, counted: Capacity) -> bool:
-        self._memory.call("PutItem")
+        self._memory.call("UpdateItem")
         if self._memory.capacities.get(counted.environment) != seen:
             return False
         self._memory.capacities[counted.environment] = counted

@@ -42,7 +42,9 @@ ALLOWED: dict[str, dict[str, str]] = {
         "*": f"dynamodb:ListStreams ecs:DeregisterTaskDefinition {ANSWER}",
         "JobsTable": f"{MOVE_JOBS} dynamodb:DeleteItem",
         "LanesTable": "dynamodb:DeleteItem dynamodb:PutItem dynamodb:Query",
-        "CatalogTable": "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query",
+        "CatalogTable": (
+            "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem"
+        ),
         "WakeQueue": SEND,
         "TaskEventsQueue": SEND,
         "StreamDeadLetters": SEND,
@@ -107,7 +109,9 @@ ALLOWED: dict[str, dict[str, str]] = {
     },
     "NodeStepRole": {
         "JobsTable": MOVE_JOBS,
-        "CatalogTable": "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query",
+        "CatalogTable": (
+            "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem"
+        ),
         "TaskEventsQueue": SEND,
         "<stack>-launch": "states:StartExecution",
         "*": "ec2:DescribeInstances ecs:DeregisterTaskDefinition",

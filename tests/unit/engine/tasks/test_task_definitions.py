@@ -223,7 +223,7 @@ def test_the_sizes_of_one_definition_are_families_of_their_own(world: World) -> 
     end_all(world)
 
 
-def test_a_long_name_of_a_definition_leaves_room_for_the_variant(world: World) -> None:
+def test_the_family_of_a_definition_with_a_long_name_is_not_too_long(world: World) -> None:
     make_stage(world)
     make_definition(world, "w" * 128)
     submit(world, jobDefinition="w" * 128)
