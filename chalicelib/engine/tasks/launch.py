@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 # How long launches wait for the registration of their task definitions, between two looks.
-REGISTRATION_WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0)
+REGISTRATION_WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0, 4.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

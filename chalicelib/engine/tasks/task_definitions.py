@@ -32,7 +32,9 @@ if TYPE_CHECKING:
         """What this module asks of the outside world."""
 
 
-LEASE_SECONDS = 30  # as long as the longest function that registers may run
+# Longer than a registration takes with the retries of its client, and shorter than launches wait
+# (`launch.py`): whoever finds the lease of a process that died takes it over before giving up.
+LEASE_SECONDS = 10
 
 
 class NotRegisteredError(Exception):

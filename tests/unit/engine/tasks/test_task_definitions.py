@@ -9,6 +9,7 @@ import pytest
 
 import app as handlers
 from chalicelib.core.resources.resource import TASK_DEFINITION
+from chalicelib.engine.tasks.launch import REGISTRATION_WAITS_SECONDS
 from chalicelib.engine.tasks.task_definitions import LEASE_SECONDS
 from tests.support.clients import client_error
 from tests.support.fake_ecs import TOO_MANY_AT_ONCE
@@ -158,11 +159,8 @@ def test_a_registration_that_ecs_refuses_for_good_fails_the_attempt_at_once(worl
     assert "Role is not valid" in detail["attempts"][0]["container"]["reason"]
 
 
-def test_a_reactor_that_dies_while_it_registers_holds_the_others_up_for_seconds_only(
-    world: World,
-) -> None:
-    make_stage(world)
-    job_id = submit(world)
+def die_registering(world: World, job_id: str) -> None:
+    """Let the reactor of a job die as it calls RegisterTaskDefinition."""
     world.deliver_stream()
     world.deliver_wakes()
     call = "ecs.RegisterTaskDefinition"
@@ -171,6 +169,27 @@ def test_a_reactor_that_dies_while_it_registers_holds_the_others_up_for_seconds_
     world.deliver_stream()
     world.on_call = None
     assert world.ecs.definitions == {}
+    assert world.job(job_id).status == "STARTING"
+
+
+def test_a_reactor_that_died_while_it_registered_is_replaced_within_the_waits(
+    world: World,
+) -> None:
+    make_stage(world)
+    pass_time(world)
+    job_id = submit(world)
+    die_registering(world, job_id)
+    world.run_until_idle()
+    assert world.task_of(job_id).started_by == f"{job_id}/job/1", "it was never given back"
+    assert list(variants(world).values()) == [1]
+    assert sum(REGISTRATION_WAITS_SECONDS) > LEASE_SECONDS
+    end_all(world)
+
+
+def test_a_job_says_that_another_process_registers_its_task_definition(world: World) -> None:
+    make_stage(world)
+    job_id = submit(world)
+    die_registering(world, job_id)
     world.run_until_idle()
     assert world.job(job_id).status == "RUNNABLE"
     assert world.job(job_id).status_reason == (
@@ -178,7 +197,7 @@ def test_a_reactor_that_dies_while_it_registers_holds_the_others_up_for_seconds_
     )
     start_all(world, [job_id], seconds=LEASE_SECONDS + 15)
     assert world.job(job_id).status == "RUNNING"
-    assert set(variants(world).values()) == {1}
+    assert list(variants(world).values()) == [1]
     end_all(world)
 
 
