@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core.ids import Fence
+from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, JOB_QUEUE
 from tests.support import tables
 from tests.support.arrays import array
 from tests.support.drivers import run_to_the_end
@@ -155,3 +156,24 @@ def test_a_row_keeps_an_attribute_that_this_version_does_not_know(
     finally:
         world.stop_watching()
     assert world.rewritten > 3
+
+
+def test_a_resource_keeps_a_member_that_this_version_does_not_know(world: World) -> None:
+    make_stage(world)
+    changes: dict[str, tuple[str, Any]] = {
+        COMPUTE_ENVIRONMENT: ("UpdateComputeEnvironment", {"computeEnvironment": "fargate"}),
+        JOB_QUEUE: ("UpdateJobQueue", {"jobQueue": "queue"}),
+    }
+    for kind, (operation, request) in changes.items():
+        name = next(iter(request.values()))
+        row = world.ports.catalog.find(kind, name)
+        assert row is not None
+        marked = row.changed(document={**row.document, MARK: {"a": [1]}})
+        assert world.ports.catalog.put(marked, replacing=row)
+        world.run_until_idle()
+        world.api(operation, {**request, "state": "DISABLED"})
+        world.run_until_idle()
+        after = world.ports.catalog.find(kind, name)
+        assert after is not None
+        assert (after.state, after.status) == ("DISABLED", "VALID")
+        assert after.document[MARK] == {"a": [1]}
