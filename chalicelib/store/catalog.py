@@ -112,7 +112,8 @@ def _save(resource: Resource, replacing: Resource | None) -> Action:
 
 
 def _changes(resource: Resource, replacing: Resource) -> list[Any]:
-    changes = changes_of(row_from_resource(replacing), row_from_resource(resource))
+    before, after = row_from_resource(replacing), row_from_resource(resource)
+    changes = changes_of(CatalogRow, before.attribute_values, after.attribute_values)
     return changes or [CatalogRow.version.set(resource.version)]
 
 

@@ -39,30 +39,34 @@ _PLAIN = tuple(field.name for field in fields(Job) if field.name not in _SHAPED)
 
 def row_from_job(job: Job, retention_seconds: int) -> JobRow:
     """Return the row of a job; a terminal one expires `retention_seconds` after its end."""
+    return JobRow(**values_of_job(job, retention_seconds))
+
+
+def values_of_job(job: Job, retention_seconds: int) -> dict[str, Any]:
+    """Return the values of the row's attributes, by name; None for one that it does not have."""
     indexed = job.part == JOB_PART
     expires_at = None
     if job.is_terminal:
         expires_at = (job.stopped_at_ms or job.changed_at_ms) // 1000 + retention_seconds
-    row = JobRow(
-        root=job.job_id,
-        status=str(job.status),
-        stop_cause=str(job.stop_cause) if job.stop_cause else None,
-        essential=list(job.essential) or None,
-        container_ends=_ends_document(job.container_ends),
-        history=[_attempt_document(attempt) for attempt in job.history] or None,
-        waiting_on=list(job.waiting_on) or None,
+    values = {
+        "root": job.job_id,
+        "status": str(job.status),
+        "stop_cause": str(job.stop_cause) if job.stop_cause else None,
+        "essential": list(job.essential) or None,
+        "container_ends": _ends_document(job.container_ends),
+        "history": [_attempt_document(attempt) for attempt in job.history] or None,
+        "waiting_on": list(job.waiting_on) or None,
         **_array_attributes(job.array),
-        nodes=[job.nodes.count, job.nodes.main, job.nodes.address] if job.nodes else None,
-        expires_at=expires_at,
-        queue_status=f"{job.queue}#{job.status}" if indexed else None,
-        created_key=created_key_of(job) if indexed else None,
+        "nodes": [job.nodes.count, job.nodes.main, job.nodes.address] if job.nodes else None,
+        "expires_at": expires_at,
+        "queue_status": f"{job.queue}#{job.status}" if indexed else None,
+        "created_key": created_key_of(job) if indexed else None,
         **{name: getattr(job, name) for name in _PLAIN},
-    )
-    row.hosts = _hosts_within(job, row)
-    return row
+    }
+    return {**values, "hosts": _hosts_within(job, values)}
 
 
-def _hosts_within(job: Job, row: JobRow) -> str | None:
+def _hosts_within(job: Job, values: Mapping[str, Any]) -> str | None:
     """Return the hosts to keep: the current attempt's, and of earlier ones what costs nothing.
 
     The oldest are left out where they would carry the row over the next KB, for which every
@@ -74,7 +78,7 @@ def _hosts_within(job: Job, row: JobRow) -> str | None:
     packed = packed_hosts(attempts)
     if packed is None or not job.history:
         return packed
-    left = -_size_of(row) % WRITE_UNIT_BYTES
+    left = -_size_of(JobRow(**values)) % WRITE_UNIT_BYTES
     for number in range(len(job.history)):
         if len(packed) <= left:
             break

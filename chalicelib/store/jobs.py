@@ -28,10 +28,9 @@ from chalicelib.core.triggers.overlap_lock import OverlapLock
 from chalicelib.parallel import RunAll, in_order
 from chalicelib.ports import OverlapLockLostError
 from chalicelib.store.codec import job_from_row, row_from_edge, row_from_job, row_from_ready
-from chalicelib.store.commits import build, parent_update, unchanged
+from chalicelib.store.commits import build, job_changes, parent_update, unchanged
 from chalicelib.store.lanes import record_started
 from chalicelib.store.overlap_locks import OVERLAP_LOCK_SECONDS, overlap_lock_action
-from chalicelib.store.row_changes import changes_of
 from chalicelib.store.tables import JobRow, SpecRow
 from chalicelib.store.transactions import (
     ACTIONS_LIMIT,
@@ -143,10 +142,11 @@ class DynamoJobStore:
             return write_alone(
                 lambda: parent.update(actions=changes, condition=condition), self._pause
             )
-        after, condition = row_from_job(move.new, self._retention_seconds), unchanged(move.old)
+        condition = unchanged(move.old)
         if move.old.version == 0:
-            return write_alone(lambda: after.save(condition=condition), self._pause)
-        changes = changes_of(row_from_job(move.old, self._retention_seconds), after)
+            first = row_from_job(move.new, self._retention_seconds)
+            return write_alone(lambda: first.save(condition=condition), self._pause)
+        changes = job_changes(move, self._retention_seconds)
         row = JobRow(move.new.job_id, move.new.part)
         return write_alone(lambda: row.update(actions=changes, condition=condition), self._pause)
 

@@ -54,7 +54,8 @@ def overlap_lock_action(overlap_lock: OverlapLock, expires_at: int) -> Action:
         expires_at=expires_at,
     )
 
-    changes = changes_of(OverlapLockRow(row.lane, row.rank), row)
+    values = row.attribute_values
+    changes = changes_of(OverlapLockRow, {"lane": row.lane, "rank": row.rank}, values)
 
     def action(transaction: TransactWrite) -> None:
         key = OverlapLockRow(row.lane, row.rank)
