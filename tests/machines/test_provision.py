@@ -18,6 +18,7 @@ MACHINES = {
 }
 ENVIRONMENT, QUEUE, TRIGGER = "compute-environment", "job-queue", "trigger"
 NAMES = {ENVIRONMENT: "fargate", QUEUE: "queue", TRIGGER: "nightly"}
+STARTED_AT = "2027-01-15T08:00:00.000Z"
 CAUSE = '{"errorMessage": "no", "errorType": "AccessDenied"}'
 
 
@@ -28,6 +29,7 @@ class Function:
         self.failures = failures
         self.drained = list(drained)
         self.error = "AccessDenied"
+        self.patience = 99  # how many postponements it answers with WAIT, and one more
         self.steps: list[str] = []
         self.payloads: list[dict[str, Any]] = []
 
@@ -37,11 +39,20 @@ class Function:
         payload = parameters["Payload"]
         step = payload["step"]
         self.steps.append(step)
+        self.patience -= step == "postpone"
         self.payloads.append(payload)
         if self.failures.get(step, 0) > 0:
             self.failures[step] -= 1
             raise TaskError(self.error, CAUSE)
+        if step == "postpone":
+            assert payload["since"] == STARTED_AT
+            return {"Payload": {"decision": "WAIT" if self.patience > 0 else "GIVE_UP"}}
         return {"Payload": {"remaining": self.drained.pop(0)} if step == "drain" else {}}
+
+
+def execution_of(function: Function, kind: str) -> Execution:
+    context = {"Execution": {"StartTime": STARTED_AT}}
+    return Execution(definition=MACHINES[kind], invoke=function.invoke, context=context)
 
 
 def passing(step: str) -> Function:
@@ -53,7 +64,7 @@ def passing(step: str) -> Function:
 
 def run(function: Function, kind: str, action: str) -> tuple[Execution, list[float]]:
     """Run the machine of the kind to its end; return the execution and its waits in seconds."""
-    execution = Execution(definition=MACHINES[kind], invoke=function.invoke)
+    execution = execution_of(function, kind)
     steps = execution.run({"name": NAMES[kind], "action": action})
     waits: list[float] = []
     while True:
@@ -167,6 +178,18 @@ def test_what_passes_by_itself_is_waited_for_and_never_rejected(
     assert waits.count(300) == 2
 
 
+@pytest.mark.parametrize(("kind", "action", "step"), STEPS_OF_MACHINES)
+def test_what_does_not_pass_in_half_a_day_is_rejected_with_its_reason(
+    kind: str, action: str, step: str
+) -> None:
+    function = Function(drained=(0,) * 9, **{step: 99})
+    function.error, function.patience = "PassingError", 3
+    execution, _ = run(function, kind, action)
+    assert function.steps.count("postpone") == 3
+    assert (function.steps[-1], function.payloads[-1]["cause"]) == ("reject", CAUSE)
+    assert execution.entered[-1] == "Done"
+
+
 def test_a_postponement_that_cannot_be_recorded_changes_nothing() -> None:
     function = Function(make_cluster=10, postpone=99)
     function.error = "PassingError"
@@ -213,7 +236,7 @@ def test_every_state_is_entered_in_these_tests() -> None:
         (TRIGGER, "make", "make_trigger"),
     ):
         function = Function(**{step: 99}, reject=99)  # type: ignore[arg-type]
-        execution = Execution(definition=MACHINES[kind], invoke=function.invoke)
+        execution = execution_of(function, kind)
         with pytest.raises(TaskError, match="ProvisionFailed"):
             for _ in execution.run({"name": NAMES[kind], "action": action}):
                 pass

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT
 from tests.support.clients import client_error
 from tests.support.multinode import make_multinode_stage
 from tests.support.scenes import (
@@ -217,3 +218,34 @@ def test_the_capacity_providers_of_an_unmanaged_cluster_are_its_owners(world: Wo
     world.run_until_idle()
     assert status(world, "metal") == "VALID"
     assert (cluster["providers"], cluster["default"]) == (["own-group"], own)
+
+
+def test_an_environment_that_waited_for_half_a_day_is_invalid_and_says_for_what(
+    world: World,
+) -> None:
+    world.ecs.attach_seconds = 24 * 3600
+    make_environment(world)
+    world.advance(11 * 3600)
+    assert status(world) == "CREATING"
+    world.advance(2 * 3600)
+    assert status(world) == "INVALID"
+    assert "ECS is still changing the cluster" in described(world)["statusReason"]
+    world.advance(12 * 3600)
+    update(world, state="DISABLED")
+    assert status(world) == "VALID"
+
+
+def test_a_paused_removal_leaves_a_new_environment_of_the_same_name_alone(world: World) -> None:
+    make_environment(world)
+    update(world, state="DISABLED")
+    throttled = client_error("ThrottlingException", "Rate exceeded", "DeleteCluster")
+    world.on_call = refuse("ecs.DeleteCluster", throttled, times=9)
+    world.api("DeleteComputeEnvironment", {"computeEnvironment": "fargate"})
+    world.advance(120)
+    row = world.ports.catalog.find(COMPUTE_ENVIRONMENT, "fargate")
+    assert row is not None
+    assert world.ports.catalog.remove(row), "another execution has removed it meanwhile"
+    world.on_call = None
+    make_environment(world)
+    world.advance(1800)
+    assert (status(world), list(world.ecs.clusters)) == ("VALID", [cluster_of(world, "fargate")])
