@@ -1,6 +1,5 @@
 """The cluster of an environment: the calls that make and change it, and what is waited for."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -43,15 +42,16 @@ def ecs_calls(world: World) -> list[str]:
     return [call.removeprefix("ecs.") for call in world.calls if call.startswith("ecs.")]
 
 
-def refuse(call: str, error: Exception, *, times: int) -> Callable[[str], None]:
-    """Return a hook that answers the first `times` of these calls with the error."""
-    left = [error] * times
+class Refusals:
+    """A hook of a World that answers the first `times` of these calls with the error."""
 
-    def on_call(made: str) -> None:
-        if made == call and left:
-            raise left.pop()
+    def __init__(self, call: str, error: Exception, *, times: int) -> None:
+        self._call, self._error, self.left = call, error, times
 
-    return on_call
+    def __call__(self, made: str) -> None:
+        if made == self._call and self.left:
+            self.left -= 1
+            raise self._error
 
 
 def test_a_new_environment_is_one_creation_with_all_that_it_asks_for(world: World) -> None:
@@ -152,23 +152,23 @@ PASSING = [
 def test_what_passes_by_itself_delays_an_environment_however_long_it_takes(
     world: World, call: str, code: str, text: str
 ) -> None:
-    world.on_call = refuse(f"ecs.{call}", client_error(code, text, call), times=30)
+    world.on_call = refusals = Refusals(f"ecs.{call}", client_error(code, text, call), times=30)
     make_environment(world)
     world.advance(200)
     assert status(world) == "CREATING"
     assert text in described(world)["statusReason"]
     world.advance(1800)
-    assert status(world) == "VALID"
+    assert (status(world), refusals.left) == ("VALID", 0)
 
 
 def test_an_update_of_the_providers_that_is_under_way_delays_an_update(world: World) -> None:
     make_environment(world)
     world.ecs.clusters[cluster_of(world, "fargate")]["providers"] = []
     busy = client_error("UpdateInProgressException", "busy", "PutClusterCapacityProviders")
-    world.on_call = refuse("ecs.PutClusterCapacityProviders", busy, times=20)
+    world.on_call = refusals = Refusals("ecs.PutClusterCapacityProviders", busy, times=20)
     update(world, state="DISABLED")
     world.advance(1800)
-    assert status(world) == "VALID"
+    assert (status(world), refusals.left) == ("VALID", 0)
 
 
 def test_a_cluster_that_describe_does_not_show_yet_is_not_created_otherwise(world: World) -> None:
@@ -202,11 +202,11 @@ def test_dynamodb_that_throttles_does_not_make_an_environment_invalid(world: Wor
             },
         },
     )
-    throttled = client_error("ThrottlingException", "Rate exceeded", "PutItem")
-    world.on_call = refuse("dynamodb.PutItem", throttled, times=12)
+    throttled = client_error("ThrottlingException", "Rate exceeded", "UpdateItem")
+    world.on_call = refusals = Refusals("dynamodb.UpdateItem", throttled, times=12)
     world.run_until_idle()
     world.advance(1800)
-    assert status(world) == "VALID"
+    assert (status(world), refusals.left) == ("VALID", 0)
 
 
 def test_the_capacity_providers_of_an_unmanaged_cluster_are_its_owners(world: World) -> None:
@@ -239,7 +239,7 @@ def test_a_paused_removal_leaves_a_new_environment_of_the_same_name_alone(world:
     make_environment(world)
     update(world, state="DISABLED")
     throttled = client_error("ThrottlingException", "Rate exceeded", "DeleteCluster")
-    world.on_call = refuse("ecs.DeleteCluster", throttled, times=9)
+    world.on_call = Refusals("ecs.DeleteCluster", throttled, times=9)
     world.api("DeleteComputeEnvironment", {"computeEnvironment": "fargate"})
     world.advance(120)
     row = world.ports.catalog.find(COMPUTE_ENVIRONMENT, "fargate")
