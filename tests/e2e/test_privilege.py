@@ -108,6 +108,9 @@ def in_the_emulators_words(statement: Policy) -> Iterator[Policy]:
             case "ecs:CreateCluster" | "ecs:RegisterTaskDefinition":
                 # Made things have no name here before they are made.
                 yield allow(action, "*")
+            case "ecs:DescribeClusters" | "ecs:TagResource":
+                # Only a member `cluster` names a cluster here, not a list of them, nor an ARN.
+                yield allow(action, "*")
             case "events:PutTargets" | "events:RemoveTargets":
                 # A call on a rule is a call on its bus here.
                 yield allow(action, resource[0].partition(":rule/")[0] + ":event-bus/default")
