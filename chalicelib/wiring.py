@@ -87,6 +87,11 @@ class Ports:
 
         return is_outage(error)
 
+    def passes(self, error: BaseException) -> bool:
+        from chalicelib.aws.errors import passes
+
+        return self.is_overload(error) or passes(error)
+
     @cached_property
     def connection(self) -> Connection:
         from chalicelib.store.tables import bind

@@ -6,6 +6,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
+from chalicelib.core.cluster import Cluster, ClusterChanges, ClusterPlan
 from chalicelib.ports import ClusterInUseError
 
 STOPPED = "STOPPED"
@@ -73,24 +74,38 @@ class BotoEcs:
         found = [one.get("ec2InstanceId") for one in answer["containerInstances"]]
         return next((str(instance_id) for instance_id in found if instance_id), None)
 
-    def make_cluster(
-        self,
-        name: str,
-        *,
-        capacity_providers: list[str],
-        container_insights: str,
-        tags: Mapping[str, str],
-    ) -> None:
-        settings = [{"name": "containerInsights", "value": container_insights}]
-        self._client.create_cluster(
-            clusterName=name,
-            settings=settings,
-            tags=[{"key": key, "value": value} for key, value in tags.items()],
+    def find_cluster(self, name: str) -> Cluster | None:
+        answer = self._client.describe_clusters(
+            clusters=[name], include=["ATTACHMENTS", "SETTINGS", "TAGS"]
         )
-        self._client.update_cluster_settings(cluster=name, settings=settings)
-        self._client.put_cluster_capacity_providers(
-            cluster=name, capacityProviders=capacity_providers, defaultCapacityProviderStrategy=[]
-        )
+        # For a while after its deletion a cluster is described as INACTIVE.
+        found = [one for one in answer["clusters"] if one.get("status") != "INACTIVE"]
+        return _cluster_from(found[0]) if found else None
+
+    def create_cluster(self, plan: ClusterPlan) -> None:
+        request: dict[str, Any] = {
+            "clusterName": plan.name,
+            "settings": _settings(plan.container_insights),
+        }
+        if plan.tags:
+            request["tags"] = _tags(plan.tags)
+        if plan.providers is not None:
+            request["capacityProviders"] = list(plan.providers)
+        self._client.create_cluster(**request)
+
+    def update_cluster(self, cluster: Cluster, changes: ClusterChanges) -> None:
+        if changes.container_insights is not None:
+            self._client.update_cluster_settings(
+                cluster=cluster.name, settings=_settings(changes.container_insights)
+            )
+        if changes.tags:
+            self._client.tag_resource(resourceArn=cluster.arn, tags=_tags(changes.tags))
+        if changes.providers is not None:
+            self._client.put_cluster_capacity_providers(
+                cluster=cluster.name,
+                capacityProviders=list(changes.providers),
+                defaultCapacityProviderStrategy=[],
+            )
 
     def delete_cluster(self, name: str) -> None:
         try:
@@ -99,7 +114,7 @@ class BotoEcs:
             code = error.response["Error"]["Code"]
             if code == "ClusterNotFoundException":
                 return
-            if code.startswith("ClusterContains") or code == "UpdateInProgressException":
+            if code.startswith("ClusterContains"):
                 raise ClusterInUseError(str(error)) from error
             raise
 
@@ -109,3 +124,24 @@ class BotoEcs:
         if isinstance(error, BotoCoreError):
             return "Ecs.SdkClientException"  # no response was received
         return type(error).__name__
+
+
+def _settings(container_insights: str) -> list[dict[str, str]]:
+    return [{"name": "containerInsights", "value": container_insights}]
+
+
+def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in tags.items()]
+
+
+def _cluster_from(described: Mapping[str, Any]) -> Cluster:
+    settings = {one.get("name"): one.get("value") for one in described.get("settings") or ()}
+    return Cluster(
+        name=described["clusterName"],
+        arn=described["clusterArn"],
+        status=described.get("status") or "ACTIVE",
+        attachments=described.get("attachmentsStatus") or "",
+        container_insights=settings.get("containerInsights"),
+        tags={tag["key"]: tag.get("value", "") for tag in described.get("tags") or ()},
+        providers=tuple(described.get("capacityProviders") or ()),
+    )

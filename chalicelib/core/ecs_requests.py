@@ -148,6 +148,16 @@ def variant_of(request: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:24]
 
 
+def in_own_family(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the request with a family of its own, named by definition and content.
+
+    ECS refuses concurrent registrations in one family, and the variants of a definition (its sizes,
+    its compute types) are registered by whichever reactors need them first.
+    """
+    variant = variant_of(request)
+    return {**request, "family": f"{request['family'][: 254 - len(variant)]}-{variant}"}
+
+
 def _container_definition(
     container: Mapping[str, Any], settings: LaunchSettings, definition_name: str, *, bake: bool
 ) -> dict[str, Any]:

@@ -37,6 +37,19 @@ class ContainerEnd:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaskHost:
+    """Where a task runs: on a container instance, or with a network interface of its own.
+
+    A task in awsvpc mode on an instance has both, one on Fargate has no instance.
+    """
+
+    container_instance_arn: str | None = None
+    attachment_id: str | None = None  # of the network interface
+    ipv4_address: str | None = None
+    ipv6_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """Something that happened to a job at `at_ms`; ECS reports carry their task's fencing token."""
 
@@ -56,4 +69,9 @@ class Event:
     dependencies: frozenset[int] | None = None  # the numbers of those met; None for all
     container_ends: tuple[ContainerEnd, ...] = ()
     essential_exited: bool = False  # an essential container's end stopped it, not a request
-    address: str | None = None  # the task's private IPv4 address, where ECS reports it
+    host: TaskHost | None = None  # where ECS reports it
+
+    @property
+    def address(self) -> str | None:
+        """Return the task's private IPv4 address, where ECS reports it."""
+        return self.host.ipv4_address if self.host else None

@@ -8,7 +8,7 @@ unit.
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from chalicelib.core.events import ContainerEnd
+from chalicelib.core.events import ContainerEnd, TaskHost
 from chalicelib.core.ids import JOB_PART, Fence, JobKey
 from chalicelib.core.lane import FIFO_SHARE, Lane
 from chalicelib.core.launch_failures import LaunchFailure
@@ -34,6 +34,7 @@ class Attempt:
     exit_code: int | None = None
     container_reason: str | None = None
     container_ends: tuple[ContainerEnd, ...] = ()
+    host: TaskHost | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +117,7 @@ class Job:
     stopped_at_ms: int | None = None
     environment: str | None = None  # the compute environment, from STARTING on
     task_arn: str | None = None
+    host: TaskHost | None = None  # of its task
     exit_code: int | None = None
     container_reason: str | None = None
     container_ends: tuple[ContainerEnd, ...] = ()  # how each ended, where there are several
@@ -184,6 +186,7 @@ class Job:
             exit_code=self.exit_code,
             container_reason=self.container_reason,
             container_ends=self.container_ends,
+            host=self.host,
         )
 
     def running_image(self, attempt: Attempt) -> "Job":
@@ -194,6 +197,7 @@ class Job:
             changed_at_ms=attempt.started_at_ms or self.changed_at_ms,
             started_at_ms=attempt.started_at_ms,
             task_arn=attempt.task_arn,
+            host=attempt.host,
         )
 
     def nodes_at(self, address: str | None) -> NodeState | None:

@@ -7,6 +7,8 @@ reference ("RunTask", "API failure messages") and public reports of what ECS ans
 
 from enum import StrEnum
 
+from chalicelib.core.messages import NOT_REGISTERED
+
 TRIES_LIMIT = 5  # launches of one attempt that may end without a task, unless it will pass
 _FIRST_HOLD_SECONDS = 10
 _LONGEST_HOLD_SECONDS = 60
@@ -38,6 +40,7 @@ _SIGNS: tuple[tuple[LaunchFailure, tuple[str, ...]], ...] = (
             "ContentionError",
             # One family takes one registration at a time.
             "Too many concurrent attempts to create a new revision",
+            NOT_REGISTERED,
         ),
     ),
     (

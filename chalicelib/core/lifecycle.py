@@ -89,6 +89,7 @@ def _start(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
         event,
         JobStatus.RUNNING,
         task_arn=event.task_arn,
+        host=event.host,
         started_at_ms=event.started_at_ms or event.at_ms,
         nodes=job.nodes_at(event.address),
         failed_launches=0,

@@ -6,3 +6,5 @@ WAKE = "Wake"
 CONTINUATION = "Continuation"
 EXECUTION_STOPPED = "Execution Stopped"
 DELAY_LIMIT_SECONDS = 900  # the longest delay of a message in SQS
+# The error of a launch whose task definition could not be registered in time: it passes by itself.
+NOT_REGISTERED = "TaskDefinition.NotRegistered"

@@ -123,6 +123,7 @@ def _run(job: Job, row: Job | None, known: Job | None, event: Event) -> NodeDeci
         event.at_ms,
         status=JobStatus.RUNNING,
         task_arn=event.task_arn,
+        host=event.host,
         started_at_ms=event.started_at_ms or event.at_ms,
     )
     return NodeDecision(
@@ -147,6 +148,7 @@ def _end(job: Job, row: Job | None, known: Job | None, event: Event) -> NodeDeci
         **_ending(job, event)
         | {
             "task_arn": event.task_arn or task_arn,
+            "host": (known.host if known else None) or event.host,
             "started_at_ms": (known.started_at_ms if known else None) or event.started_at_ms,
         },
     )

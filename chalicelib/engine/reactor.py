@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         HasSettings,
         HasWorkflows,
         Parallel,
+        PassingCheck,
     )
 
     class ReactorPorts(
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
         HasSettings,
         HasWorkflows,
         Parallel,
+        PassingCheck,
         Protocol,
     ):
         """What this module asks of the outside world."""

@@ -9,4 +9,4 @@ from chalicelib.engine.provision.steps import run_step
 
 def on_step(event: Mapping[str, Any]) -> dict[str, Any]:
     """Run the step that a state asks for; return what the machine reads of it."""
-    return run_step(event["kind"], event["name"], event["step"], event.get("cause"), wiring.ports())
+    return run_step(event, wiring.ports())

@@ -9,7 +9,7 @@ from typing import Any
 
 from chalicelib.core.canonical import canonical_container, canonical_task
 from chalicelib.core.ecs_requests import log_stream_of
-from chalicelib.core.events import ContainerEnd
+from chalicelib.core.events import ContainerEnd, TaskHost
 from chalicelib.core.job import Attempt, Job
 from chalicelib.core.payload import CONTAINER_NAME, name_of, task_of
 from chalicelib.core.resources.platforms import platform_of
@@ -26,18 +26,28 @@ def payload_detail(payload: Mapping[str, Any], job: Job) -> Json:
     platform = platform_of(payload.get("platformCapabilities", []))
     if "ecsProperties" not in payload:
         container = {
-            "networkInterfaces": [],
             **canonical_container(payload["container"], platform),
             "taskArn": job.task_arn,
+            "containerInstanceArn": _instance_of(run),
+            "networkInterfaces": _interfaces_of(run),
             **_end_detail(payload["container"], ends, run, job),
         }
         return {"container": without_none(container)}
     given = canonical_task(payload["ecsProperties"], platform)["taskProperties"][0]
     containers = [
-        {"networkInterfaces": [], **container, **_end_detail(container, ends, run, job)}
+        {
+            **container,
+            "networkInterfaces": _interfaces_of(run),
+            **_end_detail(container, ends, run, job),
+        }
         for container in given["containers"]
     ]
-    task = {**given, "taskArn": job.task_arn, "containers": containers}
+    task = {
+        **given,
+        "taskArn": job.task_arn,
+        "containerInstanceArn": _instance_of(run),
+        "containers": containers,
+    }
     return {"container": {}, "ecsProperties": {"taskProperties": [without_none(task)]}}
 
 
@@ -58,16 +68,35 @@ def _attempt_containers(attempt: Attempt, payload: Mapping[str, Any], job: Job) 
         {
             "name": container["name"],
             **_end_detail(container, _ends_of(payload, attempt), attempt, job),
-            "networkInterfaces": [],
+            "networkInterfaces": _interfaces_of(attempt),
         }
         for container in task_of(payload).containers
     ]
-    task = without_none({"taskArn": attempt.task_arn})
+    task = without_none(
+        {"taskArn": attempt.task_arn, "containerInstanceArn": _instance_of(attempt)}
+    )
     if "ecsProperties" in payload:
         return {"container": {}, "taskProperties": [{**task, "containers": containers}]}
     (alone,) = containers
     del alone["name"]  # the attempt's shape has no member for it
     return {"container": {**task, **alone}}
+
+
+def _instance_of(run: Attempt) -> str | None:
+    return run.host.container_instance_arn if run.host else None
+
+
+def _interfaces_of(run: Attempt) -> list[Json]:
+    """Return the network interface of an attempt's task, which all its containers share."""
+    host = run.host or TaskHost()
+    interface = without_none(
+        {
+            "attachmentId": host.attachment_id,
+            "ipv6Address": host.ipv6_address,
+            "privateIpv4Address": host.ipv4_address,
+        }
+    )
+    return [interface] if interface else []
 
 
 def _ends_of(payload: Mapping[str, Any], run: Attempt) -> dict[str, ContainerEnd]:

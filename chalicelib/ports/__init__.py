@@ -15,6 +15,7 @@ from chalicelib.ports.errors import (
     ContentionError,
     IncompleteError,
     OverlapLockLostError,
+    PassingError,
     RefusedError,
     ThrottledError,
 )
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
         OutageCheck,
         OverloadCheck,
         Parallel,
+        PassingCheck,
         StackSettings,
     )
     from chalicelib.ports.stores import (
@@ -125,6 +127,8 @@ __all__ = [
     "OverlapLockStore",
     "OverloadCheck",
     "Parallel",
+    "PassingCheck",
+    "PassingError",
     "Permissions",
     "RefusedError",
     "Schedules",

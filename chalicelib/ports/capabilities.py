@@ -21,6 +21,7 @@ from chalicelib.ports.process import (
     OutageCheck,
     OverloadCheck,
     Parallel,
+    PassingCheck,
 )
 
 if TYPE_CHECKING:
@@ -165,6 +166,7 @@ class AllPorts(
     OutageCheck,
     OverloadCheck,
     Parallel,
+    PassingCheck,
     Protocol,
 ):
     """Everything that `chalicelib.wiring` makes. A function takes less: what it uses."""

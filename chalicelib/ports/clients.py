@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from chalicelib.core.cluster import Cluster, ClusterChanges, ClusterPlan
     from chalicelib.core.ids import Fence
     from chalicelib.core.job_event import JobEvent
 
@@ -36,15 +37,14 @@ class Ecs(Protocol):
     def find_instance(self, cluster: str, container_instance_arn: str) -> str | None:
         """Return the id of the EC2 instance of a container instance, or None if it has none."""
 
-    def make_cluster(
-        self,
-        name: str,
-        *,
-        capacity_providers: list[str],
-        container_insights: str,
-        tags: Mapping[str, str],
-    ) -> None:
-        """Create the cluster, or bring the existing one to these settings."""
+    def find_cluster(self, name: str) -> Cluster | None:
+        """Return the cluster as ECS describes it, or None."""
+
+    def create_cluster(self, plan: ClusterPlan) -> None:
+        """Create the cluster; ECS refuses one that exists and was created otherwise."""
+
+    def update_cluster(self, cluster: Cluster, changes: ClusterChanges) -> None:
+        """Make the changes, with a call for each kind of them."""
 
     def delete_cluster(self, name: str) -> None:
         """Delete the cluster if it exists; ClusterInUseError while it has tasks or instances."""

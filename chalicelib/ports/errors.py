@@ -31,3 +31,7 @@ class ThrottledError(Exception):
 
 class ClusterInUseError(Exception):
     """The cluster still has tasks or instances; its deletion may be tried again later."""
+
+
+class PassingError(Exception):
+    """What was asked for is not done yet, or is refused for a while: ask again later."""

@@ -55,6 +55,13 @@ class OutageCheck(Protocol):
         """Return whether AWS is at fault, or cannot be reached: the same may succeed later."""
 
 
+class PassingCheck(Protocol):
+    """Distinguishes an error that passes by itself from one that lasts."""
+
+    def passes(self, error: BaseException) -> bool:
+        """Return whether the same call, of a store or of a client, may succeed later."""
+
+
 class StackSettings(Protocol):
     """The settings of the stack that decisions depend on. `chalicelib.config` reads them."""
 

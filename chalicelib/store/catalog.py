@@ -13,6 +13,7 @@ from pynamodb.connection import Connection
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, JOB_DEFINITION, Page, Resource
+from chalicelib.store.row_changes import changes_of
 from chalicelib.store.tables import CatalogRow
 from chalicelib.store.transactions import Action, transact, write_alone
 
@@ -59,8 +60,11 @@ class DynamoCatalogStore:
         return [resource_from_row(row) for row in rows]
 
     def put(self, resource: Resource, *, replacing: Resource | None) -> bool:
-        row = row_from_resource(resource)
-        return write_alone(lambda: row.save(condition=_unchanged(replacing)))
+        row, condition = row_from_resource(resource), _unchanged(replacing)
+        if replacing is None:
+            return write_alone(lambda: row.save(condition=condition))
+        key, changes = CatalogRow(resource.kind, resource.name), _changes(resource, replacing)
+        return write_alone(lambda: key.update(actions=changes, condition=condition))
 
     def put_linked(
         self,
@@ -94,9 +98,20 @@ def _unchanged(replacing: Resource | None) -> Any:
 
 def _save(resource: Resource, replacing: Resource | None) -> Action:
     def action(transaction: TransactWrite) -> None:
-        transaction.save(row_from_resource(resource), condition=_unchanged(replacing))
+        condition = _unchanged(replacing)
+        if replacing is None:
+            transaction.save(row_from_resource(resource), condition=condition)
+        else:
+            key, changes = CatalogRow(resource.kind, resource.name), _changes(resource, replacing)
+            transaction.update(key, actions=changes, condition=condition)
 
     return action
+
+
+def _changes(resource: Resource, replacing: Resource) -> list[Any]:
+    before, after = row_from_resource(replacing), row_from_resource(resource)
+    changes = changes_of(CatalogRow, before.attribute_values, after.attribute_values)
+    return changes or [CatalogRow.version.set(resource.version)]
 
 
 def _links(environments: Iterable[str], amount: int) -> list[Action]:

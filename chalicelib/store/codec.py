@@ -1,7 +1,7 @@
 """Conversion between the values of the core and rows of the jobs and lanes tables."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields, replace
 from typing import Any
 
 from chalicelib.core.child_range import spans_of
@@ -19,8 +19,10 @@ from chalicelib.core.job import (
 )
 from chalicelib.core.launch_failures import LaunchFailure
 from chalicelib.core.states import JobStatus
+from chalicelib.store.hosts import packed_hosts, with_hosts
 from chalicelib.store.tables import ChildRangeRow, EdgeRow, JobRow, ReadyRow
 
+WRITE_UNIT_BYTES = 1024
 _SHAPED = {
     "job_id",
     "status",
@@ -29,6 +31,7 @@ _SHAPED = {
     "probe",
     "essential",
     "container_ends",
+    "host",
     "stop_cause",
     "history",
     "array",
@@ -40,32 +43,77 @@ _PLAIN = tuple(field.name for field in fields(Job) if field.name not in _SHAPED)
 
 def row_from_job(job: Job, retention_seconds: int) -> JobRow:
     """Return the row of a job; a terminal one expires `retention_seconds` after its end."""
+    return JobRow(**values_of_job(job, retention_seconds))
+
+
+def values_of_job(job: Job, retention_seconds: int) -> dict[str, Any]:
+    """Return the values of the row's attributes, by name; None for one that it does not have."""
     indexed = job.part == JOB_PART
     expires_at = None
     if job.is_terminal:
         expires_at = (job.stopped_at_ms or job.changed_at_ms) // 1000 + retention_seconds
-    return JobRow(
-        root=job.job_id,
-        status=str(job.status),
+    values = {
+        "root": job.job_id,
+        "status": str(job.status),
         # Absent where there is nothing to say, which keeps the row of most jobs small.
-        failed_launches=job.failed_launches or None,
-        refusal=str(job.refusal) if job.refusal else None,
-        probe=job.probe or None,
-        stop_cause=str(job.stop_cause) if job.stop_cause else None,
-        essential=list(job.essential) or None,
-        container_ends=_ends_document(job.container_ends),
-        history=[_attempt_document(attempt) for attempt in job.history] or None,
-        waiting_on=list(job.waiting_on) or None,
+        "failed_launches": job.failed_launches or None,
+        "refusal": str(job.refusal) if job.refusal else None,
+        "probe": job.probe or None,
+        "stop_cause": str(job.stop_cause) if job.stop_cause else None,
+        "essential": list(job.essential) or None,
+        "container_ends": _ends_document(job.container_ends),
+        "history": [_attempt_document(attempt) for attempt in job.history] or None,
+        "waiting_on": list(job.waiting_on) or None,
         **_array_attributes(job.array),
-        nodes=[job.nodes.count, job.nodes.main, job.nodes.address] if job.nodes else None,
-        expires_at=expires_at,
-        queue_status=f"{job.queue}#{job.status}" if indexed else None,
-        created_key=created_key_of(job) if indexed else None,
+        "nodes": [job.nodes.count, job.nodes.main, job.nodes.address] if job.nodes else None,
+        "expires_at": expires_at,
+        "queue_status": f"{job.queue}#{job.status}" if indexed else None,
+        "created_key": created_key_of(job) if indexed else None,
         **{name: getattr(job, name) for name in _PLAIN},
+    }
+    return {**values, "hosts": _hosts_within(job, values)}
+
+
+def _hosts_within(job: Job, values: Mapping[str, Any]) -> str | None:
+    """Return the hosts to keep: the current attempt's, and of earlier ones what costs nothing.
+
+    The oldest are left out where they would carry the row over the next KB, for which every
+    transition would pay.
+    """
+    if job.host is None and not any(attempt.host for attempt in job.history):
+        return None
+    attempts = [*job.history, job.last_attempt()]
+    packed = packed_hosts(attempts)
+    if packed is None or not job.history:
+        return packed
+    left = -_size_of(JobRow(**values)) % WRITE_UNIT_BYTES
+    for number in range(len(job.history)):
+        if len(packed) <= left:
+            break
+        attempts[number] = replace(attempts[number], host=None)
+        packed = packed_hosts(attempts) or ""
+    return packed or None
+
+
+def _size_of(row: JobRow) -> int:
+    """Return about how many bytes a row has for DynamoDB: a little more than it counts."""
+    return len("hosts") + sum(
+        len(name) + _size_of_value(kind, value)
+        for name, stored in row.serialize().items()
+        for kind, value in stored.items()
     )
 
 
+def _size_of_value(kind: str, value: Any) -> int:
+    if isinstance(value, bool):
+        return 1
+    return len(value) if "S" in kind else len(value) // 2 + 2
+
+
 def job_from_row(row: JobRow) -> Job:
+    *history, last = with_hosts(
+        [*(_attempt(document) for document in row.history or ()), _last_attempt(row)], row.hosts
+    )
     return Job(
         job_id=row.root,
         status=JobStatus(row.status),
@@ -75,7 +123,8 @@ def job_from_row(row: JobRow) -> Job:
         stop_cause=StopCause(row.stop_cause) if row.stop_cause else None,
         essential=tuple(row.essential or ()),
         container_ends=_ends(row.container_ends),
-        history=tuple(_attempt(document) for document in row.history or ()),
+        host=last.host,
+        history=tuple(history),
         waiting_on=tuple(row.waiting_on or ()),
         array=_array_state(row),
         nodes=_node_state(row.nodes),
@@ -126,16 +175,37 @@ def ready_from_row(row: ReadyRow) -> Ready:
     )
 
 
+_ATTEMPT_MEMBERS = tuple(
+    field.name for field in fields(Attempt) if field.name not in {"container_ends", "host"}
+)
+_REQUIRED_OF_ATTEMPT = frozenset({"started_at_ms", "stopped_at_ms", "status_reason"})
+
+
 def _attempt_document(attempt: Attempt) -> dict[str, Any]:
-    document = asdict(attempt)
-    del document["container_ends"]
+    """Return an attempt as its job's row keeps it.
+
+    What is not known is left out, which keeps the row small. The document gets no new members:
+    versions that do not know them could not read it. A new fact is a new attribute of the row.
+    """
+    document = {
+        name: value
+        for name in _ATTEMPT_MEMBERS
+        if (value := getattr(attempt, name)) is not None or name in _REQUIRED_OF_ATTEMPT
+    }
     ends = _ends_document(attempt.container_ends)
-    # A job of one container has no such list, which keeps its row small.
     return {**document, "container_ends": ends} if ends else document
 
 
 def _attempt(document: Mapping[str, Any]) -> Attempt:
-    return Attempt(**{**document, "container_ends": _ends(document.get("container_ends"))})
+    known = {name: document[name] for name in _ATTEMPT_MEMBERS if name in document}
+    return Attempt(**known, container_ends=_ends(document.get("container_ends")))
+
+
+def _last_attempt(row: JobRow) -> Attempt:
+    """Return as much of the current attempt as its host is derived from."""
+    return Attempt(
+        started_at_ms=None, stopped_at_ms=row.changed_at_ms, status_reason="", task_arn=row.task_arn
+    )
 
 
 def _ends_document(ends: tuple[ContainerEnd, ...]) -> list[list[Any]] | None:
@@ -145,7 +215,7 @@ def _ends_document(ends: tuple[ContainerEnd, ...]) -> list[list[Any]] | None:
 def _ends(document: list[list[Any]] | None) -> tuple[ContainerEnd, ...]:
     return tuple(
         ContainerEnd(name=name, exit_code=exit_code, reason=reason)
-        for name, exit_code, reason in document or ()
+        for name, exit_code, reason, *_ in document or ()
     )
 
 
@@ -178,7 +248,7 @@ def _array_attributes(array: ArrayState | None) -> dict[str, Any]:
 def _node_state(document: Sequence[Any] | None) -> NodeState | None:
     if document is None:
         return None
-    count, main, address = document
+    count, main, address, *_ = document
     return NodeState(count=count, main=main, address=address)
 
 

@@ -7,7 +7,7 @@ first row of a child does, because the parent decides whether it may have one.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,15 +19,22 @@ from chalicelib.core.ids import JOB_PART
 from chalicelib.core.job import Job, Ready, ready_of
 from chalicelib.core.moves import Advance, CapacityLimit, Move
 from chalicelib.core.states import JobStatus
-from chalicelib.store.codec import COUNTERS, child_range_row, row_from_job, row_from_ready
+from chalicelib.store.codec import (
+    COUNTERS,
+    child_range_row,
+    row_from_job,
+    row_from_ready,
+    values_of_job,
+)
 from chalicelib.store.lanes import capacity_action
+from chalicelib.store.row_changes import changes_of
 from chalicelib.store.tables import JobRow, ReadyRow
 from chalicelib.store.transactions import Action, put_action
 
 # A child that enters one of these will run; it must not do so once its array is stopped.
 _GOING_ON = frozenset({JobStatus.RUNNABLE, JobStatus.STARTING})
 _NOT_DECIDED = frozenset(
-    {"root", "part", "array_cursor", "array_singled"} | {one.attr_name for one in COUNTERS.values()}
+    {"array_cursor", "array_singled"} | {one.attr_name for one in COUNTERS.values()}
 )
 
 
@@ -73,7 +80,7 @@ def _job_actions(move: Move, retention_seconds: int) -> Iterator[Action]:
         changes, condition = parent_update(move, retention_seconds)
         yield _update(move.new.job_id, changes, condition)
     else:
-        yield put_action(row_from_job(move.new, retention_seconds), unchanged(move.old))
+        yield job_action(move, retention_seconds)
     before, after = ready_of(move.old), ready_of(move.new)
     if before == after:
         return
@@ -82,6 +89,25 @@ def _job_actions(move: Move, retention_seconds: int) -> Iterator[Action]:
         yield _delete_ready(before)
     if after is not None:
         yield put_action(row_from_ready(after))  # fenced by the job's own condition
+
+
+def job_action(move: Move, retention_seconds: int) -> Action:
+    """Return the action that writes a move of one job: its first row, or what it changes."""
+    if move.old.version == 0:
+        return put_action(row_from_job(move.new, retention_seconds), unchanged(move.old))
+    changes = job_changes(move, retention_seconds)
+
+    def action(transaction: TransactWrite) -> None:
+        row = JobRow(move.new.job_id, move.new.part)
+        transaction.update(row, actions=changes, condition=unchanged(move.old))
+
+    return action
+
+
+def job_changes(move: Move, retention_seconds: int, *, leave: Collection[str] = ()) -> list[Any]:
+    """Return the update of a job's row that a move makes, without the attributes in `leave`."""
+    before = values_of_job(move.old, retention_seconds)
+    return changes_of(JobRow, before, values_of_job(move.new, retention_seconds), leave=leave)
 
 
 def unchanged(old: Job) -> Any:
@@ -93,13 +119,7 @@ def unchanged(old: Job) -> Any:
 
 def parent_update(move: Move, retention_seconds: int) -> tuple[list[Any], Any]:
     """Return a decision's changes of an array's parent, without counts, and their condition."""
-    before = row_from_job(move.old, retention_seconds)
-    after = row_from_job(move.new, retention_seconds)
-    changes = []
-    for name, attribute in JobRow.get_attributes().items():
-        value = getattr(after, name)
-        if name not in _NOT_DECIDED and value != getattr(before, name):
-            changes.append(attribute.remove() if value is None else attribute.set(value))
+    changes = job_changes(move, retention_seconds, leave=_NOT_DECIDED)
     return changes, JobRow.version == move.old.version
 
 

@@ -29,7 +29,7 @@ from chalicelib.core.triggers.overlap_lock import OverlapLock
 from chalicelib.parallel import RunAll, in_order
 from chalicelib.ports import OverlapLockLostError
 from chalicelib.store.codec import job_from_row, row_from_edge, row_from_job, row_from_ready
-from chalicelib.store.commits import build, parent_update, unchanged
+from chalicelib.store.commits import build, job_changes, parent_update, unchanged
 from chalicelib.store.lanes import record_started
 from chalicelib.store.overlap_locks import OVERLAP_LOCK_SECONDS, overlap_lock_action
 from chalicelib.store.tables import JobRow, SpecRow
@@ -138,8 +138,13 @@ class DynamoJobStore:
             changes, condition = parent_update(move, self._retention_seconds)
             parent = JobRow(move.new.job_id, move.new.part)
             return write_alone(lambda: parent.update(actions=changes, condition=condition))
-        row = row_from_job(move.new, self._retention_seconds)
-        return write_alone(lambda: row.save(condition=unchanged(move.old)))
+        condition = unchanged(move.old)
+        if move.old.version == 0:
+            first = row_from_job(move.new, self._retention_seconds)
+            return write_alone(lambda: first.save(condition=condition))
+        changes = job_changes(move, self._retention_seconds)
+        row = JobRow(move.new.job_id, move.new.part)
+        return write_alone(lambda: row.update(actions=changes, condition=condition))
 
     def _record_started(self, moves: Iterable[Move]) -> None:
         """Subtract tasks that now run from their environments' number of starting tasks.

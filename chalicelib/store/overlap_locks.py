@@ -11,6 +11,7 @@ from pynamodb.connection import Connection
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.core.triggers.overlap_lock import OverlapLock
+from chalicelib.store.row_changes import changes_of
 from chalicelib.store.tables import OverlapLockRow
 from chalicelib.store.transactions import Action
 
@@ -53,8 +54,12 @@ def overlap_lock_action(overlap_lock: OverlapLock, expires_at: int) -> Action:
         expires_at=expires_at,
     )
 
+    values = row.attribute_values
+    changes = changes_of(OverlapLockRow, {"lane": row.lane, "rank": row.rank}, values)
+
     def action(transaction: TransactWrite) -> None:
-        transaction.save(row, condition=_unchanged(overlap_lock))
+        key = OverlapLockRow(row.lane, row.rank)
+        transaction.update(key, actions=changes, condition=_unchanged(overlap_lock))
 
     return action
 

@@ -4,6 +4,9 @@ The register of access patterns is `store/__init__.py`; the stores beside this m
 `bind` sets the names of the stack's tables and must run once before any use.
 """
 
+import json
+from typing import Any
+
 from pynamodb.attributes import (
     Attribute,
     BinaryAttribute,
@@ -31,6 +34,13 @@ class WholeNumberAttribute(Attribute[int]):
 
     def deserialize(self, value: str) -> int:
         return int(value)
+
+
+class CompactJSONAttribute(JSONAttribute):
+    """JSON without the spaces that cost space in every row."""
+
+    def serialize(self, value: Any) -> str | None:
+        return None if value is None else json.dumps(value, separators=(",", ":"))
 
 
 class ByStatus(GlobalSecondaryIndex["JobRow"]):  # type: ignore[no-untyped-call]
@@ -84,7 +94,8 @@ class JobRow(Model):
     blocked_since_ms = WholeNumberAttribute(null=True)
     stop_cause = UnicodeAttribute(null=True)
     stop_reason = UnicodeAttribute(null=True)
-    history = JSONAttribute(null=True)
+    history = CompactJSONAttribute(null=True)
+    hosts = UnicodeAttribute(null=True)  # of the attempts; see `hosts.py`
     waiting_on = JSONAttribute(null=True)
     array_size = WholeNumberAttribute(null=True)
     array_cursor = WholeNumberAttribute(null=True)

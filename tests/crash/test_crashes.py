@@ -88,6 +88,7 @@ def no_capacity(world: MortalWorld) -> None:
 def environments(world: MortalWorld) -> None:
     """Play an environment and a queue that are made, changed, and deleted under a running job."""
     make_environment(world)
+    world.advance(10)  # a step that died is tried again after a while
     make_queue(world)
     make_definition(world)
     running(world)

@@ -109,6 +109,9 @@ def in_the_emulators_words(statement: Policy) -> Iterator[Policy]:
             case "iam:SimulatePrincipalPolicy":
                 # The source of the policies is not read off this call here.
                 yield allow(action, "*")
+            case "ecs:DescribeClusters" | "ecs:TagResource":
+                # Only a member `cluster` names a cluster here, not a list of them, nor an ARN.
+                yield allow(action, "*")
             case "events:PutTargets" | "events:RemoveTargets":
                 # A call on a rule is a call on its bus here.
                 named = resource if isinstance(resource, str) else resource[0]

@@ -110,6 +110,15 @@ def test_a_refused_launch_is_reported_at_once_and_the_others_go_on() -> None:
     assert len(outside.asked[RUN]) == 2
 
 
+def test_a_launch_that_another_request_has_made_counts_as_made() -> None:
+    taken = TaskError("Ecs.ConflictException", "The clientToken was used with another request.")
+    outside = Outside([taken, MADE])
+    execution, waits, output = carried_out(outside, LAUNCHES)
+    assert (outside.reports, waits, output) == ([], [], {})
+    assert execution.entered.count("Done") == 2
+    assert len(outside.asked[RUN]) == 2, "it is not tried again"
+
+
 def test_a_message_that_cannot_be_sent_is_left_to_the_sweeper() -> None:
     busy = TaskError("Sqs.SdkClientException", "no route")
     for first in ({"Tasks": [], "Failures": [{"Reason": "AGENT"}]}, TaskError("Ecs.X", "y")):

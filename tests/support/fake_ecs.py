@@ -6,14 +6,16 @@ passes is an event, in the shape that ECS sends.
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.support.clients import FakeClient, OnCall, client_error
+from tests.support.clients import OnCall, client_error
+from tests.support.fake_clusters import Bucket, FakeClusters, name_of
 from tests.support.stack import ACCOUNT, REGION
 
+TOO_MANY_AT_ONCE = "Too many concurrent attempts to create a new revision of the specified family."
 EXITED = "Essential container in task exited"
 INSTANCE = "i-0123456789abcdef0"
 _PREFIX = f"arn:aws:ecs:{REGION}:{ACCOUNT}"
@@ -36,6 +38,31 @@ class Task:
     address: str | None = None  # of its own network interface
 
     @property
+    def is_on_fargate(self) -> bool:
+        strategy = self.request.get("capacityProviderStrategy", [])
+        return any(one["capacityProvider"].startswith("FARGATE") for one in strategy)
+
+    @property
+    def number(self) -> int:
+        """Return the number in its id: tasks are counted."""
+        return int(self.arn.rpartition("/")[2], 16)
+
+    @property
+    def interface(self) -> Json | None:
+        """Return its own network interface; None while it has none, or that of its host."""
+        if self.address is None:
+            return None
+        attachment = f"{self.number:08x}-ddfb-4d10-8ebe-8ac87ddba5b8"
+        return {"attachmentId": attachment, "privateIpv4Address": self.address}
+
+    @property
+    def instance_arn(self) -> str | None:
+        """Return the ARN of the container instance; None on Fargate."""
+        if self.is_on_fargate:
+            return None
+        return f"{_PREFIX}:container-instance/{self.cluster}/{0xC0FFEE:032x}"
+
+    @property
     def started_by(self) -> str:
         return str(self.request["startedBy"])
 
@@ -53,10 +80,8 @@ class Task:
         }
 
 
-class FakeEcs(FakeClient):
+class FakeEcs(FakeClusters):
     """ECS in memory; `obeys_stops` False is for tasks that take their time to stop."""
-
-    service = "ecs"
 
     def __init__(
         self, now_ms: Callable[[], int], on_call: OnCall, on_event: Callable[[Json], None]
@@ -72,16 +97,22 @@ class FakeEcs(FakeClient):
         # What a RunTask with this request answers instead; None for a task.
         self.refuse: Callable[[Json], Json | Exception | None] = lambda request: None
         self.obeys_stops = True
-        self.has_instances = True
+        # Registrations of the account: twenty at once, then one a second.
+        self.registrations = Bucket(now_ms, burst=20, per_second=1)
+        self._registering: set[str] = set()  # families
 
     # What a test makes happen
+
+    def has_tasks(self, name: str) -> bool:
+        return any(task.cluster == name for task in self.live())
 
     def live(self) -> list[Task]:
         return [task for task in self.tasks.values() if task.status != "STOPPED"]
 
     def start(self, task: Task, *, address: str | None = None) -> None:
-        """Start the task's containers, at `address` if it has one of its own."""
-        task.address = address
+        """Start the task's containers, at `address` if it has one of its own, as on Fargate."""
+        own = f"10.0.{task.number // 256 % 256}.{task.number % 256}"
+        task.address = address or (own if task.is_on_fargate else None)
         task.status, task.started_at_ms = "RUNNING", self.now_ms()
         self._notify(task)
 
@@ -114,29 +145,22 @@ class FakeEcs(FakeClient):
 
     # The API
 
-    def do_create_cluster(self, params: Json) -> Json:
-        name = params["clusterName"]
-        self.clusters.setdefault(name, {"tags": params.get("tags", [])})
-        return {"cluster": {"clusterName": name, "status": "ACTIVE"}}
-
-    def do_update_cluster_settings(self, params: Json) -> Json:
-        self._cluster(params, "UpdateClusterSettings")["settings"] = params["settings"]
-        return {}
-
-    def do_put_cluster_capacity_providers(self, params: Json) -> Json:
-        providers = params["capacityProviders"]
-        self._cluster(params, "PutClusterCapacityProviders")["providers"] = providers
-        return {}
-
-    def do_delete_cluster(self, params: Json) -> Json:
-        self._cluster(params, "DeleteCluster")
-        name = _name_of(params["cluster"])
-        if any(task.cluster == name for task in self.live()):
-            raise client_error("ClusterContainsTasksException", "tasks", "DeleteCluster")
-        del self.clusters[name]
-        return {}
+    def answer(self, operation: str, params: Mapping[str, Any]) -> Json:
+        """Carry out one call; a registration beside another of its family is refused."""
+        if operation != "RegisterTaskDefinition":
+            return super().answer(operation, params)
+        family = params["family"]
+        if family in self._registering:
+            raise client_error("ClientException", TOO_MANY_AT_ONCE, operation)
+        self._registering.add(family)
+        try:
+            return super().answer(operation, params)
+        finally:
+            self._registering.discard(family)
 
     def do_register_task_definition(self, params: Json) -> Json:
+        if not self.registrations.take():
+            raise client_error("ThrottlingException", "Rate exceeded", "RegisterTaskDefinition")
         revision = sum(one["family"] == params["family"] for one in self.definitions.values()) + 1
         arn = f"{_PREFIX}:task-definition/{params['family']}:{revision}"
         self.definitions[arn] = params | {"status": "ACTIVE"}
@@ -148,7 +172,7 @@ class FakeEcs(FakeClient):
 
     def do_run_task(self, params: Json) -> Json:
         """Start a task, or return the one that was started with the same client token."""
-        self._cluster(params, "RunTask")
+        self.cluster(params, "RunTask")
         assert self.definitions[params["taskDefinition"]]["status"] == "ACTIVE"
         token = params["clientToken"]
         assert len(token) <= 64
@@ -163,7 +187,8 @@ class FakeEcs(FakeClient):
             raise refusal
         if refusal is not None:
             return {"tasks": [], "failures": [refusal]}
-        cluster = _name_of(params["cluster"])
+        self.refuse_launch(params)
+        cluster = name_of(params["cluster"])
         arn = f"{_PREFIX}:task/{cluster}/{next(self._numbers):032x}"
         defined = self.definitions[params["taskDefinition"]]["containerDefinitions"]
         named = {container["name"]: Json() for container in defined}
@@ -172,7 +197,7 @@ class FakeEcs(FakeClient):
         return {"tasks": [self.described(task)], "failures": []}
 
     def do_stop_task(self, params: Json) -> Json:
-        self._cluster(params, "StopTask")
+        self.cluster(params, "StopTask")
         task = self.tasks.get(params["task"])
         if task is None:
             raise client_error(
@@ -191,18 +216,18 @@ class FakeEcs(FakeClient):
         self._end(task, "UserInitiated", str(task.ending["stoppedReason"]), stops_with=stops_with)
 
     def do_list_tasks(self, params: Json) -> Json:
-        self._cluster(params, "ListTasks")
+        self.cluster(params, "ListTasks")
         found = [
             task.arn
             for task in self.tasks.values()
-            if task.cluster == _name_of(params["cluster"])
+            if task.cluster == name_of(params["cluster"])
             and params.get("startedBy") in {None, task.started_by}
             and task.desired == params.get("desiredStatus", "RUNNING")
         ]
         return {"taskArns": found}
 
     def do_describe_tasks(self, params: Json) -> Json:
-        self._cluster(params, "DescribeTasks")
+        self.cluster(params, "DescribeTasks")
         assert len(params["tasks"]) <= 100
         known = [self.tasks[arn] for arn in params["tasks"] if arn in self.tasks]
         missing = [arn for arn in params["tasks"] if arn not in self.tasks]
@@ -213,7 +238,7 @@ class FakeEcs(FakeClient):
 
     def do_describe_container_instances(self, params: Json) -> Json:
         """Return the only instance that each cluster has."""
-        self._cluster(params, "DescribeContainerInstances")
+        self.cluster(params, "DescribeContainerInstances")
         known = [{"ec2InstanceId": INSTANCE}] if self.has_instances else []
         return {"containerInstances": known}
 
@@ -233,14 +258,12 @@ class FakeEcs(FakeClient):
             "startedBy": task.started_by,
             "lastStatus": task.status,
             "desiredStatus": task.desired,
-            "containerInstanceArn": f"{_PREFIX}:container-instance/{task.cluster}/instance",
+            **({"containerInstanceArn": task.instance_arn} if task.instance_arn else {}),
             "containers": [
                 {
                     "name": name,
                     "lastStatus": task.status,
-                    "networkInterfaces": [{"privateIpv4Address": task.address}]
-                    if task.address
-                    else [],
+                    "networkInterfaces": [task.interface] if task.interface else [],
                 }
                 | end
                 for name, end in task.containers.items()
@@ -284,13 +307,3 @@ class FakeEcs(FakeClient):
 
     def _notify(self, task: Task) -> None:
         self._on_event(self.event_of(task))
-
-    def _cluster(self, params: Json, operation: str) -> Json:
-        name = _name_of(params["cluster"])
-        if name not in self.clusters:
-            raise client_error("ClusterNotFoundException", "Cluster not found.", operation)
-        return self.clusters[name]
-
-
-def _name_of(cluster: str) -> str:
-    return cluster.rpartition("/")[2]

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -126,7 +127,7 @@ class FakeStepFunctions(FakeClient):
         execution = Execution(
             definition=self._machines[machine],
             invoke=self._invoke,
-            context={"Execution": {"Id": arn, "Name": name}},
+            context={"Execution": {"Id": arn, "Name": name, "StartTime": self._time()}},
             new_token=lambda: f"token-{next(self._numbers)}",
         )
         self.running.append(
@@ -139,6 +140,11 @@ class FakeStepFunctions(FakeClient):
             )
         )
         return {"executionArn": arn}
+
+    def _time(self) -> str:
+        """Return the time as the context object has it."""
+        moment = datetime.fromtimestamp(self.now_ms() / 1000, UTC)
+        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def do_stop_execution(self, params: Json) -> Json:
         """Stop an execution and, as Step Functions does, those that are nested in it."""

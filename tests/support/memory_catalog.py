@@ -40,7 +40,7 @@ class MemoryCatalogStore:
         ][:limit]
 
     def put(self, resource: Resource, *, replacing: Resource | None) -> bool:
-        self._memory.call("PutItem")
+        self._memory.call("PutItem" if replacing is None else "UpdateItem")
         if not self._is_unchanged(resource, replacing):
             return False
         self._memory.put_resource(resource)

@@ -204,7 +204,7 @@ class MemoryJobStore:
         written: list[Move] = []
         lost: list[Move] = []
         for move in moves:
-            self._memory.call("PutItem" if move.new.array is None else "UpdateItem")
+            self._memory.call("PutItem" if move.old.version == 0 else "UpdateItem")
             if self._is_unchanged(move):
                 self._memory.put_job(self._after(move))
                 written.append(move)
@@ -310,7 +310,7 @@ class MemoryJobStore:
     ) -> None:
         moves = [move for unit in units for move in unit.moves]
         # As in a transaction of PynamoDB, which sends puts before updates.
-        for move in sorted(moves, key=lambda one: one.new.array is not None):
+        for move in sorted(moves, key=lambda one: one.old.version != 0):
             self._memory.put_job(self._after(move))
             before, after = ready_of(move.old), ready_of(move.new)
             if before != after:

@@ -30,22 +30,22 @@ Drain = Callable[[], Iterable[Json]]
 @lru_cache(maxsize=1)
 def connection() -> Connection:
     """Return the connection that the models of this process use, with moto behind it."""
-    with _no_account():
+    with no_account():
         bound = bind(region=stack.REGION, pause=lambda number: None, **NAMES)
-        _answer_from_moto(bound.client)
+        answer_from_moto(bound.client)
     return bound
 
 
 @lru_cache(maxsize=1)
 def _client() -> Any:
-    with _no_account():
+    with no_account():
         made = boto3.client("dynamodb", region_name=stack.REGION)
-    _answer_from_moto(made)
+    answer_from_moto(made)
     return made
 
 
 @contextmanager
-def _no_account() -> Iterator[None]:
+def no_account() -> Iterator[None]:
     """Give clients made in this block credentials that no account accepts.
 
     moto's own mock ends with it, so that tests with mocks of their own begin with an empty one.
@@ -54,7 +54,8 @@ def _no_account() -> Iterator[None]:
         yield
 
 
-def _answer_from_moto(client: Any) -> None:
+def answer_from_moto(client: Any) -> None:
+    """Have a client of DynamoDB answered by moto's tables of this process."""
     # After those who only watch the calls: the first that answers is the last that is asked.
     client.meta.events.register_last("before-call.dynamodb", short_wire.answer)
 

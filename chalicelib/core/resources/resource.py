@@ -8,6 +8,7 @@ COMPUTE_ENVIRONMENT = "compute-environment"
 JOB_QUEUE = "job-queue"
 JOB_DEFINITION = "job-definition"
 TASK_DEFINITION = "task-definition"
+TASK_DEFINITION_LEASE = "task-definition-lease"
 TRIGGER = "trigger"
 
 

@@ -11,7 +11,7 @@ from chalicelib.core.job import Job
 from chalicelib.core.multinode import MainNode, as_task, main_node, nodes_of
 from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT
 from chalicelib.engine.dispatch.permits import spend_permits
-from chalicelib.engine.tasks.launch import make_launch
+from chalicelib.engine.tasks.launch import make_launches
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -58,5 +58,6 @@ def _launches(
     specs = ports.jobs.find_specs([job.job_id])
     environments = ports.catalog.find_many(COMPUTE_ENVIRONMENT, [job.environment or ""])
     main = replace(job, nodes=job.nodes_at(address))
-    made = [make_launch(as_task(main, index), specs, environments, {}, ports) for index in indices]
-    return [launch for launch in made if launch is not None]
+    nodes = [as_task(main, index) for index in indices]
+    rounds = make_launches(nodes, specs, environments, ports)
+    return [request for made in rounds for _, request in made]

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 # What the machine of a row's kind does, by the row's status.
 ACTIONS: Mapping[str, str] = {"CREATING": "make", "UPDATING": "make", "DELETING": "remove"}
 
+REASON_LIMIT = 1000  # characters of a statusReason
+
 # Takes the row as it is now; returns what the machine's next state reads, if anything.
 Step = Callable[[Resource, "AllPorts"], dict[str, Any] | None]
 
@@ -35,6 +37,13 @@ def reject(resource: Resource, cause: str | None, ports: HasCatalog) -> None:
         _put_status(resource, "INVALID", _reason_of(cause), ports)
 
 
+def postpone(resource: Resource, cause: str | None, ports: HasCatalog) -> None:
+    """Record what a row waits for; its status stays, because the cause passes by itself."""
+    if resource.status in ACTIONS:
+        reason = f"Waiting, and trying again: {_text_of(cause)}"[:REASON_LIMIT]
+        _put_status(resource, str(resource.status), reason, ports)
+
+
 def remove(resource: Resource, ports: HasCatalog) -> None:
     """Remove a row that is DELETING."""
     # Closes the race with an update: a row that changed after it was read stays.
@@ -51,8 +60,12 @@ def _put_status(resource: Resource, status: str, reason: str, ports: HasCatalog)
 
 def _reason_of(cause: str | None) -> str:
     """Return the part of a caught error that its reader can act on."""
+    return f"CLIENT_ERROR - {_text_of(cause)}"[:REASON_LIMIT]
+
+
+def _text_of(cause: str | None) -> str:
     text = cause or "the provisioning failed"
     # The error of a function is a document, of which only the message is meant for a person.
     with suppress(ValueError, KeyError, TypeError):
         text = str(json.loads(text)["errorMessage"])
-    return f"CLIENT_ERROR - {text}"[:1000]
+    return text

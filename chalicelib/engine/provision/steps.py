@@ -6,18 +6,32 @@ The machine of a kind is `statemachines/provision_<kind>.asl.json`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, JOB_QUEUE, TRIGGER
 from chalicelib.engine.provision import compute_environments, job_queues
-from chalicelib.engine.provision.common import Step, accept, reject, remove
+from chalicelib.engine.provision.common import (
+    ACTIONS,
+    ChangedMeanwhileError,
+    Step,
+    accept,
+    postpone,
+    reject,
+    remove,
+)
+from chalicelib.ports import PassingError
 from chalicelib.triggers import provision as triggers
 
 if TYPE_CHECKING:
     from chalicelib.ports import AllPorts
 
-REJECT = "reject"  # of every kind: it takes the cause as well
+# Of every kind; they take the cause as well.
+POSTPONE, REJECT = "postpone", "reject"
+# The steps that make something; the others remove it.
+_MAKING = frozenset({"make_cluster", "make_trigger", "accept"})
+PATIENCE_SECONDS = 12 * 3600  # how long an execution waits for what passes by itself
 STEPS: Mapping[str, Mapping[str, Step]] = {
     COMPUTE_ENVIRONMENT: compute_environments.STEPS,
     JOB_QUEUE: job_queues.STEPS,
@@ -30,15 +44,38 @@ STEPS: Mapping[str, Mapping[str, Step]] = {
 }
 
 
-def run_step(kind: str, name: str, step: str, cause: str | None, ports: AllPorts) -> dict[str, Any]:
-    """Run one step on the row as it is now; return what the machine's next state reads.
+def run_step(request: Mapping[str, Any], ports: AllPorts) -> dict[str, Any]:
+    """Run one step, {step, kind, name, ...}; return what the machine's next state reads.
 
-    `cause` is the error that the machine caught before it rejects the row.
+    A step to postpone or to reject the change has the `cause`, an error that the machine caught,
+    and the former the time at which the execution began, `since`. Raises PassingError in place of
+    an error that passes by itself, by which the machine knows it.
     """
-    resource = ports.catalog.find(kind, name)
+    try:
+        return _run(request, ports)
+    except ChangedMeanwhileError as error:
+        raise PassingError(f"{error} changed while it was being read") from error
+    except Exception as error:
+        if not ports.passes(error):
+            raise
+        raise PassingError(str(error)) from error
+
+
+def _run(request: Mapping[str, Any], ports: AllPorts) -> dict[str, Any]:
+    kind, step = request["kind"], request["step"]
+    resource = ports.catalog.find(kind, request["name"])
+    if step == POSTPONE:
+        if resource is not None:
+            postpone(resource, request["cause"], ports)
+        began_ms = datetime.fromisoformat(request["since"]).timestamp() * 1000
+        waits = ports.now_ms() - began_ms < PATIENCE_SECONDS * 1000
+        return {"decision": "WAIT" if waits else "GIVE_UP"}
     if resource is None:
         return {"remaining": 0}  # removed by an earlier run of this step
     if step == REJECT:
-        reject(resource, cause, ports)
+        reject(resource, request["cause"], ports)
         return {}
+    if ACTIONS.get(resource.status or "") != ("make" if step in _MAKING else "remove"):
+        # The change is done, or the row is a new one of the same name: it has its own execution.
+        return {"remaining": 0}
     return STEPS[kind][step](resource, ports) or {}

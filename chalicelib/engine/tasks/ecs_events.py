@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.core.attempt_ends import START_FAILURE_REASON
-from chalicelib.core.events import ContainerEnd, Event, EventKind
+from chalicelib.core.events import ContainerEnd, Event, EventKind, TaskHost
 from chalicelib.core.ids import Fence
 from chalicelib.core.launch_failures import LaunchFailure, launch_failure_from
 from chalicelib.core.messages import CONTINUATION, DEADLINE, EXECUTION_STOPPED, LAUNCH_FAILED, WAKE
@@ -89,7 +89,7 @@ def _event_of_task(task: Mapping[str, Any], fence: Fence, now_ms: int) -> Event 
                 fence=fence,
                 task_arn=task["taskArn"],
                 started_at_ms=_ms(task.get("startedAt")),
-                address=_address_of(task),
+                host=_host_of(task),
             )
         case "STOPPED":
             return _event_of_end(task, fence, now_ms)
@@ -119,6 +119,7 @@ def _event_of_end(task: Mapping[str, Any], fence: Fence, now_ms: int) -> Event:
             for one in task.get("containers") or ()
             if one.get("name")
         ),
+        host=_host_of(task),
         essential_exited=task.get("stopCode") == "EssentialContainerExited",
     )
 
@@ -128,26 +129,36 @@ def _exit_code(container: Mapping[str, Any]) -> int | None:
     return None if code is None else int(code)
 
 
-def _address_of(task: Mapping[str, Any]) -> str | None:
-    """Return the task's private address: a container's interface's, or the task's attachment's.
+def _host_of(task: Mapping[str, Any]) -> TaskHost | None:
+    """Return where the task runs; None for one that has neither instance nor interface.
 
-    A task in the network of its host has neither.
+    All containers of a task have the interface of the task. Before they are described with it, it
+    is an attachment of the task.
     """
     interfaces = [
         interface
         for container in task.get("containers") or ()
         for interface in container.get("networkInterfaces") or ()
     ]
-    details = [
-        detail
+    attached = [
+        {
+            "attachmentId": attachment.get("id"),
+            "privateIpv4Address": detail.get("value"),
+        }
         for attachment in task.get("attachments") or ()
         if attachment.get("type") in {"eni", "ElasticNetworkInterface"}
         for detail in attachment.get("details") or ()
         if detail.get("name") == "privateIPv4Address"
     ]
-    addresses = [one.get("privateIpv4Address") for one in interfaces]
-    addresses += [one.get("value") for one in details]
-    return next((str(address) for address in addresses if address), None)
+    known = [one for one in (*interfaces, *attached) if any(one.values())]
+    interface: Mapping[str, Any] = known[0] if known else {}
+    host = TaskHost(
+        container_instance_arn=task.get("containerInstanceArn") or None,
+        attachment_id=interface.get("attachmentId") or None,
+        ipv4_address=interface.get("privateIpv4Address") or None,
+        ipv6_address=interface.get("ipv6Address") or None,
+    )
+    return None if host == TaskHost() else host
 
 
 def _container_of(task: Mapping[str, Any]) -> Mapping[str, Any]:

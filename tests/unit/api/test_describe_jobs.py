@@ -1,5 +1,7 @@
 """DescribeJobs: which jobs, in which order, with which members."""
 
+from unittest.mock import ANY
+
 import pytest
 
 from tests.support.scenes import finish, make_definition, make_stage, running, submit
@@ -70,7 +72,7 @@ def test_a_retried_job_shows_no_end_until_it_has_ended(world: World) -> None:
         "exitCode": 1,
         "reason": "OutOfMemoryError: x",
         "logStreamName": f"work/default/{first.rpartition('/')[2]}",
-        "networkInterfaces": [],
+        "networkInterfaces": [{"attachmentId": ANY, "privateIpv4Address": "10.0.0.1"}],
     }
     assert attempt["statusReason"] == "Essential container in task exited"
     assert attempt["stoppedAt"] >= attempt["startedAt"]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from chalicelib.aws.ecs import BotoEcs
 from chalicelib.aws.events import BotoEventBus, PublishError
 from chalicelib.aws.messages import BotoMessages, SendError
 from chalicelib.aws.workflows import INPUT_LIMIT_BYTES, BotoWorkflows
+from chalicelib.core.cluster import Cluster, ClusterChanges, ClusterPlan
 from chalicelib.core.ids import Fence
 from chalicelib.core.job_event import JOB_QUEUE_BLOCKED, JOB_STATE_CHANGE, JobEvent
 from chalicelib.ports import ClusterInUseError
@@ -104,7 +106,6 @@ def test_tasks_are_described_in_pages_of_the_limit_of_ecs() -> None:
     [
         "ClusterContainsTasksException",
         "ClusterContainsContainerInstancesException",
-        "UpdateInProgressException",
     ],
 )
 def test_a_cluster_in_use_may_be_deleted_later(code: str) -> None:
@@ -129,22 +130,77 @@ def test_an_error_has_the_name_that_step_functions_gives_it(error: Exception, na
     assert BotoEcs(Recorder()).error_name(error) == name
 
 
-def test_a_cluster_is_created_and_updated_to_its_settings() -> None:
+PLAN = ClusterPlan(
+    name="cluster", container_insights="enabled", tags={"a": "b"}, providers=("FARGATE",)
+)
+
+
+def test_a_cluster_is_created_by_one_call() -> None:
     client = Recorder()
-    BotoEcs(client).make_cluster(
-        "cluster", capacity_providers=["FARGATE"], container_insights="enabled", tags={"a": "b"}
-    )
-    names = [name for name, _ in client.calls]
-    assert names == [
-        "create_cluster",
-        "update_cluster_settings",
-        "put_cluster_capacity_providers",
+    BotoEcs(client).create_cluster(PLAN)
+    assert client.calls == [
+        (
+            "create_cluster",
+            {
+                "clusterName": "cluster",
+                "settings": [{"name": "containerInsights", "value": "enabled"}],
+                "tags": [{"key": "a", "value": "b"}],
+                "capacityProviders": ["FARGATE"],
+            },
+        )
     ]
-    assert client.given("create_cluster")[0]["tags"] == [{"key": "a", "value": "b"}]
-    for name in names[:2]:
-        assert client.given(name)[0]["settings"] == [
-            {"name": "containerInsights", "value": "enabled"}
-        ]
+
+
+def test_a_cluster_without_tags_and_of_an_owner_s_providers_is_created_without_them() -> None:
+    client = Recorder()
+    BotoEcs(client).create_cluster(replace(PLAN, tags={}, providers=None))
+    assert client.given("create_cluster")[0].keys() == {"clusterName", "settings"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "calls"),
+    [
+        (ClusterChanges(), []),
+        (ClusterChanges(container_insights="enabled"), ["update_cluster_settings"]),
+        (ClusterChanges(tags={"a": "b"}), ["tag_resource"]),
+        (ClusterChanges(providers=("FARGATE",)), ["put_cluster_capacity_providers"]),
+    ],
+)
+def test_a_cluster_is_changed_by_a_call_for_each_change(
+    changes: ClusterChanges, calls: list[str]
+) -> None:
+    client = Recorder()
+    BotoEcs(client).update_cluster(Cluster(name="cluster", arn="arn:cluster"), changes)
+    assert [name for name, _ in client.calls] == calls
+
+
+def test_a_cluster_is_described_with_all_that_is_compared() -> None:
+    described = {
+        "clusterName": "cluster",
+        "clusterArn": "arn:cluster",
+        "status": "ACTIVE",
+        "attachmentsStatus": "UPDATE_IN_PROGRESS",
+        "settings": [{"name": "containerInsights", "value": "enabled"}],
+        "tags": [{"key": "a", "value": "b"}],
+        "capacityProviders": ["FARGATE"],
+    }
+    client = Recorder(describe_clusters={"clusters": [described]})
+    assert BotoEcs(client).find_cluster("cluster") == Cluster(
+        name="cluster",
+        arn="arn:cluster",
+        attachments="UPDATE_IN_PROGRESS",
+        container_insights="enabled",
+        tags={"a": "b"},
+        providers=("FARGATE",),
+    )
+    (asked,) = client.given("describe_clusters")
+    assert set(asked["include"]) == {"ATTACHMENTS", "SETTINGS", "TAGS"}
+
+
+@pytest.mark.parametrize("clusters", [[], [{"clusterName": "cluster", "status": "INACTIVE"}]])
+def test_a_deleted_cluster_is_not_found(clusters: list[Any]) -> None:
+    client = Recorder(describe_clusters={"clusters": clusters})
+    assert BotoEcs(client).find_cluster("cluster") is None
 
 
 def test_each_queue_gets_one_wake_in_its_own_message_group() -> None:

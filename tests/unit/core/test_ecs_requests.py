@@ -339,7 +339,7 @@ def test_a_job_s_own_platform_and_address_win() -> None:
 
 def test_an_unmanaged_launch_runs_on_registered_instances() -> None:
     request = launch(CONTAINER, UNMANAGED)
-    assert request["LaunchType"] == "EC2"
+    assert "LaunchType" not in request, "ECS asks the cluster of the owner how to place it"
     assert not {"CapacityProviderStrategy", "NetworkConfiguration"} & request.keys()
 
 

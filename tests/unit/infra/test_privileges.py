@@ -48,7 +48,9 @@ ALLOWED: dict[str, dict[str, str]] = {
             "dynamodb:BatchGetItem dynamodb:DeleteItem dynamodb:PutItem dynamodb:Query "
             "dynamodb:UpdateItem"
         ),
-        "CatalogTable": "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query",
+        "CatalogTable": (
+            "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem"
+        ),
         "WakeQueue": SEND,
         "TaskEventsQueue": SEND,
         "StreamDeadLetters": SEND,
@@ -117,7 +119,9 @@ ALLOWED: dict[str, dict[str, str]] = {
     "NodeStepRole": {
         "LanesTable": "dynamodb:BatchGetItem dynamodb:UpdateItem",
         "JobsTable": MOVE_JOBS,
-        "CatalogTable": "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query",
+        "CatalogTable": (
+            "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem"
+        ),
         "TaskEventsQueue": SEND,
         "<stack>-launch": "states:StartExecution",
         "*": "ec2:DescribeInstances ecs:DeregisterTaskDefinition",
@@ -134,8 +138,8 @@ ALLOWED: dict[str, dict[str, str]] = {
             "dynamodb:BatchGetItem dynamodb:DeleteItem dynamodb:PutItem dynamodb:UpdateItem"
         ),
         "cluster/<stack>_*": (
-            "ecs:CreateCluster ecs:DeleteCluster ecs:PutClusterCapacityProviders "
-            "ecs:TagResource ecs:UpdateClusterSettings"
+            "ecs:CreateCluster ecs:DeleteCluster ecs:DescribeClusters "
+            "ecs:PutClusterCapacityProviders ecs:TagResource ecs:UpdateClusterSettings"
         ),
         "role/aws-service-role/ecs.amazonaws.com/*": "iam:CreateServiceLinkedRole",
         "rule/${TriggerBusPattern}/<stack>-trigger-*": PUT_RULES,

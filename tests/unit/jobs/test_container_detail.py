@@ -1,6 +1,7 @@
 """Jobs of several containers, as they are submitted, described and listed."""
 
 from typing import Any
+from unittest.mock import ANY
 
 from tests.support.scenes import (
     ROLE,
@@ -120,7 +121,7 @@ def test_an_ended_job_shows_how_each_container_ended(world: World) -> None:
         "exitCode": 3,
         "reason": "OutOfMemoryError: x",
         "logStreamName": shown["main"]["logStreamName"],
-        "networkInterfaces": [],
+        "networkInterfaces": [{"attachmentId": ANY, "privateIpv4Address": "10.0.0.1"}],
     }
     assert containers_in(task)["helper"]["exitCode"] == 143
     (summary,) = world.api("ListJobs", {"jobQueue": "queue", "jobStatus": "FAILED"})[

@@ -201,7 +201,7 @@ def test_a_terminate_that_meets_the_end_of_the_job_finds_it_ended(world: World) 
     make_stage(world)
     job_id = running(world)
     world.ecs.finish(world.task_of(job_id))
-    before_the_next(world, "dynamodb.PutItem", world.deliver_messages)
+    before_the_next(world, "dynamodb.UpdateItem", world.deliver_messages)
 
     terminate(world, job_id)
     world.run_until_idle()
@@ -243,7 +243,7 @@ def test_two_terminates_at_once_keep_the_reason_of_the_one_that_was_written(worl
     make_stage(world)
     world.ecs.obeys_stops = False
     job_id = running(world)
-    before_the_next(world, "dynamodb.PutItem", lambda: terminate(world, job_id, "written first"))
+    before_the_next(world, "dynamodb.UpdateItem", lambda: terminate(world, job_id, "written first"))
 
     terminate(world, job_id, "came second")
     world.run_until_idle()

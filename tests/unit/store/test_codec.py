@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import pytest
 
-from chalicelib.core.events import ContainerEnd
+from chalicelib.core.events import ContainerEnd, TaskHost
 from chalicelib.core.job import ArrayState, Attempt, Job, NodeState, StopCause, ready_of
 from chalicelib.core.launch_failures import LaunchFailure
 from chalicelib.core.spec import Spec
@@ -17,11 +17,17 @@ from chalicelib.store.codec import (
     row_from_ready,
 )
 from chalicelib.wiring import Ports
-from tests.support.values import JOB_ID, NOW_MS, a_job
+from tests.support.values import JOB_ID, NOW_MS, TASK_ARN, a_job
 
 ENDS = (
     ContainerEnd(name="main", exit_code=137, reason="OutOfMemoryError: é"),
     ContainerEnd(name="helper"),
+)
+HOST = TaskHost(
+    container_instance_arn=f"{TASK_ARN.replace(':task/', ':container-instance/')[:-1]}f",
+    attachment_id="1789bcae-ddfb-4d10-8ebe-8ac87ddba5b8",
+    ipv4_address="10.0.0.139",
+    ipv6_address="2001:db8::7",
 )
 FULL = a_job(
     JobStatus.FAILED,
@@ -31,6 +37,7 @@ FULL = a_job(
     attempts_limit=3,
     timeout_seconds=60,
     priority=12,
+    host=HOST,
     exit_code=137,
     container_reason="OutOfMemoryError: é",
     essential=("main", "other"),
@@ -46,6 +53,7 @@ FULL = a_job(
     history=(
         Attempt(started_at_ms=None, stopped_at_ms=NOW_MS, status_reason="x", container_reason="y"),
         Attempt(started_at_ms=1, stopped_at_ms=2, status_reason="z", task_arn="t", exit_code=0),
+        Attempt(started_at_ms=1, stopped_at_ms=2, status_reason="z", task_arn=TASK_ARN, host=HOST),
         Attempt(started_at_ms=1, stopped_at_ms=2, status_reason="z", container_ends=ENDS),
     ),
     waiting_on=(0, 19),

@@ -28,12 +28,13 @@ class Target:
 class EcsSupport:
     """What ECS is asked for to run tasks on a compute type.
 
-    `capacity_providers` returns those that the cluster needs. `run_task` returns the members of
-    RunTask that say where a task runs; its second argument has the members of EcsTaskProperties.
-    `task_members` are those of these members that the task definition takes over.
+    `capacity_providers` returns those that the cluster needs; None where they are its owner's.
+    `run_task` returns the members of RunTask that say where a task runs; its second argument has
+    the members of EcsTaskProperties. `task_members` are those of these members that the task
+    definition takes over.
     """
 
-    capacity_providers: Callable[[Target], Sequence[str]]
+    capacity_providers: Callable[[Target], Sequence[str] | None]
     run_task: Callable[[Target, Mapping[str, Any]], dict[str, Any]]
     network_mode: str
     has_task_size: bool  # the task definition states cpu and memory of the task as a whole

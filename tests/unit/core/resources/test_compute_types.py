@@ -53,14 +53,14 @@ def test_fargate_asks_run_task_for_the_capacity_provider_of_its_name(name: str) 
             }
         },
     }
-    assert list(ecs.capacity_providers(TARGET)) == [name]
+    assert ecs.capacity_providers(TARGET) == (name,)
 
 
-def test_unmanaged_asks_run_task_for_the_instances_of_the_cluster() -> None:
+def test_unmanaged_leaves_the_way_of_placing_to_the_owner_of_the_cluster() -> None:
     unmanaged = compute_type_of({"type": "UNMANAGED"})
     assert unmanaged.platform is Platform.EC2
-    assert unmanaged.require_ecs().run_task(TARGET, {}) == {"launchType": "EC2"}
-    assert list(unmanaged.require_ecs().capacity_providers(TARGET)) == []
+    assert unmanaged.require_ecs().run_task(TARGET, {}) == {}
+    assert unmanaged.require_ecs().capacity_providers(TARGET) is None
 
 
 @pytest.mark.parametrize(

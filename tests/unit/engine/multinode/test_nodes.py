@@ -322,9 +322,9 @@ def test_the_address_of_a_main_node_in_its_host_s_network_is_the_host_s(world: W
 
 def test_a_main_node_that_has_no_address_at_all_fails_the_machine(world: World) -> None:
     make_multinode_stage(world)
-    world.ecs.has_instances = False
     job_id = submit_multinode_job(world)
     world.run_until_idle()
+    world.ecs.has_instances = False  # the instance has been deregistered since
     start_main(world, job_id, address=None)
     world.advance(600)
     (run,) = [r for r in world.machines.ended if r.failure]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.events import ContainerEnd, Event, EventKind
+from chalicelib.core.events import ContainerEnd, Event, EventKind, TaskHost
 from chalicelib.core.ids import Fence
 from chalicelib.engine.tasks.ecs_events import (
     cluster_from_message,
@@ -245,3 +245,41 @@ def test_an_event_of_a_running_task_has_its_address_if_there_is_one(
     event = event_from_description(task, FENCE, NOW_MS)
     assert event is not None
     assert event.address == address
+
+
+ON_INSTANCE = {"containerInstanceArn": "arn:instance"}
+FULL_INTERFACE = {"attachmentId": "id", "privateIpv4Address": "a", "ipv6Address": "b"}
+
+
+@pytest.mark.parametrize(
+    ("detail", "host"),
+    [
+        ({"containers": [{"name": "default"}]}, None),
+        (ON_INSTANCE, TaskHost(container_instance_arn="arn:instance")),
+        (
+            {"containers": [{"networkInterfaces": []}, {"networkInterfaces": [FULL_INTERFACE]}]},
+            TaskHost(attachment_id="id", ipv4_address="a", ipv6_address="b"),
+        ),
+        (
+            ON_INSTANCE | {"containers": [{"networkInterfaces": [{"attachmentId": "id"}]}]},
+            TaskHost(container_instance_arn="arn:instance", attachment_id="id"),
+        ),
+    ],
+)
+@pytest.mark.parametrize("status", ["RUNNING", "STOPPED"])
+def test_an_event_of_a_task_says_where_it_runs(
+    detail: dict[str, Any], host: TaskHost | None, status: str
+) -> None:
+    task = {"taskArn": TASK, "lastStatus": status, **detail}
+    event = event_from_description(task, FENCE, NOW_MS)
+    assert event is not None
+    assert event.host == host
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: str(path.stem))
+def test_an_event_of_a_task_on_fargate_has_its_network_interface(path: Any) -> None:
+    host = event_of(path.name).host
+    assert host is not None
+    assert host.container_instance_arn is None
+    assert host.attachment_id is not None
+    assert (host.ipv4_address or "").startswith("10.0.0.")

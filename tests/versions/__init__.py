@@ -1,0 +1,1 @@
+"""An earlier version of the functions beside the present one."""
