@@ -15,7 +15,6 @@ Json = dict[str, Any]
 Refuse = Callable[[Json], Json | Exception | None]
 
 NO_CAPACITY = "Capacity is unavailable at this time. Please try again later"
-NO_INSTANCES = "No Container Instances were found in your cluster."
 
 
 @dataclass(slots=True)
@@ -60,9 +59,9 @@ class LaunchBuckets:
 
 
 def provider_of(request: Json) -> str:
-    """Return the capacity provider that a RunTask request names, or its launch type."""
+    """Return the capacity provider that a RunTask request names; `None` without one."""
     strategy = request.get("capacityProviderStrategy") or [{}]
-    return str(strategy[0].get("capacityProvider") or request.get("launchType"))
+    return str(strategy[0].get("capacityProvider"))
 
 
 def without_capacity(*providers: str) -> Refuse:
@@ -74,10 +73,3 @@ def without_capacity(*providers: str) -> Refuse:
         return {"arn": "task", "reason": NO_CAPACITY}
 
     return refuse
-
-
-def without_instances(request: Json) -> Exception | None:
-    """Refuse every launch on a cluster that no instance is registered in."""
-    if request.get("launchType") != "EC2":
-        return None
-    return client_error("InvalidParameterException", NO_INSTANCES, "RunTask")

@@ -81,10 +81,10 @@ def jobs(world: World) -> None:
     """A job that is retried, one that is terminated, one given back, one timed out."""
     make_stage(world)
     retried = running(world, retryStrategy={"attempts": 2})
-    world.ecs.refusals = [{"arn": "x", "reason": "RESOURCE:CPU"}]
-    refused = submit(world)
     doomed = running(world)
     overdue = running(world, timeout={"attemptDurationSeconds": 60})
+    world.ecs.refusals = [{"arn": "x", "reason": "RESOURCE:CPU"}]
+    refused = submit(world)
     world.api("TerminateJob", {"jobId": doomed, "reason": "enough"})
     world.api("TagResource", {"resourceArn": world.detail(retried)["jobArn"], "tags": {"a": "b"}})
     sweep(world, minutes=2)

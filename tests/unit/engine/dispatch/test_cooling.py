@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.ecs_limits import NO_CAPACITY, NO_INSTANCES, without_capacity, without_instances
+from tests.support.ecs_limits import NO_CAPACITY, without_capacity
+from tests.support.fake_clusters import NO_INSTANCES
 from tests.support.scenes import (
     ROLE,
     cluster_of,
@@ -324,7 +325,7 @@ def test_on_full_instances_each_job_that_ends_is_followed_by_the_next_at_once(
 
 def test_a_job_waits_while_its_unmanaged_environment_has_no_instance(world: World) -> None:
     make_metal_stage(world)
-    world.ecs.refuse = without_instances
+    world.ecs.has_instances = False
     job_id = submit(world)
     world.advance(3_600)
 
@@ -335,7 +336,7 @@ def test_a_job_waits_while_its_unmanaged_environment_has_no_instance(world: Worl
     )
     assert world.calls.count(RUN_TASK) <= 20
 
-    world.ecs.refuse = lambda request: None
+    world.ecs.has_instances = True
     world.advance(300)
     start_and_finish(world, job_id)
     assert world.detail(job_id)["status"] == "SUCCEEDED"

@@ -80,8 +80,9 @@ def test_more_definitions_than_ecs_registers_at_once_wait_and_none_fails(world: 
     waiting = [world.detail(job_id) for job_id in jobs if world.job(job_id).status == "RUNNABLE"]
     assert waiting, "sixty are more than the burst and the seconds that a reactor waits"
     assert {one["statusReason"] for one in waiting} == {
-        "The job waits for its ECS task definition: An error occurred (ThrottlingException) when "
-        "calling the RegisterTaskDefinition operation: Rate exceeded"
+        "The launch was throttled: The job waits for its ECS task definition: An error occurred "
+        "(ThrottlingException) when calling the RegisterTaskDefinition operation: Rate exceeded. "
+        "The job is launched again in 10 seconds."
     }
     start_all(world, jobs, seconds=120)
     assert Counter(world.job(job_id).status for job_id in jobs) == {"RUNNING": 60}
@@ -193,7 +194,8 @@ def test_a_job_says_that_another_process_registers_its_task_definition(world: Wo
     world.run_until_idle()
     assert world.job(job_id).status == "RUNNABLE"
     assert world.job(job_id).status_reason == (
-        "The job waits for its ECS task definition: another process is registering it"
+        "The launch was throttled: The job waits for its ECS task definition: another process is "
+        "registering it. The job is launched again in 10 seconds."
     )
     start_all(world, [job_id], seconds=LEASE_SECONDS + 15)
     assert world.job(job_id).status == "RUNNING"
