@@ -113,7 +113,7 @@ def test_nothing_is_lost_without_a_trace(template: dict[str, Any]) -> None:
     watched = {
         dimension["Value"]["Fn::GetAtt"][0]
         for alarm in resources(template, "AWS::CloudWatch::Alarm").values()
-        for dimension in alarm["Dimensions"]
+        for dimension in alarm.get("Dimensions", [])
         if dimension["Name"] == "QueueName"
     }
     for mapping in resources(template, MAPPING).values():
@@ -155,7 +155,7 @@ def test_every_function_has_an_alarm_on_its_errors(template: dict[str, Any]) -> 
     watched = {
         dimension["Value"]["Ref"]
         for alarm in resources(template, "AWS::CloudWatch::Alarm").values()
-        for dimension in alarm["Dimensions"]
+        for dimension in alarm.get("Dimensions", [])
         if dimension["Name"] == "FunctionName"
     }
     assert watched == set(resources(template, "AWS::Serverless::Function"))
@@ -168,7 +168,7 @@ def test_an_execution_that_nobody_repeats_has_an_alarm_on_its_failure(
     (alarm,) = [
         alarm
         for alarm in resources(template, "AWS::CloudWatch::Alarm").values()
-        if alarm["Namespace"] == "AWS/States"
+        if alarm.get("Namespace") == "AWS/States"
     ]
     assert alarm["MetricName"] == "ExecutionsFailed"
     assert alarm["Dimensions"] == [
