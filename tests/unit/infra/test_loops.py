@@ -31,8 +31,7 @@ def allowed(template: dict[str, Any]) -> set[str]:
     return {
         name
         for name, resource in template["Resources"].items()
-        if resource["Type"] == FUNCTION
-        and resource["Properties"].get("RecursiveLoop") == "Allow"
+        if resource["Type"] == FUNCTION and resource["Properties"].get("RecursiveLoop") == "Allow"
     }
 
 
