@@ -14,7 +14,7 @@ from batchyard.cloud.local import Cloud, LocalError
 from batchyard.cloud.paths import SDK_DATA, StateDir
 
 if TYPE_CHECKING:
-    from batchyard.cloud.deploy import Session
+    from batchyard.cloud.stacks import Session
 
 API_STAGE = "api"
 

@@ -14,10 +14,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from batchyard.cloud import emulator, processes
-from batchyard.cloud.deploy import DeployError, Report, deploy, find_outputs
+from batchyard.cloud.deploy import deploy, find_outputs
 from batchyard.cloud.package import held, make_package
 from batchyard.cloud.paths import REPOSITORY, StateDir
 from batchyard.cloud.processes import Mark
+from batchyard.cloud.stacks import DeployError, Report
 
 STACK_NAME = "batchyard"
 DEFAULT_PORT = 4566
@@ -38,8 +39,11 @@ NOT_SAVED = (
 )
 CRASHED = "The emulator ended without `batchyard down`: what happened since it was started is lost."
 AGENT_PATIENCE_SECONDS = 30.0
-# A local stack is removed with its state dir.
-PARAMETERS = {"DeletionProtection": "false"}
+# A local stack is removed with its state dir; its next one uses the bucket that was saved.
+PARAMETERS = {
+    "DeletionProtection": "false",
+    "ManifestsBucketName": f"{STACK_NAME}-manifests-{emulator.ACCOUNT}-{emulator.REGION}",
+}
 DEPLOY_PATIENCE_SECONDS = 180.0
 
 Say = Callable[[str], None]

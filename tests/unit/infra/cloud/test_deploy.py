@@ -13,9 +13,10 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from batchyard.cloud import deploy as deployment
-from batchyard.cloud.deploy import DeployError, StackEvent, deploy, find_outputs
+from batchyard.cloud import stacks
+from batchyard.cloud.deploy import deploy, find_outputs
 from batchyard.cloud.package import Package
+from batchyard.cloud.stacks import DeployError, StackEvent
 
 BUCKET = "yard-artifacts-123456789012-eu-central-1"
 TEMPLATE: dict[str, Any] = {
@@ -133,7 +134,9 @@ class World:
         self.events.clear()
         return deploy(
             self,
-            Package(template=TEMPLATE, archive=self.archive, key="code.zip"),
+            Package(
+                template=TEMPLATE, archive=self.archive, key="code.zip", key_of_compiled="code.zip"
+            ),
             stack_name="yard",
             parameters=parameters,
             report=self.events.append,
@@ -148,7 +151,7 @@ class World:
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setattr(deployment, "FIRST_POLL_SECONDS", 0.0)
+    monkeypatch.setattr(stacks, "FIRST_POLL_SECONDS", 0.0)
     with mock_aws():
         yield World(tmp_path)
 
