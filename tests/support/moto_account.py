@@ -1,4 +1,4 @@
-"""An account of moto's server: a second implementation of CloudFormation, IAM and the rest, by HTTP.
+"""An account of moto's server: a second implementation of CloudFormation, IAM and others, by HTTP.
 
 It has no SAM transform, so AWS's own translator runs in front of it, as it does in an account. What
 moto's CloudFormation cannot make is left out, by type: the tests say what that leaves untried.

@@ -2,7 +2,7 @@
 
 CloudFormation refuses to create what exists. A new stack therefore begins with an import of the
 tables alone, and is then updated to the whole template; their rows, and the records of the last day
-in their streams, are as they were.
+in their streams, are as they were. What the rows describe may be gone, and is provisioned again.
 """
 
 import json
@@ -17,6 +17,8 @@ from batchyard.cloud.stacks import DeployError, Session, Stack, Stacks
 from batchyard.cloud.template import Template
 
 TABLE = "AWS::DynamoDB::Table"
+# The kinds of rows that stand for something outside of the tables, in the order to make it.
+PROVISIONED = ("compute-environment", "job-queue", "trigger")
 _WAITER = {"Delay": 2, "MaxAttempts": 150}
 
 
@@ -126,6 +128,49 @@ def template_of(template: Mapping[str, Any], tables: tuple[KeptTable, ...]) -> T
             table.logical_id: template["Resources"][table.logical_id] for table in tables
         },
     }
+
+
+def provision_again(session: Session, catalog: str) -> None:
+    """Have everything that the catalog's rows describe provisioned: clusters, rules, schedules.
+
+    The changes of status start the provision machines, like those of the API. A change that was
+    under way when the earlier stack went is made again.
+    """
+    dynamodb = session.client("dynamodb")
+    for kind in PROVISIONED:
+        pages = dynamodb.get_paginator("query").paginate(
+            TableName=catalog,
+            ConsistentRead=True,
+            KeyConditionExpression="kind = :kind",
+            ExpressionAttributeValues={":kind": {"S": kind}},
+        )
+        for page in pages:
+            for row in page["Items"]:
+                _provision_row(dynamodb, catalog, row)
+
+
+def _provision_row(dynamodb: Any, catalog: str, row: Mapping[str, Any]) -> None:
+    status, version = row.get("status", {}).get("S", ""), int(row["version"]["N"])
+    # A status that stays the same starts nothing, so a change under way is stopped first.
+    steps = ["UPDATING"] if status in {"VALID", "INVALID"} else ["INVALID", status]
+    for step in steps:
+        try:
+            dynamodb.update_item(
+                TableName=catalog,
+                Key={"kind": row["kind"], "name": row["name"]},
+                UpdateExpression="SET #status = :status, version = :next",
+                # Closes the race with a change by the API, which provisions the row itself.
+                ConditionExpression="version = :version",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues={
+                    ":status": {"S": step},
+                    ":version": {"N": str(version)},
+                    ":next": {"N": str(version + 1)},
+                },
+            )
+        except dynamodb.exceptions.ConditionalCheckFailedException:
+            return
+        version += 1
 
 
 def _traits(

@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from batchyard.cloud.adopt import import_tables, kept_tables
+from batchyard.cloud.adopt import import_tables, kept_tables, provision_again, table_names
 from batchyard.cloud.names import artifacts_bucket, check_stack_name
 from batchyard.cloud.package import Package
 from batchyard.cloud.paths import digest
@@ -77,10 +77,13 @@ def deploy(
         if stack["StackStatus"] == "CREATE_COMPLETE" and chosen.get(CREATED, "true") == "true":
             return outputs_of(stack)
     request["Parameters"] = _for_an_update(template, stack, parameters)
+    adopted = stack["StackStatus"] == "IMPORT_COMPLETE"
     stacks.see_past_events()
-    if not _update(stacks.cloudformation, request):
-        return outputs_of(stack)
-    return outputs_of(stacks.must_succeed())
+    if _update(stacks.cloudformation, request):
+        stack = stacks.must_succeed()
+    if adopted:
+        provision_again(session, table_names(template, stack_name)["CatalogTable"])
+    return outputs_of(stack)
 
 
 def _create(
