@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
@@ -65,8 +66,9 @@ class Account:
         return f"{self.stack}_"
 
 
+@cache
 def ours() -> Template:
-    """Return our part of the template, which names what the stack makes."""
+    """Return our part of the template, which names what the stack makes; do not change it."""
     return load_stack(STACK, REPOSITORY / "statemachines")
 
 
@@ -127,7 +129,7 @@ class Tasks:
         return [
             f"{cluster} {task}"
             for cluster in Clusters(self.account).find()
-            for task in self.account.pages("ecs", "list_tasks", "taskArns", cluster=cluster)
+            for task in running_tasks(self.account, cluster)
         ]
 
     def remove(self, name: str) -> None:
@@ -137,6 +139,13 @@ class Tasks:
         except ClientError as error:
             if code_of(error) not in {"ClusterNotFoundException", "InvalidParameterException"}:
                 raise  # InvalidParameterException: the task is gone
+
+
+def running_tasks(account: Account, cluster: str) -> Iterator[str]:
+    """Yield the ARNs of tasks of a cluster that run, or will."""
+    yield from account.pages(
+        "ecs", "list_tasks", "taskArns", cluster=cluster, desiredStatus="RUNNING"
+    )
 
 
 @dataclass(slots=True)
@@ -152,8 +161,14 @@ class Clusters:
 
     def find(self) -> list[str]:
         arns = self.account.pages("ecs", "list_clusters", "clusterArns")
-        names = (arn.rpartition("/")[2] for arn in arns)
-        return sorted(name for name in names if name.startswith(self.account.cluster_prefix))
+        names = sorted(arn.rpartition("/")[2] for arn in arns)
+        named = [name for name in names if name.startswith(self.account.cluster_prefix)]
+        return [name for name in named if self._exists(name)]
+
+    def _exists(self, name: str) -> bool:
+        """Return whether the cluster is there; ECS lists one that was deleted for some time."""
+        found = self.account.client("ecs").describe_clusters(clusters=[name])["clusters"]
+        return any(one["status"] != "INACTIVE" for one in found)
 
     def remove(self, name: str) -> None:
         """Delete the cluster once its tasks have stopped; deregister its instances before."""
@@ -182,7 +197,7 @@ class Clusters:
     def _empty(self, cluster: str) -> None:
         ecs = self.account.client("ecs")
         tasks = Tasks(self.account)
-        for task in self.account.pages("ecs", "list_tasks", "taskArns", cluster=cluster):
+        for task in running_tasks(self.account, cluster):
             tasks.remove(f"{cluster} {task}")  # launched since the others were stopped
         instances = self.account.pages(
             "ecs", "list_container_instances", "containerInstanceArns", cluster=cluster

@@ -27,13 +27,21 @@ class LogGroups:
     is_data: bool = False
 
     def find(self) -> list[str]:
-        return [name for name in sorted(self._names()) if _has_group(self.account, name)]
+        """Return those of the exact names: others may belong to a stack that begins the same."""
+        names = set(self._names())
+        # Names up to the stack's, by which all can be listed.
+        prefixes = {name[: name.index(self.account.stack)] for name in names}
+        listed = [
+            group["logGroupName"]
+            for prefix in prefixes
+            for group in _groups(self.account, f"{prefix}{self.account.stack}")
+        ]
+        return sorted(names.intersection(listed))
 
     def remove(self, name: str) -> None:
         _delete_group(self.account, name)
 
     def _names(self) -> Iterator[str]:
-        """Yield the exact names: those of a stack whose name begins with ours are others."""
         for resource in ours()["Resources"].values():
             if resource.get("Type") == "AWS::Logs::LogGroup":
                 name = resource["Properties"]["LogGroupName"].get("Fn::Sub", "")
@@ -51,7 +59,8 @@ class JobLogs:
     is_data: bool = True
 
     def find(self) -> list[str]:
-        group = _group(self.account, self.name)
+        groups = _groups(self.account, self.name)
+        group = next((one for one in groups if one["logGroupName"] == self.name), None)
         if group is None:
             return []
         logs = self.account.client("logs")
@@ -169,13 +178,8 @@ def storage(account: Account, *, job_log_group: str, manifests: str | None) -> S
     )
 
 
-def _group(account: Account, name: str) -> dict[str, Any] | None:
-    groups = account.pages("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=name)
-    return next((group for group in groups if group["logGroupName"] == name), None)
-
-
-def _has_group(account: Account, name: str) -> bool:
-    return _group(account, name) is not None
+def _groups(account: Account, prefix: str) -> Iterator[dict[str, Any]]:
+    yield from account.pages("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=prefix)
 
 
 def _delete_group(account: Account, name: str) -> None:
