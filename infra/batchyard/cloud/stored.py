@@ -111,8 +111,11 @@ class ManifestBuckets:
         s3 = self.account.client("s3")
         names = [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
         prefix = f"{self.account.stack}-manifests-"
-        named = [name for name in names if name.startswith(prefix) or name == self.known]
-        return [name for name in named if self._is_ours(s3, name)]
+        return [
+            name
+            for name in names
+            if name == self.known or (name.startswith(prefix) and self._is_ours(s3, name))
+        ]
 
     def remove(self, name: str) -> None:
         _delete_bucket(self.account, name)
