@@ -17,8 +17,10 @@ from batchyard.cloud.stacks import DeployError, Session, Stack, Stacks
 from batchyard.cloud.template import Template
 
 TABLE = "AWS::DynamoDB::Table"
-# The kinds of rows that stand for something outside of the tables, in the order to make it.
+# The kinds of rows that are provisioned, in the order to do it, and those that stand for something
+# outside of the tables.
 PROVISIONED = ("compute-environment", "job-queue", "trigger")
+OUTSIDE = frozenset({"compute-environment", "trigger"})
 _WAITER = {"Delay": 2, "MaxAttempts": 150}
 
 
@@ -151,8 +153,11 @@ def provision_again(session: Session, catalog: str) -> None:
 
 def _provision_row(dynamodb: Any, catalog: str, row: Mapping[str, Any]) -> None:
     status, version = row.get("status", {}).get("S", ""), int(row["version"]["N"])
-    # A status that stays the same starts nothing, so a change under way is stopped first.
-    steps = ["UPDATING"] if status in {"VALID", "INVALID"} else ["INVALID", status]
+    if status in {"VALID", "INVALID"}:
+        steps = ["UPDATING"] if row["kind"]["S"] in OUTSIDE else []
+    else:
+        # A status that stays the same starts nothing, so a change under way is stopped first.
+        steps = ["INVALID", status]
     for step in steps:
         try:
             dynamodb.update_item(

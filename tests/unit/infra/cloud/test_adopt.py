@@ -135,11 +135,19 @@ def test_what_rows_describe_is_provisioned_again(account: Account) -> None:
     put(account, "compute-environment", "spot", "INVALID")
     put(account, "compute-environment", "new", "CREATING")
     put(account, "job-queue", "old", "DELETING")
+    put(account, "job-queue", "kept", "VALID")  # A queue is in the tables alone.
     put(account, "job-definition", "work#1", "ACTIVE")
     provision_again(account, CATALOG)
     rows = account.client("dynamodb").scan(TableName=CATALOG)["Items"]
     versions = {row["name"]["S"]: row["version"]["N"] for row in rows}
-    assert versions == {"nightly": "4", "spot": "4", "new": "5", "old": "5", "work#1": "3"}
+    assert versions == {
+        "nightly": "4",
+        "spot": "4",
+        "new": "5",
+        "old": "5",
+        "kept": "3",
+        "work#1": "3",
+    }
     # A change under way is made again; a status that stays the same would start nothing.
     assert account.changes == [
         ("new", "INVALID"),
