@@ -153,11 +153,10 @@ def provision_again(session: Session, catalog: str) -> None:
 
 def _provision_row(dynamodb: Any, catalog: str, row: Mapping[str, Any]) -> None:
     status, version = row.get("status", {}).get("S", ""), int(row["version"]["N"])
-    if status in {"VALID", "INVALID"}:
-        steps = ["UPDATING"] if row["kind"]["S"] in OUTSIDE else []
-    else:
-        # A status that stays the same starts nothing, so a change under way is stopped first.
-        steps = ["INVALID", status]
+    if row["kind"]["S"] not in OUTSIDE and status != "DELETING":
+        return
+    # A status that stays the same starts nothing, so a change under way is stopped first.
+    steps = ["UPDATING"] if status in {"VALID", "INVALID"} else ["INVALID", status]
     for step in steps:
         try:
             dynamodb.update_item(
