@@ -13,9 +13,10 @@ from chalicelib.wiring import Ports
 
 def on_records(event: Mapping[str, Any]) -> BatchResponse:
     """React to the records of the catalog table's stream, in their order."""
-    handle = partial(_handle, ports=wiring.ports())
+    ports = wiring.ports()
+    handle = partial(_handle, ports=ports)
     _, failed = handle_stream(event["Records"], handle, action="provisioning.failed")
-    return batch_response(failed)
+    return batch_response(failed, "catalog-changed", ports.settings)
 
 
 def _handle(record: Record, ports: Ports) -> None:

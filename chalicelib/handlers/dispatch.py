@@ -30,7 +30,7 @@ def on_wakes(event: Mapping[str, Any], left_ms: Callable[[], int]) -> BatchRespo
     failed += handle_groups(
         messages, lambda queue: on_wake(queue, ports, left_ms), action="dispatch.failed"
     )
-    return batch_response(failed)
+    return batch_response(failed, "dispatch", ports.settings)
 
 
 def _wake_in(record: Record) -> tuple[str, str]:
