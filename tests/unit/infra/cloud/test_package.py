@@ -151,7 +151,7 @@ def test_libraries_are_those_of_the_functions_python(
 
 
 def test_no_library_depends_on_the_python_that_installs_it() -> None:
-    """Pip holds markers against the Python that it runs on, not against the one that is asked for."""
+    """Pip holds markers against the Python that it runs on, not against the one asked for."""
     lock = (LOCKS / "runtime.txt").read_text()
     assert ";" not in "".join(line for line in lock.splitlines() if "==" in line)
 
