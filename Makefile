@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALL := $(PIP) install --require-hashes --no-deps -r
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv demo up down format lint docs unit test test-slow test-docker bench clean
+.PHONY: help .venv demo up down format lint lint-template docs unit test test-slow test-docker bench clean
 
 # What `make unit` leaves to the gate: second runs over DynamoDB, all races, real processes, cfn-lint.
 NOT_QUICK := dynamodb or test_stop_races or test_agent or test_killed or test_package or cfn_lint
@@ -49,6 +49,15 @@ lint: .venv/.dev ## Check format, style, types and the CloudFormation template
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/batchyard template | $(BIN)/cfn-lint
+
+.venv/.lint: infra/lock/lint.txt .venv/.local
+	$(PYTHON) -m venv .venv/lint
+	.venv/lint/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $<
+	@touch $@
+
+lint-template: .venv/.lint ## Check the security of the CloudFormation template (installs checkov once)
+	$(BIN)/batchyard template > .venv/template.json
+	.venv/lint/bin/checkov --file .venv/template.json --framework cloudformation --compact --quiet --skip-download
 
 unit: .venv/.dev ## Fast tests only, in less than a minute: no property, crash or end-to-end tests
 	$(BIN)/pytest --quiet --numprocesses 2 --dist loadfile -k "not ($(NOT_QUICK))" \

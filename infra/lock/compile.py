@@ -1,4 +1,4 @@
-"""Makes the four locks of this folder from pyproject.toml and emulator.in.
+"""Makes the locks of this folder from pyproject.toml, emulator.in and lint.in.
 
     python infra/lock/compile.py PYTHON [PYTHON ...]
 
@@ -18,6 +18,8 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent
 # Chalice puts its own runtime into the package; its command-line half must not ship.
 NOT_SHIPPED = {"chalice"}
+# What lives in environments of its own, because its pins conflict with ours.
+APART = ("emulator", "lint")
 HEADER = "# Made by infra/lock/compile.py. Do not edit: change {source}, then run it again.\n"
 
 Pins = dict[str, str]
@@ -39,7 +41,7 @@ def sources() -> dict[str, list[str]]:
         "dev": base + extras["local"] + extras["dev"],
         "local": base + extras["local"] + ["setuptools>=77"],
         "runtime": [line for line in base if requirement_name(line) not in NOT_SHIPPED],
-        "emulator": (FOLDER / "emulator.in").read_text().splitlines(),
+        **{name: (FOLDER / f"{name}.in").read_text().splitlines() for name in APART},
     }
 
 
@@ -88,7 +90,7 @@ def main(pythons: list[str]) -> None:
     }
     constraints = dict.fromkeys(versions, "")
     for lock, requirements in sources().items():
-        own = lock != "emulator"
+        own = lock not in APART
         answers = {
             version: solve(python, requirements, constraints[version] if own else "")
             for version, python in sorted(versions.items())
@@ -97,7 +99,7 @@ def main(pythons: list[str]) -> None:
             for version, pins in answers.items():
                 lines = [block.split(" \\\n", 1)[0] for block in pins.values()]
                 constraints[version] = "\n".join(lines) + "\n"
-        source = "pyproject.toml" if own else "emulator.in"
+        source = "pyproject.toml" if own else f"{lock}.in"
         text = HEADER.format(source=source) + "\n".join(merge(answers)) + "\n"
         (FOLDER / f"{lock}.txt").write_text(text)
         print(f"{lock}.txt: {text.count('==')} pins")

@@ -27,7 +27,7 @@ class Site:
         outputs = world.cloud.outputs
         self.arns = {"run_job": outputs["RunJobMachineArn"]}
         for path in sorted(EXAMPLES.glob("*.asl.json")):
-            text = path.read_text()
+            text = path.read_text().replace("${Partition}", "aws")
             for name in ("SubmitFunctionArn", "RunJobMachineArn"):
                 text = text.replace(f"${{{name}}}", outputs[name])
             name = path.name.removesuffix(".asl.json")

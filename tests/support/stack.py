@@ -38,7 +38,7 @@ def properties(logical_id: str) -> dict[str, Any]:
 def machine(logical_id: str, substitutions: Mapping[str, str]) -> dict[str, Any]:
     """Return a state machine's definition as Step Functions gets it."""
     text = template()["Resources"][logical_id]["Properties"]["DefinitionString"]
-    for name, value in substitutions.items():
+    for name, value in {"Partition": "aws", **substitutions}.items():
         text = text.replace(f"${{{name}}}", value)
     definition: dict[str, Any] = json.loads(text)
     return definition

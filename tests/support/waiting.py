@@ -14,9 +14,9 @@ REQUEST: Json = {"jobName": "job", "jobQueue": "queue", "jobDefinition": "work"}
 def add_example(world: World, name: str) -> str:
     """Add one of the examples as a user's machine; return its ARN."""
     text = (ROOT / "statemachines" / "examples" / f"{name}.asl.json").read_text()
-    arns = {"SubmitFunctionArn": SUBMIT_ARN, "RunJobMachineArn": RUN_JOB_MACHINE_ARN}
-    for word, arn in arns.items():
-        text = text.replace(f"${{{word}}}", arn)
+    values = {"SubmitFunctionArn": SUBMIT_ARN, "RunJobMachineArn": RUN_JOB_MACHINE_ARN}
+    for word, value in {"Partition": "aws", **values}.items():
+        text = text.replace(f"${{{word}}}", value)
     return world.machines.add_machine(f"example-{name}", json.loads(text))
 
 

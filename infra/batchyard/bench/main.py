@@ -36,10 +36,10 @@ from batchyard.bench.triggers import FIRING_FUNCTION, Triggers, firing_ledger
 from batchyard.client.clients import Clients
 from batchyard.client.environment import variables
 from batchyard.cloud import emulator, local, processes
-from batchyard.cloud.deploy import Report
 from batchyard.cloud.keys import ensure_keys
 from batchyard.cloud.local import Cloud, Say
 from batchyard.cloud.paths import StateDir
+from batchyard.cloud.stacks import Report
 
 LONE_JOBS = 50
 LEDGER_JOBS = 20

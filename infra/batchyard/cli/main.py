@@ -1,7 +1,7 @@
 """The command `batchyard`: its subcommands, their options and messages.
 
 Each subcommand imports what it needs when it is called, so that `--help` is fast. The work is done
-in `cloud` (up, down, deploy), `client` (env, logs, watch), `demo` and `bench`.
+in `cloud` (up, down, deploy, destroy), `client` (env, logs, watch), `demo` and `bench`.
 """
 
 import signal
@@ -17,8 +17,8 @@ from batchyard.cli.output import say as _say
 from batchyard.cloud.paths import DEFAULT_STATE_DIR, StateDir
 
 if TYPE_CHECKING:
-    from batchyard.cloud.deploy import StackEvent
     from batchyard.cloud.local import Cloud
+    from batchyard.cloud.stacks import StackEvent
 
 app = typer.Typer(
     help="Serverless batch jobs with the AWS Batch API, in your AWS account or on your machine.",
@@ -149,12 +149,17 @@ def deploy(
     import boto3
 
     from batchyard.cloud import deploy as deployment
-    from batchyard.cloud.package import AWS_PLATFORM, make_package
+    from batchyard.cloud.package import AWS_PLATFORM, AWS_PYTHON, make_package
 
     parameters = dict(_name_and_value(text) for text in param or [])
     try:
         _say("Packaging the functions")
         package = make_package(StateDir.at(state_dir).packages, platform=AWS_PLATFORM)
+        if not package.is_compiled:
+            _say(
+                f"There is no python{AWS_PYTHON} on this machine to compile the functions: each "
+                "starts about a second later when it is cold. Install it and deploy again."
+            )
         _say(f"Deploying the stack {stack}")
         outputs = deployment.deploy(
             boto3.Session(),
@@ -168,6 +173,47 @@ def deploy(
     _say(
         f'Deployed: {outputs["EndpointURL"]}\nUse it with: eval "$(batchyard env --stack {stack})"'
     )
+
+
+@app.command()
+def destroy(
+    stack: Annotated[str, typer.Option(help="Name of the stack.")],
+    keep_tables: Annotated[
+        bool,
+        typer.Option(
+            "--keep-tables",
+            help="Keep the tables, manifests, task definitions and logs of jobs: the next "
+            "deployment of this name takes the tables over.",
+        ),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove a stack from the AWS account of your credentials, with all that it has made."""
+    import boto3
+
+    from batchyard.cloud.destroy import removal_of
+
+    session = boto3.Session()
+    try:
+        removal = removal_of(session, stack, keep_tables=keep_tables, report=_report)
+        found = removal.found()
+        if not found:
+            _say(f"Nothing of a stack named {stack} is left in {session.region_name}.")
+            return
+        _say(f"To be removed from account {removal.account_id} in {session.region_name}:")
+        for one in found:
+            _say(f"  {one}")
+        for one in removal.kept():
+            _say(f"  (kept) {one}")
+    except Exception as error:
+        _fail(error)
+    if not yes and typer.prompt("Type the stack's name to remove all this", err=True) != stack:
+        _fail(ValueError(f"Nothing was removed: that is not {stack}."))
+    try:
+        removal.run(_say)
+    except Exception as error:
+        _fail(error)
+    _say(f"The stack {stack} is removed.")
 
 
 @app.command()

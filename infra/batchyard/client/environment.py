@@ -17,7 +17,7 @@ from batchyard.cloud.local import Cloud, LocalError, api_url
 from batchyard.cloud.paths import SDK_DATA, StateDir
 
 if TYPE_CHECKING:
-    from batchyard.cloud.deploy import Session
+    from batchyard.cloud.stacks import Session
 
 EXECUTION_ROLE = "BATCHYARD_EXECUTION_ROLE"
 # What CreateJobQueue takes as a name: the path must hold it as it is.

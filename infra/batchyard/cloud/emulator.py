@@ -22,7 +22,7 @@ from batchyard.cloud.package import held, run
 from batchyard.cloud.paths import LOCKS, StateDir, digest, shared_cache
 
 if TYPE_CHECKING:
-    from batchyard.cloud.deploy import Session
+    from batchyard.cloud.stacks import Session
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"

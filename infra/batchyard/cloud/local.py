@@ -14,12 +14,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from batchyard.cloud import emulator, processes
-from batchyard.cloud.deploy import DeployError, Report, deploy, find_outputs
+from batchyard.cloud.deploy import deploy, find_outputs
 from batchyard.cloud.guard import API_STAGE
 from batchyard.cloud.keys import Keys, ensure_keys
 from batchyard.cloud.package import held, make_package
 from batchyard.cloud.paths import REPOSITORY, StateDir
 from batchyard.cloud.processes import Mark
+from batchyard.cloud.stacks import DeployError, Report
 
 STACK_NAME = "batchyard"
 DEFAULT_PORT = 4566
@@ -44,10 +45,12 @@ UNGUARDED = (
 )
 CRASHED = "The emulator ended without `batchyard down`: what happened since it was started is lost."
 AGENT_PATIENCE_SECONDS = 30.0
-# A local stack is removed with its state dir, and whoever reaches it may use all of it. Nothing but
-# the machine limits how fast it launches; the window keeps few tasks waiting for the agent.
+# A local stack is removed with its state dir; the next one uses the bucket that was saved. Whoever
+# reaches it may use all of it. Nothing but the machine limits how fast it launches; the window keeps
+# few tasks waiting for the agent.
 PARAMETERS = {
     "DeletionProtection": "false",
+    "ManifestsBucketName": f"{STACK_NAME}-manifests-{emulator.ACCOUNT}-{emulator.REGION}",
     "JobRolePattern": "*",
     "TriggerBuckets": "*",
     "TriggerBusPattern": "*",

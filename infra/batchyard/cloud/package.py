@@ -4,14 +4,14 @@ Chalice generates the functions and the API from app.py; the files of `infra/sta
 that. The libraries come from the hashed runtime lock, trimmed to what the functions use and
 compiled, which makes cold starts short. Equal sources give a package of the same name. `deploy`
 uploads it; nothing here calls AWS.
+
+In an account the functions run on one version of Python, whichever one packages them.
 """
 
-import compileall
 import fcntl
 import hashlib
 import json
 import os
-import py_compile
 import shutil
 import subprocess
 import sys
@@ -26,6 +26,9 @@ from batchyard.cloud.paths import LOCKS, REPOSITORY, STACK, digest, shared_cache
 from batchyard.cloud.template import Template, load_stack
 
 AWS_PLATFORM = "manylinux2014_aarch64"
+# The Python of the functions in an account: Lambda keeps it until June 2029.
+AWS_PYTHON = "3.13"
+OWN_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 # The services that the functions call, and `batch`, whose model is the contract of the API.
 SERVICES = frozenset(
     {
@@ -72,35 +75,52 @@ class LockedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """The archive, and a template without the archive's location."""
+    """The archive, and a template without the archive's location.
+
+    The key is made from sources and libraries. An archive without bytecode, which starts slower,
+    has a key of its own, and `key_of_compiled` is that of the same sources with bytecode.
+    """
 
     template: Template
     archive: Path
     key: str
+    key_of_compiled: str
+
+    @property
+    def is_compiled(self) -> bool:
+        return self.key == self.key_of_compiled
 
 
 def make_package(build: Path, *, source: Path = REPOSITORY, platform: str | None = None) -> Package:
     """Package the application at `source` for this platform (None: the machine's own).
 
-    `build` is emptied first and holds the archive afterwards.
+    `build` is emptied first and holds the archive afterwards. Bytecode needs an interpreter of
+    the functions' version; where this machine has none, the archive holds sources only.
     """
+    version = AWS_PYTHON if platform else OWN_PYTHON
+    python = interpreter(version)
     shutil.rmtree(build, ignore_errors=True)
     build.mkdir(parents=True)
     libraries = _libraries(platform)
-    template = make_template(build, source=source)
+    template = make_template(build, source=source, python=version)
     code = build / "code"
     with zipfile.ZipFile(build / "out" / "deployment.zip") as made_by_chalice:
         made_by_chalice.extractall(code)
-    _compile(code)
+    if python is not None:
+        _compile(code, python)
     files = dict(sorted((_files_of(libraries) | _files_of(code)).items()))
-    key = _name_of(files)
-    archive = build / f"{key}.zip"
+    name = _name_of(files)
+    key = f"{name}.zip" if python is not None else f"{name}-sources.zip"
+    archive = build / key
     _write_archive(archive, files)
-    return Package(template=template, archive=archive, key=f"{key}.zip")
+    return Package(template=template, archive=archive, key=key, key_of_compiled=f"{name}.zip")
 
 
-def make_template(build: Path, *, source: Path = REPOSITORY) -> Template:
-    """Return the template; `build`/out then has Chalice's archive of app.py and chalicelib."""
+def make_template(build: Path, *, source: Path = REPOSITORY, python: str = AWS_PYTHON) -> Template:
+    """Return the template of functions that run on this version of Python.
+
+    `build`/out then has Chalice's archive of app.py and chalicelib.
+    """
     project = build / "project"
     ignore = shutil.ignore_patterns("__pycache__")
     for folder in ("chalicelib", ".chalice"):
@@ -118,14 +138,36 @@ def make_template(build: Path, *, source: Path = REPOSITORY) -> Template:
         env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1"},
     )
     template: Template = json.loads((build / "out" / "sam.json").read_text())
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            # Chalice takes the version that it runs on itself.
+            resource["Properties"]["Runtime"] = f"python{python}"
     return template
+
+
+def interpreter(version: str) -> str | None:
+    """Return a Python of this minor version: our own, or one on the path; None without one."""
+    if version == OWN_PYTHON:
+        return sys.executable
+    found = shutil.which(f"python{version}")
+    if found is None:
+        return None
+    # A version manager may have a command of this name that only says that it is not in use.
+    ask = [found, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    try:
+        answer = subprocess.run(ask, capture_output=True, text=True, check=False, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found if answer.stdout.strip() == version else None
 
 
 def _libraries(platform: str | None) -> Path:
     """Return the folder of the runtime libraries, made once per lock, Python and platform."""
     lock = LOCKS / "runtime.txt"
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    traits = [version, platform, sorted(SERVICES), Path(__file__).read_text(), lock.read_text()]
+    version = AWS_PYTHON if platform else OWN_PYTHON
+    python = interpreter(version)
+    traits = [version, python is not None, platform, sorted(SERVICES)]
+    traits += [Path(__file__).read_text(), lock.read_text()]
     folder = shared_cache() / f"libraries-{digest(json.dumps(traits).encode())}"
     with held(folder.with_suffix(".lock")):
         if folder.exists():
@@ -138,7 +180,8 @@ def _libraries(platform: str | None) -> Path:
             command += ["--platform", platform, "--python-version", version]
         run([*command, "-r", str(lock)])
         _trim(fresh)
-        _compile(fresh)
+        if python is not None:
+            _compile(fresh, python)
         fresh.rename(folder)
     return folder
 
@@ -167,15 +210,10 @@ def _trim(libraries: Path) -> None:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _compile(folder: Path) -> None:
+def _compile(folder: Path, python: str) -> None:
     """Compile reproducibly, into files that Python does not compare with their sources."""
-    compileall.compile_dir(
-        str(folder),
-        quiet=2,
-        stripdir=str(folder),
-        prependdir=TASK_ROOT,
-        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-    )
+    options = ["-q", "-s", str(folder), "-p", TASK_ROOT, "--invalidation-mode", "unchecked-hash"]
+    run([python, "-m", "compileall", *options, str(folder)])
 
 
 def _files_of(folder: Path) -> dict[str, Path]:
@@ -184,9 +222,11 @@ def _files_of(folder: Path) -> dict[str, Path]:
 
 
 def _name_of(files: dict[str, Path]) -> str:
-    """Return a name made from the archive's content, independent of its compression."""
+    """Return a name made from the archive's sources, whatever compresses or compiles them."""
     whole = hashlib.sha256()
     for name, path in files.items():
+        if path.suffix == ".pyc":
+            continue
         whole.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return whole.hexdigest()[:32]
 

@@ -25,9 +25,9 @@ from batchyard.client import setup
 from batchyard.client.clients import Clients, connect
 from batchyard.client.jobs import JobDetail, Look, looks_at
 from batchyard.cloud import emulator, local
-from batchyard.cloud.deploy import Report
 from batchyard.cloud.local import Say
 from batchyard.cloud.paths import StateDir
+from batchyard.cloud.stacks import Report
 from batchyard.demo.events import Scene
 from batchyard.demo.input import archive_of, modules
 

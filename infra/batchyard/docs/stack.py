@@ -179,8 +179,9 @@ def calls_of(machine: Mapping[str, Any]) -> list[str]:
     """Return what a state machine's definition calls."""
     properties = machine["Properties"]
     values = properties.get("DefinitionSubstitutions", {}).values()
+    called = [name for name in named([*values]) if name in template()["Resources"]]
     runs_tasks = "ecs:runTask" in properties["DefinitionString"]
-    return [*named([*values]), *(["ECS"] if runs_tasks else [])]
+    return [*called, *(["ECS"] if runs_tasks else [])]
 
 
 def invocations_diagram() -> str:

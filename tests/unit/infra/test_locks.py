@@ -7,7 +7,7 @@ import pytest
 
 from batchyard.cloud.paths import LOCKS
 
-NAMES = ["runtime", "local", "dev", "emulator"]
+NAMES = ["runtime", "local", "dev", "emulator", "lint"]
 PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)==(\S+)", re.MULTILINE)
 
 

@@ -18,7 +18,7 @@ def run(*arguments: str) -> Result:
 
 def test_help_lists_every_subcommand() -> None:
     shown = run("--help").output
-    for verb in ("up", "down", "env", "deploy", "template", "replay"):
+    for verb in ("up", "down", "env", "deploy", "destroy", "template", "replay"):
         assert f" {verb} " in shown
         assert run(verb, "--help").exit_code == 0
 

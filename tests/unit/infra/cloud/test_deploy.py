@@ -13,9 +13,10 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from batchyard.cloud import deploy as deployment
-from batchyard.cloud.deploy import DeployError, StackEvent, deploy, find_outputs
+from batchyard.cloud import stacks
+from batchyard.cloud.deploy import deploy, find_outputs
 from batchyard.cloud.package import Package
+from batchyard.cloud.stacks import DeployError, StackEvent
 
 BUCKET = "yard-artifacts-123456789012-eu-central-1"
 TEMPLATE: dict[str, Any] = {
@@ -118,6 +119,7 @@ class World:
         self.session = boto3.Session(region_name=self.region_name)
         self.cloudformation = CloudFormation()
         self.events: list[StackEvent] = []
+        self.key = "code.zip"
         self.archive = folder / "code.zip"
         self.archive.write_bytes(b"code")
 
@@ -133,7 +135,9 @@ class World:
         self.events.clear()
         return deploy(
             self,
-            Package(template=TEMPLATE, archive=self.archive, key="code.zip"),
+            Package(
+                template=TEMPLATE, archive=self.archive, key=self.key, key_of_compiled="code.zip"
+            ),
             stack_name="yard",
             parameters=parameters,
             report=self.events.append,
@@ -148,7 +152,7 @@ class World:
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setattr(deployment, "FIRST_POLL_SECONDS", 0.0)
+    monkeypatch.setattr(stacks, "FIRST_POLL_SECONDS", 0.0)
     with mock_aws():
         yield World(tmp_path)
 
@@ -167,6 +171,37 @@ def test_the_template_names_the_uploaded_code(world: World) -> None:
     url = world.cloudformation.stack["url"]
     template = s3.get_object(Bucket=BUCKET, Key=url.rsplit("/", 1)[1])["Body"].read()
     assert f"s3://{BUCKET}/code.zip".encode() in template
+
+
+def test_sources_without_bytecode_do_not_replace_the_same_with_it(world: World) -> None:
+    first = world.deploy()
+    world.key = "code-sources.zip"
+    assert world.deploy() == first
+    assert world.events == []
+    listed = world.session.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]
+    assert "code-sources.zip" not in [one["Key"] for one in listed]
+
+
+def test_a_name_that_aws_would_refuse_is_refused_before_anything_is_made(world: World) -> None:
+    package = Package(template=TEMPLATE, archive=world.archive, key="k", key_of_compiled="k")
+    with pytest.raises(DeployError, match="lower-case letters"):
+        deploy(world, package, stack_name="Yard", parameters={}, report=world.events.append)
+    assert world.session.client("s3").list_buckets()["Buckets"] == []
+    assert world.cloudformation.calls == []
+
+
+def test_a_bucket_of_another_account_is_not_used(world: World) -> None:
+    error = {"Error": {"Code": "BucketAlreadyExists", "Message": "taken"}}
+    s3 = world.session.client("s3")
+
+    def refuse(**_: Any) -> None:
+        raise ClientError(error, "CreateBucket")  # type: ignore[arg-type]
+
+    s3.meta.events.register("before-call.s3.CreateBucket", refuse)
+    real = world.client
+    world.client = lambda name, **options: s3 if name == "s3" else real(name)  # type: ignore[method-assign]
+    with pytest.raises(DeployError, match="belongs to another account"):
+        world.deploy()
 
 
 def test_the_bucket_is_closed_to_the_public(world: World) -> None:
