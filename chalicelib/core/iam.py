@@ -55,7 +55,7 @@ def account_of_role(arn: str) -> str | None:
 def principal_from_arn(arn: str) -> Principal | None:
     """Return who calls under this `userArn` of API Gateway; None for neither role, user nor root.
 
-    Of a role's session, `arn:aws:sts::A:assumed-role/NAME/SESSION`, only the role counts: its
+    Of a role's session, `assumed-role/NAME/SESSION`, only the role counts: its
     policies are the caller's, less what a session policy takes away, which nobody can look up.
     """
     found = _CALLER.fullmatch(arn)

@@ -46,8 +46,8 @@ UNGUARDED = (
 CRASHED = "The emulator ended without `batchyard down`: what happened since it was started is lost."
 AGENT_PATIENCE_SECONDS = 30.0
 # A local stack is removed with its state dir; the next one uses the bucket that was saved. Whoever
-# reaches it may use all of it. Nothing but the machine limits how fast it launches; the window keeps
-# few tasks waiting for the agent.
+# reaches it may use all of it. Nothing but the machine limits how fast it launches; the window
+# keeps few tasks waiting for the agent.
 PARAMETERS = {
     "DeletionProtection": "false",
     "ManifestsBucketName": f"{STACK_NAME}-manifests-{emulator.ACCOUNT}-{emulator.REGION}",
