@@ -39,7 +39,11 @@ NOT_SAVED = (
 CRASHED = "The emulator ended without `batchyard down`: what happened since it was started is lost."
 AGENT_PATIENCE_SECONDS = 30.0
 # A local stack is removed with its state dir.
-PARAMETERS = {"DeletionProtection": "false"}
+PARAMETERS = {
+    "DeletionProtection": "false",
+    # The emulator bounds it to 5 by itself, and takes the value of a parameter for a text.
+    "TaskEventsConcurrency": "0",
+}
 DEPLOY_PATIENCE_SECONDS = 180.0
 
 Say = Callable[[str], None]
