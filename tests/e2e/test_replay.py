@@ -59,7 +59,7 @@ def test_dead_letters_of_the_streams_are_delivered_again(world: World) -> None:
     arn, shard, records = stream_records(world, job_id)
     now = datetime.now(UTC)
     whole = json.loads(json.dumps(records[0], default=lambda at: at.timestamp()))
-    gone = [{"dynamodb": {"SequenceNumber": "1"}}]
+    gone = [{"dynamodb": {"SequenceNumber": "1" * 21}}]
     letters = [
         {"function": "react", "reason": "KeyError: 'x'", "record": whole},
         place(arn, shard, records, now),
