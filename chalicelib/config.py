@@ -40,6 +40,7 @@ class Settings:
     scheduler_role_arn: str
     manifests_bucket: str
     publish_child_events: bool
+    metrics_detail: str
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -69,6 +70,7 @@ class Settings:
             scheduler_role_arn=environ[_PREFIX + "SCHEDULER_ROLE_ARN"],
             manifests_bucket=environ[_PREFIX + "MANIFESTS_BUCKET"],
             publish_child_events=environ.get(_PREFIX + "PUBLISH_CHILD_EVENTS", "true") == "true",
+            metrics_detail=environ.get(_PREFIX + "METRICS_DETAIL", "queue"),
         )
 
     @property

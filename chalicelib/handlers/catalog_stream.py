@@ -25,13 +25,13 @@ def on_records(event: Mapping[str, Any]) -> BatchResponse:
     ports = wiring.ports()
     if event.get("replay") == "rows":
         replay_rows(ports.new_id(), ports)
-        return batch_response([])
+        return batch_response([], FUNCTION, ports.settings)
     handle = partial(_handle, ports=ports)
     aside = None if event.get("replay") else partial(set_aside, function=FUNCTION, ports=ports)
     _, failed = handle_stream(
         event["Records"], handle, action="provisioning.failed", set_aside=aside
     )
-    return batch_response(failed)
+    return batch_response(failed, FUNCTION, ports.settings)
 
 
 def _handle(record: Record, ports: Ports) -> None:

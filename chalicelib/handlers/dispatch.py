@@ -35,7 +35,7 @@ def on_wakes(event: Mapping[str, Any], left_ms: Callable[[], int]) -> BatchRespo
         messages, lambda queue: on_wake(queue, ports, left_ms), action="dispatch.failed"
     )
     _come_again_soon(event["Records"], set(failed), ports)
-    return batch_response(failed)
+    return batch_response(failed, "dispatch", ports.settings)
 
 
 def _come_again_soon(records: Sequence[Record], failed: set[str], ports: Ports) -> None:

@@ -15,7 +15,8 @@ def on_messages(event: Mapping[str, Any]) -> BatchResponse:
     ports = wiring.ports()
     read = partial(_message_in, now_ms=ports.now_ms())
     messages, failed = handle_messages(event["Records"], read, action="triggers.unreadable")
-    return batch_response({*failed, *handle_trigger_messages(messages, ports)})
+    failed += handle_trigger_messages(messages, ports)
+    return batch_response(failed, "fire-triggers", ports.settings)
 
 
 def _message_in(record: Record, now_ms: int) -> Message:

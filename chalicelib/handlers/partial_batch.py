@@ -5,10 +5,16 @@ has ReportBatchItemFailures. The messages of a queue fail one by one. A stream i
 at the first record that fails, and Lambda delivers again from there.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from __future__ import annotations
 
-from chalicelib.observe import logger
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from chalicelib.core.measures import Measure, Sample
+from chalicelib.observe import logger, measure, publish_samples
+
+if TYPE_CHECKING:
+    from chalicelib.observe import MetricSettings
 
 Record = Mapping[str, Any]
 BatchResponse = dict[str, list[dict[str, str]]]
@@ -52,9 +58,17 @@ def handle_stream(
     return _attempt(records, handle, ids_of, action, ordered=True, set_aside=set_aside)
 
 
-def batch_response(failed: Iterable[str]) -> BatchResponse:
-    """Return the answer that makes Lambda deliver the records of these ids again."""
-    return {"batchItemFailures": [{"itemIdentifier": one} for one in sorted(set(failed))]}
+def batch_response(failed: Iterable[str], function: str, settings: MetricSettings) -> BatchResponse:
+    """Return the answer that makes Lambda deliver the records of these ids again.
+
+    Publishes what the invocation measured, the failures included: Lambda counts an invocation that
+    answers with failures as a success.
+    """
+    ids = sorted(set(failed))
+    if ids:
+        measure(Sample(measure=Measure.HANDLED_FAILURES, value=len(ids)))
+    publish_samples(function, settings)
+    return {"batchItemFailures": [{"itemIdentifier": one} for one in ids]}
 
 
 def _attempt(

@@ -46,7 +46,7 @@ def on_messages(event: Mapping[str, Any], left_ms: Callable[[], int]) -> BatchRe
     if wakes:
         # Delayed wakes of a queue that arrive in the same second are one wake.
         ports.messages.send_wakes(wakes, f"later.{ports.now_ms() // 1000}")
-    return batch_response(failed)
+    return batch_response(failed, "task-events", ports.settings)
 
 
 def _handle(record: Record, ports: Ports) -> Report | Wake | None:

@@ -17,9 +17,10 @@ from chalicelib.core.events import Event
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job
 from chalicelib.core.lifecycle import decide
+from chalicelib.core.measures import Measure, Sample
 from chalicelib.core.moves import Move
 from chalicelib.core.states import JobStatus
-from chalicelib.observe import log_decision, logger
+from chalicelib.observe import log_decision, logger, measure
 from chalicelib.ports import ContentionError
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def commit_decisions(
             if not repeats_contention:
                 raise
             logger.warning("others write the same rows", action="jobs.contended", jobs=len(moves))
+            measure(Sample(measure=Measure.CONTENTION))
             lost = tuple(moves)
             contended += 1
             if has_time is not None:

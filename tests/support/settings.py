@@ -44,5 +44,6 @@ def settings_of(**overrides: Any) -> Settings:
         "manifests_bucket": f"yard-manifests-{stack.ACCOUNT}-{stack.REGION}",
         "starting_window": 200,
         "publish_child_events": True,
+        "metrics_detail": "queue",
     }
     return Settings(**values | overrides)

@@ -15,11 +15,12 @@ from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import JobKey
 from chalicelib.core.job import Job, Ready, ready_of
 from chalicelib.core.lifecycle import decide
+from chalicelib.core.measures import Measure, Sample
 from chalicelib.core.moves import Advance, CapacityLimit, Move
 from chalicelib.core.scheduling.plan import Placement, Plan
 from chalicelib.core.scheduling.snapshot import Snapshot
 from chalicelib.jobs.transition import commit_once, job_after
-from chalicelib.observe import log_decision, logger
+from chalicelib.observe import log_decision, logger, measure
 from chalicelib.ports import ContentionError
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def carry_out(plan: Plan, snapshot: Snapshot, ports: CommitPlanPorts) -> int:
             "others keep writing the same rows; a new plan will be made",
             action="dispatch.contended",
         )
+        measure(Sample(measure=Measure.CONTENTION))
         return 0
     return len(moves) + sum(len(advance.moves) for advance in advances) - len(lost)
 

@@ -56,6 +56,9 @@ def load_stack(stack: Path, machines: Path) -> Template:
     for resource in merged["Resources"].values():
         if resource.get("Type") == "AWS::StepFunctions::StateMachine":
             _put_in_definition(resource["Properties"], machines)
+        if resource.get("Type") == "AWS::CloudWatch::Dashboard":
+            body = json.dumps(resource["Properties"]["DashboardBody"], separators=(",", ":"))
+            resource["Properties"]["DashboardBody"] = {"Fn::Sub": body}
     # Through JSON, so that values from YAML anchors become copies.
     copied: Template = json.loads(json.dumps(merged))
     return copied

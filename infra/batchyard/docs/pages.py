@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from batchyard.cloud.paths import REPOSITORY
-from batchyard.docs import lifecycle, operations, stack, triggers
+from batchyard.docs import lifecycle, measures, operations, stack, triggers
 
 Block = Callable[[], str]
 BLOCKS: dict[str, Block] = {
@@ -18,6 +18,7 @@ BLOCKS: dict[str, Block] = {
     "functions": stack.functions_table,
     "invocations": stack.invocations_diagram,
     "machines": stack.machines_table,
+    "measures": measures.measures_table,
     "operations": operations.operations_table,
     "parameters": stack.parameters_table,
     "queues": stack.queues_table,

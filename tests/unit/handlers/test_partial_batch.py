@@ -10,6 +10,7 @@ from chalicelib.handlers.partial_batch import (
     handle_messages,
     handle_stream,
 )
+from tests.support.settings import settings_of
 
 MESSAGES = [{"messageId": f"m{number}", "body": str(number)} for number in range(4)]
 RECORDS = [{"dynamodb": {"SequenceNumber": f"s{number}"}} for number in range(4)]
@@ -52,12 +53,13 @@ def test_a_group_that_fails_fails_all_its_messages_and_no_other() -> None:
 
 def test_a_batch_without_failures_is_answered_with_none() -> None:
     assert handle_messages(MESSAGES, Handler(), action="a") == (MESSAGES, [])
-    assert batch_response([]) == {"batchItemFailures": []}
+    assert batch_response([], "dispatch", settings_of()) == {"batchItemFailures": []}
 
 
 def test_a_record_is_reported_once() -> None:
     expected = [{"itemIdentifier": "m0"}, {"itemIdentifier": "m1"}]
-    assert batch_response(["m1", "m0", "m1"]) == {"batchItemFailures": expected}
+    answer = batch_response(["m1", "m0", "m1"], "dispatch", settings_of())
+    assert answer == {"batchItemFailures": expected}
 
 
 def test_a_failure_is_logged_with_its_cause(caplog: pytest.LogCaptureFixture) -> None:

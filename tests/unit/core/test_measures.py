@@ -1,0 +1,81 @@
+"""Which changes of a job count in the metrics of its queue."""
+
+from dataclasses import replace
+
+from chalicelib.core.job import ArrayState, Attempt, Job
+from chalicelib.core.measures import DEPTHS, Measure, Sample, Unit, samples_from_change
+from chalicelib.core.states import TERMINAL, JobStatus
+from tests.support.values import NOW_MS, a_job
+
+SPOT_REASONS = ("Host EC2 (instance i-0abc) terminated.", "Your Spot Task was interrupted.")
+
+
+def samples(old: Job | None, new: Job | None) -> dict[Measure, float]:
+    found = list(samples_from_change(old, new))
+    assert all(sample.queue == (new or a_job()).queue for sample in found)
+    return {sample.measure: sample.value for sample in found}
+
+
+def test_the_end_of_a_job_counts_once() -> None:
+    running = a_job(JobStatus.RUNNING)
+    ended = replace(running, status=JobStatus.SUCCEEDED)
+    assert samples(running, ended) == {Measure.JOBS_SUCCEEDED: 1}
+    assert samples(ended, replace(ended, version=9)) == {}
+    assert samples(running, replace(ended, status=JobStatus.FAILED)) == {Measure.JOBS_FAILED: 1}
+
+
+def test_a_child_that_gets_its_row_when_it_ends_counts() -> None:
+    assert samples(None, a_job(JobStatus.FAILED)) == {Measure.JOBS_FAILED: 1}
+
+
+def test_an_expired_job_counts_nowhere() -> None:
+    assert samples(a_job(JobStatus.SUCCEEDED), None) == {}
+
+
+def test_the_parent_of_an_array_does_not_count_beside_its_children() -> None:
+    parent = replace(a_job(JobStatus.PENDING), array=ArrayState(size=3))
+    assert samples(parent, replace(parent, status=JobStatus.FAILED)) == {}
+
+
+def test_a_retry_counts_and_a_spot_loss_counts_besides() -> None:
+    running = a_job(JobStatus.RUNNING)
+    for reason in ("Essential container in task exited", *SPOT_REASONS):
+        lost = Attempt(started_at_ms=NOW_MS, stopped_at_ms=NOW_MS, status_reason=reason)
+        again = replace(running, status=JobStatus.RUNNABLE, attempt=2, history=(lost,))
+        expected = {Measure.RETRIES: 1.0}
+        if reason in SPOT_REASONS:
+            expected[Measure.SPOT_LOSSES] = 1
+        assert samples(running, again) == expected
+
+
+def test_the_spot_loss_of_the_last_attempt_counts() -> None:
+    running = a_job(JobStatus.RUNNING)
+    for reason in SPOT_REASONS:
+        failed = replace(running, status=JobStatus.FAILED, status_reason=reason)
+        assert samples(running, failed) == {Measure.JOBS_FAILED: 1, Measure.SPOT_LOSSES: 1}
+
+
+def test_a_placement_that_made_no_task_counts_as_refused() -> None:
+    starting = a_job(JobStatus.STARTING)
+    back = replace(starting, status=JobStatus.RUNNABLE)
+    assert samples(starting, back) == {Measure.LAUNCHES_REFUSED: 1}
+
+
+def test_the_first_start_says_how_long_it_took() -> None:
+    starting = replace(a_job(JobStatus.STARTING), created_at_ms=NOW_MS)
+    running = replace(starting, status=JobStatus.RUNNING, started_at_ms=NOW_MS + 700)
+    assert samples(starting, running) == {Measure.SUBMIT_TO_START: 700}
+    assert samples(replace(starting, attempt=2), replace(running, attempt=2)) == {}
+    # ECS's clock may be behind ours.
+    early = replace(running, started_at_ms=NOW_MS - 5)
+    assert samples(starting, early) == {Measure.SUBMIT_TO_START: 0}
+
+
+def test_every_status_before_the_end_has_a_depth() -> None:
+    assert DEPTHS.keys() == set(JobStatus) - TERMINAL
+
+
+def test_only_counts_are_added_up() -> None:
+    for measure in Measure:
+        assert measure.is_added_up == (measure.unit is Unit.COUNT)
+    assert Sample(measure=Measure.RETRIES).value == 1
