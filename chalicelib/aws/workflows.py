@@ -40,21 +40,18 @@ class BotoWorkflows:
         for group in _grouped(launches):
             body = "[" + ",".join(group) + "]"
             digest = hashlib.sha256(body.encode()).hexdigest()[:40]
-            self._client.start_execution(
-                stateMachineArn=self._launch_machine_arn,
-                name=f"launch-{digest}",
-                input=f'{{"launches":{body}}}',
-            )
+            self._start_once(self._launch_machine_arn, f"launch-{digest}", f'{{"launches":{body}}}')
             count += 1
         return count
 
     def start_multinode(self, fence: Fence) -> None:
         name = f"{fence.job_id}-{fence.attempt}-{fence.dispatch_count}"
         # The empty list is for the machine of 0.1.0, which may still be there during a deployment.
-        self._start_once(self._multinode_machine_arn, name, {"fence": str(fence), "launches": []})
+        request = {"fence": str(fence), "launches": []}
+        self._start_once(self._multinode_machine_arn, name, json.dumps(request))
 
     def start_provision(self, kind: str, name: str, request: Mapping[str, Any]) -> None:
-        self._start_once(self._provision_machine_arn_prefix + kind, name, request)
+        self._start_once(self._provision_machine_arn_prefix + kind, name, json.dumps(request))
 
     def send_success(self, token: str, output: str) -> bool:
         return self._answer(self._client.send_task_success, taskToken=token, output=output)
@@ -76,12 +73,13 @@ class BotoWorkflows:
             return False
         return True
 
-    def _start_once(self, machine_arn: str, name: str, request: Mapping[str, Any]) -> None:
-        """Start a Standard machine, which runs once for each execution name."""
+    def _start_once(self, machine_arn: str, name: str, body: str) -> None:
+        """Start a machine; an execution of this name that exists is the same one.
+
+        A Standard machine runs once for each name. Express machines forget names, in AWS.
+        """
         try:
-            self._client.start_execution(
-                stateMachineArn=machine_arn, name=name, input=json.dumps(request)
-            )
+            self._client.start_execution(stateMachineArn=machine_arn, name=name, input=body)
         except ClientError as error:
             if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
                 raise

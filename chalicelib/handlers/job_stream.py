@@ -6,8 +6,9 @@ records that failed before, or with the keys of rows whose records are lost.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from chalicelib import wiring
 from chalicelib.core.consequences import effects_of, effects_of_row
@@ -24,8 +25,9 @@ from chalicelib.wiring import Ports
 FUNCTION = "react"
 
 
-class _Change(NamedTuple):
-    """What a record of the stream leads to."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Change:
+    """A record of the stream, and what it leads to."""
 
     record: Record
     effects: tuple[Effect, ...] = ()
@@ -58,9 +60,6 @@ def on_records(event: Mapping[str, Any]) -> BatchResponse:
             set_aside=aside,
         )
         failed = alone or failed
-    if not event.get("replay"):
-        # Last, so that a batch that failed, and comes again, counts once.
-        measure(*(sample for change in read for sample in change.samples))
     return batch_response(failed, FUNCTION, ports.settings)
 
 
@@ -70,6 +69,8 @@ def _perform(read: Sequence[_Change], ports: Ports) -> None:
     # The first and the last record name the wakes of this batch: the same batch delivered again
     # wakes no queue twice, and one that brings a new record along does.
     perform(effects, "".join(event_ids[:1] + event_ids[-1:]), ports)
+    # Last, so that a batch that failed, and comes again, counts once.
+    measure(*(sample for change in read for sample in change.samples))
 
 
 def _perform_rows(keys: Sequence[JobKey], ports: Ports) -> None:
@@ -80,13 +81,16 @@ def _perform_rows(keys: Sequence[JobKey], ports: Ports) -> None:
 
 
 def _change_in(record: Record) -> _Change:
-    """Return the record, with the effects and the samples of the changed row in it."""
+    """Return the effects and the samples of one changed row."""
     change = record["dynamodb"]
     part = change.get("Keys", {}).get("part", {}).get("S", JOB_PART)
     key = JobKey("", part)
     if part != JOB_PART and not key.is_child and not key.is_node:
-        return _Change(
-            record
-        )  # of a spec: nothing follows from it, and the mapping's filter drops it
+        # Of a spec: nothing follows from it, and the mapping's filter drops it.
+        return _Change(record=record)
     old, new = job_from_image(change.get("OldImage")), job_from_image(change.get("NewImage"))
-    return _Change(record, effects_of(old, new), tuple(samples_from_change(old, new)))
+    return _Change(
+        record=record,
+        effects=effects_of(old, new),
+        samples=tuple(samples_from_change(old, new)),
+    )

@@ -156,7 +156,8 @@ def deliver(
     `tables.clock.run()`.
     """
     mapping = stack.properties("TaskEventsToTaskEvents")
-    concurrency = concurrency or int(mapping["ScalingConfig"]["MaximumConcurrency"])
+    parameter = stack.template()["Parameters"]["TaskEventsConcurrency"]
+    concurrency = concurrency or int(parameter["Default"])
     batch_size = batch_size or int(mapping["BatchSize"])
     timeout_seconds = int(stack.properties("TaskEvents")["Timeout"])
     done = Deliveries(left=list(messages))

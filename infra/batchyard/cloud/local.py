@@ -59,6 +59,8 @@ PARAMETERS = {
     "StartingWindow": "200",
     "LaunchesPerSecond": "100000",
     "LaunchBurst": "100000",
+    # The emulator bounds it to 5 by itself, and takes the value of a parameter for a text.
+    "TaskEventsConcurrency": "0",
 }
 DEPLOY_PATIENCE_SECONDS = 180.0
 

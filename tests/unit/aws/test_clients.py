@@ -434,3 +434,15 @@ def test_wakes_are_shown_again_in_batches_of_ten() -> None:
         "QueueUrl": "wake",
         "Entries": [{"Id": "0", "ReceiptHandle": "receipt-10", "VisibilityTimeout": 4}],
     }
+
+
+def test_a_launch_that_was_started_before_is_started() -> None:
+    """A batch of stream records that comes again starts the execution of the same name."""
+    client = Recorder(start_execution=refusal("ExecutionAlreadyExists"))
+    machines = BotoWorkflows(
+        client,
+        launch_machine_arn="launch",
+        multinode_machine_arn="multinode",
+        provision_machine_arn_prefix="provision-",
+    )
+    assert machines.start_launch([{"startedBy": "a"}]) == 1

@@ -251,6 +251,8 @@ def test_every_file_of_the_stack_says_what_it_is_for() -> None:
 def test_task_events_are_applied_by_a_bounded_number_of_functions(template: dict[str, Any]) -> None:
     """They write the same rows, so more of them only conflict: infra/docs/limits.md."""
     mapping = resources(template, MAPPING)["TaskEventsToTaskEvents"]
-    assert mapping["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "TaskEventsConcurrency"}}
+    condition, bound, _ = mapping["ScalingConfig"]["Fn::If"]
+    assert bound == {"MaximumConcurrency": {"Ref": "TaskEventsConcurrency"}}
+    assert condition in template["Conditions"]
     bounds = template["Parameters"]["TaskEventsConcurrency"]
-    assert (bounds["Default"], bounds["MinValue"], bounds["MaxValue"]) == (5, 2, 1000)
+    assert (bounds["Default"], bounds["MinValue"], bounds["MaxValue"]) == (5, 0, 1000)
