@@ -88,13 +88,21 @@ def expanded(template: Mapping[str, Any], region: str) -> dict[str, Any]:
         if resource.get("DeletionPolicy") == "RetainExceptOnCreate":
             resource["DeletionPolicy"] = "Retain"
         # moto takes a property without a value for one that each update changes.
-        resource.get("Properties", {}).pop("EncryptionConfiguration", None)
+        properties = resource.get("Properties", {})
+        for name in [one for one, value in properties.items() if _is_for_a_key(value)]:
+            del properties[name]
     made["Resources"] = {
         name: resource
         for name, resource in made["Resources"].items()
         if resource["Type"] not in NOT_MADE
     }
     return made
+
+
+def _is_for_a_key(value: Any) -> bool:
+    """Return whether a property has a value only with a KMS key of the user's."""
+    choice = value.get("Fn::If") if isinstance(value, dict) else None
+    return bool(choice) and choice[0] == "HasKmsKey"
 
 
 @contextmanager
