@@ -35,6 +35,7 @@ class Settings:
     array_size_limit: int
     trigger_queue_url: str
     trigger_dead_letters_url: str
+    sweep_queue_url: str
     schedule_group: str
     scheduler_role_arn: str
     manifests_bucket: str
@@ -63,6 +64,7 @@ class Settings:
             array_size_limit=int(environ.get(_PREFIX + "ARRAY_SIZE_LIMIT", "10000")),
             trigger_queue_url=environ[_PREFIX + "TRIGGER_QUEUE_URL"],
             trigger_dead_letters_url=environ[_PREFIX + "TRIGGER_DEAD_LETTERS_URL"],
+            sweep_queue_url=environ[_PREFIX + "SWEEP_QUEUE_URL"],
             schedule_group=environ[_PREFIX + "SCHEDULE_GROUP"],
             scheduler_role_arn=environ[_PREFIX + "SCHEDULER_ROLE_ARN"],
             manifests_bucket=environ[_PREFIX + "MANIFESTS_BUCKET"],

@@ -11,6 +11,7 @@ from tests.support.clients import FakeClient, OnCall, client_error
 WAKE_QUEUE_URL = "https://sqs.test/wake.fifo"
 TASK_EVENTS_QUEUE_URL = "https://sqs.test/task-events"
 TRIGGER_QUEUE_URL = "https://sqs.test/triggers"
+SWEEP_QUEUE_URL = "https://sqs.test/sweep"
 TRIGGER_DEAD_LETTERS_URL = "https://sqs.test/triggers-dead"
 DEDUPLICATION_MS = 5 * 60 * 1000
 BODY_LIMIT_BYTES = 256 * 1024
@@ -82,6 +83,7 @@ class FakeSqs(FakeClient):
             WAKE_QUEUE_URL: Queue("WakeQueue"),
             TASK_EVENTS_QUEUE_URL: Queue("TaskEventsQueue"),
             TRIGGER_QUEUE_URL: Queue("TriggerQueue"),
+            SWEEP_QUEUE_URL: Queue("SweepQueue"),
             TRIGGER_DEAD_LETTERS_URL: Queue("TriggerDeadLetters"),
         }
         self._numbers = itertools.count(1)
@@ -97,6 +99,10 @@ class FakeSqs(FakeClient):
     @property
     def triggers(self) -> Queue:
         return self.queues[TRIGGER_QUEUE_URL]
+
+    @property
+    def sweeps(self) -> Queue:
+        return self.queues[SWEEP_QUEUE_URL]
 
     @property
     def trigger_dead_letters(self) -> Queue:

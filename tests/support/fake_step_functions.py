@@ -128,6 +128,7 @@ class FakeStepFunctions(FakeClient):
             invoke=self._invoke,
             context={"Execution": {"Id": arn, "Name": name}},
             new_token=lambda: f"token-{next(self._numbers)}",
+            now_ms=self.now_ms,
         )
         self.running.append(
             Run(

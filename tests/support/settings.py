@@ -5,6 +5,7 @@ from typing import Any
 from chalicelib.config import Settings
 from tests.support import stack, tables
 from tests.support.fake_sqs import (
+    SWEEP_QUEUE_URL,
     TASK_EVENTS_QUEUE_URL,
     TRIGGER_DEAD_LETTERS_URL,
     TRIGGER_QUEUE_URL,
@@ -37,6 +38,7 @@ def settings_of(**overrides: Any) -> Settings:
         "array_size_limit": 10_000,
         "trigger_queue_url": TRIGGER_QUEUE_URL,
         "trigger_dead_letters_url": TRIGGER_DEAD_LETTERS_URL,
+        "sweep_queue_url": SWEEP_QUEUE_URL,
         "schedule_group": stack.STACK,
         "scheduler_role_arn": f"arn:aws:iam::{stack.ACCOUNT}:role/yard-scheduler",
         "manifests_bucket": f"yard-manifests-{stack.ACCOUNT}-{stack.REGION}",

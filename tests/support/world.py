@@ -61,6 +61,7 @@ HANDLERS: dict[Any, str] = {
     handlers.task_events: "task_events",
     handlers.fire_triggers: "fire_triggers",
     handlers.sweep: "sweep",
+    handlers.sweep_part: "sweep_part",
     handlers.node_step: "node_step",
     handlers.provision_step: "provision_step",
     handlers.submit: "submit",
@@ -249,6 +250,12 @@ class World:
         """Deliver the trigger events that are due, or those picked, in that order."""
         return self._deliver_queue(self.sqs.triggers, handlers.fire_triggers, 10, picked, again)
 
+    def deliver_sweeps(
+        self, picked: Sequence[Message] | None = None, *, again: bool = False
+    ) -> bool:
+        """Deliver a part of a sweep that is due, or those picked."""
+        return self._deliver_queue(self.sqs.sweeps, handlers.sweep_part, 1, picked, again)
+
     def deliver_execution(self) -> bool:
         """Resume the execution that is due first."""
         due = self.machines.due()
@@ -257,7 +264,15 @@ class World:
         return bool(due)
 
     def sweep(self) -> None:
-        """Run the sweeper once."""
+        """Run the sweeper once, with all the parts that it sends for."""
+        self.begin_sweep()
+        for _ in range(STEPS_LIMIT):
+            if not self.deliver_sweeps():
+                return
+        raise AssertionError("the sweep does not come to an end")
+
+    def begin_sweep(self) -> None:
+        """Begin a round of the sweeper: what it asks for is delivered like any message."""
         event = {
             "version": "0",
             "id": "sweep",
@@ -369,6 +384,7 @@ class World:
             or self.deliver_execution()
             or self.deliver_messages()
             or self.deliver_triggers()
+            or self.deliver_sweeps()
             or self.deliver_wakes()
         )
 

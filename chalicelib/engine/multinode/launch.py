@@ -11,14 +11,14 @@ from chalicelib.core.job import Job
 from chalicelib.core.multinode import MainNode, as_task, main_node, nodes_of
 from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT
 from chalicelib.engine.tasks.launch import make_launch
+from chalicelib.engine.tasks.still_current import launch_window
 
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from chalicelib.engine.tasks.launch import TasksLaunchPorts
-    from chalicelib.ports import HasJobs
+    from chalicelib.engine.tasks.launch import LaunchPorts
 
-    class MultinodeLaunchPorts(TasksLaunchPorts, HasJobs, Protocol):
+    class MultinodeLaunchPorts(LaunchPorts, Protocol):
         """What this module and what it calls ask of the outside world."""
 
 
@@ -30,8 +30,15 @@ def start_nodes(
 
 
 def launch_node(node: Job, ports: MultinodeLaunchPorts) -> None:
-    """Launch a node again whose launch made no task, if its job still runs at that placement."""
-    job = ports.jobs.find_job(node.key.root)
+    """Launch a node again whose launch made no task, if its job still runs at that placement.
+
+    Nothing is launched when the node's row has changed since it asked for this: the task that was
+    asked for has been reported, or another write has asked for it once more.
+    """
+    rows = ports.jobs.find_jobs([node.key.root, node.key])
+    job, row = rows.get(node.key.root), rows.get(node.key)
+    if row is None or row.version != node.version:
+        return
     fence = Fence(
         job_id=node.job_id,
         part=node.key.root.part,
@@ -54,5 +61,6 @@ def _launches(
     specs = ports.jobs.find_specs([job.job_id])
     environments = ports.catalog.find_many(COMPUTE_ENVIRONMENT, [job.environment or ""])
     main = replace(job, nodes=job.nodes_at(address))
+    window = launch_window(ports)
     made = [make_launch(as_task(main, index), specs, environments, {}, ports) for index in indices]
-    return [launch for launch in made if launch is not None]
+    return [launch | window for launch in made if launch is not None]

@@ -25,14 +25,17 @@ from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, TASK_DEFINIT
 from chalicelib.core.resources.task_definition import TaskDefinition
 from chalicelib.core.spec import Spec
 from chalicelib.core.validation.node_overrides import payload_needs
+from chalicelib.engine.tasks.still_current import launch_window, still_current
 from chalicelib.observe import logger
 
 if TYPE_CHECKING:
     from typing import Protocol
 
     from chalicelib.ports import (
+        Clock,
         HasCatalog,
         HasEcs,
+        HasJobs,
         HasKnownTaskDefinitions,
         HasMessages,
         HasSettings,
@@ -48,14 +51,39 @@ if TYPE_CHECKING:
         HasWorkflows,
         Protocol,
     ):
-        """What this module asks of the outside world."""
+        """What this module asks of the outside world for one launch."""
+
+    class LaunchPorts(
+        Clock,
+        HasCatalog,
+        HasEcs,
+        HasJobs,
+        HasKnownTaskDefinitions,
+        HasMessages,
+        HasSettings,
+        HasWorkflows,
+        Protocol,
+    ):
+        """What this module and what it calls ask of the outside world."""
 
 
-def launch(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: TasksLaunchPorts) -> None:
-    """Start the launch state machine for `jobs`, all of them STARTING; `specs` are theirs, by id.
+def launch(
+    jobs: Sequence[Job],
+    specs: Mapping[str, Spec],
+    ports: LaunchPorts,
+    *,
+    again: bool = False,
+) -> None:
+    """Start the launch state machine for those of the STARTING `jobs` that are still current.
 
-    A multi-node job goes to a state machine of its own, which launches its main node first.
+    `specs` are theirs, by id. A multi-node job goes to a state machine of its own, which launches
+    its main node first. That machine runs once for each placement; `again` launches the main node
+    without it too, which is safe because ECS makes one task of each client token.
     """
+    jobs = still_current(jobs, ports)
+    if not jobs:
+        return
+    window = launch_window(ports)
     environments = ports.catalog.find_many(
         COMPUTE_ENVIRONMENT, (job.environment or "" for job in jobs)
     )
@@ -65,9 +93,10 @@ def launch(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: TasksLaunchPor
         made = make_launch(job, specs, environments, shared, ports)
         if made is None:
             continue
+        made |= window
         if job.nodes is not None:
             ports.workflows.start_multinode(job.fence, made)
-        else:
+        if job.nodes is None or again:
             launches.append(made)
     if launches:
         ports.workflows.start_launch(launches)

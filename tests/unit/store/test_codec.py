@@ -30,6 +30,7 @@ FULL = a_job(
     attempts_limit=3,
     timeout_seconds=60,
     priority=12,
+    launch_closed_at_ms=NOW_MS,
     exit_code=137,
     container_reason="OutOfMemoryError: é",
     essential=("main", "other"),
