@@ -49,8 +49,11 @@ def launch_node(node: Job, ports: MultinodeLaunchPorts) -> None:
         return
     launches = _launches(job, [node.key.number or 0], nodes_of(job).address or "", ports)
     for launch in launches:
-        # For a token that it has seen before, ECS may repeat its earlier answer.
-        launch["runTask"]["ClientToken"] = f"{launch['startedBy']}/{node.version}"
+        # The first row of a node asks for what the multi-node machine may have asked for as well:
+        # with the same token it is one task. A later row follows a refusal, which ECS may repeat
+        # for its token, or a launch that cannot make a task any more.
+        if node.version > 1:
+            launch["runTask"]["ClientToken"] = f"{launch['startedBy']}/{node.version}"
     ports.workflows.start_launch(launches)
 
 

@@ -17,7 +17,11 @@ from chalicelib.core.states import JobStatus
 from chalicelib.engine.multinode.reports import apply_node_reports
 from chalicelib.engine.multinode.rows import LOOKED_FOR_LIMIT, current_nodes, find_nodes
 from chalicelib.engine.multinode.stop import stop_nodes
-from chalicelib.engine.tasks.grace_periods import LAUNCH_GRACE_MS, RUNNING_GRACE_MS
+from chalicelib.engine.tasks.grace_periods import (
+    LAUNCH_GRACE_MS,
+    LAUNCH_REACH_MS,
+    RUNNING_GRACE_MS,
+)
 from chalicelib.engine.tasks.lost import look_up, report_running_tasks, report_tasks
 from chalicelib.observe import logger
 
@@ -54,10 +58,15 @@ def sweep_nodes(job: Job, now_ms: int, ports: MultinodeSweepPorts) -> None:
 
 
 def _lacks_task(row: Job | None, now_ms: int) -> bool:
-    """Return whether the node should have a task by now and none was reported."""
+    """Return whether the node should have a task by now and none was reported.
+
+    A launch that was neither refused nor reported may still be under way, and another one would
+    have another client token.
+    """
     if row is None:
         return True
-    return row.status is JobStatus.STARTING and now_ms - row.changed_at_ms >= RUNNING_GRACE_MS
+    grace_ms = LAUNCH_REACH_MS if row.status_reason is None else RUNNING_GRACE_MS
+    return row.status is JobStatus.STARTING and now_ms - row.changed_at_ms >= grace_ms
 
 
 def _launch_again(job: Job, rows: Mapping[int, Job | None], now_ms: int, ports: HasJobs) -> None:

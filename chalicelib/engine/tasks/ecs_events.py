@@ -24,15 +24,19 @@ _PASSING_ERRORS = (
     "RESOURCE:",
     "AGENT",
     "Capacity is unavailable",
-    "Ecs.ServerException",
     "Ecs.ThrottlingException",
-    "ECS.ServerException",
     "ThrottlingException",
     "Rate exceeded",
     "TooManyRequests",
     "LimitExceeded",
     "reached the limit",
     "ClusterNotFound",
+)
+# RunTask errors after which nobody knows whether there is a task. They give nothing back: the
+# sweeper asks again, with the same client token, until there is a task or an answer.
+_OPEN_ERRORS = (
+    "Ecs.ServerException",
+    "ECS.ServerException",
     "States.Timeout",
     "Ecs.SdkClientException",
     "InternalServerError",
@@ -180,9 +184,11 @@ def _container_of(task: Mapping[str, Any]) -> Mapping[str, Any]:
     return next((one for one in containers if one.get("name") == CONTAINER_NAME), containers[0])
 
 
-def _event_of_launch(detail: Mapping[str, Any], fence: Fence, now_ms: int) -> Event:
+def _event_of_launch(detail: Mapping[str, Any], fence: Fence, now_ms: int) -> Event | None:
     cause = str(detail.get("reason") or "")
     text = f"{detail.get('error') or ''} {cause}"
+    if any(sign in text for sign in _OPEN_ERRORS):
+        return None
     if any(sign in text for sign in _PASSING_ERRORS):
         return Event(kind=EventKind.LAUNCH_REFUSED, at_ms=now_ms, fence=fence, reason=cause)
     return Event(

@@ -11,8 +11,8 @@ LAUNCH_GRACE_MS = 90_000
 # How long a launch without a task is asked for again before it is closed: two or three tries.
 CLOSE_GRACE_MS = 240_000
 # How long after its closing a launch may still make a task: the rest of the function that was about
-# to ask for it (30 s), the window, and the longest life of an Express execution (5 minutes).
-LAUNCH_REACH_MS = 30_000 + LAUNCH_WINDOW_MS + 300_000
+# to ask for it (a minute), the window, and the longest life of an Express execution (5 minutes).
+LAUNCH_REACH_MS = 60_000 + LAUNCH_WINDOW_MS + 300_000
 # How long a RUNNING task is not looked at; nearly always an event reports its end.
 RUNNING_GRACE_MS = 60_000
 # How long the event of a task's end may be on its way.

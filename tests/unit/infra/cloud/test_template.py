@@ -13,6 +13,7 @@ from batchyard.cloud.paths import STACK
 from batchyard.cloud.template import load_stack, with_code_at
 from chalicelib.config import Settings
 from chalicelib.engine.notify.executions import REMINDER_DELAY_SECONDS, REMINDERS_LIMIT
+from chalicelib.engine.tasks.grace_periods import LAUNCH_REACH_MS, LAUNCH_WINDOW_MS
 
 MAPPING = "AWS::Lambda::EventSourceMapping"
 # Actions that IAM knows no resource for, each with the reason written beside it in roles.yaml.
@@ -105,6 +106,16 @@ def test_messages_stay_hidden_for_six_times_their_function(template: dict[str, A
             assert queues[source]["VisibilityTimeout"] >= 6 * timeout + window
             checked += 1
     assert checked == 4
+
+
+def test_no_launch_outlives_the_time_after_which_its_job_is_given_back(
+    template: dict[str, Any],
+) -> None:
+    functions = resources(template, "AWS::Serverless::Function")
+    asking = [functions[name]["Timeout"] for name in ("React", "SweepPart", "NodeStep")]
+    machine = resources(template, "AWS::StepFunctions::StateMachine")["LaunchMachine"]
+    assert machine["StateMachineType"] == "EXPRESS", "which lives for five minutes at most"
+    assert max(asking) * 1000 + LAUNCH_WINDOW_MS + 300_000 <= LAUNCH_REACH_MS
 
 
 def test_nothing_is_lost_without_a_trace(template: dict[str, Any]) -> None:
