@@ -228,14 +228,14 @@ def bundles(world: MortalWorld) -> None:
 # The others are played over the stores in memory, which make the same calls in the same order:
 # a death is found by its call, so nothing is lost but time.
 ON_DYNAMODB: tuple[Story, ...] = (lives, lost_moments, firings)
-OF_ARRAYS = ("react", "dispatch", "task_events", "sweep")
+OF_ARRAYS = ("react", "dispatch", "task_events", "sweep_part")
 
 STORIES: tuple[tuple[Story, tuple[str, ...]], ...] = (
     (lives, (API, "react", "dispatch", "task_events")),
     (environments, (API, "catalog_changed", "provision_step")),
     (multinode_jobs, ("react", "task_events", "node_step")),
-    (lost_tasks, ("sweep",)),
-    (lost_moments, ("sweep",)),
+    (lost_tasks, ("sweep", "sweep_part")),
+    (lost_moments, ("sweep", "sweep_part")),
     (firings, ("fire_triggers",)),
     (waited_for, ("submit", "react", "task_events")),
     (bundles, ("fire_triggers", "sweep")),
