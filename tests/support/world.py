@@ -15,6 +15,8 @@ from functools import partial
 from typing import Any
 from unittest import mock
 
+from botocore.exceptions import ClientError
+
 import app as handlers
 from chalicelib.api.operations import answer, answer_tags
 from chalicelib.contract.model import service_model
@@ -72,6 +74,14 @@ class Crash(BaseException):
     """The process ends here. Not an Exception, because no code under test may catch it."""
 
 
+class Trouble(ClientError):
+    """An outgoing call was throttled once too often; no work may be lost by that."""
+
+    def __init__(self, call: str) -> None:
+        error = {"Code": "ThrottlingException", "Message": f"Rate exceeded: {call}"}
+        super().__init__({"Error": error}, call)
+
+
 class ApiError(Exception):
     """An answer of the API that is not a 200."""
 
@@ -90,6 +100,7 @@ class World:
         self.now_ms = START_MS
         self.calls: list[str] = []  # every call outward since it was last cleared
         self.crash_at: int | None = None  # the number of the call that is not made any more
+        self.fail_at: int | None = None  # the number of the call that fails
         self.left_ms = 10_000  # how long the functions believe that they may go on
         self.failures: list[Exception] = []  # what functions raised; a test looks, and clears
         self.on_pause: Callable[[], None] = lambda: None
@@ -152,6 +163,9 @@ class World:
         self.calls.append(call)
         if self.on_call is not None:
             self.on_call(call)
+        if self.fail_at is not None and len(self.calls) >= self.fail_at:
+            self.fail_at = None
+            raise Trouble(call)
         if self.crash_at is not None and len(self.calls) >= self.crash_at:
             raise Crash(call)
 
