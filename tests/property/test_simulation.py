@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from pynamodb.exceptions import PynamoDBException
 
 from chalicelib.core.capacity import capacity_change_of
 from chalicelib.core.ids import JobKey
@@ -39,6 +40,7 @@ RIVALS = (  # handlers that write the same rows
     ("sweep", "messages"),
     ("messages", "sweep"),
 )
+TROUBLE = (Trouble, PynamoDBException, ApiError)  # PynamoDB wraps what a call raises
 HANDLERS = ("stream", "wakes", "messages", "sweep", "stop")
 JOBS_LIMIT = 4
 
@@ -184,10 +186,10 @@ class Engine(RuleBasedStateMachine):
         self.world.fail_at = at
         self.wrong_figures = True
         # The sweeper's minute, and a caller of the API, learn of the error.
-        with suppress(Trouble, ApiError):
+        with suppress(*TROUBLE):
             self._visit(handler)
         self.world.fail_at = None
-        assert all(isinstance(error, Trouble) for error in self.world.failures)
+        assert all(isinstance(error, TROUBLE) for error in self.world.failures)
         self.world.failures.clear()
 
     @precondition(lambda self: self.sweeps and self.world.machines.due())

@@ -78,8 +78,8 @@ class Trouble(ClientError):
     """An outgoing call was throttled once too often; no work may be lost by that."""
 
     def __init__(self, call: str) -> None:
-        error = {"Code": "ThrottlingException", "Message": f"Rate exceeded: {call}"}
-        super().__init__({"Error": error}, call)
+        message = f"Rate exceeded: {call}"
+        super().__init__({"Error": {"Code": "ThrottlingException", "Message": message}}, call)
 
 
 class ApiError(Exception):
