@@ -59,6 +59,24 @@ def test_a_batch_that_ends_with_the_same_record_hides_no_wake_of_its_first(world
     run_to_the_end(world, [first, second], lambda fence: 0, sweeps=False)
 
 
+def test_two_delayed_wakes_of_one_second_are_two(world: World) -> None:
+    """The second job is given back just after the dispatcher has come for the first."""
+    make_stage(world)
+    first = submit(world)
+    world.deliver_stream()
+    world.sqs.wakes.messages.clear()
+    world.ports.messages.send_wakes_later(["queue"], 0)
+    world.run_until_idle()
+    assert world.job(first).status is JobStatus.STARTING
+    second = submit(world)
+    world.deliver_stream()
+    world.sqs.wakes.messages.clear()
+    world.ports.messages.send_wakes_later(["queue"], 0)
+    world.run_until_idle()
+    assert world.job(second).status is JobStatus.STARTING
+    run_to_the_end(world, [first, second], lambda fence: 0, sweeps=False)
+
+
 def test_a_placement_that_lost_its_race_is_planned_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
