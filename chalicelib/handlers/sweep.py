@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from chalicelib import wiring
-from chalicelib.engine.sweep.parts import part_from_document, sweep_part
+from chalicelib.engine.sweep.parts import part_from_detail, sweep_part
 from chalicelib.engine.sweep.round import sweep
 from chalicelib.handlers.partial_batch import BatchResponse, Record, batch_response, handle_messages
 
@@ -24,7 +24,7 @@ def on_parts(event: Mapping[str, Any], left_ms: Callable[[], int]) -> BatchRespo
     ports = wiring.ports()
 
     def handle(record: Record) -> None:
-        sweep_part(part_from_document(json.loads(record["body"])), ports, left_ms)
+        sweep_part(part_from_detail(json.loads(record["body"])), ports, left_ms)
 
     _, failed = handle_messages(event["Records"], handle, action="sweep.failed")
     return batch_response(failed)

@@ -2,7 +2,7 @@
 
 A story holds up the stream, the launch machine, the reports of tasks, the wakes or the sweeper,
 lets records come again long after, and lets time pass. After every step ECS is looked at: one live
-task for an attempt, and no more vCPUs than maxvCpus. In the end all must settle.
+task for an attempt, and no more vCPUs than maxvCpus. In the end all must have ended.
 """
 
 import logging

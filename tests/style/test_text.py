@@ -10,7 +10,7 @@ from tests.style.source import Module, functions_of, length_of, modules, modules
 
 DOCSTRING_LINES, FUNCTION_LINES = 15, 50
 # The register of access patterns has a line for each of them.
-LONGER_DOCSTRINGS = {"chalicelib/store/__init__.py": 40}
+LONGER_DOCSTRINGS = {"chalicelib/store/__init__.py": 46}
 
 REMINDER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 # A path that means something on one machine only, and a key of an account.

@@ -85,7 +85,7 @@ class QueuePart:
     step: Step = Step.STARTING
     after: str | None = None
 
-    def document(self) -> dict[str, Any]:
+    def detail(self) -> dict[str, Any]:
         """Return the part as a message."""
         return {
             "queue": self.queue,
@@ -102,21 +102,21 @@ class CapacityPart:
     queues: tuple[str, ...]
     at_ms: int
 
-    def document(self) -> dict[str, Any]:
+    def detail(self) -> dict[str, Any]:
         """Return the part as a message."""
         return {"capacities": list(self.queues), "at": self.at_ms}
 
 
-def part_from_document(document: Mapping[str, Any]) -> QueuePart | CapacityPart:
+def part_from_detail(detail: Mapping[str, Any]) -> QueuePart | CapacityPart:
     """Return the part in a message."""
-    if "capacities" in document:
-        names = tuple(str(name) for name in document["capacities"])
-        return CapacityPart(queues=names, at_ms=int(document["at"]))
+    if "capacities" in detail:
+        names = tuple(str(name) for name in detail["capacities"])
+        return CapacityPart(queues=names, at_ms=int(detail["at"]))
     return QueuePart(
-        queue=str(document["queue"]),
-        at_ms=int(document["at"]),
-        step=Step(document["step"]),
-        after=document["after"],
+        queue=str(detail["queue"]),
+        at_ms=int(detail["at"]),
+        step=Step(detail["step"]),
+        after=detail["after"],
     )
 
 
@@ -147,7 +147,7 @@ def _sweep_queue(part: QueuePart, ports: PartsPorts, left_ms: LeftMs) -> None:
         try:
             for after in _work(current, ports):
                 if after is not None and left_ms() < PART_RESERVE_MS:
-                    ports.messages.send_sweeps([replace(current, after=after).document()])
+                    ports.messages.send_sweeps([replace(current, after=after).detail()])
                     return _raise_first(failures)
         except Exception as error:
             logger.exception(
@@ -156,7 +156,7 @@ def _sweep_queue(part: QueuePart, ports: PartsPorts, left_ms: LeftMs) -> None:
             failures.append(error)
         if step is not steps[-1] and left_ms() < PART_RESERVE_MS:
             following = steps[steps.index(step) + 1]
-            ports.messages.send_sweeps([replace(part, step=following, after=None).document()])
+            ports.messages.send_sweeps([replace(part, step=following, after=None).detail()])
             break
     return _raise_first(failures)
 

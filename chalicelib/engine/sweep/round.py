@@ -72,9 +72,9 @@ def _send_parts(ports: SweepPorts) -> None:
     working = {queue.name for queue, works in zip(queues, answers, strict=True) if works}
     used = _environments_in_use(queues, ports)
     now_ms = ports.now_ms()
-    parts = [QueuePart(queue=name, at_ms=now_ms).document() for name in sorted(working)]
+    parts = [QueuePart(queue=name, at_ms=now_ms).detail() for name in sorted(working)]
     parts += [
-        CapacityPart(queues=names, at_ms=now_ms).document()
+        CapacityPart(queues=names, at_ms=now_ms).detail()
         for names in _domains(queues, working, used)
     ]
     if parts:

@@ -35,19 +35,19 @@ MINUTE_MS = 60_000
 def examine_pending(jobs: Sequence[Job], ports: WaitingPorts) -> None:
     """Let go on what waits in vain among these PENDING jobs and arrays."""
     now_ms = ports.now_ms()
-    settled = [job for job in jobs if now_ms - job.changed_at_ms >= WAITING_GRACE_MS]
-    for parent in settled:
+    aged = [job for job in jobs if now_ms - job.changed_at_ms >= WAITING_GRACE_MS]
+    for parent in aged:
         if parent.array is not None:
             _examine_array(parent, ports)
-    waiting = [job for job in settled if job.waiting_on]
+    waiting = [job for job in aged if job.waiting_on]
     # The children of an array that wait for one another are many reads, so they always take turns.
-    by_child = [job for job in settled if not job.waiting_on and _waits_by_child(job)]
+    by_child = [job for job in aged if not job.waiting_on and _waits_by_child(job)]
     due = [*_in_turn(waiting, now_ms), *_in_turn(by_child, now_ms, limit=0)]
     specs = ports.jobs.find_specs(job.job_id for job in due) if due else {}
     for job in due:
         if job.job_id in specs:
             check_dependencies(job, specs[job.job_id], ports)
-    restore_ready_rows([job for job in settled if job.array is not None], ports)
+    restore_ready_rows([job for job in aged if job.array is not None], ports)
 
 
 def _examine_array(parent: Job, ports: WaitingPorts) -> None:

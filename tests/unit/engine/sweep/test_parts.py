@@ -10,7 +10,7 @@ import pytest
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.core.states import JobStatus
 from chalicelib.engine.sweep import pages
-from chalicelib.engine.sweep.parts import ROUND_LIMIT_MS, QueuePart, Step, part_from_document
+from chalicelib.engine.sweep.parts import ROUND_LIMIT_MS, QueuePart, Step, part_from_detail
 from tests.support.arrays import array
 from tests.support.drivers import run_to_the_end
 from tests.support.fake_ecs import Task
@@ -204,7 +204,7 @@ def test_a_queue_that_is_never_through_begins_anew(world: World) -> None:
     make_stage(world)
     job_id = running(world)
     part = QueuePart(queue="queue", at_ms=world.now_ms - ROUND_LIMIT_MS, step=Step.RUNNABLE)
-    world.ports.messages.send_sweeps([part.document()])
+    world.ports.messages.send_sweeps([part.detail()])
     world.calls.clear()
     world.deliver_sweeps()
     assert world.calls == []
@@ -213,7 +213,7 @@ def test_a_queue_that_is_never_through_begins_anew(world: World) -> None:
 
 def test_a_part_arrives_as_it_was_sent() -> None:
     part = QueuePart(queue="queue", at_ms=5, step=Step.CHILDREN, after="job#3")
-    assert part_from_document(json.loads(json.dumps(part.document()))) == part
+    assert part_from_detail(json.loads(json.dumps(part.detail()))) == part
 
 
 def test_a_sweep_that_is_delivered_twice_changes_nothing(world: World) -> None:
