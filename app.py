@@ -133,10 +133,18 @@ def fire_triggers(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="sweep")
 def sweep(event: Any) -> None:
-    """Repair what events did not bring: every minute."""
+    """Have what events did not bring found and repaired: every minute."""
     from chalicelib.handlers import sweep as handler
 
     handler.on_minute()
+
+
+@app.lambda_function(name="sweep_part")
+def sweep_part(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Sweep one queue, or go on with it: the sweep queue."""
+    from chalicelib.handlers import sweep as handler
+
+    return handler.on_parts(event, context.get_remaining_time_in_millis)
 
 
 @app.lambda_function(name="node_step")

@@ -43,6 +43,7 @@ class Settings:
     trigger_queue_url: str
     trigger_dead_letters_url: str
     stream_dead_letters_url: str
+    sweep_queue_url: str
     schedule_group: str
     scheduler_role_arn: str
     manifests_bucket: str
@@ -80,6 +81,7 @@ class Settings:
             trigger_queue_url=environ[_PREFIX + "TRIGGER_QUEUE_URL"],
             trigger_dead_letters_url=environ[_PREFIX + "TRIGGER_DEAD_LETTERS_URL"],
             stream_dead_letters_url=environ[_PREFIX + "STREAM_DEAD_LETTERS_URL"],
+            sweep_queue_url=environ[_PREFIX + "SWEEP_QUEUE_URL"],
             schedule_group=environ[_PREFIX + "SCHEDULE_GROUP"],
             scheduler_role_arn=environ[_PREFIX + "SCHEDULER_ROLE_ARN"],
             manifests_bucket=environ[_PREFIX + "MANIFESTS_BUCKET"],

@@ -155,6 +155,7 @@ class Ports:
             wake_queue_url=self.settings.wake_queue_url,
             task_events_queue_url=self.settings.task_events_queue_url,
             trigger_queue_url=self.settings.trigger_queue_url,
+            sweep_queue_url=self.settings.sweep_queue_url,
         )
 
     @cached_property

@@ -53,6 +53,22 @@ class BotoEcs:
             found.extend(answer["taskArns"])
         return found
 
+    def list_tasks(self, cluster: str) -> list[str]:
+        """Return the tasks of the cluster, read in pages of 100, the limit of ListTasks."""
+        found: list[str] = []
+        page: dict[str, str] = {}
+        while True:
+            try:
+                answer = self._client.list_tasks(cluster=cluster, maxResults=100, **page)
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "ClusterNotFoundException":
+                    return []
+                raise
+            found.extend(answer["taskArns"])
+            if not answer.get("nextToken"):
+                return found
+            page = {"nextToken": answer["nextToken"]}
+
     def describe_tasks(self, cluster: str, task_arns: list[str]) -> dict[str, dict[str, Any]]:
         """Return the tasks by ARN, read in pages of 100, the limit of DescribeTasks."""
         tasks: dict[str, dict[str, Any]] = {}

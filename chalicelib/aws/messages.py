@@ -30,9 +30,11 @@ class BotoMessages:
         wake_queue_url: str,
         task_events_queue_url: str,
         trigger_queue_url: str,
+        sweep_queue_url: str,
     ) -> None:
         self._client = client
         self._trigger_queue_url = trigger_queue_url
+        self._sweep_queue_url = sweep_queue_url
         self._wake_queue_url = wake_queue_url
         self._task_events_queue_url = task_events_queue_url
 
@@ -108,6 +110,13 @@ class BotoMessages:
         detail = {"startedBy": str(fence), "reason": reason, "error": error}
         body = {"source": SOURCE, "detail-type": LAUNCH_FAILED, "detail": detail}
         self._send(self._task_events_queue_url, [{"Id": "0", "MessageBody": json.dumps(body)}])
+
+    def send_sweeps(self, parts: Iterable[Mapping[str, Any]]) -> None:
+        entries = [
+            {"Id": str(number % 10), "MessageBody": json.dumps(part)}
+            for number, part in enumerate(parts)
+        ]
+        self._send(self._sweep_queue_url, entries)
 
     def send_closes(self, closes: Iterable[Mapping[str, Any]], *, delay_seconds: int = 0) -> None:
         entries = [

@@ -14,6 +14,7 @@ class Label(StrEnum):
     CLOSED = "CLOSED"  # an array dispatches no further children
     DISPATCHED = "DISPATCHED"
     GIVEN_BACK = "GIVEN_BACK"
+    LAUNCH_CLOSED = "LAUNCH_CLOSED"  # nobody may launch this placement any more
     STARTED = "STARTED"
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"

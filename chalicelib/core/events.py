@@ -20,6 +20,7 @@ class EventKind(StrEnum):
     LAUNCH_FAILED = "LAUNCH_FAILED"  # no task was started, and no launch can succeed
     TASK_RUNNING = "TASK_RUNNING"
     TASK_STOPPED = "TASK_STOPPED"
+    LAUNCH_CLOSED = "LAUNCH_CLOSED"  # no task was found; nobody may launch this placement any more
     TASK_LOST = "TASK_LOST"  # the sweeper found no task where one must be
     DEADLINE = "DEADLINE"
     CANCEL = "CANCEL"

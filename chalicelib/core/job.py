@@ -116,6 +116,7 @@ class Job:
     started_at_ms: int | None = None
     stopped_at_ms: int | None = None
     environment: str | None = None  # the compute environment, from STARTING on
+    launch_closed_at_ms: int | None = None  # since when nobody may launch this placement any more
     task_arn: str | None = None
     host: TaskHost | None = None  # of its task
     exit_code: int | None = None
@@ -142,6 +143,11 @@ class Job:
     def holds_capacity(self) -> bool:
         """Return whether its compute environment counts this job's vCPUs as in use."""
         return self.status in PLACED
+
+    @property
+    def may_be_launched(self) -> bool:
+        """Return whether a launch of the current placement may still make its task."""
+        return self.status is JobStatus.STARTING and self.launch_closed_at_ms is None
 
     @property
     def is_retry(self) -> bool:

@@ -20,6 +20,7 @@ class LaunchFailure(StrEnum):
     CAPACITY = "CAPACITY"  # the environment has no capacity now; another may have
     RATE = "RATE"  # ECS throttled its caller
     SERVICE = "SERVICE"  # a fault outside the job, which may pass
+    OPEN = "OPEN"  # nobody knows whether there is a task: the same launch is asked for again
     LOST = "LOST"  # ECS has no task, and no refusal was reported
     CONFIGURATION = "CONFIGURATION"  # the job itself: every try would end like this one
     LAUNCHED = "LAUNCHED"  # an earlier request with this client token has made the task
@@ -54,7 +55,7 @@ _SIGNS: tuple[tuple[LaunchFailure, tuple[str, ...]], ...] = (
         ),
     ),
     (
-        LaunchFailure.SERVICE,
+        LaunchFailure.OPEN,
         (
             "ServerException",
             "SdkClientException",
@@ -62,6 +63,11 @@ _SIGNS: tuple[tuple[LaunchFailure, tuple[str, ...]], ...] = (
             "InternalFailure",
             "ServiceUnavailable",
             "States.Timeout",
+        ),
+    ),
+    (
+        LaunchFailure.SERVICE,
+        (
             "ClusterNotFound",
             "not associated with the cluster",  # a capacity provider that is being attached
         ),

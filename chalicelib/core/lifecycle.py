@@ -82,6 +82,18 @@ def _dispatch(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
     return Decision(job=placed, label=Label.DISPATCHED, sentence=f"placed on {event.environment}")
 
 
+def _close_launch(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
+    """Let nobody launch this placement any more, as the first step of giving it up.
+
+    The job keeps its capacity: a launch that is under way may still make a task. TASK_LOST gives
+    both back when none can be.
+    """
+    if job.launch_closed_at_ms is not None:
+        return unchanged(job, Label.IGNORED, "the launch is closed already")
+    closed = job.next_version(launch_closed_at_ms=event.at_ms)
+    return Decision(job=closed, label=Label.LAUNCH_CLOSED, sentence=event.reason)
+
+
 def _start(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
     """Move the job to RUNNING, since its task runs."""
     started = move(
@@ -142,6 +154,7 @@ _UNPLACED_ROW: dict[EventKind, Rule] = {
     _E.DISPATCHED: _UNPLACED,
     _E.LAUNCH_REFUSED: _UNPLACED,
     _E.LAUNCH_FAILED: _UNPLACED,
+    _E.LAUNCH_CLOSED: _UNPLACED,
     _E.TASK_RUNNING: _late_report,
     _E.TASK_STOPPED: _UNPLACED,
     _E.TASK_LOST: _UNPLACED,
@@ -177,6 +190,7 @@ _ROWS: dict[JobStatus, dict[EventKind, Rule]] = {
         **_PLACED_ROW,
         _E.LAUNCH_REFUSED: give_back,
         _E.LAUNCH_FAILED: end_attempt,
+        _E.LAUNCH_CLOSED: _close_launch,
         _E.TASK_RUNNING: _start,
         _E.TASK_LOST: give_back,
         _E.DEADLINE: _NO_TIMEOUT,
@@ -185,6 +199,7 @@ _ROWS: dict[JobStatus, dict[EventKind, Rule]] = {
         **_PLACED_ROW,
         _E.LAUNCH_REFUSED: _PLACED,
         _E.LAUNCH_FAILED: _PLACED,
+        _E.LAUNCH_CLOSED: _PLACED,
         _E.TASK_RUNNING: ignore("the task is known to run"),
         _E.TASK_LOST: end_attempt,
         _E.DEADLINE: _time_out,

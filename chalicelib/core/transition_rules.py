@@ -30,8 +30,13 @@ def ignore(sentence: str) -> Rule:
 
 
 def move(job: Job, event: Event, status: JobStatus, **changes: object) -> Job:
-    """Return the job in `status` since the event, at its next version."""
-    return job.next_version(status=status, changed_at_ms=event.at_ms, **changes)
+    """Return the job in `status` since the event, at its next version.
+
+    A launch that was closed was one of the status that ends here.
+    """
+    return job.next_version(
+        status=status, changed_at_ms=event.at_ms, launch_closed_at_ms=None, **changes
+    )
 
 
 def fail(job: Job, event: Event, reason: str, **changes: object) -> Decision:

@@ -4,13 +4,13 @@ The reports of a batch are applied together, in the order of their arrival. A me
 handled fails alone, and ends in the dead-letter queue.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalicelib import wiring
-from chalicelib.core.effects import Wake
 from chalicelib.engine.continuation import Continuation
 from chalicelib.engine.multinode.reports import apply_node_reports
 from chalicelib.engine.notify.executions import on_stopped
@@ -42,18 +42,28 @@ def on_messages(event: Mapping[str, Any], left_ms: Callable[[], int]) -> BatchRe
 
     failed |= apply_reports([one for one in reports if not one.key.is_node], ports, has_time)
     failed |= apply_node_reports([one for one in reports if one.key.is_node], ports, has_time)
-    wakes = {one.queue for one in handled if isinstance(one, Wake)}
+    wakes = [one for one in handled if isinstance(one, DelayedWake)]
     if wakes:
-        # Delayed wakes of a queue that arrive in the same second are one wake.
-        ports.messages.send_wakes(wakes, f"later.{ports.now_ms() // 1000}")
+        # The messages name the wake: those that come again wake no queue twice, and one that
+        # arrives a moment later does, because what it is about may have changed since.
+        named = wakes[0].message_id + wakes[-1].message_id
+        cause = hashlib.sha256(named.encode()).hexdigest()[:32]
+        ports.messages.send_wakes({wake.queue for wake in wakes}, f"later.{cause}")
     return batch_response(failed, "task-events", ports.settings)
 
 
-def _handle(record: Record, ports: Ports) -> Report | Wake | None:
+class DelayedWake(NamedTuple):
+    """A wake that was held back, and the message that it came by."""
+
+    queue: str
+    message_id: str
+
+
+def _handle(record: Record, ports: Ports) -> Report | DelayedWake | None:
     """Return the report or the wake in a message; carry out what any other message asks for."""
     message = json.loads(record["body"])
     if queue := wake_from_message(message):
-        return Wake(queue=queue)
+        return DelayedWake(queue, record["messageId"])
     if detail := continuation_from_message(message):
         resume(Continuation.from_detail(detail), ports)
         return None

@@ -31,6 +31,9 @@ class Ecs(Protocol):
     def find_tasks(self, cluster: str, started_by: str) -> list[str]:
         """Return the ARNs of the tasks with this `startedBy`, running or recently stopped."""
 
+    def list_tasks(self, cluster: str) -> list[str]:
+        """Return the ARNs of all tasks of the cluster that should run."""
+
     def describe_tasks(self, cluster: str, task_arns: list[str]) -> dict[str, dict[str, Any]]:
         """Return the tasks that ECS still knows, by ARN."""
 
@@ -100,6 +103,9 @@ class Messages(Protocol):
 
     def send_launch_failure(self, fence: Fence, error: str, reason: str) -> None:
         """Report that no task can be started for this fence, as the launch machine does."""
+
+    def send_sweeps(self, parts: Iterable[Mapping[str, Any]]) -> None:
+        """Send messages that have parts of a sweep done; each of `parts` arrives unchanged."""
 
     def send_closes(self, closes: Iterable[Mapping[str, Any]], *, delay_seconds: int = 0) -> None:
         """Send messages that close bundles; each of `closes` arrives unchanged."""

@@ -105,8 +105,19 @@ class JobStore(Protocol):
         Only jobs older than the created key `before` are returned; no children, no nodes.
         """
 
-    def list_oldest(self, queue: str, status: JobStatus, *, limit: int) -> tuple[Job, ...]:
-        """Return at most `limit` jobs of the queue, oldest first; eventually consistent."""
+    def list_oldest(
+        self, queue: str, status: JobStatus, *, after: str | None = None, limit: int
+    ) -> tuple[Job, ...]:
+        """Return at most `limit` jobs of the queue, oldest first; eventually consistent.
+
+        Only jobs younger than the created key `after` are returned; no children, no nodes.
+        """
+
+    def restore_ready(self, job: Job) -> bool:
+        """Write the ready row that must exist beside this job, which was read, and does not.
+
+        Returns False when the job has changed since, or the row exists.
+        """
 
     def put_tags(
         self, job_id: str, tags: Mapping[str, str], *, replacing: Mapping[str, str]
@@ -174,12 +185,31 @@ class LaneStore(Protocol):
     def forget_edges(self, job_id: str) -> None:
         """Delete the edges to an expired job; idempotent."""
 
+    def missing_ready(self, readies: Sequence[Ready]) -> tuple[Ready, ...]:
+        """Return those of the ready rows that do not exist."""
+
+    def expect_answer(self, queue: str, job_id: str) -> None:
+        """Record that a Step Functions task waits for this job's end; idempotent."""
+
+    def unanswered(self, queue: str, *, after: str = "", limit: int) -> tuple[str, ...]:
+        """Return at most `limit` ids above `after` of the queue's jobs that a task waits for."""
+
+    def drop_answer(self, queue: str, job_id: str) -> None:
+        """Delete the record that a task waits for this job's end; idempotent."""
+
     def child_ranges(
-        self, queue: str, job_id: str | None = None, *, after: int = -1, limit: int
+        self,
+        queue: str,
+        job_id: str | None = None,
+        *,
+        after: int = -1,
+        behind: ChildRange | None = None,
+        limit: int,
     ) -> tuple[ChildRange, ...]:
         """Return child ranges of the queue that may hold children that have not ended.
 
-        With `job_id` only those of this array, whose first number is above `after`.
+        With `job_id` only those of this array, whose first number is above `after`; with `behind`
+        only those after this range.
         """
 
     def drop_child_range(self, child_range: ChildRange) -> None:

@@ -8,7 +8,8 @@
 | make a job | JobStore.submit | jobs, lanes: job, spec, ready row, edges, overlap lock | transaction | 24 actions |
 | write decided moves | JobStore.commit | jobs, lanes | transaction, or one put | 100 actions |
 | jobs of a queue by status | JobStore.list_by_status | by_status (queue#status) | eventual | a page |
-| a queue's jobs of one status, oldest first | JobStore.list_oldest | by_status (queue#status) | eventual | 10,000 rows |
+| a queue's jobs of one status, oldest first | JobStore.list_oldest | by_status (queue#status) | eventual | a page |
+| put back a ready row that is missing | JobStore.restore_ready | jobs, lanes (queue/share, rank) | transaction | 2 actions |
 | change a job's tags | JobStore.put_tags | jobs (root, spec) | conditional | 1 row |
 | a further task that gets a job's result | JobStore.add_task_token | jobs (root, spec) | conditional | 1 row |
 | an array's children by number | JobStore.list_children | jobs (root, child#) | strong | a page |
@@ -24,6 +25,8 @@
 | tasks no longer starting | JobStore.commit | lanes (capacity, name) | update | 1 row |
 | read, take and give back launch permits | LaneStore.permits_full_at_us, LaneStore.take_permits, LaneStore.return_permits | lanes (/launch-permits, account) | strong, conditional | 1 row |
 | correct drifted figures, write a cooling | LaneStore.correct_capacity, LaneStore.put_cooling | lanes (capacity, name) | conditional | 1 row |
+| which ready rows are missing | LaneStore.missing_ready | lanes (queue/share, rank), batch | strong | 100 keys a read |
+| jobs whose end a task waits for | LaneStore.expect_answer, LaneStore.unanswered, LaneStore.drop_answer | lanes (/answers/queue, job) | strong | a page |
 | drop a ready row without its job | LaneStore.drop_ready | lanes (queue/share, rank) | conditional | 1 row |
 | a trigger's overlap lock | OverlapLockStore.find | lanes (/overlap-locks, trigger#uid) | strong | 1 row |
 | record what happened to events | FiringStore.record | lanes (/firings/trigger, time#message) | - | 1 row |

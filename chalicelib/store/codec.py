@@ -288,6 +288,10 @@ def edge_from_row(row: EdgeRow) -> Edge:
     )
 
 
+def answer_lane(queue: str) -> str:
+    return f"/answers/{queue}"
+
+
 def child_range_lane(queue: str) -> str:
     return f"/child-ranges/{queue}"
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from pynamodb.connection import Connection
+from pynamodb.transactions import TransactWrite
 
 from chalicelib.core.arrays import ChildPage, child_at
 from chalicelib.core.commit_units import (
@@ -28,11 +29,17 @@ from chalicelib.core.states import JobStatus
 from chalicelib.core.triggers.overlap_lock import OverlapLock
 from chalicelib.parallel import RunAll, in_order
 from chalicelib.ports import OverlapLockLostError
-from chalicelib.store.codec import job_from_row, row_from_edge, row_from_job, row_from_ready
+from chalicelib.store.codec import (
+    answer_lane,
+    job_from_row,
+    row_from_edge,
+    row_from_job,
+    row_from_ready,
+)
 from chalicelib.store.commits import build, job_changes, parent_update, unchanged
 from chalicelib.store.lanes import record_started
 from chalicelib.store.overlap_locks import OVERLAP_LOCK_SECONDS, overlap_lock_action
-from chalicelib.store.tables import JobRow, SpecRow
+from chalicelib.store.tables import AnswerRow, JobRow, LaneItem, SpecRow
 from chalicelib.store.transactions import (
     ACTIONS_LIMIT,
     Action,
@@ -103,6 +110,8 @@ class DynamoJobStore:
         if ready is not None:
             actions.append(put_action(row_from_ready(ready)))  # fenced by the job's own condition
         actions.extend(put_action(row_from_edge(edge)) for edge in edges)  # likewise
+        if spec.task_tokens:
+            actions.append(put_action(AnswerRow(answer_lane(job.queue), job.job_id)))  # likewise
         if overlap_lock is not None:
             actions.append(
                 overlap_lock_action(overlap_lock, job.created_at_ms // 1000 + OVERLAP_LOCK_SECONDS)
@@ -222,9 +231,25 @@ class DynamoJobStore:
         )
         return tuple(job_from_row(row) for row in rows)
 
-    def list_oldest(self, queue: str, status: JobStatus, *, limit: int) -> tuple[Job, ...]:
-        rows = JobRow.by_status.query(f"{queue}#{status}", limit=limit)
+    def list_oldest(
+        self, queue: str, status: JobStatus, *, after: str | None = None, limit: int
+    ) -> tuple[Job, ...]:
+        younger = JobRow.created_key > after if after else None
+        rows = JobRow.by_status.query(f"{queue}#{status}", range_key_condition=younger, limit=limit)
         return tuple(job_from_row(row) for row in rows)
+
+    def restore_ready(self, job: Job) -> bool:
+        ready = ready_of(job)
+        if ready is None:
+            return False
+
+        def is_unchanged(transaction: TransactWrite) -> None:
+            # Closes the race with the dispatch of the job, which deletes the ready row.
+            transaction.condition_check(JobRow, job.job_id, job.part, JobRow.version == job.version)
+
+        absent = LaneItem.lane.does_not_exist()
+        actions = [is_unchanged, put_action(row_from_ready(ready), absent)]
+        return not transact(self._connection, actions)
 
     def put_tags(
         self, job_id: str, tags: Mapping[str, str], *, replacing: Mapping[str, str]

@@ -6,10 +6,10 @@ dependency edges and the child ranges, writes coolings, and takes launch permits
 strongly consistent.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pynamodb.connection import Connection
-from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.condition import Between, Comparison, Condition
 from pynamodb.expressions.update import Action as UpdateAction
 from pynamodb.transactions import TransactWrite
 
@@ -23,6 +23,7 @@ from chalicelib.core.scheduling.cooling import Cooling
 from chalicelib.core.scheduling.launch_permits import LaunchPermits
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.store.codec import (
+    answer_lane,
     child_range_lane,
     child_range_rank,
     edge_from_row,
@@ -31,7 +32,14 @@ from chalicelib.store.codec import (
     ready_from_row,
     row_from_ready,
 )
-from chalicelib.store.tables import CapacityRow, ChildRangeRow, EdgeRow, PermitsRow, ReadyRow
+from chalicelib.store.tables import (
+    AnswerRow,
+    CapacityRow,
+    ChildRangeRow,
+    EdgeRow,
+    PermitsRow,
+    ReadyRow,
+)
 from chalicelib.store.transactions import Action, write_alone
 
 CAPACITY_LANE = "capacity"
@@ -137,14 +145,43 @@ class DynamoLaneStore:
         for row in list(EdgeRow.query(edge_lane_of(job_id), consistent_read=True)):
             row.delete()  # unconditional because deletion is idempotent
 
+    def missing_ready(self, readies: Sequence[Ready]) -> tuple[Ready, ...]:
+        """Return those of the ready rows that do not exist."""
+        keys = [(lane_of(*ready.lane), ready.rank) for ready in readies]
+        found = {(row.lane, row.rank) for row in ReadyRow.batch_get(keys, consistent_read=True)}
+        return tuple(ready for ready, key in zip(readies, keys, strict=True) if key not in found)
+
+    def expect_answer(self, queue: str, job_id: str) -> None:
+        """Record that a Step Functions task waits for this job's end; may be repeated."""
+        AnswerRow(answer_lane(queue), job_id).save()  # unconditional because it is idempotent
+
+    def unanswered(self, queue: str, *, after: str = "", limit: int) -> tuple[str, ...]:
+        """Return at most `limit` jobs of the queue that a task still waits for, above `after`."""
+        later = AnswerRow.rank > after if after else None
+        rows = AnswerRow.query(answer_lane(queue), later, consistent_read=True, limit=limit)
+        return tuple(row.rank for row in rows)
+
+    def drop_answer(self, queue: str, job_id: str) -> None:
+        """Delete the record that a task waits for this job; may be repeated."""
+        AnswerRow(answer_lane(queue), job_id).delete()  # unconditional because it is idempotent
+
     def child_ranges(
-        self, queue: str, job_id: str | None = None, *, after: int = -1, limit: int
+        self,
+        queue: str,
+        job_id: str | None = None,
+        *,
+        after: int = -1,
+        behind: ChildRange | None = None,
+        limit: int,
     ) -> tuple[ChildRange, ...]:
         """Return child ranges with children that may not have ended, at most `limit`.
 
-        With `job_id`, only those of that array whose first number is greater than `after`.
+        With `job_id`, only those of that array whose first number is greater than `after`; with
+        `behind`, only those after that range.
         """
-        ranks = None
+        ranks: Comparison | Between | None = None
+        if behind is not None:
+            ranks = ChildRangeRow.rank > child_range_rank(behind.job_id, behind.first)
         if job_id is not None:
             first = child_range_rank(job_id, after + 1)
             ranks = ChildRangeRow.rank.between(first, f"{job_id}#~")

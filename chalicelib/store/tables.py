@@ -86,6 +86,7 @@ class JobRow(Model):
     started_at_ms = WholeNumberAttribute(null=True)
     stopped_at_ms = WholeNumberAttribute(null=True)
     environment = UnicodeAttribute(null=True)
+    launch_closed_at_ms = WholeNumberAttribute(null=True)
     task_arn = UnicodeAttribute(null=True)
     exit_code = WholeNumberAttribute(null=True)
     container_reason = UnicodeAttribute(null=True)
@@ -171,6 +172,13 @@ class ChildRangeRow(LaneItem):
     """
 
     numbers = UnicodeAttribute()  # such as 0-89,93
+
+
+class AnswerRow(LaneItem):
+    """A job whose end a Step Functions task waits for (lane `/answers/<queue>`, rank its id).
+
+    The row is deleted when the task was answered, so that what was never answered is found.
+    """
 
 
 class CapacityRow(LaneItem):
@@ -274,6 +282,7 @@ _MODELS: dict[str, tuple[type[Model], ...]] = {
         PermitsRow,
         EdgeRow,
         ChildRangeRow,
+        AnswerRow,
         OverlapLockRow,
         FiringRow,
         EventRow,

@@ -63,13 +63,17 @@ def put_action(row: Model, condition: Any = None) -> Action:
 class _Transaction(TransactWrite):
     """A transaction that knows the position of each of its actions in the request.
 
-    PynamoDB sends deletions first, then puts, then updates, and DynamoDB returns its reasons in
-    that order.
+    PynamoDB sends checks first, then deletions, puts and updates, and DynamoDB returns its reasons
+    in that order.
     """
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection=connection)
         self._kinds: list[int] = []
+
+    def condition_check(self, *args: Any, **kwargs: Any) -> None:
+        self._kinds.append(-1)
+        super().condition_check(*args, **kwargs)
 
     def delete(self, *args: Any, **kwargs: Any) -> None:
         self._kinds.append(0)

@@ -1,5 +1,7 @@
 """A World whose process crashes once: at one outgoing call of one handler run, or right after it.
 
+Or the call fails, and the process goes on. Without sweeps, redelivery alone must repair both.
+
 The runs of handlers are counted and their calls recorded, so that a first run, undisturbed, lists
 the places of all crashes.
 """
@@ -27,18 +29,21 @@ class Visit:
 class Death:
     """A crash in run number `visit` (from 0) at call number `call` (from 1).
 
-    A number beyond the last call is the moment after it.
+    A number beyond the last call is the moment after it. With `fails` the call raises an error
+    instead.
     """
 
     visit: int
     call: int
+    fails: bool = False
 
 
 class MortalWorld(World):
-    def __init__(self, death: Death | None, *, in_memory: bool) -> None:
+    def __init__(self, death: Death | None, *, in_memory: bool, sweeps: bool = True) -> None:
         super().__init__(in_memory=in_memory)
         self.death = death
         self.on_rest = self._rest
+        self.sweeps = sweeps
         self.visits: list[Visit] = []
         self._invocations = itertools.count(1)
 
@@ -72,6 +77,9 @@ class MortalWorld(World):
             return {}  # the first try made it, and AWS has no other answer for the second
 
     def sweep(self) -> None:
+        """Run the sweeper, unless this World has none."""
+        if not self.sweeps:
+            return
         try:
             super().sweep()
         except Crash:
@@ -82,7 +90,10 @@ class MortalWorld(World):
         number = len(self.visits)
         outer, self.calls = self.calls, []
         if self.death is not None and self.death.visit == number:
-            self.crash_at = self.death.call
+            if self.death.fails:
+                self.fail_at = self.death.call
+            else:
+                self.crash_at = self.death.call
         self.visits.append(Visit(handler=handler, calls=()))
         try:
             yield
@@ -90,4 +101,4 @@ class MortalWorld(World):
                 raise Crash(f"{handler} has done everything, and nobody learns of it")
         finally:
             self.visits[number] = Visit(handler=handler, calls=tuple(self.calls))
-            self.calls, self.crash_at = outer, None
+            self.calls, self.crash_at, self.fail_at = outer, None, None

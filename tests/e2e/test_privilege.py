@@ -7,6 +7,7 @@ check the state machines, nor the mappings that read queues and streams: those a
 
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -232,20 +233,24 @@ def waiting_is_swept(world: World, queue: str, once: str, huge: str) -> None:
 
 
 def lost_launches_are_swept(world: World, queue: str, long: str) -> None:
-    """The sweeper finds the tasks that no event reported, and gives back what has none."""
+    """The sweeper finds the tasks that no event reported, and launches or gives back the others."""
     unreported = world.submit(queue, long, timeout={"attemptDurationSeconds": 100})
-    lost = world.submit(queue, long)
-    for job_id in (unreported, lost):
+    lost, unlaunched = world.submit(queue, long), world.submit(queue, long)
+    for job_id in (unreported, lost, unlaunched):
         world.await_job(job_id, "RUNNING")
     orphan = world.job(lost)["container"]["taskArn"]
     starting = {"status": "STARTING", "queue_status": f"{queue}#STARTING", "changed_at_ms": 1}
     forgotten = {"task_arn": None, "started_at_ms": None}
     change_row(world, unreported, **starting, **forgotten)
-    # Of this placement there is no task.
-    change_row(world, lost, **starting, **forgotten, dispatch_count=7)
+    # Of these placements there is no task: one was given up long ago, one is launched again.
+    change_row(world, lost, **starting, **forgotten, dispatch_count=7, launch_closed_at_ms=1)
+    lately = {"changed_at_ms": round(time.time() * 1000) - 120_000, "dispatch_count": 7}
+    change_row(world, unlaunched, **starting | forgotten | lately)
     swept(world)
-    for job_id in (unreported, lost):
+    for job_id in (unreported, lost, unlaunched):
         world.await_job(job_id, "RUNNING")
+    world.batch.terminate_job(jobId=unlaunched, reason="enough")
+    world.await_job(unlaunched, "FAILED")
     tasks_are_stopped(world, lost, unreported, orphan)
 
 

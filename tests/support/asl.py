@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Generator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 Invoke = Callable[[str, Any], Any]  # (resource, parameters) -> result; raises TaskError
@@ -52,6 +53,7 @@ class Execution:
     invoke: Invoke
     context: Mapping[str, Any] = field(default_factory=dict)
     new_token: Callable[[], str] = lambda: "token"
+    now_ms: Callable[[], int] = lambda: 0
     entered: list[str] = field(default_factory=list)
     handled: set[str] = field(default_factory=set)  # "<state> retry" and "<state> catch"
 
@@ -74,7 +76,7 @@ class Execution:
         """Run one state; return (the next state or None, its input)."""
         match state["Type"]:
             case "Choice":
-                return _chosen(state, data), data
+                return _chosen(state, data, self._in_state()), data
             case "Wait":
                 path = state.get("SecondsPath")
                 yield float(_at(data, path) if path else state["Seconds"])
@@ -90,6 +92,11 @@ class Execution:
                 return (yield from self._worked(name, state, data))
             case other:
                 raise AssertionError(f"{name} is a {other}")
+
+    def _in_state(self) -> Mapping[str, Any]:
+        """Return the context object in a state that is entered now."""
+        entered = datetime.fromtimestamp(self.now_ms() / 1000, UTC)
+        return {**self.context, "State": {"EnteredTime": entered.isoformat()}}
 
     def _worked(self, name: str, state: Mapping[str, Any], data: Any) -> Steps:
         tries: dict[int, int] = {}
@@ -204,23 +211,26 @@ def _at(data: Any, path: str) -> Any:
     return data
 
 
-def _chosen(state: Mapping[str, Any], data: Any) -> str:
+def _chosen(state: Mapping[str, Any], data: Any, context: Any) -> str:
     for choice in state["Choices"]:
-        if _holds(choice, data):
+        if _holds(choice, data, context):
             return str(choice["Next"])
     return str(state["Default"])
 
 
-def _holds(rule: Mapping[str, Any], data: Any) -> bool:
+def _holds(rule: Mapping[str, Any], data: Any, context: Any) -> bool:
     if "And" in rule:
-        return all(_holds(part, data) for part in rule["And"])
+        return all(_holds(part, data, context) for part in rule["And"])
     if "IsPresent" in rule:
         try:
             _at(data, rule["Variable"])
         except TaskError:
             return not rule["IsPresent"]
         return bool(rule["IsPresent"])
-    value = _at(data, rule["Variable"])
+    value = _value(rule["Variable"], data, context)
+    if "TimestampGreaterThanPath" in rule:
+        limit = _value(rule["TimestampGreaterThanPath"], data, context)
+        return datetime.fromisoformat(value) > datetime.fromisoformat(limit)
     wanted = [rule[name] for name in ("StringEquals", "NumericEquals") if name in rule]
     assert len(wanted) == 1, f"a comparison that is not known: {rule}"
     return bool(value == wanted[0])

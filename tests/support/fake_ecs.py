@@ -216,7 +216,10 @@ class FakeEcs(FakeClusters):
         self._end(task, "UserInitiated", str(task.ending["stoppedReason"]), stops_with=stops_with)
 
     def do_list_tasks(self, params: Json) -> Json:
+        """Return a page of ARNs, 100 unless fewer are asked for, as ECS does."""
         self.cluster(params, "ListTasks")
+        limit, first = params.get("maxResults", 100), int(params.get("nextToken", 0))
+        assert 1 <= limit <= 100
         found = [
             task.arn
             for task in self.tasks.values()
@@ -224,7 +227,8 @@ class FakeEcs(FakeClusters):
             and params.get("startedBy") in {None, task.started_by}
             and task.desired == params.get("desiredStatus", "RUNNING")
         ]
-        return {"taskArns": found}
+        more = {"nextToken": str(first + limit)} if first + limit < len(found) else {}
+        return {"taskArns": found[first : first + limit]} | more
 
     def do_describe_tasks(self, params: Json) -> Json:
         self.cluster(params, "DescribeTasks")

@@ -11,6 +11,7 @@ from tests.support.clients import FakeClient, OnCall, client_error
 WAKE_QUEUE_URL = "https://sqs.test/wake.fifo"
 TASK_EVENTS_QUEUE_URL = "https://sqs.test/task-events"
 TRIGGER_QUEUE_URL = "https://sqs.test/triggers"
+SWEEP_QUEUE_URL = "https://sqs.test/sweep"
 TRIGGER_DEAD_LETTERS_URL = "https://sqs.test/triggers-dead"
 STREAM_DEAD_LETTERS_URL = "https://sqs.test/stream-dead"
 DEDUPLICATION_MS = 5 * 60 * 1000
@@ -95,6 +96,7 @@ class FakeSqs(FakeClient):
             WAKE_QUEUE_URL: Queue("WakeQueue"),
             TASK_EVENTS_QUEUE_URL: Queue("TaskEventsQueue"),
             TRIGGER_QUEUE_URL: Queue("TriggerQueue"),
+            SWEEP_QUEUE_URL: Queue("SweepQueue"),
             TRIGGER_DEAD_LETTERS_URL: Queue("TriggerDeadLetters"),
             STREAM_DEAD_LETTERS_URL: Queue("StreamDeadLetters"),
         }
@@ -111,6 +113,10 @@ class FakeSqs(FakeClient):
     @property
     def triggers(self) -> Queue:
         return self.queues[TRIGGER_QUEUE_URL]
+
+    @property
+    def sweeps(self) -> Queue:
+        return self.queues[SWEEP_QUEUE_URL]
 
     @property
     def trigger_dead_letters(self) -> Queue:

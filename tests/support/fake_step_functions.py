@@ -32,6 +32,7 @@ RUN_JOB_MACHINE_ARN = f"{_PREFIX}-run-job"
 SUBMIT_ARN = "arn:aws:lambda:::function:submit"
 NODE_STEP_ARN = "arn:aws:lambda:::function:node-step"
 STANDARD = frozenset({MULTINODE_MACHINE_ARN, RUN_JOB_MACHINE_ARN, *PROVISION_MACHINES})
+EXPRESS_LIMIT_MS = 5 * 60 * 1000
 NAME_LIMIT, INPUT_LIMIT_BYTES = 80, 256 * 1024
 
 Json = dict[str, Any]
@@ -49,6 +50,7 @@ class Run:
     failure: TaskError | None = None
     output: Any = None
     stopped: bool = False
+    started_at_ms: int = 0
     waits_for: Callback | None = None  # of the execution that this one is nested in
 
     @property
@@ -129,6 +131,7 @@ class FakeStepFunctions(FakeClient):
             invoke=self._invoke,
             context={"Execution": {"Id": arn, "Name": name, "StartTime": self._time()}},
             new_token=lambda: f"token-{next(self._numbers)}",
+            now_ms=self.now_ms,
         )
         self.running.append(
             Run(
@@ -137,6 +140,7 @@ class FakeStepFunctions(FakeClient):
                 execution=execution,
                 steps=execution.run(json.loads(params["input"])),
                 due_at_ms=self.now_ms(),
+                started_at_ms=self.now_ms(),
             )
         )
         return {"executionArn": arn}
@@ -200,7 +204,16 @@ class FakeStepFunctions(FakeClient):
         return [run for run in self.running if run.due_at_ms <= self.now_ms()]
 
     def resume(self, run: Run) -> None:
-        """Resume the execution until its next wait, or its end."""
+        """Resume the execution until its next wait, or its end.
+
+        An Express execution that is older than five minutes is over, whatever it had still to do.
+        """
+        age_ms = self.now_ms() - run.started_at_ms
+        if run.machine == LAUNCH_MACHINE_ARN and age_ms > EXPRESS_LIMIT_MS:
+            run.stopped = True
+            self.running.remove(run)
+            self.ended.append(run)
+            return
         self._current = run
         try:
             seconds = next(run.steps)

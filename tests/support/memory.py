@@ -34,6 +34,7 @@ class Memory:
         self.ready: dict[tuple[str, str], Ready] = {}  # by lane and rank
         self.edges: dict[tuple[str, str], Edge] = {}  # by upstream and rank
         self.child_ranges: dict[tuple[str, str], ChildRange] = {}  # by queue and rank
+        self.answers: set[tuple[str, str]] = set()  # queue and job id
         self.overlap_locks: dict[tuple[str, str], OverlapLock] = {}  # by trigger and uid
         self.capacities: dict[str, Capacity] = {}
         self.permits_full_at_us: int | None = None

@@ -121,8 +121,24 @@ class MemoryJobStore:
         jobs = reversed(self._roots(queue, status))
         return tuple(job for job in jobs if not before or created_key_of(job) < before)[:limit]
 
-    def list_oldest(self, queue: str, status: JobStatus, *, limit: int) -> tuple[Job, ...]:
-        return tuple(self._roots(queue, status)[:limit])
+    def list_oldest(
+        self, queue: str, status: JobStatus, *, after: str | None = None, limit: int
+    ) -> tuple[Job, ...]:
+        jobs = self._roots(queue, status)
+        return tuple(job for job in jobs if not after or created_key_of(job) > after)[:limit]
+
+    def restore_ready(self, job: Job) -> bool:
+        ready = ready_of(job)
+        if ready is None:
+            return False
+        self._memory.call("TransactWriteItems")
+        row = self._memory.jobs.get(job.key)
+        if row is None or row.version != job.version:
+            return False
+        if (lane_of(*ready.lane), ready.rank) in self._memory.ready:
+            return False
+        self._put_ready(ready)
+        return True
 
     def _roots(self, queue: str, status: JobStatus) -> list[Job]:
         self._memory.call("Query")
@@ -150,6 +166,8 @@ class MemoryJobStore:
         self._memory.put_job(job)
         self._memory.specs[job.job_id] = _copy(spec)
         self._put_ready(ready_of(job))
+        if spec.task_tokens:
+            self._memory.answers.add((job.queue, job.job_id))
         self._memory.edges |= {(edge.upstream_id, edge.rank): edge for edge in edges}
         return True
 

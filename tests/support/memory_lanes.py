@@ -1,6 +1,6 @@
 """The lane store in memory: the same contract as that of the DynamoDB store."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from chalicelib.core.child_range import ChildRange
@@ -95,8 +95,32 @@ class MemoryLaneStore:
             self._memory.call("DeleteItem")
             del self._memory.edges[key]
 
+    def missing_ready(self, readies: Sequence[Ready]) -> tuple[Ready, ...]:
+        self._memory.call_batches(readies)
+        rows = self._memory.ready
+        return tuple(one for one in readies if (lane_of(*one.lane), one.rank) not in rows)
+
+    def expect_answer(self, queue: str, job_id: str) -> None:
+        self._memory.call("PutItem")
+        self._memory.answers.add((queue, job_id))
+
+    def unanswered(self, queue: str, *, after: str = "", limit: int) -> tuple[str, ...]:
+        self._memory.call("Query")
+        ids = sorted(job_id for name, job_id in self._memory.answers if name == queue)
+        return tuple(job_id for job_id in ids if job_id > after)[:limit]
+
+    def drop_answer(self, queue: str, job_id: str) -> None:
+        self._memory.call("DeleteItem")
+        self._memory.answers.discard((queue, job_id))
+
     def child_ranges(
-        self, queue: str, job_id: str | None = None, *, after: int = -1, limit: int
+        self,
+        queue: str,
+        job_id: str | None = None,
+        *,
+        after: int = -1,
+        behind: ChildRange | None = None,
+        limit: int,
     ) -> tuple[ChildRange, ...]:
         self._memory.call("Query")
         found = {
@@ -104,6 +128,9 @@ class MemoryLaneStore:
             for (lane, rank), child_range in self._memory.child_ranges.items()
             if lane == queue and (job_id is None or child_range.job_id == job_id)
         }
+        if behind is not None:
+            last = child_range_rank(behind.job_id, behind.first)
+            found = {rank: one for rank, one in found.items() if rank > last}
         later = [found[rank] for rank in sorted(found) if not job_id or found[rank].first > after]
         return tuple(later[:limit])
 

@@ -6,6 +6,7 @@ from chalicelib.config import Settings
 from tests.support import stack, tables
 from tests.support.fake_sqs import (
     STREAM_DEAD_LETTERS_URL,
+    SWEEP_QUEUE_URL,
     TASK_EVENTS_QUEUE_URL,
     TRIGGER_DEAD_LETTERS_URL,
     TRIGGER_QUEUE_URL,
@@ -44,6 +45,7 @@ def settings_of(**overrides: Any) -> Settings:
         "trigger_queue_url": TRIGGER_QUEUE_URL,
         "trigger_dead_letters_url": TRIGGER_DEAD_LETTERS_URL,
         "stream_dead_letters_url": STREAM_DEAD_LETTERS_URL,
+        "sweep_queue_url": SWEEP_QUEUE_URL,
         "schedule_group": stack.STACK,
         "scheduler_role_arn": f"arn:aws:iam::{stack.ACCOUNT}:role/yard-scheduler",
         "manifests_bucket": f"yard-manifests-{stack.ACCOUNT}-{stack.REGION}",

@@ -15,6 +15,8 @@ from functools import partial
 from typing import Any
 from unittest import mock
 
+from botocore.exceptions import ClientError
+
 import app as handlers
 from chalicelib.api.operations import answer, answer_tags
 from chalicelib.contract.model import service_model
@@ -63,6 +65,7 @@ HANDLERS: dict[Any, str] = {
     handlers.task_events: "task_events",
     handlers.fire_triggers: "fire_triggers",
     handlers.sweep: "sweep",
+    handlers.sweep_part: "sweep_part",
     handlers.node_step: "node_step",
     handlers.provision_step: "provision_step",
     handlers.submit: "submit",
@@ -71,6 +74,14 @@ HANDLERS: dict[Any, str] = {
 
 class Crash(BaseException):
     """The process ends here. Not an Exception, because no code under test may catch it."""
+
+
+class Trouble(ClientError):
+    """An outgoing call was throttled once too often; no work may be lost by that."""
+
+    def __init__(self, call: str) -> None:
+        message = f"Rate exceeded: {call}"
+        super().__init__({"Error": {"Code": "ThrottlingException", "Message": message}}, call)
 
 
 class ApiError(Exception):
@@ -91,6 +102,7 @@ class World:
         self.now_ms = START_MS
         self.calls: list[str] = []  # every call outward since it was last cleared
         self.crash_at: int | None = None  # the number of the call that is not made any more
+        self.fail_at: int | None = None  # the number of the call that fails
         self.left_ms = 10_000  # how long the functions believe that they may go on
         self.failures: list[Exception] = []  # what functions raised; a test looks, and clears
         self.on_pause: Callable[[], None] = lambda: None
@@ -158,6 +170,9 @@ class World:
         self.calls.append(call)
         if self.on_call is not None:
             self.on_call(call)
+        if self.fail_at is not None and len(self.calls) >= self.fail_at:
+            self.fail_at = None
+            raise Trouble(call)
         if self.crash_at is not None and len(self.calls) >= self.crash_at:
             raise Crash(call)
 
@@ -264,6 +279,12 @@ class World:
         """Deliver the trigger events that are due, or those picked, in that order."""
         return self._deliver_queue(self.sqs.triggers, handlers.fire_triggers, 10, picked, again)
 
+    def deliver_sweeps(
+        self, picked: Sequence[Message] | None = None, *, again: bool = False
+    ) -> bool:
+        """Deliver a part of a sweep that is due, or those picked."""
+        return self._deliver_queue(self.sqs.sweeps, handlers.sweep_part, 1, picked, again)
+
     def deliver_execution(self) -> bool:
         """Resume the execution that is due first."""
         due = self.machines.due()
@@ -272,7 +293,15 @@ class World:
         return bool(due)
 
     def sweep(self) -> None:
-        """Run the sweeper once."""
+        """Run the sweeper once, with all the parts that it sends for."""
+        self.begin_sweep()
+        for _ in range(STEPS_LIMIT):
+            if not self.deliver_sweeps():
+                return
+        raise AssertionError("the sweep does not come to an end")
+
+    def begin_sweep(self) -> None:
+        """Begin a round of the sweeper: what it asks for is delivered like any message."""
         event = {
             "version": "0",
             "id": "sweep",
@@ -385,6 +414,7 @@ class World:
             or self.deliver_execution()
             or self.deliver_messages()
             or self.deliver_triggers()
+            or self.deliver_sweeps()
             or self.deliver_wakes()
         )
 

@@ -206,7 +206,7 @@ def test_the_entry_points_are_those_of_the_stack() -> None:
     names = {function.name for function in handlers.app.pure_lambda_functions}
     assert names == {
         "react", "catalog_changed", "dispatch", "task_events", "node_step", "provision_step",
-        "fire_triggers", "submit",
+        "fire_triggers", "submit", "sweep_part",
     }  # fmt: skip
     assert [handler.name for handler in handlers.app.event_sources] == ["sweep"]
     assert set(handlers.app.routes) == {

@@ -28,6 +28,7 @@ ENVIRON = {
     "BATCHYARD_TRIGGER_QUEUE_URL": "https://sqs/triggers",
     "BATCHYARD_TRIGGER_DEAD_LETTERS_URL": "https://sqs/triggers-dead",
     "BATCHYARD_STREAM_DEAD_LETTERS_URL": "https://sqs/stream-dead",
+    "BATCHYARD_SWEEP_QUEUE_URL": "https://sqs/sweep",
     "BATCHYARD_SCHEDULE_GROUP": "yard",
     "BATCHYARD_SCHEDULER_ROLE_ARN": "arn:aws-cn:iam::210987654321:role/yard-scheduler",
     "BATCHYARD_MANIFESTS_BUCKET": "yard-manifests-210987654321-cn-north-1",

@@ -12,14 +12,15 @@ from chalicelib.core.multinode import MainNode, as_task, main_node, nodes_of
 from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT
 from chalicelib.engine.dispatch.permits import spend_permits
 from chalicelib.engine.tasks.launch import make_launches
+from chalicelib.engine.tasks.still_current import launch_window
 
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from chalicelib.engine.tasks.launch import TasksLaunchPorts
-    from chalicelib.ports import Clock, HasJobs, HasLanes
+    from chalicelib.engine.tasks.launch import LaunchPorts
+    from chalicelib.ports import HasLanes
 
-    class MultinodeLaunchPorts(TasksLaunchPorts, Clock, HasJobs, HasLanes, Protocol):
+    class MultinodeLaunchPorts(LaunchPorts, HasLanes, Protocol):
         """What this module and what it calls ask of the outside world."""
 
 
@@ -33,8 +34,15 @@ def start_nodes(
 
 
 def launch_node(node: Job, ports: MultinodeLaunchPorts) -> None:
-    """Launch a node again whose launch made no task, if its job still runs at that placement."""
-    job = ports.jobs.find_job(node.key.root)
+    """Launch a node again whose launch made no task, if its job still runs at that placement.
+
+    Nothing is launched when the node's row has changed since it asked for this: the task that was
+    asked for has been reported, or another write has asked for it once more.
+    """
+    rows = ports.jobs.find_jobs([node.key.root, node.key])
+    job, row = rows.get(node.key.root), rows.get(node.key)
+    if row is None or row.version != node.version:
+        return
     fence = Fence(
         job_id=node.job_id,
         part=node.key.root.part,
@@ -45,8 +53,11 @@ def launch_node(node: Job, ports: MultinodeLaunchPorts) -> None:
         return
     launches = _launches(job, [node.key.number or 0], nodes_of(job).address or "", ports)
     for launch in launches:
-        # For a token that it has seen before, ECS may repeat its earlier answer.
-        launch["runTask"]["ClientToken"] = f"{launch['startedBy']}/{node.version}"
+        # The first row of a node asks for what the multi-node machine may have asked for as well:
+        # with the same token it is one task. A later row follows a refusal, which ECS may repeat
+        # for its token, or a launch that cannot make a task any more.
+        if node.version > 1:
+            launch["runTask"]["ClientToken"] = f"{launch['startedBy']}/{node.version}"
     spend_permits(len(launches), ports)
     ports.workflows.start_launch(launches)
 
@@ -59,5 +70,5 @@ def _launches(
     environments = ports.catalog.find_many(COMPUTE_ENVIRONMENT, [job.environment or ""])
     main = replace(job, nodes=job.nodes_at(address))
     nodes = [as_task(main, index) for index in indices]
-    rounds = make_launches(nodes, specs, environments, ports)
-    return [request for made in rounds for _, request in made]
+    rounds, window = make_launches(nodes, specs, environments, ports), launch_window(ports)
+    return [request | window for made in rounds for _, request in made]

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from chalicelib.engine.multinode.launch import MultinodeLaunchPorts
-    from chalicelib.ports import Clock, HasEc2
+    from chalicelib.ports import HasEc2
 
-    class MultinodeStepsPorts(MultinodeLaunchPorts, Clock, HasEc2, Protocol):
+    class MultinodeStepsPorts(MultinodeLaunchPorts, HasEc2, Protocol):
         """What this module and what it calls ask of the outside world."""
 
 

@@ -17,8 +17,12 @@ from chalicelib.core.states import JobStatus
 from chalicelib.engine.multinode.reports import apply_node_reports
 from chalicelib.engine.multinode.rows import LOOKED_FOR_LIMIT, current_nodes, find_nodes
 from chalicelib.engine.multinode.stop import stop_nodes
-from chalicelib.engine.tasks.grace_periods import LAUNCH_GRACE_MS, RUNNING_GRACE_MS
-from chalicelib.engine.tasks.lost import report_launched_tasks, report_running_tasks
+from chalicelib.engine.tasks.grace_periods import (
+    LAUNCH_GRACE_MS,
+    LAUNCH_REACH_MS,
+    RUNNING_GRACE_MS,
+)
+from chalicelib.engine.tasks.lost import look_up, report_running_tasks, report_tasks
 from chalicelib.observe import logger
 
 if TYPE_CHECKING:
@@ -43,20 +47,26 @@ def sweep_nodes(job: Job, now_ms: int, ports: MultinodeSweepPorts) -> None:
     reports = list(report_running_tasks(cluster, current.values(), now_ms, ports))
     due = [index for index in others_of(job) if _lacks_task(current.get(index), now_ms)]
     unlaunched: list[int] = []
-    for index in due[:LOOKED_FOR_LIMIT]:
-        found = report_launched_tasks(cluster, as_task(job, index).fence, now_ms, ports)
-        reports.extend(found or ())
-        if found is None:
+    fences = {index: as_task(job, index).fence for index in due[:LOOKED_FOR_LIMIT]}
+    found = look_up(cluster, fences.values(), ports) if fences else {}
+    for index, fence in fences.items():
+        reports.extend(report_tasks(found.get(fence, ()), fence, cluster, now_ms))
+        if not found.get(fence):
             unlaunched.append(index)
     apply_node_reports(reports, ports)
     _launch_again(job, {index: rows.get(index) for index in unlaunched}, now_ms, ports)
 
 
 def _lacks_task(row: Job | None, now_ms: int) -> bool:
-    """Return whether the node should have a task by now and none was reported."""
+    """Return whether the node should have a task by now and none was reported.
+
+    A launch that was neither refused nor reported may still be under way, and another one would
+    have another client token.
+    """
     if row is None:
         return True
-    return row.status is JobStatus.STARTING and now_ms - row.changed_at_ms >= RUNNING_GRACE_MS
+    grace_ms = LAUNCH_REACH_MS if row.status_reason is None else RUNNING_GRACE_MS
+    return row.status is JobStatus.STARTING and now_ms - row.changed_at_ms >= grace_ms
 
 
 def _launch_again(job: Job, rows: Mapping[int, Job | None], now_ms: int, ports: HasJobs) -> None:

@@ -22,9 +22,9 @@ from chalicelib.ports import CAUSE_LIMIT, OUTPUT_LIMIT_BYTES
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from chalicelib.ports import HasJobs, HasSettings, HasWorkflows, Parallel
+    from chalicelib.ports import HasJobs, HasLanes, HasSettings, HasWorkflows, Parallel
 
-    class TaskTokensPorts(HasJobs, HasSettings, HasWorkflows, Parallel, Protocol):
+    class TaskTokensPorts(HasJobs, HasLanes, HasSettings, HasWorkflows, Parallel, Protocol):
         """What this module asks of the outside world."""
 
 
@@ -35,14 +35,20 @@ SHORT_FORM = ("jobId", "jobName", "jobArn", "status", "statusReason")
 
 def answer_waiting(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: TaskTokensPorts) -> None:
     """Send the end of each job to every task that waits for it."""
+    waited_for = [
+        job
+        for job in jobs
+        if job.part == JOB_PART and job.job_id in specs and specs[job.job_id].task_tokens
+    ]
     ports.run_all(
         [
             partial(_answer, token, job, specs[job.job_id], ports)
-            for job in jobs
-            if job.part == JOB_PART and job.job_id in specs
+            for job in waited_for
             for token in sorted(specs[job.job_id].task_tokens)
         ]
     )
+    for job in waited_for:
+        ports.lanes.drop_answer(job.queue, job.job_id)
 
 
 def wait_for(job_id: str, token: str, ports: TaskTokensPorts) -> None:
@@ -57,8 +63,13 @@ def wait_for(job_id: str, token: str, ports: TaskTokensPorts) -> None:
     ):
         return
     job = ports.jobs.find_job(JobKey(job_id))
-    if job is not None and job.is_terminal:
+    if job is None:
+        return
+    if job.is_terminal:
         _answer(token, job, spec, ports)
+    elif not spec.task_tokens:
+        # A job that was submitted with a token has this record from the start.
+        ports.lanes.expect_answer(job.queue, job_id)
 
 
 def refuse(token: str, error: str, message: str, ports: HasWorkflows) -> None:

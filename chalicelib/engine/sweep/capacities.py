@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from chalicelib.core.capacity import CapacityChange, capacity_change_of
 from chalicelib.core.job import Job
 from chalicelib.core.scheduling.snapshot import Capacity
+from chalicelib.core.states import PLACED, JobStatus
 from chalicelib.engine.dispatch.scheduling_domain import all_queues
-from chalicelib.engine.sweep.queues import placed_jobs
+from chalicelib.engine.sweep.children import placed_children
+from chalicelib.engine.sweep.pages import child_range_pages, job_pages
 from chalicelib.observe import logger
 
 if TYPE_CHECKING:
@@ -24,24 +26,33 @@ if TYPE_CHECKING:
 RECOUNT_DELAY_SECONDS = 3.0  # enough for the index to show what was written before
 
 
-def correct_capacities(placed: Sequence[Job], ports: CapacitiesPorts) -> None:
-    """Correct the figures that differ from the count of `placed`, the placed jobs of all queues.
+def correct_capacities(names: Sequence[str], ports: CapacitiesPorts) -> None:
+    """Correct the figures of the environments of these queues, which no other queue uses.
 
     The count comes from the index, which lags behind the table. So a difference is trusted only if
     figure and count are both unchanged after a delay, and is written only if the figure still is.
+    Nothing is corrected where a queue uses the environments that is not among `names`: it was made,
+    or changed, since they were found.
     """
-    queues = all_queues(ports)
-    names = sorted({name for queue in queues for name in queue.environments})
-    before = ports.lanes.capacities(names)
+    queues = [queue for queue in all_queues(ports) if queue.name in set(names)]
+    others = {
+        environment
+        for queue in all_queues(ports)
+        if queue.name not in set(names)
+        for environment in queue.environments
+    }
+    environments = sorted({name for queue in queues for name in queue.environments} - others)
+    before = ports.lanes.capacities(environments)
+    placed = _placed_jobs(names, ports)
     drifted = [
         name
-        for name in names
+        for name in environments
         if before.get(name, Capacity(environment=name)) != _count(placed, name)
     ]
     if not drifted:
         return
     ports.rest(RECOUNT_DELAY_SECONDS)
-    placed_again = [job for queue in queues for job in placed_jobs(queue.name, ports)]
+    placed_again = _placed_jobs(names, ports)
     after = ports.lanes.capacities(drifted)
     for name in drifted:
         counted = _count(placed_again, name)
@@ -49,6 +60,18 @@ def correct_capacities(placed: Sequence[Job], ports: CapacitiesPorts) -> None:
             continue
         logger.warning("capacity drifted", action="sweep.drift", environment=name)
         ports.lanes.correct_capacity(before.get(name), counted)
+
+
+def _placed_jobs(names: Iterable[str], ports: CapacitiesPorts) -> list[Job]:
+    """Return all jobs and children of the queues that are STARTING or RUNNING."""
+    placed: list[Job] = []
+    for name in names:
+        for status in sorted(PLACED):
+            for jobs, _ in job_pages(name, JobStatus(status), None, ports):
+                placed.extend(jobs)
+        for child_ranges, _ in child_range_pages(name, None, ports):
+            placed.extend(placed_children(child_ranges, ports))
+    return placed
 
 
 def _count(jobs: Iterable[Job], environment: str) -> Capacity:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from chalicelib.core.child_range import ChildRange
@@ -15,37 +15,54 @@ if TYPE_CHECKING:
 
     from chalicelib.ports import Clock, HasJobs, HasLanes
 
-    class PlacedChildrenPorts(Clock, HasJobs, HasLanes, Protocol):
+    class OpenChildrenPorts(Clock, HasJobs, HasLanes, Protocol):
         """What this module asks of the outside world."""
 
 
-SWEPT_LIMIT = 1000  # child ranges of a queue that one sweep reads
 RUN_LIMIT = 1000  # children that one query reads
 GAP_LIMIT = 20  # up to so many rows that are not needed are cheaper to read than another query
 
 
-def placed_children(queue: str, ports: PlacedChildrenPorts) -> list[Job]:
-    """Return the children of the queue's arrays that are STARTING or RUNNING.
+def open_children(child_ranges: Sequence[ChildRange], ports: OpenChildrenPorts) -> list[Job]:
+    """Return the children in these ranges that have a row and have not ended.
 
     A child range whose children have all ended is deleted. Its array is then ended if all of its
     children have: the record that should have brought this about may have been lost.
     """
-    placed: list[Job] = []
+    opened: list[Job] = []
     emptied: set[str] = set()
-    for run in _runs(ports.lanes.child_ranges(queue, limit=SWEPT_LIMIT)):
-        last = max(child_range.numbers[-1] for child_range in run)
-        rows = ports.jobs.list_children(run[0].job_id, run[0].first, last)
-        by_number = {row.key.number: row for row in rows}
+    for run, children in _read(child_ranges, ports):
         for child_range in run:
-            children = [by_number[number] for number in child_range.numbers if number in by_number]
-            placed.extend(child for child in children if child.holds_capacity)
-            if all(child.is_terminal for child in children):
+            inside = [children[number] for number in child_range.numbers if number in children]
+            opened.extend(child for child in inside if not child.is_terminal)
+            if all(child.is_terminal for child in inside):
                 ports.lanes.drop_child_range(child_range)
                 emptied.add(child_range.job_id)
     for parent in ports.jobs.find_jobs(map(JobKey, sorted(emptied))).values():
         if not parent.is_terminal:
             end_array(parent, ports)
-    return placed
+    return opened
+
+
+def placed_children(child_ranges: Sequence[ChildRange], ports: HasJobs) -> list[Job]:
+    """Return the children in these ranges that are STARTING or RUNNING; nothing is changed."""
+    return [
+        children[number]
+        for run, children in _read(child_ranges, ports)
+        for child_range in run
+        for number in child_range.numbers
+        if number in children and children[number].holds_capacity
+    ]
+
+
+def _read(
+    child_ranges: Iterable[ChildRange], ports: HasJobs
+) -> Iterator[tuple[list[ChildRange], dict[int, Job]]]:
+    """Yield runs of ranges with the rows of their children, by number: one query for each run."""
+    for run in _runs(child_ranges):
+        last = max(child_range.numbers[-1] for child_range in run)
+        rows = ports.jobs.list_children(run[0].job_id, run[0].first, last)
+        yield run, {row.key.number or 0: row for row in rows}
 
 
 def _runs(child_ranges: Iterable[ChildRange]) -> Iterator[list[ChildRange]]:

@@ -8,57 +8,50 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Job
-from chalicelib.core.states import PLACED, JobStatus
 from chalicelib.engine.multinode.sweep import sweep_nodes
-from chalicelib.engine.sweep.children import placed_children
-from chalicelib.engine.tasks.grace_periods import LAUNCH_GRACE_MS
-from chalicelib.engine.tasks.lost import (
-    report_from_event,
-    report_launched_tasks,
-    report_loss,
-    report_running_tasks,
-)
+from chalicelib.engine.sweep.launches import overdue_launches
+from chalicelib.engine.tasks.lost import report_from_event, report_running_tasks
 from chalicelib.engine.tasks.reports import Report, apply_reports
 from chalicelib.engine.tasks.stop import stop
 
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from chalicelib.engine.sweep.children import PlacedChildrenPorts
     from chalicelib.ports import (
         Clock,
+        HasCatalog,
         HasEcs,
         HasJobs,
+        HasKnownSpecs,
+        HasKnownTaskDefinitions,
         HasLanes,
         HasMessages,
         HasSettings,
+        HasWorkflows,
         Parallel,
+        PassingCheck,
     )
 
     class QueuesPorts(
-        Clock, HasEcs, HasJobs, HasLanes, HasMessages, HasSettings, Parallel, Protocol
+        Clock,
+        HasCatalog,
+        HasEcs,
+        HasJobs,
+        HasKnownSpecs,
+        HasKnownTaskDefinitions,
+        HasLanes,
+        HasMessages,
+        HasSettings,
+        HasWorkflows,
+        Parallel,
+        PassingCheck,
+        Protocol,
     ):
-        """What this module asks of the outside world."""
+        """What this module and what it calls ask of the outside world."""
 
 
 # A deadline this near gets a message of its own, because it may pass before the next sweep.
 DEADLINE_HORIZON_MS = 120_000
-PLACED_LIMIT = 10_000  # placed jobs of one status and queue that a sweep reads
-
-NO_TASK_REASON = (
-    f"Task failed to start: ECS has no task for this attempt {LAUNCH_GRACE_MS // 1000} seconds "
-    "after its launch"
-)
-
-
-def placed_jobs(queue: str, ports: PlacedChildrenPorts) -> list[Job]:
-    """Return the jobs and children of the queue that are STARTING or RUNNING."""
-    jobs = [
-        job
-        for status in sorted(PLACED)
-        for job in ports.jobs.list_oldest(queue, JobStatus(status), limit=PLACED_LIMIT)
-    ]
-    return [*jobs, *placed_children(queue, ports)]
 
 
 def examine(jobs: Sequence[Job], ports: QueuesPorts) -> None:
@@ -77,7 +70,7 @@ def examine(jobs: Sequence[Job], ports: QueuesPorts) -> None:
 def _missed_reports(jobs: Sequence[Job], now_ms: int, ports: QueuesPorts) -> list[Report]:
     reports: list[Report] = []
     for cluster, members in _by_cluster(jobs, ports).items():
-        reports.extend(_overdue_launches(cluster, members, now_ms, ports))
+        reports.extend(overdue_launches(cluster, members, now_ms, ports))
         reports.extend(report_running_tasks(cluster, members, now_ms, ports))
     reports.extend(_passed_deadlines(jobs, now_ms))
     return reports
@@ -89,18 +82,6 @@ def _by_cluster(jobs: Iterable[Job], ports: HasSettings) -> dict[str, list[Job]]
         if job.environment is not None:
             clusters[ports.settings.cluster_of(job.environment)].append(job)
     return clusters
-
-
-def _overdue_launches(
-    cluster: str, jobs: Iterable[Job], now_ms: int, ports: HasEcs
-) -> Iterator[Report]:
-    """Yield what ECS says of each job that has been STARTING for longer than the grace period."""
-    for job in jobs:
-        if job.status is JobStatus.STARTING and now_ms - job.changed_at_ms >= LAUNCH_GRACE_MS:
-            reports = report_launched_tasks(cluster, job.fence, now_ms, ports)
-            if reports is None:
-                reports = [report_loss(job.fence, NO_TASK_REASON, cluster, now_ms)]
-            yield from reports
 
 
 def _passed_deadlines(jobs: Iterable[Job], now_ms: int) -> Iterator[Report]:

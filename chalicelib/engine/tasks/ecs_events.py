@@ -176,6 +176,8 @@ def _event_of_launch(detail: Mapping[str, Any], fence: Fence, now_ms: int) -> Ev
     failure = launch_failure_from(error, cause)
     if failure is LaunchFailure.LAUNCHED:
         return None  # the task's own events report it
+    if failure is LaunchFailure.OPEN:
+        return None  # the sweeper asks again, until there is a task or an answer
     if failure is not LaunchFailure.CONFIGURATION:
         return Event(
             kind=EventKind.LAUNCH_REFUSED,

@@ -1,9 +1,18 @@
-"""Grace periods before the sweeper acts on a missing ECS event."""
+"""Grace periods of launches, and before the sweeper acts on a missing ECS event."""
 
 from chalicelib.core.events import Event, EventKind
 
-# How long a launch may take before its task is looked for; ECS gives a launch up after minutes.
+# How long a placement is launched without reading its row again.
+FRESH_MS = 5_000
+# How long after the reactor has asked for it a launch may still reach its first RunTask.
+LAUNCH_WINDOW_MS = 60_000
+# How long a launch may take before its task is looked for.
 LAUNCH_GRACE_MS = 90_000
+# How long a launch without a task is asked for again before it is closed: two or three tries.
+CLOSE_GRACE_MS = 240_000
+# How long after its closing a launch may still make a task: the rest of the function that was about
+# to ask for it (a minute), the window, and the longest life of an Express execution (5 minutes).
+LAUNCH_REACH_MS = 60_000 + LAUNCH_WINDOW_MS + 300_000
 # How long a RUNNING task is not looked at; nearly always an event reports its end.
 RUNNING_GRACE_MS = 60_000
 # How long the event of a task's end may be on its way.

@@ -26,6 +26,7 @@ from chalicelib.core.resources.compute_environment import ComputeEnvironment
 from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, Resource
 from chalicelib.core.spec import Spec
 from chalicelib.core.validation.node_overrides import payload_needs
+from chalicelib.engine.tasks.still_current import launch_window, still_current
 from chalicelib.engine.tasks.task_definitions import NotRegisteredError, find_or_register
 from chalicelib.observe import logger
 
@@ -33,10 +34,13 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from chalicelib.engine.tasks.task_definitions import TaskDefinitionsPorts
-    from chalicelib.ports import HasMessages, HasSettings, HasWorkflows
+    from chalicelib.ports import Clock, HasJobs, HasMessages, HasSettings, HasWorkflows
 
     class TasksLaunchPorts(TaskDefinitionsPorts, HasMessages, HasSettings, HasWorkflows, Protocol):
-        """What this module asks of the outside world."""
+        """What this module asks of the outside world to make launches."""
+
+    class LaunchPorts(TasksLaunchPorts, Clock, HasJobs, Protocol):
+        """What this module and what it calls ask of the outside world."""
 
 
 # How long launches wait for the registration of their task definitions, between two looks.
@@ -67,12 +71,17 @@ class _Planned:
         return {"startedBy": str(self.job.fence), "runTask": request}
 
 
-def launch(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: TasksLaunchPorts) -> None:
-    """Start the launch state machine for `jobs`, all of them STARTING; `specs` are theirs, by id.
+def launch(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: LaunchPorts) -> None:
+    """Start the launch state machine for those of the STARTING `jobs` that are still current.
 
-    For a multi-node job that is its main node. A state machine of its own, started first so that no
-    main node is without one, launches the others when the main node runs.
+    `specs` are theirs, by id. For a multi-node job it launches the main node. A state machine of
+    its own, started first so that no main node is without one, launches the others when the main
+    node runs. A launch may be asked for again: ECS makes one task of each client token.
     """
+    jobs = still_current(jobs, ports)
+    if not jobs:
+        return
+    window = launch_window(ports)
     environments = ports.catalog.find_many(
         COMPUTE_ENVIRONMENT, (job.environment or "" for job in jobs)
     )
@@ -81,7 +90,7 @@ def launch(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: TasksLaunchPor
             if job.nodes is not None:
                 ports.workflows.start_multinode(job.fence)
         if made:
-            ports.workflows.start_launch([request for _, request in made])
+            ports.workflows.start_launch([request | window for _, request in made])
 
 
 def make_launches(

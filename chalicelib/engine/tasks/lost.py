@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import Fence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from chalicelib.ports import HasEcs
 
 GONE_REASON = "Task is gone: ECS no longer has a record of it"
+LOOKUPS_LIMIT = 10  # placements of one cluster that are asked for one by one, two calls each
 
 
 def report_running_tasks(
@@ -24,7 +26,7 @@ def report_running_tasks(
 ) -> Iterator[Report]:
     """Yield the end of each task of these jobs or nodes that stopped, or is gone, without an event.
 
-    Looked at are those that have been RUNNING for longer than the grace period.
+    Looked at are those that have been RUNNING for longer than the grace period, 100 in a call.
     """
     due = [
         (job, job.task_arn)
@@ -45,18 +47,45 @@ def report_running_tasks(
             yield report_from_event(event, job.fence, cluster)
 
 
-def report_launched_tasks(
-    cluster: str, fence: Fence, now_ms: int, ports: HasEcs
-) -> list[Report] | None:
-    """Return the unreported starts and ends of the tasks that a placement launched.
+def find_launched(
+    cluster: str, fences: Sequence[Fence], ports: HasEcs
+) -> dict[Fence, list[dict[str, Any]]]:
+    """Return the tasks that run for these placements, as ECS describes them, by placement.
 
-    None when ECS has no task of that placement.
+    A few are asked for one by one, and those that have stopped are found too. For more, the cluster
+    is listed, 100 tasks a call, whatever their number: only tasks that should run are found then.
     """
-    task_arns = ports.ecs.find_tasks(cluster, str(fence))
-    if not task_arns:
-        return None
-    described = ports.ecs.describe_tasks(cluster, task_arns).values()
-    events = [event_from_description(task, fence, now_ms) for task in described]
+    if len(fences) <= LOOKUPS_LIMIT:
+        return look_up(cluster, fences, ports)
+    by_token = {str(fence): fence for fence in fences}
+    return _by_fence(ports.ecs.describe_tasks(cluster, ports.ecs.list_tasks(cluster)), by_token)
+
+
+def look_up(
+    cluster: str, fences: Iterable[Fence], ports: HasEcs
+) -> dict[Fence, list[dict[str, Any]]]:
+    """Return the tasks of these placements, stopped ones too, with two calls for each."""
+    by_token = {str(fence): fence for fence in fences}
+    arns = [arn for token in by_token for arn in ports.ecs.find_tasks(cluster, token)]
+    return _by_fence(ports.ecs.describe_tasks(cluster, arns), by_token)
+
+
+def _by_fence(
+    tasks: dict[str, dict[str, Any]], by_token: dict[str, Fence]
+) -> dict[Fence, list[dict[str, Any]]]:
+    found: dict[Fence, list[dict[str, Any]]] = defaultdict(list)
+    for task in tasks.values():
+        fence = by_token.get(str(task.get("startedBy")))
+        if fence is not None:
+            found[fence].append(task)
+    return found
+
+
+def report_tasks(
+    tasks: Iterable[dict[str, Any]], fence: Fence, cluster: str, now_ms: int
+) -> list[Report]:
+    """Return the unreported starts and ends of the tasks of a placement."""
+    events = [event_from_description(task, fence, now_ms) for task in tasks]
     return [
         report_from_event(event, fence, cluster)
         for event in events

@@ -51,7 +51,7 @@ SUBMITTED_SIZES = (2, 100, 10_000)
 WAITING_JOBS = (1, 1_000, 100_000)
 # When only the minute sweeper has called anything for this long, all is done.
 QUIET_SECONDS = 2.5
-SWEEPER = "sweep"
+SWEEPER = frozenset({"sweep", "sweep-part"})
 LOG_EVENT_BYTES = 26  # what CloudWatch adds to each event it takes in
 REPORT_LINE = re.compile(r"^REPORT .*Billed Duration: (\d+) ms\s+Memory Size: (\d+) MB")
 
@@ -276,17 +276,17 @@ class RecordedCloud:
         calls_before, since_ms = len(self.recording.calls), time.time_ns() // 1_000_000
         run_them()
         self._await_quiet()
-        calls = [c for c in self.recording.calls[calls_before:] if c.caller != SWEEPER]
+        calls = [c for c in self.recording.calls[calls_before:] if c.caller not in SWEEPER]
         invocations = {
             short_name: self._invocations(name, since_ms)
             for short_name, name in self.functions.items()
-            if short_name != SWEEPER
+            if short_name not in SWEEPER
         }
         return Ledger(jobs=jobs, lines=ledger_of(calls, invocations), requests=requests_of(calls))
 
     def _await_quiet(self) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
-        ignored = frozenset({SWEEPER, ""})
+        ignored = SWEEPER | {""}
         while time.monotonic() - self.recording.last_at_seconds(ignored) < QUIET_SECONDS:
             if time.monotonic() > deadline:
                 raise BenchError(f"The functions still make calls after {PATIENCE_SECONDS:.0f} s")

@@ -53,6 +53,7 @@ def messages(client: Recorder) -> BotoMessages:
         wake_queue_url="wake",
         task_events_queue_url="events",
         trigger_queue_url="triggers",
+        sweep_queue_url="sweep",
     )
 
 

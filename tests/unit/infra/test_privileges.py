@@ -103,18 +103,30 @@ ALLOWED: dict[str, dict[str, str]] = {
     },
     "SchedulerRole": {"TriggerQueue": SEND, "TriggerDeadLetters": SEND},
     "SweepRole": {
-        "JobsTable": MOVE_JOBS,
+        "JobsTable/index/by_status": "dynamodb:Query",
+        "LanesTable": "dynamodb:BatchGetItem dynamodb:Query",
+        "CatalogTable": "dynamodb:BatchGetItem dynamodb:Query",
+        "SweepQueue": SEND,
+        "TriggerQueue": SEND,
+    },
+    "SweepPartRole": {
+        "SweepQueue": f"{RECEIVE} {SEND}",
+        "JobsTable": f"{MOVE_JOBS} dynamodb:ConditionCheckItem",
         "JobsTable/index/by_status": "dynamodb:Query",
         "LanesTable": (
             "dynamodb:BatchGetItem dynamodb:DeleteItem dynamodb:PutItem dynamodb:Query "
             "dynamodb:UpdateItem"
         ),
-        "CatalogTable": "dynamodb:BatchGetItem dynamodb:Query",
+        "CatalogTable": "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:Query",
         "WakeQueue": SEND,
         "TaskEventsQueue": SEND,
-        "TriggerQueue": SEND,
+        "<stack>-launch": "states:StartExecution",
+        "<stack>-multinode": "states:StartExecution",
+        "*": f"{ANSWER} ecs:DeregisterTaskDefinition",
+        "task-definition/batchyard-*": "ecs:RegisterTaskDefinition",
         "task/<stack>_*": "ecs:DescribeTasks ecs:StopTask",
         "cluster/<stack>_*": "ecs:ListTasks",
+        **PASS_ROLES,
     },
     "NodeStepRole": {
         "LanesTable": "dynamodb:BatchGetItem dynamodb:UpdateItem",

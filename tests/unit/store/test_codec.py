@@ -38,6 +38,7 @@ FULL = a_job(
     timeout_seconds=60,
     priority=12,
     host=HOST,
+    launch_closed_at_ms=NOW_MS,
     exit_code=137,
     container_reason="OutOfMemoryError: é",
     essential=("main", "other"),

@@ -290,7 +290,7 @@ def test_a_child_whose_launch_was_lost_is_found_by_the_sweeper(world: World) -> 
     job_id = array(world, 2)
     world.run_until_idle()
     world.ecs.lose(world.task_of(f"{job_id}/c1"))
-    sweep(world, minutes=2)
+    sweep(world, minutes=12)
     assert world.detail(f"{job_id}:1")["status"] == "RUNNABLE"
     world.advance(10)
     assert world.detail(f"{job_id}:1")["status"] == "STARTING"

@@ -7,7 +7,7 @@ from chalicelib.core.child_range import ChildRange
 from chalicelib.core.ids import child_part
 from chalicelib.core.job import Job
 from chalicelib.core.states import JobStatus
-from chalicelib.engine.sweep.children import RUN_LIMIT, placed_children
+from chalicelib.engine.sweep.children import RUN_LIMIT, open_children, placed_children
 from tests.support.values import a_job
 
 
@@ -15,7 +15,7 @@ def a_batch(job_id: str, *numbers: int) -> ChildRange:
     return ChildRange(queue="queue", job_id=job_id, first=numbers[0], numbers=numbers)
 
 
-def ports(child_ranges: list[ChildRange], running: dict[str, set[int]]) -> Mock:
+def ports(running: dict[str, set[int]]) -> Mock:
     """Return ports where all children have a row and have ended, but for those that run."""
 
     def list_children(job_id: str, first: int, last: int) -> tuple[Job, ...]:
@@ -27,7 +27,6 @@ def ports(child_ranges: list[ChildRange], running: dict[str, set[int]]) -> Mock:
         return tuple(map(child, range(first, last + 1)))
 
     made = Mock()
-    made.lanes.child_ranges.return_value = tuple(child_ranges)
     made.jobs.list_children.side_effect = list_children
     made.jobs.find_jobs.return_value = {}
     return made
@@ -35,8 +34,8 @@ def ports(child_ranges: list[ChildRange], running: dict[str, set[int]]) -> Mock:
 
 def test_batches_that_lie_close_together_are_read_by_one_query() -> None:
     child_ranges = [a_batch("a", 0, 1, 2), a_batch("a", 3, 5), a_batch("a", 4, 6), a_batch("b", 7)]
-    around = ports(child_ranges, {"a": {1, 5, 6}, "b": {7}})
-    placed = placed_children("queue", around)
+    around = ports({"a": {1, 5, 6}, "b": {7}})
+    placed = open_children(child_ranges, around)
     assert [(job.job_id, job.key.number) for job in placed] == [
         ("a", 1),
         ("a", 5),
@@ -49,16 +48,16 @@ def test_batches_that_lie_close_together_are_read_by_one_query() -> None:
 
 def test_batches_far_apart_are_read_by_themselves() -> None:
     child_ranges = [a_batch("a", 0, 1), a_batch("a", 900)]
-    around = ports(child_ranges, {})
-    assert placed_children("queue", around) == []
+    around = ports({})
+    assert open_children(child_ranges, around) == []
     assert around.jobs.list_children.mock_calls == [call("a", 0, 1), call("a", 900, 900)]
     assert around.lanes.drop_child_range.mock_calls == [call(batch) for batch in child_ranges]
 
 
 def test_one_query_reads_only_so_many() -> None:
     child_ranges = [a_batch("a", *range(first, first + 90)) for first in range(0, 1800, 90)]
-    around = ports(child_ranges, {"a": {95}})
-    [running] = placed_children("queue", around)
+    around = ports({"a": {95}})
+    [running] = open_children(child_ranges, around)
     assert running.key.number == 95
     spans = [
         (first, last) for _, first, last in (c.args for c in around.jobs.list_children.mock_calls)
@@ -68,3 +67,10 @@ def test_one_query_reads_only_so_many() -> None:
     assert around.lanes.drop_child_range.mock_calls == [
         call(b) for b in child_ranges if b.first != 90
     ]
+
+
+def test_counting_placed_children_changes_nothing() -> None:
+    child_ranges = [a_batch("a", 0, 1), a_batch("a", 900)]
+    around = ports({"a": {1}})
+    assert [child.key.number for child in placed_children(child_ranges, around)] == [1]
+    around.lanes.drop_child_range.assert_not_called()

@@ -29,7 +29,7 @@ def test_a_round_with_nothing_to_do_writes_and_sends_nothing(world: World) -> No
     world.sweep()
 
     written = [c for c in world.calls if not c.endswith(("BatchGetItem", "Query"))]
-    assert written == []
+    assert written == ["sqs.SendMessageBatch"], "the parts of the round"
     finish(world, alive)
 
 
@@ -201,8 +201,8 @@ def test_a_queue_that_cannot_be_swept_keeps_no_other_from_its_round(world: World
             raise client_error("ServerException", "a bad moment", "DescribeTasks")
 
     world.on_call = refuse
-    with pytest.raises(Exception, match="a bad moment"):
-        world.sweep()
+    world.sweep()
+    assert [message.receives for message in world.sqs.sweeps.messages] == [1], "it comes again"
     world.on_call = None
     world.run_until_idle()
 
@@ -210,6 +210,7 @@ def test_a_queue_that_cannot_be_swept_keeps_no_other_from_its_round(world: World
     world.ecs.start(world.task_of(lost))
     finish(world, lost)
     finish(world, broken)
+    world.advance(600)
 
 
 def test_a_vanished_cluster_stops_no_sweep_and_its_jobs_end(world: World) -> None:
@@ -227,6 +228,6 @@ def test_a_vanished_cluster_stops_no_sweep_and_its_jobs_end(world: World) -> Non
     assert world.job(starting).status in {"RUNNABLE", "STARTING"}
     world.api("TerminateJob", {"jobId": starting, "reason": "no cluster"})
     world.advance(120)
-    sweep(world, minutes=2)
+    sweep(world, minutes=10)
     assert world.detail(starting)["status"] == "FAILED"
     assert world.capacity("fargate").tasks == 0

@@ -174,16 +174,29 @@ def test_a_moment_keeps_its_millisecond(millisecond: int) -> None:
         ("RunTask.Failure", "AGENT"),
         ("RunTask.Failure", "Capacity is unavailable at this time."),
         ("Ecs.EcsException", "Rate exceeded (Service: Ecs, Status Code: 400)"),
-        ("Ecs.ServerException", "Service Unavailable"),
         ("Ecs.ClusterNotFoundException", "Cluster not found."),
         ("Ecs.LimitExceededException", "You've reached the limit on the number of tasks"),
-        ("States.Timeout", ""),
     ],
 )
 def test_a_launch_that_may_succeed_later_is_refused_only(error: str, reason: str) -> None:
     event = launch_failed(error, reason)
     assert (event.kind, event.fence) == (EventKind.LAUNCH_REFUSED, FENCE)
     assert event.reason == (reason or error)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ("States.Timeout", ""),
+        ("Ecs.ServerException", "Service Unavailable"),
+        ("Ecs.SdkClientException", "Read timed out"),
+    ],
+)
+def test_a_launch_without_an_answer_reports_nothing(error: str, reason: str) -> None:
+    """ECS may have made its task: giving the job back could make a second one."""
+    detail = {"startedBy": str(FENCE), "error": error, "reason": reason}
+    message = {"source": "batchyard", "detail-type": "Launch Failed", "detail": detail}
+    assert event_from_message(message, NOW_MS) is None
 
 
 @pytest.mark.parametrize(

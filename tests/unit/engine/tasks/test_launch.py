@@ -129,7 +129,7 @@ def test_the_same_batch_delivered_twice_launches_each_task_once(world: World) ->
     finish(world, job_id)
 
 
-FAULT = client_error("ServerException", "Service Unavailable", "RunTask")
+FAULT = client_error("ClusterNotFoundException", "Cluster not found.", "RunTask")
 
 
 def test_a_launch_that_never_makes_a_task_fails_after_five_tries_with_the_last_error(
@@ -213,7 +213,7 @@ def test_a_launch_that_another_try_has_made_already_is_no_failure(world: World) 
     finish(world, job_id)
 
 
-def test_the_sweeper_gives_back_a_launch_that_was_lost(world: World) -> None:
+def test_a_launch_that_was_lost_is_made_again_in_the_same_placement(world: World) -> None:
     make_stage(world)
     job_id = submit(world)
     world.deliver_stream()
@@ -222,40 +222,13 @@ def test_the_sweeper_gives_back_a_launch_that_was_lost(world: World) -> None:
     world.machines.running.clear()  # the execution dies with what it was to start
 
     sweep(world)
-    assert world.detail(job_id)["status"] == "STARTING", "a launch may take its time"
+    assert world.ecs.tasks == {}, "a launch may take its time"
     sweep(world)
-    world.advance(10)
 
-    assert world.task_of(job_id).started_by == f"{job_id}/job/1-2"
+    assert world.task_of(job_id).started_by == f"{job_id}/job/1"
     world.ecs.start(world.task_of(job_id))
     finish(world, job_id)
     assert world.detail(job_id)["status"] == "SUCCEEDED"
-
-
-def test_a_launch_that_comes_after_it_was_given_up_is_stopped_when_it_runs(world: World) -> None:
-    make_stage(world)
-    job_id = submit(world)
-    world.deliver_stream()
-    world.deliver_wakes()
-    world.deliver_stream()
-    late = world.machines.running.pop()
-    sweep(world, minutes=2)
-    world.advance(10)
-    present = world.task_of(job_id)
-    world.ecs.start(present)
-    world.run_until_idle()
-
-    world.machines.running.append(late)
-    world.run_until_idle()
-    (orphan,) = [task for task in world.ecs.live() if task is not present]
-    world.ecs.start(orphan)
-    world.run_until_idle()
-
-    assert world.ecs.live() == [present]
-    assert world.detail(job_id)["status"] == "RUNNING"
-    finish(world, job_id)
-    assert world.detail(job_id)["status"] == "SUCCEEDED"
-    assert len(world.detail(job_id)["attempts"]) == 1
 
 
 def test_a_cluster_that_vanished_is_no_fault_of_the_job(world: World) -> None:

@@ -13,6 +13,7 @@ from batchyard.cloud.paths import STACK
 from batchyard.cloud.template import load_stack, with_code_at
 from chalicelib.config import Settings
 from chalicelib.engine.notify.executions import REMINDER_DELAY_SECONDS, REMINDERS_LIMIT
+from chalicelib.engine.tasks.grace_periods import LAUNCH_REACH_MS, LAUNCH_WINDOW_MS
 from chalicelib.handlers.set_aside import AT_FAULT_AFTER_SECONDS
 
 MAPPING = "AWS::Lambda::EventSourceMapping"
@@ -73,7 +74,7 @@ def test_cfn_lint_finds_nothing(template: dict[str, Any]) -> None:
 def test_every_function_has_a_role_and_a_log_group_of_its_own(template: dict[str, Any]) -> None:
     functions = resources(template, "AWS::Serverless::Function")
     assert set(functions) == {
-        "APIHandler", "React", "CatalogChanged", "Dispatch", "TaskEvents", "Sweep",
+        "APIHandler", "React", "CatalogChanged", "Dispatch", "TaskEvents", "Sweep", "SweepPart",
         "NodeStep", "ProvisionStep", "FireTriggers", "Submit",
     }  # fmt: skip
     groups = resources(template, "AWS::Logs::LogGroup")
@@ -105,7 +106,17 @@ def test_messages_stay_hidden_for_six_times_their_function(template: dict[str, A
                 window = template["Parameters"][window["Ref"]]["MaxValue"]
             assert queues[source]["VisibilityTimeout"] >= 6 * timeout + window
             checked += 1
-    assert checked == 3
+    assert checked == 4
+
+
+def test_no_launch_outlives_the_time_after_which_its_job_is_given_back(
+    template: dict[str, Any],
+) -> None:
+    functions = resources(template, "AWS::Serverless::Function")
+    asking = [functions[name]["Timeout"] for name in ("React", "SweepPart", "NodeStep")]
+    machine = resources(template, "AWS::StepFunctions::StateMachine")["LaunchMachine"]
+    assert machine["StateMachineType"] == "EXPRESS", "which lives for five minutes at most"
+    assert max(asking) * 1000 + LAUNCH_WINDOW_MS + 300_000 <= LAUNCH_REACH_MS
 
 
 def test_nothing_is_lost_without_a_trace(template: dict[str, Any]) -> None:
@@ -181,7 +192,7 @@ def test_roles_are_passed_to_ecs_tasks_and_one_to_schedules(template: dict[str, 
             passed[service] = passed.get(service, 0) + 1
             if service != "ecs-tasks.amazonaws.com":
                 assert statement["Resource"] == {"Fn::GetAtt": ["SchedulerRole", "Arn"]}
-    assert passed == {"ecs-tasks.amazonaws.com": 3, "scheduler.amazonaws.com": 1}
+    assert passed == {"ecs-tasks.amazonaws.com": 4, "scheduler.amazonaws.com": 1}
 
 
 def test_every_method_of_the_api_asks_for_iam(template: dict[str, Any]) -> None:
