@@ -102,7 +102,7 @@ def expanded(template: Mapping[str, Any], region: str) -> dict[str, Any]:
 def _is_for_a_key(value: Any) -> bool:
     """Return whether a property has a value only with a KMS key of the user's."""
     choice = value.get("Fn::If") if isinstance(value, dict) else None
-    return bool(choice) and choice[0] == "HasKmsKey"
+    return isinstance(choice, list) and choice[0] == "HasKmsKey"
 
 
 @contextmanager
