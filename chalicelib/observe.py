@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 
 NAMESPACE = "Batchyard"
+VALUES_LIMIT = (
+    99  # the library writes a line by itself at the 100th, the most that CloudWatch reads
+)
 
 logger = Logger(service="batchyard", log_uncaught_exceptions=True)
 _gathered: list[Sample] = []
@@ -72,16 +75,18 @@ def publish_samples(function: str, settings: MetricSettings) -> None:
 
 
 def _publish(samples: Sequence[Sample], stack: str, detail: dict[str, str]) -> None:
-    """Write one line of metrics. The library is imported on first use: it costs a cold start."""
+    """Write the lines of one group. The library is imported on first use: it costs a cold start."""
     from aws_lambda_powertools.metrics import EphemeralMetrics
 
-    metrics = EphemeralMetrics(namespace=NAMESPACE)
-    metrics.add_dimension(name="stack", value=stack)
-    if detail:
-        metrics.add_dimensions(stack=stack, **detail)
-    for measured, value in _values(samples):
-        metrics.add_metric(name=measured, unit=measured.unit, value=value)
-    metrics.flush_metrics()
+    values = _values(samples)
+    for first in range(0, len(values), VALUES_LIMIT):
+        metrics = EphemeralMetrics(namespace=NAMESPACE)
+        metrics.add_dimension(name="stack", value=stack)
+        if detail:
+            metrics.add_dimensions(stack=stack, **detail)
+        for measured, value in values[first : first + VALUES_LIMIT]:
+            metrics.add_metric(name=measured, unit=measured.unit, value=value)
+        metrics.flush_metrics()
 
 
 def _values(samples: Iterable[Sample]) -> list[tuple[Measure, float]]:
