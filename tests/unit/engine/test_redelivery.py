@@ -17,13 +17,17 @@ from tests.support.scenes import make_stage, submit
 from tests.support.world import World
 
 
-def test_a_wake_that_failed_comes_again(world: World) -> None:
+def raise_trouble(*given: Any, **named: Any) -> Any:
+    raise RuntimeError("an error of ours")
+
+
+def test_a_wake_that_failed_comes_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     make_stage(world)
     job_id = submit(world)
     world.deliver_stream()
-    world.calls.clear()
-    world.fail_at = 1
-    world.deliver_wakes()
+    with monkeypatch.context() as patch:
+        patch.setattr(world.ports.catalog, "list_kind", raise_trouble)
+        world.deliver_wakes()
     assert [message.receives for message in world.sqs.wakes.messages] == [1]
     assert world.job(job_id).status is JobStatus.RUNNABLE
 
@@ -128,6 +132,7 @@ def given_back(world: World) -> str:
     world.ecs.refusals = [{"arn": "x", "reason": "RESOURCE:CPU"}]
     world.run_until_idle()
     assert world.job(job_id).status is JobStatus.RUNNABLE
+    world.now_ms += 11_000  # the environment is set aside for 10 seconds
     world.ports.messages.send_wakes(["queue"], "one")
     return job_id
 
@@ -173,7 +178,7 @@ def test_a_ready_row_that_lives_again_is_not_dropped_as_an_orphan(
     monkeypatch.setattr(world.ports.jobs, "find_jobs", find)
     world.deliver_wakes()
     assert read[0]
-    world.advance(20)
+    world.advance(60)
     assert world.job(job_id).status is JobStatus.STARTING
     run_to_the_end(world, [job_id], lambda fence: 0, sweeps=False)
 
@@ -211,6 +216,6 @@ def test_a_ready_row_that_is_written_while_it_is_looked_for_is_not_dropped(
     monkeypatch.setattr(lanes, "heads", after_first(heads))
     world.deliver_wakes()
     assert phase == ["done"]
-    world.advance(20)
+    world.advance(60)
     assert world.job(job_id).status is JobStatus.STARTING
     run_to_the_end(world, [job_id], lambda fence: 0, sweeps=False)

@@ -195,7 +195,7 @@ ALLOWED: dict[str, dict[str, str]] = {
 USES_KEY = {"APIHandlerRole", "CatalogChangedRole", "DispatchRole", "FireTriggersRole"} | {
     "LaunchMachineRole", "MultinodeMachineRole", "NodeStepRole", "ProvisionMachineRole",
     "ProvisionStepRole", "ReactRole", "RunJobMachineRole", "SchedulerRole", "SubmitRole",
-    "SweepRole", "TaskEventsRole",
+    "SweepPartRole", "SweepRole", "TaskEventsRole",
 }  # fmt: skip
 USE_KEY = (
     "kms:Decrypt kms:DescribeKey kms:Encrypt kms:GenerateDataKey kms:ReEncryptFrom kms:ReEncryptTo"

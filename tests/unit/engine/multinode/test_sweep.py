@@ -42,14 +42,14 @@ def test_a_node_that_can_never_be_launched_fails_in_the_end(world: World) -> Non
     make_multinode_stage(world)
     job_id = submit_multinode_job(world)
     world.run_until_idle()
-    fault = client_error("ServerException", "Service Unavailable", "RunTask")
+    fault = client_error("ClusterNotFoundException", "Cluster not found.", "RunTask")
     world.ecs.refuse = lambda request: fault if "/n1/" in request["startedBy"] else None
     start_main(world, job_id)
     world.advance(60)
     start_others(world, job_id)
     sweep(world, minutes=12)
     assert node_statuses(world, job_id) == ["RUNNING", "FAILED", "RUNNING"]
-    assert world.detail(f"{job_id}#1")["container"]["reason"] == "Service Unavailable"
+    assert world.detail(f"{job_id}#1")["container"]["reason"] == "Cluster not found."
     calls = world.calls.count("ecs.RunTask")
     sweep(world, minutes=5)
     assert world.calls.count("ecs.RunTask") == calls

@@ -154,7 +154,7 @@ def test_a_fresh_launch_costs_no_further_read(world: World) -> None:
     world.calls.clear()
     world.deliver_stream()
     reads = [call for call in world.calls if call == "dynamodb.BatchGetItem"]
-    assert len(reads) == 3, "specs, environments, the task definition; no job"
+    assert len(reads) == 4, "specs, environments, the new task definition twice; no job"
     world.run_until_idle()
 
 
@@ -165,7 +165,7 @@ def test_late_launches_are_read_together(world: World) -> None:
     world.calls.clear()
     world.deliver_stream()
     reads = [call for call in world.calls if call == "dynamodb.BatchGetItem"]
-    assert len(reads) == 4, "one more, for all of them"
+    assert len(reads) == 5, "one more, for all of them"
     world.run_until_idle()
     assert len(world.ecs.live()) == 3
     run_to_the_end(world, jobs, lambda fence: 0)
