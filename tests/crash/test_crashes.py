@@ -414,7 +414,7 @@ def test_redelivery_alone_repairs_a_crash_and_an_error_at_any_call(
             raise AssertionError(where) from error
         # Only the sweeper counts the starting window again (infra/decisions/0005).
         for one in (state, expected):
-            one["capacity"] = replace(one["capacity"], starting=0)
+            one["capacity"] = [replace(used, starting=0) for used in one["capacity"]]
         assert state == expected, where
 
 
