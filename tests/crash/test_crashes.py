@@ -415,6 +415,8 @@ def test_redelivery_alone_repairs_a_crash_and_an_error_at_any_call(
         # Only the sweeper counts the starting window again (infra/decisions/0005).
         for one in (state, expected):
             one["capacity"] = [replace(used, starting=0) for used in one["capacity"]]
+            # The other nodes are launched if the main node still runs when its report comes again.
+            one["attempts"] = {(job, number) for job, number in one["attempts"] if "#" not in job}
         assert state == expected, where
 
 
