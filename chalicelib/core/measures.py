@@ -4,10 +4,12 @@ AWS Batch publishes no metrics of its own. Names and units are those in CloudWat
 means is in `infra/docs/metrics.md`.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from chalicelib.core.arrays import summary_of
 from chalicelib.core.job import Job
 from chalicelib.core.states import JobStatus
 
@@ -79,6 +81,34 @@ class Sample:
     measure: Measure
     value: float = 1
     queue: str | None = None
+
+
+def samples_from_rows(jobs: Iterable[Job], now_ms: int) -> Iterator[Sample]:
+    """Yield the depths that these rows of one queue make up, and how long the oldest has waited.
+
+    The rows are jobs as the index lists them. An array counts as its children, those without a row
+    included.
+    """
+    depths: Counter[tuple[str, Measure]] = Counter()
+    waited_ms: dict[str, int] = {}
+    for job in jobs:
+        counts = {job.status: 1} if job.array is None else summary_of(job)
+        for status, measure in DEPTHS.items():
+            if counts.get(status):
+                depths[job.queue, measure] += counts[status]
+        if (since_ms := _runnable_since_ms(job)) is not None:
+            waited_ms[job.queue] = max(waited_ms.get(job.queue, 0), now_ms - since_ms)
+    for (queue, measure), number in depths.items():
+        yield Sample(measure=measure, value=number, queue=queue)
+    for queue, oldest_ms in waited_ms.items():
+        yield Sample(measure=Measure.OLDEST_RUNNABLE, value=oldest_ms / 1000, queue=queue)
+
+
+def _runnable_since_ms(job: Job) -> int | None:
+    """Return since when a job waits for capacity, or the next children of an array at the head."""
+    if job.array is not None:
+        return job.blocked_since_ms
+    return job.changed_at_ms if job.status is JobStatus.RUNNABLE else None
 
 
 # How the host of an attempt was lost: the reason of EC2's Spot instances and of Fargate Spot, as

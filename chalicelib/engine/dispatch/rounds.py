@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from chalicelib.core.measures import Measure, Sample
 from chalicelib.core.messages import DELAY_LIMIT_SECONDS
 from chalicelib.core.scheduling.blocked import Blocked, Why
 from chalicelib.core.scheduling.plan import Plan, make_plan
 from chalicelib.engine.dispatch.blocked import RECORDED_AT_ONCE, record_reason
 from chalicelib.engine.dispatch.commit_plan import carry_out
 from chalicelib.engine.dispatch.read_snapshot import PLACEMENTS_LIMIT, read_snapshot
-from chalicelib.observe import logger
+from chalicelib.observe import logger, measure
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -51,6 +52,11 @@ def on_wake(queue: str, ports: RoundsPorts, left_ms: LeftMs) -> int:
         )
         written = carry_out(plan, snapshot, ports) if plan.placements else 0
         placed += written
+        if plan.placements:
+            measure(
+                Sample(measure=Measure.DISPATCH_ROUNDS),
+                Sample(measure=Measure.JOBS_PLACED, value=written),
+            )
         if written == plan.count < PLACEMENTS_LIMIT:
             if written and not has_rested and _waits_for_permits(plan, ports.now_ms(), left_ms):
                 ports.rest(PERMITS_REST_SECONDS)

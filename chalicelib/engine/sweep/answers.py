@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from chalicelib.core.ids import JobKey
+from chalicelib.core.measures import Measure, Sample
 from chalicelib.engine.notify.task_tokens import answer_waiting
-from chalicelib.observe import logger
+from chalicelib.observe import logger, measure
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -35,5 +36,6 @@ def answer_ended(queue: str, job_ids: Sequence[str], ports: AnswersPorts) -> Non
     ]
     if ended:
         logger.warning("tasks are answered late", action="sweep.answer", jobs=len(ended))
+        measure(Sample(measure=Measure.SWEEPER_REPAIRS, value=len(ended)))
         specs = ports.jobs.find_specs(job.job_id for job in ended)
         answer_waiting(ended, specs, ports)

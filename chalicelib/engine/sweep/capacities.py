@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core.capacity import CapacityChange, capacity_change_of
 from chalicelib.core.job import Job
+from chalicelib.core.measures import Measure, Sample
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.core.states import PLACED, JobStatus
 from chalicelib.engine.dispatch.scheduling_domain import all_queues
 from chalicelib.engine.sweep.children import placed_children
 from chalicelib.engine.sweep.pages import child_range_pages, job_pages
-from chalicelib.observe import logger
+from chalicelib.observe import logger, measure
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -59,6 +60,7 @@ def correct_capacities(names: Sequence[str], ports: CapacitiesPorts) -> None:
         if counted != _count(placed, name) or after.get(name) != before.get(name):
             continue
         logger.warning("capacity drifted", action="sweep.drift", environment=name)
+        measure(Sample(measure=Measure.SWEEPER_REPAIRS))
         ports.lanes.correct_capacity(before.get(name), counted)
 
 

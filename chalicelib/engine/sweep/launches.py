@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Job
+from chalicelib.core.measures import Measure, Sample
 from chalicelib.core.states import JobStatus
 from chalicelib.engine.tasks.grace_periods import (
     CLOSE_GRACE_MS,
@@ -32,7 +33,7 @@ from chalicelib.engine.tasks.lost import (
 )
 from chalicelib.engine.tasks.reports import Report
 from chalicelib.jobs.specs import specs_of
-from chalicelib.observe import logger
+from chalicelib.observe import logger, measure
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -91,6 +92,7 @@ def overdue_launches(
     again = [job for job in missing if job.may_be_launched and not _is_given_up(job, now_ms)]
     if again:
         logger.warning("jobs are launched again", action="sweep.launch", jobs=len(again))
+        measure(Sample(measure=Measure.SWEEPER_REPAIRS, value=len(again)))
         launch(again, specs_of(again, ports), ports)
     return reports + _given_up(cluster, missing, now_ms, len(overdue), ports)
 

@@ -7,12 +7,14 @@ of it may be done twice: it is decided by the same functions as when an event co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.core.job import Job
+from chalicelib.core.measures import samples_from_rows
 from chalicelib.core.states import JobStatus
 from chalicelib.engine.sweep.answers import answer_ended
 from chalicelib.engine.sweep.capacities import correct_capacities
@@ -21,7 +23,7 @@ from chalicelib.engine.sweep.heads import explain_heads
 from chalicelib.engine.sweep.pages import answer_pages, child_range_pages, job_pages
 from chalicelib.engine.sweep.queues import examine
 from chalicelib.engine.sweep.waiting import examine_pending, restore_ready_rows
-from chalicelib.observe import logger
+from chalicelib.observe import logger, measure
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -64,6 +66,7 @@ PART_RESERVE_MS = 9_000  # no page begins with less time left; a page is 80 call
 BEGIN_LIMIT_MS = 60_000
 ROUND_LIMIT_MS = 600_000
 LeftMs = Callable[[], int]
+JobPage = tuple[Sequence[Job], str | None]  # and the place after which the next one begins
 
 
 class Step(StrEnum):
@@ -173,7 +176,7 @@ def _work(part: QueuePart, ports: PartsPorts) -> Iterator[str | None]:
     queue, after = part.queue, part.after
     match part.step:
         case Step.STARTING | Step.RUNNING:
-            pages = job_pages(queue, JobStatus(part.step), after, ports)
+            pages = _measured(job_pages(queue, JobStatus(part.step), after, ports), ports)
             yield from _each(pages, partial(examine, ports=ports))
         case Step.CHILDREN:
             for child_ranges, place in child_range_pages(queue, after, ports):
@@ -182,10 +185,10 @@ def _work(part: QueuePart, ports: PartsPorts) -> Iterator[str | None]:
                 restore_ready_rows(children, ports)
                 yield place
         case Step.PENDING:
-            pages = job_pages(queue, JobStatus.PENDING, after, ports)
+            pages = _measured(job_pages(queue, JobStatus.PENDING, after, ports), ports)
             yield from _each(pages, partial(examine_pending, ports=ports))
         case Step.RUNNABLE:
-            pages = job_pages(queue, JobStatus.RUNNABLE, after, ports)
+            pages = _measured(job_pages(queue, JobStatus.RUNNABLE, after, ports), ports)
             yield from _each(pages, partial(restore_ready_rows, ports=ports))
         case Step.ANSWERS:
             pages_of_ids = answer_pages(queue, after, ports)
@@ -193,6 +196,13 @@ def _work(part: QueuePart, ports: PartsPorts) -> Iterator[str | None]:
         case Step.HEADS:
             explain_heads(queue, ports)
             yield None
+
+
+def _measured(pages: Iterable[JobPage], ports: Clock) -> Iterator[JobPage]:
+    """Yield the pages, and measure how many jobs wait and run: they are read anyway."""
+    for page, place in pages:
+        measure(*samples_from_rows(page, ports.now_ms()))
+        yield page, place
 
 
 def _each(

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.job import Job
+from chalicelib.core.measures import Measure, Sample
 from chalicelib.engine.multinode.sweep import sweep_nodes
 from chalicelib.engine.sweep.launches import overdue_launches
 from chalicelib.engine.tasks.lost import report_from_event, report_running_tasks
 from chalicelib.engine.tasks.reports import Report, apply_reports
 from chalicelib.engine.tasks.stop import stop
+from chalicelib.observe import measure
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -57,7 +59,11 @@ DEADLINE_HORIZON_MS = 120_000
 def examine(jobs: Sequence[Job], ports: QueuesPorts) -> None:
     """Apply what was missed about these placed jobs, and stop again what should be stopped."""
     now_ms = ports.now_ms()
-    apply_reports(_missed_reports(jobs, now_ms, ports), ports)
+    missed = _missed_reports(jobs, now_ms, ports)
+    repairs = sum(report.event.kind is not EventKind.DEADLINE for report in missed)
+    if repairs:
+        measure(Sample(measure=Measure.SWEEPER_REPAIRS, value=repairs))
+    apply_reports(missed, ports)
     _send_near_deadlines(jobs, now_ms, ports)
     for job in jobs:
         if job.stop_cause is not None:

@@ -13,9 +13,10 @@ from zlib import crc32
 
 from chalicelib.core.arrays import array_of, children_ended
 from chalicelib.core.job import Job, ready_of
+from chalicelib.core.measures import Measure, Sample
 from chalicelib.engine.arrays.children import end_array, reconcile_children
 from chalicelib.engine.dependencies.dependents import check_dependencies
-from chalicelib.observe import logger
+from chalicelib.observe import logger, measure
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -81,6 +82,7 @@ def restore_ready_rows(jobs: Iterable[Job], ports: WaitingPorts) -> None:
     for job in restored:
         logger.error("a ready row was missing", action="sweep.ready", job=job.key.public_id)
     if restored:
+        measure(Sample(measure=Measure.SWEEPER_REPAIRS, value=len(restored)))
         ports.messages.send_wakes({job.queue for job in restored}, f"ready.{now_ms // MINUTE_MS}")
 
 

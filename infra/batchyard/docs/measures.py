@@ -16,10 +16,10 @@ MEANINGS: dict[Measure, str] = {
     Measure.RUNNABLE_JOBS: "queue | jobs and children that wait for capacity",
     Measure.STARTING_JOBS: "queue | jobs and children whose task is being started",
     Measure.RUNNING_JOBS: "queue | jobs and children that run",
-    Measure.OLDEST_RUNNABLE: "queue | how long the head of the queue has been RUNNABLE",
+    Measure.OLDEST_RUNNABLE: "queue | how long the job that has waited longest has been RUNNABLE",
     Measure.HANDLED_FAILURES: "function | records and messages that failed and come again",
     Measure.CONTENTION: "function | commits that failed because of other writers",
-    Measure.DISPATCH_ROUNDS: "function | plans made for wakes",
+    Measure.DISPATCH_ROUNDS: "function | plans that placed jobs",
     Measure.JOBS_PLACED: "function | jobs and children that became STARTING",
     Measure.SWEEPER_REPAIRS: "function | what the sweeper found and corrected",
 }

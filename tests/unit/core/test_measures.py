@@ -3,10 +3,18 @@
 from dataclasses import replace
 
 from chalicelib.core.job import ArrayState, Attempt, Job
-from chalicelib.core.measures import DEPTHS, Measure, Sample, Unit, samples_from_change
+from chalicelib.core.measures import (
+    DEPTHS,
+    Measure,
+    Sample,
+    Unit,
+    samples_from_change,
+    samples_from_rows,
+)
 from chalicelib.core.states import TERMINAL, JobStatus
 from tests.support.values import NOW_MS, a_job
 
+S = JobStatus
 SPOT_REASONS = ("Host EC2 (instance i-0abc) terminated.", "Your Spot Task was interrupted.")
 
 
@@ -73,6 +81,38 @@ def test_the_first_start_says_how_long_it_took() -> None:
 
 def test_every_status_before_the_end_has_a_depth() -> None:
     assert DEPTHS.keys() == set(JobStatus) - TERMINAL
+
+
+def test_the_depth_of_a_queue_counts_arrays_as_their_children() -> None:
+    array = ArrayState(size=10, cursor=3, counts=((S.RUNNING, 2), (S.SUCCEEDED, 1)))
+    rows = [
+        a_job(S.RUNNABLE),
+        a_job(S.RUNNABLE),
+        a_job(S.RUNNING),
+        replace(a_job(S.PENDING), waiting_on=(0,)),
+        replace(a_job(S.PENDING), array=array),
+    ]
+    found = {sample.measure: sample.value for sample in samples_from_rows(rows, NOW_MS)}
+    del found[Measure.OLDEST_RUNNABLE]
+    assert found == {
+        Measure.RUNNABLE_JOBS: 2 + 7,
+        Measure.RUNNING_JOBS: 1 + 2,
+        Measure.PENDING_JOBS: 1,
+    }
+
+
+def test_the_oldest_job_is_the_one_that_has_been_runnable_longest() -> None:
+    rows = [replace(a_job(S.RUNNABLE), changed_at_ms=NOW_MS - ago) for ago in (5_000, 90_000)]
+    assert Sample(
+        measure=Measure.OLDEST_RUNNABLE, value=90, queue=rows[0].queue
+    ) in samples_from_rows(rows, NOW_MS)
+
+
+def test_an_array_waits_since_it_is_known_why() -> None:
+    parent = replace(a_job(S.PENDING), array=ArrayState(size=2), blocked_since_ms=NOW_MS - 60_000)
+    assert Sample(
+        measure=Measure.OLDEST_RUNNABLE, value=60, queue=parent.queue
+    ) in samples_from_rows([parent], NOW_MS)
 
 
 def test_only_counts_are_added_up() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import app
 from chalicelib.core.measures import Measure
-from tests.support.scenes import finish, make_stage, running, submit
+from tests.support.scenes import finish, make_stage, needing, running, submit, sweep
 from tests.support.world import World
 from tests.support.world import world as make_world
 
@@ -92,6 +92,55 @@ def test_a_message_that_fails_counts_for_its_function(
     )
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
     assert totals(lines(capsys), function="task-events") == {Measure.HANDLED_FAILURES: 1}
+
+
+def test_the_sweeper_says_how_many_jobs_wait_and_for_how_long(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = [running(world), *(submit(world, **needing(16)) for _ in range(2))]
+    sweep(world, minutes=2)
+    lines(capsys)
+    sweep(world)
+    found = totals(lines(capsys), queue="queue")
+    assert (found[Measure.RUNNABLE_JOBS], found[Measure.RUNNING_JOBS]) == (2, 1)
+    assert 170 <= found[Measure.OLDEST_RUNNABLE] <= 190
+    for job_id in jobs[1:]:
+        world.api("TerminateJob", {"jobId": job_id, "reason": "enough"})
+    finish(world, jobs[0])
+
+
+def test_a_queue_without_jobs_has_no_line(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    sweep(world)
+    lines(capsys)
+    sweep(world, minutes=3)
+    assert lines(capsys) == []
+
+
+def test_the_dispatcher_counts_its_plans_and_what_they_placed(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines(capsys)
+    jobs = [submit(world) for _ in range(3)]
+    world.run_until_idle()
+    found = totals(lines(capsys), function="dispatch")
+    assert found[Measure.JOBS_PLACED] == 3
+    assert 1 <= found[Measure.DISPATCH_ROUNDS] <= 3
+    for job_id in jobs:
+        world.ecs.start(world.task_of(job_id))
+        finish(world, job_id)
+
+
+def test_what_the_sweeper_repairs_counts_and_a_quiet_round_does_not(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job_id = running(world)
+    sweep(world, minutes=3)
+    assert Measure.SWEEPER_REPAIRS not in totals(lines(capsys))
+    world.ecs.finish(world.task_of(job_id), 0)
+    world.sqs.task_events.messages.clear()
+    sweep(world, minutes=3)
+    assert world.detail(job_id)["status"] == "SUCCEEDED"
+    assert totals(lines(capsys), function="sweep-part")[Measure.SWEEPER_REPAIRS] == 1
 
 
 def test_a_job_costs_two_lines_of_metrics_and_those_of_a_batch_are_one(
