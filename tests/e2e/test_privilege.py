@@ -126,7 +126,7 @@ def refused(world: World) -> list[str]:
     """Return every line in the functions' logs about a call that was refused."""
     logs = world.clients("logs")
     groups = logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/batchyard-")["logGroups"]
-    assert len(groups) == 10
+    assert len(groups) == 11
     return [
         f"{group['logGroupName']}: {event['message']}"
         for group in groups

@@ -136,6 +136,7 @@ def _held_in_memory(memory: Memory) -> Contents:
         "child_ranges": child_ranges,
         "figures": figures,
         "permits": permits,
+        "answers": dict.fromkeys(memory.answers, True),
         "overlap_locks": dict(memory.overlap_locks),
         "resources": dict(memory.resources),
     }
@@ -171,6 +172,8 @@ def _hold_lane(held: Contents, item: dict[str, Any]) -> None:
         held["permits"][rank] = _row(PermitsRow(), item).full_at_us
     elif lane.startswith("/after/"):
         held["edges"][name, rank] = edge_from_row(_row(EdgeRow(), item))
+    elif lane.startswith("/answers/"):
+        held["answers"][name, rank] = True
     elif lane == OVERLAP_LOCKS_LANE:
         overlap_lock = overlap_lock_from_row(_row(OverlapLockRow(), item))
         held["overlap_locks"][overlap_lock.trigger, overlap_lock.uid] = overlap_lock

@@ -19,7 +19,7 @@ Lines = list[dict[str, Any]]
 @pytest.fixture
 def world() -> Iterator[World]:
     with make_world(in_memory=True) as made:
-        make_stage(made)
+        make_stage(made, max_vcpus=16)
         yield made
 
 

@@ -166,26 +166,26 @@ def test_of_many_placements_without_a_task_all_are_given_back_in_the_end(quick: 
 
 
 def test_a_part_whose_time_is_up_sends_for_the_rest(
-    quick: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pages, "JOBS_PAGE", 2)
     monkeypatch.setattr(pages, "CHILD_RANGES_PAGE", 1)
-    make_stage(quick, max_vcpus=64)
-    jobs = [running(quick) for _ in range(5)]
-    arrays = [array(quick, 2) for _ in range(3)]
-    quick.run_until_idle()
-    for task in quick.ecs.live():
-        quick.ecs.lose(task)
-    quick.left_ms = 1_000
-    quick.now_ms += 95_000
-    quick.begin_sweep()
+    make_stage(world, max_vcpus=64)
+    jobs = [running(world) for _ in range(5)]
+    arrays = [array(world, 2) for _ in range(3)]
+    world.run_until_idle()
+    for task in world.ecs.live():
+        world.ecs.lose(task)
+    world.left_ms = 1_000
+    world.now_ms += 95_000
+    world.begin_sweep()
     rounds = 0
-    while quick.deliver_sweeps():
+    while world.deliver_sweeps():
         rounds += 1
     assert rounds > len(Step) + 2
-    assert {quick.job(job_id).status for job_id in jobs} == {"FAILED"}
-    quick.left_ms = 10_000
-    run_to_the_end(quick, arrays, lambda fence: 0)
+    assert {world.job(job_id).status for job_id in jobs} == {"FAILED"}
+    world.left_ms = 10_000
+    run_to_the_end(world, arrays, lambda fence: 0)
 
 
 def test_a_round_that_comes_too_late_is_left_to_the_next(world: World) -> None:
