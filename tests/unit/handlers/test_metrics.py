@@ -97,7 +97,7 @@ def test_a_message_that_fails_counts_for_its_function(
 def test_the_sweeper_says_how_many_jobs_wait_and_for_how_long(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    jobs = [running(world), *(submit(world, **needing(16)) for _ in range(2))]
+    jobs = [running(world), *(submit(world, containerOverrides=needing(16)) for _ in range(2))]
     sweep(world, minutes=2)
     lines(capsys)
     sweep(world)
