@@ -70,5 +70,5 @@ def _launches(
     environments = ports.catalog.find_many(COMPUTE_ENVIRONMENT, [job.environment or ""])
     main = replace(job, nodes=job.nodes_at(address))
     nodes = [as_task(main, index) for index in indices]
-    rounds, window = make_launches(nodes, specs, environments, ports), launch_window(ports)
-    return [request | window for made in rounds for _, request in made]
+    rounds = make_launches(nodes, specs, environments, ports)
+    return [request | launch_window(job, ports) for made in rounds for _, request in made]

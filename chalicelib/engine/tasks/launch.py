@@ -81,7 +81,6 @@ def launch(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: LaunchPorts) -
     jobs = still_current(jobs, ports)
     if not jobs:
         return
-    window = launch_window(ports)
     environments = ports.catalog.find_many(
         COMPUTE_ENVIRONMENT, (job.environment or "" for job in jobs)
     )
@@ -90,7 +89,9 @@ def launch(jobs: Sequence[Job], specs: Mapping[str, Spec], ports: LaunchPorts) -
             if job.nodes is not None:
                 ports.workflows.start_multinode(job.fence)
         if made:
-            ports.workflows.start_launch([request | window for _, request in made])
+            ports.workflows.start_launch(
+                [request | launch_window(job, ports) for job, request in made]
+            )
 
 
 def make_launches(

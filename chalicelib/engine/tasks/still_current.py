@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.job import Job
+from chalicelib.core.states import JobStatus
 from chalicelib.engine.tasks.grace_periods import FRESH_MS, LAUNCH_WINDOW_MS
 from chalicelib.observe import logger
 
@@ -60,8 +61,14 @@ def _is_at(job: Job, row: Job | None, late: bool) -> bool:
     return row is not None and row.fence == job.fence and row.may_be_launched
 
 
-def launch_window(ports: Clock) -> dict[str, Any]:
-    """Return the member of a launch that says until when the launch machine may make its task."""
-    end_ms = ports.now_ms() + LAUNCH_WINDOW_MS
+def launch_window(job: Job, ports: Clock) -> dict[str, Any]:
+    """Return the member of a launch that says until when the launch machine may make its task.
+
+    For a fresh placement it is counted from its beginning, so that a record that comes again asks
+    for the very same launch, under the same name.
+    """
+    now_ms = ports.now_ms()
+    is_fresh = job.status is JobStatus.STARTING and now_ms - job.changed_at_ms <= FRESH_MS
+    end_ms = (job.changed_at_ms if is_fresh else now_ms) + LAUNCH_WINDOW_MS
     end = datetime.fromtimestamp(end_ms / 1000, UTC)
     return {"notAfter": end.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
