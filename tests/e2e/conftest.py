@@ -8,12 +8,18 @@ from pathlib import Path
 import pytest
 
 from batchyard.cloud.emulator import reserved_port
+from tests.e2e.guarded_cloud import guarded_cloud
 from tests.e2e.world import World, batchyard, processes_of
 
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Return the cloud; with BATCHYARD_E2E_IAM=true (`make test-iam`) one that enforces IAM."""
     state_dir = tmp_path_factory.mktemp("cloud")
+    if os.environ.get("BATCHYARD_E2E_IAM") == "true":
+        with guarded_cloud(state_dir) as guarded:
+            yield guarded
+        return
     options = ["--state-dir", str(state_dir)]
     with reserved_port() as port:
         try:

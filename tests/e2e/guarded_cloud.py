@@ -1,0 +1,106 @@
+"""A local cloud whose emulator enforces IAM policies, each role with its own and no more."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from batchyard.cloud import local
+from batchyard.cloud.emulator import reserved_port
+from batchyard.cloud.paths import StateDir
+from tests.e2e.guarded_access import Policy, allow
+from tests.e2e.world import World, processes_of
+
+
+@contextmanager
+def guarded_cloud(state_dir: Path) -> Iterator[World]:
+    """Start the cloud and yield its world, whose caller is the root user; remove all after."""
+    state = StateDir.at(state_dir)
+    with reserved_port() as port:
+        try:
+            local.up(
+                state,
+                port=port,
+                runtime="process",
+                say=print,
+                report=lambda event: None,
+                emulator_settings={"AUTH": "true"},
+            )
+            world = World(state.root)
+            for role in roles_of(world).values():
+                translate(world.clients("iam"), role)
+            yield world
+        finally:
+            local.down(state, purge=True, say=print)
+    assert processes_of(state.root) == {}
+
+
+def roles_of(world: World) -> dict[str, str]:
+    """Return the stack's roles, by their names in the template."""
+    described = world.clients("cloudformation").describe_stack_resources(StackName="batchyard")
+    return {
+        resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+        for resource in described["StackResources"]
+        if resource["ResourceType"] == "AWS::IAM::Role"
+    }
+
+
+def translate(iam: Any, role: str) -> None:
+    """Rewrite a role's policies for the emulator, where its rules differ from AWS's."""
+    statements = [
+        put
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
+        for statement in document_of(iam, role, name)["Statement"]
+        for put in in_the_emulators_words(statement)
+    ]
+    if statements:
+        put_policy(iam, role, "emulator", statements)
+
+
+def document_of(iam: Any, role: str, name: str) -> Policy:
+    found = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+    document: Policy = json.loads(found) if isinstance(found, str) else found
+    return document
+
+
+def put_policy(iam: Any, role: str, name: str, statements: list[Policy]) -> None:
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=document)
+
+
+def in_the_emulators_words(statement: Policy) -> Iterator[Policy]:
+    """Return a statement as the emulator, which departs from AWS's rules, needs it.
+
+    The rules are those of the Service Authorization Reference. No role gets anything here that its
+    own statements do not grant.
+    """
+    given, resource = statement["Action"], statement["Resource"]
+    for action in [given] if isinstance(given, str) else given:
+        match action:
+            case "sqs:SendMessage":
+                # AWS has no action of its own for a batch.
+                yield allow("sqs:SendMessageBatch", resource)
+            case "ecs:StopTask" | "ecs:DescribeTasks":
+                # A call that names a cluster is a call on the cluster here, on the task in AWS.
+                yield allow(action, resource.replace(":task/", ":cluster/"))
+            case "ecs:ListTasks":
+                # The condition key ecs:cluster is not known here; the resource says the same.
+                yield allow(action, statement["Condition"]["ArnLike"]["ecs:cluster"])
+            case "ecs:CreateCluster" | "ecs:RegisterTaskDefinition":
+                # Made things have no name here before they are made.
+                yield allow(action, "*")
+            case "iam:SimulatePrincipalPolicy":
+                # The source of the policies is not read off this call here.
+                yield allow(action, "*")
+            case "ecs:DescribeClusters" | "ecs:TagResource":
+                # Only a member `cluster` names a cluster here, not a list of them, nor an ARN.
+                yield allow(action, "*")
+            case "events:PutTargets" | "events:RemoveTargets":
+                # A call on a rule is a call on its bus here.
+                named = resource if isinstance(resource, str) else resource[0]
+                yield allow(action, named.partition(":rule/")[0] + ":event-bus/default")
+            case _ if action.startswith("scheduler:"):
+                # Every schedule is taken for one of the default group here.
+                yield allow(action, re.sub(":schedule/[^/]+/", ":schedule/default/", resource))
