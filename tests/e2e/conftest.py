@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from batchyard.cloud.emulator import reserved_port
-from tests.e2e.guarded_cloud import guarded_cloud
+from tests.e2e.guarded_cloud import guarded_cloud, refused
 from tests.e2e.world import World, batchyard, processes_of
 
 
@@ -19,6 +19,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     if os.environ.get("BATCHYARD_E2E_IAM") == "true":
         with guarded_cloud(state_dir) as guarded:
             yield guarded
+            assert refused(guarded) == []
         return
     options = ["--state-dir", str(state_dir)]
     with reserved_port() as port:

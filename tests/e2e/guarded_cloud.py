@@ -13,6 +13,10 @@ from batchyard.cloud.paths import StateDir
 from tests.e2e.guarded_access import Policy, allow
 from tests.e2e.world import World, processes_of
 
+REFUSALS = ("AccessDenied", "is not authorized", "UnauthorizedOperation")
+# Roles that tests name, and who takes them on: where policies are enforced they must exist.
+NAMED_IN_TESTS = {"local": "ecs-tasks", "e2e": "ecs-tasks", "caller": "states"}
+
 
 @contextmanager
 def guarded_cloud(state_dir: Path) -> Iterator[World]:
@@ -31,6 +35,8 @@ def guarded_cloud(state_dir: Path) -> Iterator[World]:
             world = World(state.root)
             for role in roles_of(world).values():
                 translate(world.clients("iam"), role)
+            for role, service in NAMED_IN_TESTS.items():
+                make_role(world.clients("iam"), role, service)
             yield world
         finally:
             local.down(state, purge=True, say=print)
@@ -45,6 +51,18 @@ def roles_of(world: World) -> dict[str, str]:
         for resource in described["StackResources"]
         if resource["ResourceType"] == "AWS::IAM::Role"
     }
+
+
+def make_role(iam: Any, name: str, service: str) -> None:
+    """Make a role that may do everything, for this service of AWS."""
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": f"{service}.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)
+    put_policy(iam, name, "all", [allow("*", "*")])
 
 
 def translate(iam: Any, role: str) -> None:
@@ -104,3 +122,19 @@ def in_the_emulators_words(statement: Policy) -> Iterator[Policy]:
             case _ if action.startswith("scheduler:"):
                 # Every schedule is taken for one of the default group here.
                 yield allow(action, re.sub(":schedule/[^/]+/", ":schedule/default/", resource))
+
+
+def refused(world: World) -> list[str]:
+    """Return every line in the functions' logs about a call that was refused."""
+    logs = world.clients("logs")
+    groups = logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/batchyard-")["logGroups"]
+    assert len(groups) == 11
+    return [
+        f"{group['logGroupName']}: {event['message']}"
+        for group in groups
+        for page in logs.get_paginator("filter_log_events").paginate(
+            logGroupName=group["logGroupName"]
+        )
+        for event in page["events"]
+        if any(word in event["message"] for word in REFUSALS)
+    ]

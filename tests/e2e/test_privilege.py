@@ -14,14 +14,13 @@ import pytest
 
 from tests.e2e import guarded_access
 from tests.e2e.guarded_access import allow, assert_forbidden, user
-from tests.e2e.guarded_cloud import guarded_cloud, put_policy, roles_of
+from tests.e2e.guarded_cloud import guarded_cloud, put_policy, refused, roles_of
 from tests.e2e.guarded_triggers import triggers_are_made_and_fired
 from tests.e2e.world import World, until
 
 pytestmark = pytest.mark.e2e
 
 PATIENCE_SECONDS = 30.0
-REFUSALS = ("AccessDenied", "is not authorized", "UnauthorizedOperation")
 TICK = {"version": "0", "id": "tick", "detail-type": "Scheduled Event", "source": "aws.events"} | {
     "account": "", "time": "", "region": "", "resources": [], "detail": {},
 }  # fmt: skip
@@ -32,22 +31,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Return a local cloud whose emulator enforces IAM policies; the tests are its root user."""
     with guarded_cloud(tmp_path_factory.mktemp("guarded")) as made:
         yield made
-
-
-def refused(world: World) -> list[str]:
-    """Return every line in the functions' logs about a call that was refused."""
-    logs = world.clients("logs")
-    groups = logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/batchyard-")["logGroups"]
-    assert len(groups) == 11
-    return [
-        f"{group['logGroupName']}: {event['message']}"
-        for group in groups
-        for page in logs.get_paginator("filter_log_events").paginate(
-            logGroupName=group["logGroupName"]
-        )
-        for event in page["events"]
-        if any(word in event["message"] for word in REFUSALS)
-    ]
 
 
 def sweep(world: World) -> Mapping[str, Any]:
