@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from batchyard.cloud.emulator import reserved_port
-from tests.e2e.guarded_cloud import guarded_cloud, refused
+from tests.e2e.guarded_cloud import ENFORCES_IAM, guarded_cloud, refused
 from tests.e2e.world import World, batchyard, processes_of
 
 
@@ -16,7 +16,7 @@ from tests.e2e.world import World, batchyard, processes_of
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Return the cloud; with BATCHYARD_E2E_IAM=true (`make test-iam`) one that enforces IAM."""
     state_dir = tmp_path_factory.mktemp("cloud")
-    if os.environ.get("BATCHYARD_E2E_IAM") == "true":
+    if ENFORCES_IAM:
         with guarded_cloud(state_dir) as guarded:
             yield guarded
             assert refused(guarded) == []

@@ -1,8 +1,9 @@
 """A local cloud whose emulator enforces IAM policies, each role with its own and no more."""
 
 import json
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from tests.e2e.guarded_access import Policy, allow
 from tests.e2e.world import World, processes_of
 
 REFUSALS = ("AccessDenied", "is not authorized", "UnauthorizedOperation")
+TRANSLATED = "emulator"
+# Whether the cloud of all tests enforces IAM: `make test-iam`.
+ENFORCES_IAM = os.environ.get("BATCHYARD_E2E_IAM") == "true"
 # Roles that tests name, and who takes them on: where policies are enforced they must exist.
 NAMED_IN_TESTS = {"local": "ecs-tasks", "e2e": "ecs-tasks", "caller": "states"}
 
@@ -33,8 +37,7 @@ def guarded_cloud(state_dir: Path) -> Iterator[World]:
                 emulator_settings={"AUTH": "true"},
             )
             world = World(state.root)
-            for role in roles_of(world).values():
-                translate(world.clients("iam"), role)
+            translate_roles(world.clients)
             for role, service in NAMED_IN_TESTS.items():
                 make_role(world.clients("iam"), role, service)
             yield world
@@ -43,9 +46,15 @@ def guarded_cloud(state_dir: Path) -> Iterator[World]:
     assert processes_of(state.root) == {}
 
 
-def roles_of(world: World) -> dict[str, str]:
-    """Return the stack's roles, by their names in the template."""
-    described = world.clients("cloudformation").describe_stack_resources(StackName="batchyard")
+def translate_roles(clients: Callable[[str], Any], stack: str = "batchyard") -> None:
+    """Rewrite the policies of a stack's roles for the emulator."""
+    for role in roles_of(clients, stack).values():
+        translate(clients("iam"), role)
+
+
+def roles_of(clients: Callable[[str], Any], stack: str = "batchyard") -> dict[str, str]:
+    """Return a stack's roles, by their names in the template."""
+    described = clients("cloudformation").describe_stack_resources(StackName=stack)
     return {
         resource["LogicalResourceId"]: resource["PhysicalResourceId"]
         for resource in described["StackResources"]
@@ -70,11 +79,12 @@ def translate(iam: Any, role: str) -> None:
     statements = [
         put
         for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
+        if name != TRANSLATED
         for statement in document_of(iam, role, name)["Statement"]
         for put in in_the_emulators_words(statement)
     ]
     if statements:
-        put_policy(iam, role, "emulator", statements)
+        put_policy(iam, role, TRANSLATED, statements)
 
 
 def document_of(iam: Any, role: str, name: str) -> Policy:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -119,11 +120,20 @@ def test_the_emulator_still_has_what_the_launcher_replaces_and_reads() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def policy(statement: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
 def test_keys_that_iam_and_sts_issue_are_taken(world: World) -> None:
     iam, sts = world.clients("iam"), world.clients("sts")
     iam.create_user(UserName="someone")
+    lists = policy({"Effect": "Allow", "Action": "sqs:ListQueues", "Resource": "*"})
+    iam.put_user_policy(UserName="someone", PolicyName="lists", PolicyDocument=lists)
     user = iam.create_access_key(UserName="someone")["AccessKey"]
-    iam.create_role(RoleName="some-role", AssumeRolePolicyDocument="{}")
+    root = {"AWS": "arn:aws:iam::000000000000:root"}
+    trust = policy({"Effect": "Allow", "Principal": root, "Action": "sts:AssumeRole"})
+    iam.create_role(RoleName="some-role", AssumeRolePolicyDocument=trust)
+    iam.put_role_policy(RoleName="some-role", PolicyName="lists", PolicyDocument=lists)
     role = "arn:aws:iam::000000000000:role/some-role"
     session = sts.assume_role(RoleArn=role, RoleSessionName="some-session")["Credentials"]
     for issued in (user, session):

@@ -328,7 +328,7 @@ def all_is_removed(world: World, queue: str, environment: str, long: str, huge: 
 
 def test_a_call_that_a_role_does_not_allow_is_refused_and_logged(world: World) -> None:
     """Without this, the test above would pass on an emulator that refuses nothing."""
-    iam, role = world.clients("iam"), roles_of(world)["SweepRole"]
+    iam, role = world.clients("iam"), roles_of(world.clients)["SweepRole"]
     denial = {"Effect": "Deny", "Action": "dynamodb:Query", "Resource": "*"}
     put_policy(iam, role, "denial", [denial])
     try:

@@ -133,6 +133,11 @@ def test_uploads_become_jobs_and_the_bucket_s_own_notifications_stay(
     s3.create_bucket(Bucket=bucket)
     queue_url = world.clients("sqs").create_queue(QueueName=f"{bucket}-own")["QueueUrl"]
     arn = f"arn:aws:sqs:us-east-1:000000000000:{queue_url.rpartition('/')[2]}"
+    sends = {"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Resource": arn}
+    policy = {"Version": "2012-10-17", "Statement": [sends | {"Action": "sqs:SendMessage"}]}
+    world.clients("sqs").set_queue_attributes(
+        QueueUrl=queue_url, Attributes={"Policy": json.dumps(policy)}
+    )
     own = [{"Id": "own", "QueueArn": arn, "Events": ["s3:ObjectRemoved:*"]}]
     s3.put_bucket_notification_configuration(
         Bucket=bucket, NotificationConfiguration={"QueueConfigurations": own}
