@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALL := $(PIP) install --require-hashes --no-deps -r
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv demo up down format lint lint-template docs unit test test-slow test-iam test-docker bench clean
+.PHONY: help .venv demo up down format lint lint-template docs unit test test-slow test-docker bench clean
 
 # What `make unit` leaves to the gate: second runs over DynamoDB, all races, real processes, cfn-lint.
 NOT_QUICK := dynamodb or test_stop_races or test_agent or test_killed or test_package or cfn_lint
@@ -65,15 +65,14 @@ unit: .venv/.dev ## Fast tests only, in less than a minute: no property, crash o
 
 test: lint ## The whole gate: lint, then fast tests, then tests on the local cloud
 	$(BIN)/pytest --quiet --numprocesses 2 --dist loadfile
-	$(BIN)/pytest --quiet -m e2e --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --quiet -m "e2e and not slow" --numprocesses 2 --dist loadfile
 
-test-slow: .venv/.dev ## Slow tests, and the property tests with random examples (repeat: SEED=...)
+test-slow: .venv/.dev ## Slow tests, whole sweeps, property tests with random examples (repeat: SEED=...)
 	@echo "Hypothesis seed: $(SEED)"
 	HYPOTHESIS_PROFILE=random $(BIN)/pytest --quiet --hypothesis-seed=$(SEED) tests/property
 	HYPOTHESIS_PROFILE=random $(BIN)/pytest --quiet --hypothesis-seed=$(SEED) -m slow
-
-test-iam: .venv/.dev ## All end-to-end tests under the stack's IAM policies
-	BATCHYARD_E2E_IAM=true $(BIN)/pytest --quiet -m e2e --numprocesses 2 --dist loadfile
+	BATCHYARD_THOROUGH=true $(BIN)/pytest --quiet --numprocesses 2 \
+		tests/crash/test_crashes.py tests/unit/jobs/test_stop_races.py
 
 test-docker: .venv/.dev ## The container runtime against a real engine (Debian, as root)
 	tests/docker/engine.sh $(BIN)/pytest --quiet -m docker tests/docker

@@ -7,28 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from batchyard.cloud.emulator import reserved_port
-from tests.e2e.guarded_cloud import ENFORCES_IAM, guarded_cloud, refused
-from tests.e2e.world import World, batchyard, processes_of
+from tests.e2e.guarded_cloud import guarded_cloud, refused
+from tests.e2e.world import World, batchyard
 
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Return the cloud; with BATCHYARD_E2E_IAM=true (`make test-iam`) one that enforces IAM."""
-    state_dir = tmp_path_factory.mktemp("cloud")
-    if ENFORCES_IAM:
-        with guarded_cloud(state_dir) as guarded:
-            yield guarded
-            assert refused(guarded) == []
-        return
-    options = ["--state-dir", str(state_dir)]
-    with reserved_port() as port:
-        try:
-            batchyard("up", *options, "--port", str(port), "--runtime", "process", "--detach")
-            yield World(state_dir)
-        finally:
-            batchyard("down", *options, "--purge")
-    assert processes_of(state_dir) == {}
+    """Return the cloud, in which every role has the stack's policies and no more."""
+    with guarded_cloud(tmp_path_factory.mktemp("cloud")) as guarded:
+        yield guarded
+        assert refused(guarded) == []
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """A local cloud whose emulator enforces IAM policies, each role with its own and no more."""
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,8 +15,6 @@ from tests.e2e.world import World, processes_of
 
 REFUSALS = ("AccessDenied", "is not authorized", "UnauthorizedOperation")
 TRANSLATED = "emulator"
-# Whether the cloud of all tests enforces IAM: `make test-iam`.
-ENFORCES_IAM = os.environ.get("BATCHYARD_E2E_IAM") == "true"
 # Roles that tests name, and who takes them on: where policies are enforced they must exist.
 NAMED_IN_TESTS = {"local": "ecs-tasks", "e2e": "ecs-tasks", "caller": "states"}
 

@@ -16,7 +16,7 @@ from batchyard.cloud.destroy import removal_of
 from batchyard.cloud.emulator import REGION
 from batchyard.cloud.package import Package, make_package
 from batchyard.cloud.stacks import DeployError, StackEvent
-from tests.e2e.guarded_cloud import ENFORCES_IAM, translate_roles
+from tests.e2e.guarded_cloud import translate_roles
 from tests.e2e.world import World, until
 
 pytestmark = pytest.mark.e2e
@@ -48,8 +48,7 @@ class Account:
             report=self.events.append,
             patience_seconds=PATIENCE_SECONDS,
         )
-        if ENFORCES_IAM:
-            translate_roles(self.client, STACK)
+        translate_roles(self.client, STACK)
         return outputs
 
     def found(self, *, keep_tables: bool = False) -> dict[str, tuple[str, ...]]:

@@ -85,6 +85,7 @@ def expired(world: World, job_id: str) -> None:
     until(lambda: row_of(world, job_id, "spec"), lambda row: row == {}, seconds=PATIENCE_SECONDS)
 
 
+@pytest.mark.slow
 def test_a_whole_life_is_refused_nothing(world: World) -> None:
     environment = world.environment(vcpus=1)
     queue = world.queue(environment)

@@ -20,7 +20,7 @@ from batchyard.cloud.stacks import StackEvent
 from tests.support.moto_account import ACCOUNT, MotoAccount, moto_account
 
 # The server warns of what it does not know, which is listed below.
-pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse AWS")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Tried to parse AWS")]
 STACK = "yard"
 # What moto's CloudFormation does not know; everything else of the template it has to make.
 UNKNOWN_TO_MOTO = {
