@@ -7,16 +7,28 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.early_jobs import EarlyJobs, submit_early
 from tests.e2e.guarded_cloud import guarded_cloud, refused
 from tests.e2e.world import World, batchyard
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Return the cloud, in which every role has the stack's policies and no more."""
     with guarded_cloud(tmp_path_factory.mktemp("cloud")) as guarded:
         yield guarded
         assert refused(guarded) == []
+
+
+@pytest.fixture(scope="session")
+def early_jobs(cloud: World) -> EarlyJobs:
+    return submit_early(cloud)
+
+
+@pytest.fixture(scope="session")
+def world(cloud: World, early_jobs: EarlyJobs) -> World:
+    """Return the cloud, in which the early jobs are under way."""
+    return cloud
 
 
 @pytest.fixture(scope="session")

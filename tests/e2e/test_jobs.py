@@ -3,7 +3,6 @@
 import json
 import urllib.request
 import uuid
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -18,40 +17,12 @@ from tests.e2e.world import World, until
 pytestmark = pytest.mark.e2e
 
 EXITED = "Essential container in task exited"
-TIMEOUT_SECONDS = 60  # the shortest that Batch allows
-SWEEP_SECONDS = 90.0  # within which the minute sweeper has come by
 
 
 @pytest.fixture(scope="module")
 def queue(world: World) -> str:
     """Return a queue with capacity for all jobs of these tests that need not wait."""
     return world.queue(world.environment(vcpus=16))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def overdue_job(world: World, queue: str) -> str:
-    """Submit a job that exceeds its timeout while the other tests of this module run."""
-    timeout = {"attemptDurationSeconds": TIMEOUT_SECONDS}
-    definition = world.definition("sleep", "600", timeout=timeout)
-    return world.submit(queue, definition, retryStrategy={"attempts": 3})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Crowd:
-    """Two jobs in an environment with capacity for one."""
-
-    running: str
-    waiting: str
-
-
-@pytest.fixture(scope="module", autouse=True)
-def crowd(world: World) -> Crowd:
-    """Submit them early, because the sweeper records why a job waits once a minute."""
-    queue = world.queue(world.environment(vcpus=1))
-    definition = world.definition("sleep", "600", vcpus="1", memory="2048")
-    running = world.submit(queue, definition)
-    world.await_job(running, "RUNNING")
-    return Crowd(running=running, waiting=world.submit(queue, definition))
 
 
 def test_a_job_succeeds_and_sees_its_environment(world: World, queue: str) -> None:
@@ -219,32 +190,3 @@ def test_a_queue_and_its_environment_are_deleted(world: World) -> None:
     )
     clusters = world.clients("ecs").list_clusters()["clusterArns"]
     assert not any(arn.endswith(f"-{environment}") for arn in clusters)
-
-
-def test_a_job_that_waits_for_capacity_is_cancelled(world: World, crowd: Crowd) -> None:
-    waiting = until(
-        lambda: world.job(crowd.waiting),
-        lambda job: bool(job.get("statusReason")),
-        seconds=SWEEP_SECONDS,
-    )
-    assert waiting["status"] == "RUNNABLE"
-    assert "maxvCpus" in waiting["statusReason"]
-    world.batch.cancel_job(jobId=crowd.waiting, reason="no need")
-    cancelled = world.await_job(crowd.waiting, "FAILED")
-    assert (cancelled["statusReason"], cancelled["attempts"]) == ("no need", [])
-    assert cancelled["isCancelled"]
-
-
-def test_a_cancel_leaves_a_running_job_as_it_is(world: World, crowd: Crowd) -> None:
-    world.batch.cancel_job(jobId=crowd.running, reason="too late")
-    assert world.job(crowd.running)["status"] == "RUNNING"
-    world.batch.terminate_job(jobId=crowd.running, reason="the end")
-    assert world.await_job(crowd.running, "FAILED")["statusReason"] == "the end"
-
-
-def test_an_attempt_past_its_timeout_is_stopped_for_good(world: World, overdue_job: str) -> None:
-    job = world.await_job(overdue_job, "FAILED", seconds=TIMEOUT_SECONDS + 30)
-    assert job["statusReason"] == "Job attempt duration exceeded timeout"
-    [attempt] = job["attempts"]
-    ran_seconds = (attempt["stoppedAt"] - attempt["startedAt"]) / 1000
-    assert TIMEOUT_SECONDS <= ran_seconds <= TIMEOUT_SECONDS + 5
