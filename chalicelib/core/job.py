@@ -10,9 +10,11 @@ from enum import StrEnum
 
 from chalicelib.core.events import ContainerEnd, TaskHost
 from chalicelib.core.ids import JOB_PART, Fence, JobKey
-from chalicelib.core.lane import FIFO_SHARE, Lane
+from chalicelib.core.lane import FIFO_SHARE
 from chalicelib.core.launch_failures import LaunchFailure
+from chalicelib.core.ready import Ready
 from chalicelib.core.states import PLACED, TERMINAL, JobStatus
+from chalicelib.core.task_size import TaskSize
 
 
 class StopCause(StrEnum):
@@ -77,12 +79,14 @@ class NodeState:
     """What the row of a multi-node parallel job adds; the job itself is its main node.
 
     The other nodes are in `multinode.py`. `address` is the main node's while it runs, None where
-    ECS does not report one.
+    ECS does not report one. `sizes` are those of the largest nodes, each of which must fit an
+    instance; the job's own size is the sum over all nodes.
     """
 
     count: int
     main: int
     address: str | None = None
+    sizes: tuple[TaskSize, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +114,8 @@ class Job:
     priority: int = 0
     cpu_units: int
     memory_mib: int
+    gpus: int = 0
+    architecture: str | None = None  # of EC2; None where either will do
     essential: tuple[str, ...] = ()  # the essential containers, where there are several
     created_at_ms: int
     changed_at_ms: int  # when the status last changed
@@ -219,30 +225,6 @@ class Job:
         return replace(self, version=version)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
-    """A ready row: permission to dispatch one job, with all that its placement depends on."""
-
-    queue: str
-    share: str
-    rank: str
-    job_id: str
-    part: str = JOB_PART
-    is_array: bool = False  # it stands for all children that are not dispatched yet
-    cpu_units: int
-    memory_mib: int
-    created_at_ms: int
-    held_until_ms: int | None = None  # a launch made no task; the next is not made before
-
-    @property
-    def key(self) -> JobKey:
-        return JobKey(self.job_id, self.part)
-
-    @property
-    def lane(self) -> Lane:
-        return Lane(self.queue, self.share)
-
-
 def rank_of(job: Job) -> str:
     """Return the sort key of a job in its lane: retries first, then by priority, age and id.
 
@@ -272,6 +254,9 @@ def ready_of(job: Job) -> Ready | None:
         is_array=job.array is not None,
         cpu_units=job.cpu_units,
         memory_mib=job.memory_mib,
+        gpus=job.gpus,
+        architecture=job.architecture,
+        node_sizes=job.nodes.sizes if job.nodes else (),
         created_at_ms=job.created_at_ms,
         held_until_ms=job.held_until_ms,
     )

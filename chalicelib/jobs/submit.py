@@ -19,6 +19,8 @@ from chalicelib.core.resources.job_definition import JobDefinition
 from chalicelib.core.resources.job_queue import JobQueue
 from chalicelib.core.spec import Spec
 from chalicelib.core.states import JobStatus
+from chalicelib.core.validation.node_overrides import node_sizes
+from chalicelib.core.validation.runtime import wanted_architecture
 from chalicelib.core.validation.submit import (
     merge_submission,
     resource_needs,
@@ -123,6 +125,8 @@ def _job(
         timeout_seconds=(merged.get("timeout") or {}).get("attemptDurationSeconds"),
         cpu_units=round(needs.vcpus * 1024),
         memory_mib=needs.memory_mib,
+        gpus=0 if "nodeProperties" in merged else needs.gpus,
+        architecture=wanted_architecture(merged),
         essential=_essential(merged),
         created_at_ms=now_ms,
         changed_at_ms=now_ms,
@@ -141,7 +145,11 @@ def _nodes(merged: dict[str, Any]) -> NodeState | None:
     properties = merged.get("nodeProperties")
     if properties is None:
         return None
-    return NodeState(count=properties["numNodes"], main=properties["mainNode"])
+    return NodeState(
+        count=properties["numNodes"],
+        main=properties["mainNode"],
+        sizes=node_sizes(properties),
+    )
 
 
 def _job_id(call: Call) -> str:

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from chalicelib.core.child_range import ChildRange
     from chalicelib.core.dependencies import Edge
     from chalicelib.core.ids import JobKey
-    from chalicelib.core.job import Job, Ready
+    from chalicelib.core.job import Job
     from chalicelib.core.lane import Lane
     from chalicelib.core.moves import Advance, CapacityLimit, Move
+    from chalicelib.core.ready import Ready
     from chalicelib.core.resources.resource import Page, Resource
     from chalicelib.core.scheduling.cooling import Cooling
     from chalicelib.core.scheduling.launch_permits import LaunchPermits

@@ -8,17 +8,11 @@ from chalicelib.core.child_range import spans_of
 from chalicelib.core.dependencies import DependencyType, Edge
 from chalicelib.core.events import ContainerEnd
 from chalicelib.core.ids import JOB_PART
-from chalicelib.core.job import (
-    ArrayState,
-    Attempt,
-    Job,
-    NodeState,
-    Ready,
-    StopCause,
-    created_key_of,
-)
+from chalicelib.core.job import ArrayState, Attempt, Job, NodeState, StopCause, created_key_of
 from chalicelib.core.launch_failures import LaunchFailure
+from chalicelib.core.ready import Ready
 from chalicelib.core.states import JobStatus
+from chalicelib.core.task_size import TaskSize
 from chalicelib.store.hosts import packed_hosts, with_hosts
 from chalicelib.store.tables import ChildRangeRow, EdgeRow, JobRow, ReadyRow
 
@@ -29,6 +23,7 @@ _SHAPED = {
     "failed_launches",
     "refusal",
     "probe",
+    "gpus",
     "essential",
     "container_ends",
     "host",
@@ -59,13 +54,14 @@ def values_of_job(job: Job, retention_seconds: int) -> dict[str, Any]:
         "failed_launches": job.failed_launches or None,
         "refusal": str(job.refusal) if job.refusal else None,
         "probe": job.probe or None,
+        "gpus": job.gpus or None,
         "stop_cause": str(job.stop_cause) if job.stop_cause else None,
         "essential": list(job.essential) or None,
         "container_ends": _ends_document(job.container_ends),
         "history": [_attempt_document(attempt) for attempt in job.history] or None,
         "waiting_on": list(job.waiting_on) or None,
         **_array_attributes(job.array),
-        "nodes": [job.nodes.count, job.nodes.main, job.nodes.address] if job.nodes else None,
+        "nodes": _nodes_document(job.nodes),
         "expires_at": expires_at,
         "queue_status": f"{job.queue}#{job.status}" if indexed else None,
         "created_key": created_key_of(job) if indexed else None,
@@ -120,6 +116,7 @@ def job_from_row(row: JobRow) -> Job:
         failed_launches=row.failed_launches or 0,
         refusal=LaunchFailure(row.refusal) if row.refusal else None,
         probe=bool(row.probe),
+        gpus=row.gpus or 0,
         stop_cause=StopCause(row.stop_cause) if row.stop_cause else None,
         essential=tuple(row.essential or ()),
         container_ends=_ends(row.container_ends),
@@ -154,6 +151,9 @@ def row_from_ready(ready: Ready) -> ReadyRow:
         is_array=ready.is_array or None,
         cpu_units=ready.cpu_units,
         memory_mib=ready.memory_mib,
+        gpus=ready.gpus or None,
+        architecture=ready.architecture,
+        node_sizes=_sizes_document(ready.node_sizes) or None,
         created_at_ms=ready.created_at_ms,
         held_until_ms=ready.held_until_ms,
     )
@@ -170,6 +170,9 @@ def ready_from_row(row: ReadyRow) -> Ready:
         is_array=bool(row.is_array),
         cpu_units=row.cpu_units,
         memory_mib=row.memory_mib,
+        gpus=row.gpus or 0,
+        architecture=row.architecture,
+        node_sizes=_sizes(row.node_sizes),
         created_at_ms=row.created_at_ms,
         held_until_ms=row.held_until_ms,
     )
@@ -248,8 +251,30 @@ def _array_attributes(array: ArrayState | None) -> dict[str, Any]:
 def _node_state(document: Sequence[Any] | None) -> NodeState | None:
     if document is None:
         return None
-    count, main, address, *_ = document
-    return NodeState(count=count, main=main, address=address)
+    count, main, address, *sizes = document
+    return NodeState(
+        count=count, main=main, address=address, sizes=_sizes(sizes[0] if sizes else None)
+    )
+
+
+def _nodes_document(nodes: NodeState | None) -> list[Any] | None:
+    """Return the row's attribute; sizes come last, where earlier versions do not look."""
+    if nodes is None:
+        return None
+    sizes = _sizes_document(nodes.sizes)
+    return [nodes.count, nodes.main, nodes.address, *([sizes] if sizes else [])]
+
+
+def _sizes_document(sizes: Sequence[TaskSize]) -> list[list[int]]:
+    """Return sizes of nodes. They have no architecture: EC2 takes it from its image."""
+    return [[size.cpu_units, size.memory_mib, size.gpus] for size in sizes]
+
+
+def _sizes(document: Sequence[Sequence[int]] | None) -> tuple[TaskSize, ...]:
+    return tuple(
+        TaskSize(cpu_units=cpu_units, memory_mib=memory_mib, gpus=gpus)
+        for cpu_units, memory_mib, gpus, *_ in document or ()
+    )
 
 
 def _array_state(row: JobRow) -> ArrayState | None:

@@ -16,8 +16,9 @@ from pynamodb.transactions import TransactWrite
 from chalicelib.core.arrays import array_of, count_changes
 from chalicelib.core.commit_units import CommitUnit, by_root, capacity_changes
 from chalicelib.core.ids import JOB_PART
-from chalicelib.core.job import Job, Ready, ready_of
+from chalicelib.core.job import Job, ready_of
 from chalicelib.core.moves import Advance, CapacityLimit, Move
+from chalicelib.core.ready import Ready
 from chalicelib.core.states import JobStatus
 from chalicelib.store.codec import (
     COUNTERS,

@@ -16,9 +16,9 @@ from pynamodb.transactions import TransactWrite
 from chalicelib.core.capacity import CapacityChange
 from chalicelib.core.child_range import ChildRange, numbers_in
 from chalicelib.core.dependencies import Edge
-from chalicelib.core.job import Ready
 from chalicelib.core.lane import Lane
 from chalicelib.core.moves import CapacityLimit
+from chalicelib.core.ready import Ready
 from chalicelib.core.scheduling.cooling import Cooling
 from chalicelib.core.scheduling.launch_permits import LaunchPermits
 from chalicelib.core.scheduling.snapshot import Capacity

@@ -80,6 +80,8 @@ class JobRow(Model):
     priority = WholeNumberAttribute()
     cpu_units = WholeNumberAttribute()
     memory_mib = WholeNumberAttribute()
+    gpus = WholeNumberAttribute(null=True)
+    architecture = UnicodeAttribute(null=True)
     essential = JSONAttribute(null=True)
     created_at_ms = WholeNumberAttribute()
     changed_at_ms = WholeNumberAttribute()
@@ -154,6 +156,9 @@ class ReadyRow(LaneItem):
     is_array = BooleanAttribute(null=True)
     cpu_units = WholeNumberAttribute()
     memory_mib = WholeNumberAttribute()
+    gpus = WholeNumberAttribute(null=True)
+    architecture = UnicodeAttribute(null=True)
+    node_sizes = CompactJSONAttribute(null=True)
     created_at_ms = WholeNumberAttribute()
     held_until_ms = WholeNumberAttribute(null=True)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.core.job import Ready
 from chalicelib.core.lane import Lane
+from chalicelib.core.ready import Ready
 from chalicelib.core.scheduling.blocked import Why
 from chalicelib.core.scheduling.cooling import Cooling
 from chalicelib.core.scheduling.launch_permits import LaunchPermits, LaunchRate
@@ -18,8 +18,8 @@ from chalicelib.core.scheduling.snapshot import (
     Environment,
     Queue,
     Snapshot,
-    TaskSize,
 )
+from chalicelib.core.task_size import TaskSize
 from tests.support.reference_plan import reference_plan
 
 ENVIRONMENTS = ("north", "south", "west")
@@ -27,7 +27,27 @@ QUEUES = ("alpha", "beta", "gamma")
 NO_LIMIT = 10_000
 NOW_MS = 5_000_000
 RATE = LaunchRate(per_second=20, burst=20)
-LARGEST = TaskSize(cpu_units=2048, memory_mib=4096)
+ARM, X86 = "arm64", "x86_64"
+
+
+def size(
+    cpu_units: int, memory_mib: int, gpus: int = 0, architecture: str | None = None
+) -> TaskSize:
+    return TaskSize(
+        cpu_units=cpu_units, memory_mib=memory_mib, gpus=gpus, architecture=architecture
+    )
+
+
+# What the largest instances of an environment hold; nothing stands for what is not known.
+HOLDS = (
+    (),
+    (),
+    (size(2048, 4096),),
+    (size(8192, 2048), size(1024, 8192)),
+    (size(8192, 8192, 1, X86), size(8192, 4096, 4, X86)),
+    (size(16384, 8192, 0, ARM),),
+)
+NODES = (size(1024, 4096), size(2048, 1024, 1))
 
 
 # Times of a cooling's end: to come, just over, over and still remembered, long forgotten.
@@ -61,11 +81,29 @@ def environments_of_snapshots(draw: st.DrawFn) -> dict[str, Environment]:
             is_changing=draw(st.integers(0, 5)) == 0,
             provisioning_limit=draw(st.sampled_from([None, None, 3])),
             is_on_instances=draw(st.booleans()),
-            largest_task=draw(st.sampled_from([None, None, None, LARGEST])),
+            holds=draw(st.sampled_from(HOLDS)),
+            runs_nodes=draw(st.integers(0, 3)) > 0,
         )
         for name in ENVIRONMENTS
         if draw(st.integers(0, 6)) > 0  # a queue may name one that was deleted
     }
+
+
+def ready_rows(queue: str, age: int) -> st.SearchStrategy[Ready]:
+    return st.builds(
+        Ready,
+        queue=st.just(queue),
+        share=st.just("-"),
+        rank=st.just(f"1#{age:03d}"),
+        job_id=st.just(f"job-{age}"),
+        cpu_units=st.sampled_from([256, 1024, 4096, 16384]),
+        memory_mib=st.sampled_from([512, 2048, 2048, 4097]),
+        gpus=st.sampled_from([0, 0, 0, 1, 4]),
+        architecture=st.sampled_from([None, None, None, ARM, X86]),
+        node_sizes=st.sampled_from([()] * 7 + [NODES]),
+        created_at_ms=st.just(age),
+        held_until_ms=st.sampled_from([None] * 8 + [NOW_MS, NOW_MS + 1]),
+    )
 
 
 @st.composite
@@ -95,16 +133,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     ages = iter(draw(st.permutations(range(18))))
     lanes = {
         Lane.fifo(queue.name): tuple(
-            Ready(
-                queue=queue.name,
-                share="-",
-                rank=f"1#{age:03d}",
-                job_id=f"job-{age}",
-                cpu_units=draw(st.sampled_from([256, 1024, 4096, 16384])),
-                memory_mib=2048,
-                created_at_ms=age,
-                held_until_ms=draw(st.sampled_from([None] * 8 + [NOW_MS, NOW_MS + 1])),
-            )
+            draw(ready_rows(queue.name, age))
             for age in sorted(next(ages) for _ in range(draw(st.integers(0, 6))))
         )
         for queue in queues
@@ -134,6 +163,27 @@ def snapshots_with_arrays(draw: st.DrawFn) -> Snapshot:
         if ready.is_array
     }
     return replace(snapshot, lanes=lanes, children=children)
+
+
+def fits_an_instance(ready: Ready, environment: Environment) -> bool:
+    """Return whether each task of the job alone fits one of the environment's instances."""
+    if ready.node_sizes and not environment.runs_nodes:
+        return False
+    own = size(ready.cpu_units, ready.memory_mib, ready.gpus, ready.architecture)
+    return not environment.holds or all(
+        any(
+            task.cpu_units <= one.cpu_units
+            and task.memory_mib <= one.memory_mib
+            and task.gpus <= one.gpus
+            and (
+                not task.architecture
+                or not one.architecture
+                or task.architecture == one.architecture
+            )
+            for one in environment.holds
+        )
+        for task in ready.node_sizes or [own]
+    )
 
 
 class FreeCapacity:
@@ -168,10 +218,10 @@ class FreeCapacity:
         if environment is None or not environment.usable or not self.may_launch(name):
             return False
         bound = min(self.window, environment.provisioning_limit or self.window)
-        largest, limit = environment.largest_task, environment.limit_cpu_units
+        limit = environment.limit_cpu_units
         return (
             self.starting[name] < bound
-            and (largest is None or ready.cpu_units <= largest.cpu_units)
+            and fits_an_instance(ready, environment)
             and (limit is None or self.cpu_units[name] + ready.cpu_units <= limit)
         )
 
@@ -256,6 +306,55 @@ def test_a_plan_with_a_lower_limit_is_the_beginning_of_the_plan_without_it(
     assert planned(snapshot, window, limit).placements == whole.placements[:limit]
 
 
+@given(snapshot=snapshots_with_arrays(), window=st.integers(1, 9))
+def test_no_environment_is_given_more_than_it_has_and_no_job_what_it_does_not_fit(
+    snapshot: Snapshot, window: int
+) -> None:
+    """Capacity, window and size hold for whatever is placed, arrays and probes included."""
+    free = FreeCapacity(snapshot, window)
+    for placement in planned(snapshot, window).placements:
+        environment = snapshot.environments[placement.environment]
+        assert fits_an_instance(placement.ready, environment)
+        for _ in range(placement.count):
+            assert free.could_launch(placement.ready, placement.environment)
+            free.take(placement.ready, placement.environment)
+
+
+@given(snapshot=snapshots(), window=st.integers(1, 6))
+def test_a_cooling_environment_keeps_no_job_from_another_that_has_space(
+    snapshot: Snapshot, window: int
+) -> None:
+    """A head waits for cooling environments only if there is no other that could take it."""
+    plan = planned(replace(snapshot, permits=None), window)
+    free = FreeCapacity(snapshot, window)
+    by_name = {queue.name: queue for queue in snapshot.queues}
+    for placement in plan.placements:
+        free.take(placement.ready, placement.environment)
+    for lane, blocked in plan.blocked.items():
+        if blocked.why is not Why.BACKING_OFF:
+            warm = [
+                name
+                for name in by_name[lane.queue].environments
+                if (used := snapshot.capacities.get(name)) is None or used.cooling is None
+            ]
+            assert not any(free.could_launch(blocked.ready, name) for name in warm)
+
+
+@given(snapshot=snapshots(), window=st.integers(1, 6))
+def test_where_a_job_falls_back_to_depends_on_its_queue_alone(
+    snapshot: Snapshot, window: int
+) -> None:
+    """The order in which environments and queues were read changes nothing."""
+    turned = replace(
+        snapshot,
+        queues=snapshot.queues[::-1],
+        environments=dict(reversed(list(snapshot.environments.items()))),
+        capacities=dict(reversed(list(snapshot.capacities.items()))),
+        lanes=dict(reversed(list(snapshot.lanes.items()))),
+    )
+    assert planned(turned, window) == planned(snapshot, window)
+
+
 @settings(max_examples=60)
 @given(snapshot=snapshots(), window=st.integers(1, 6))
 def test_the_reason_for_waiting_is_true(snapshot: Snapshot, window: int) -> None:
@@ -275,11 +374,7 @@ def test_the_reason_for_waiting_is_true(snapshot: Snapshot, window: int) -> None
             and blocked.ready.cpu_units > environment.limit_cpu_units
             for environment in usable
         ]
-        too_large = [
-            environment.largest_task is not None
-            and blocked.ready.cpu_units > environment.largest_task.cpu_units
-            for environment in usable
-        ]
+        too_large = [not fits_an_instance(blocked.ready, environment) for environment in usable]
         never = [a or b for a, b in zip(above_maximum, too_large, strict=True)]
         misfit = {Why.MAX_RESOURCE, Why.JOB_RESOURCE_REQUIREMENT, Why.NO_USABLE_ENVIRONMENT}
         changing = any(

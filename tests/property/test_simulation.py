@@ -18,9 +18,10 @@ from pynamodb.exceptions import PynamoDBException
 
 from chalicelib.core.capacity import capacity_change_of
 from chalicelib.core.ids import JobKey
-from chalicelib.core.job import Job, Ready, ready_of
+from chalicelib.core.job import Job, ready_of
 from chalicelib.core.lane import Lane
 from chalicelib.core.launch_failures import TRIES_LIMIT
+from chalicelib.core.ready import Ready
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.core.states import JobStatus
 from tests.support.drivers import check_nothing_placeable_waits, fence_of, run_to_the_end

@@ -12,7 +12,8 @@ from chalicelib.core.capacity import CapacityChange
 from chalicelib.core.child_range import ChildRange
 from chalicelib.core.dependencies import Edge
 from chalicelib.core.ids import JobKey
-from chalicelib.core.job import Job, Ready
+from chalicelib.core.job import Job
+from chalicelib.core.ready import Ready
 from chalicelib.core.resources.resource import Resource
 from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.core.spec import Spec

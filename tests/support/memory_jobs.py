@@ -23,8 +23,9 @@ from chalicelib.core.commit_units import (
 )
 from chalicelib.core.dependencies import Edge
 from chalicelib.core.ids import JobKey
-from chalicelib.core.job import ArrayState, Job, Ready, created_key_of, ready_of
+from chalicelib.core.job import ArrayState, Job, created_key_of, ready_of
 from chalicelib.core.moves import Advance, CapacityLimit, Move
+from chalicelib.core.ready import Ready
 from chalicelib.core.spec import Spec
 from chalicelib.core.states import JobStatus
 from chalicelib.core.triggers.overlap_lock import OverlapLock

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from chalicelib.core.child_range import ChildRange
 from chalicelib.core.dependencies import Edge
-from chalicelib.core.job import Ready
 from chalicelib.core.lane import Lane
+from chalicelib.core.ready import Ready
 from chalicelib.core.scheduling.cooling import Cooling
 from chalicelib.core.scheduling.launch_permits import LaunchPermits
 from chalicelib.core.scheduling.snapshot import Capacity

@@ -1,7 +1,9 @@
 """Short forms for plans: ready rows, environments and queues, and what a plan says of them."""
 
-from chalicelib.core.job import Ready
+from typing import Any
+
 from chalicelib.core.lane import FIFO_SHARE, Lane
+from chalicelib.core.ready import Ready
 from chalicelib.core.scheduling.blocked import Why
 from chalicelib.core.scheduling.cooling import Cooling
 from chalicelib.core.scheduling.launch_permits import LaunchPermits
@@ -12,8 +14,8 @@ from chalicelib.core.scheduling.snapshot import (
     Environment,
     Queue,
     Snapshot,
-    TaskSize,
 )
+from chalicelib.core.task_size import TaskSize
 
 VCPU = 1024
 
@@ -25,7 +27,7 @@ def ready(
     share: str = FIFO_SHARE,
     vcpus: float = 1,
     age: int = 0,
-    held_until_ms: int | None = None,
+    **members: Any,
 ) -> Ready:
     """Return the ready row of a waiting job; a greater `age` is an older job."""
     return Ready(
@@ -34,9 +36,8 @@ def ready(
         rank=f"1#9999#{10_000 - age:013d}#{job_id}",
         job_id=job_id,
         cpu_units=round(vcpus * VCPU),
-        memory_mib=2048,
         created_at_ms=10_000 - age,
-        held_until_ms=held_until_ms,
+        **{"memory_mib": 2048, **members},
     )
 
 
@@ -48,7 +49,8 @@ def environment(
     changing: bool = False,
     provisioning: int | None = None,
     instances: bool = False,
-    largest: TaskSize | None = None,
+    holds: tuple[TaskSize, ...] = (),
+    nodes: bool = True,
 ) -> Environment:
     return Environment(
         name=name,
@@ -57,7 +59,8 @@ def environment(
         is_changing=changing,
         provisioning_limit=provisioning,
         is_on_instances=instances,
-        largest_task=largest,
+        holds=holds,
+        runs_nodes=nodes,
     )
 
 

@@ -8,8 +8,8 @@ launch after the other, with the rules for permits, cooling and held jobs writte
 from dataclasses import dataclass
 from itertools import groupby
 
-from chalicelib.core.job import Ready
 from chalicelib.core.lane import Lane
+from chalicelib.core.ready import Ready
 from chalicelib.core.scheduling.blocked import Why
 from chalicelib.core.scheduling.snapshot import Capacity, Environment, Queue, Snapshot
 
@@ -99,10 +99,22 @@ def _candidates(queue: Queue, left: dict[str, Left]) -> list[Left]:
 
 
 def _too_small(ready: Ready, environment: Environment) -> bool:
-    largest = environment.largest_task
-    return largest is not None and (
-        ready.cpu_units > largest.cpu_units or ready.memory_mib > largest.memory_mib
-    )
+    """Return whether no instance holds it, or one of its nodes."""
+    if ready.node_sizes and not environment.runs_nodes:
+        return True
+    for task in ready.node_sizes or (ready,):
+        fits = [
+            one
+            for one in environment.holds
+            if one.cpu_units >= task.cpu_units
+            and one.memory_mib >= task.memory_mib
+            and one.gpus >= task.gpus
+        ]
+        if task.architecture:
+            fits = [one for one in fits if one.architecture in (task.architecture, None)]
+        if environment.holds and not fits:
+            return True
+    return False
 
 
 def _below_maximum(ready: Ready, environment: Environment) -> bool:

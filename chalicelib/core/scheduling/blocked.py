@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from chalicelib.core.job import Ready
+from chalicelib.core.ready import Ready
 from chalicelib.core.scheduling.free_capacity import FreeCapacity, can_ever_hold, exceeds_maximum
 from chalicelib.core.scheduling.snapshot import Environment, Queue
+
+_MOST_SIZES = 3  # of an environment in a sentence, which the job's row keeps
 
 
 class Why(StrEnum):
@@ -135,8 +137,25 @@ def _reason_without_able(
         )
     return Why.JOB_RESOURCE_REQUIREMENT, (
         f"{Why.JOB_RESOURCE_REQUIREMENT} - The job resource requirement (vCPU/memory/GPU) is "
-        "higher than that can be met by the CE(s) attached to the job queue."
+        "higher than that can be met by the CE(s) attached to the job queue. "
+        + _largest_there_is(ready, [one.environment for one in candidates])
     )
+
+
+def _largest_there_is(ready: Ready, environments: Sequence[Environment]) -> str:
+    """Return what the job needs, and what each of these environments can give it at most."""
+    unit = "Each node of the job" if ready.has_nodes else "The job"
+    needed = " or ".join(str(size) for size in ready.task_sizes)
+    given = "; ".join(f"{one.name}: {_most_of(one, ready)}" for one in environments)
+    return f"{unit} needs {needed}. The largest that there is: {given}."
+
+
+def _most_of(environment: Environment, ready: Ready) -> str:
+    if ready.has_nodes and not environment.runs_nodes:
+        return "no multi-node parallel jobs"
+    if exceeds_maximum(environment, ready):
+        return f"{_vcpus(environment.limit_cpu_units or 0)} vCPU in all (maxvCpus)"
+    return " or ".join(str(size) for size in environment.holds[:_MOST_SIZES])
 
 
 def _vcpus(cpu_units: int) -> str:

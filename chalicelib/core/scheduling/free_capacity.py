@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from chalicelib.core.job import Ready
+from chalicelib.core.ready import Ready
 from chalicelib.core.scheduling.cooling import PROBE_SECONDS, Cooling, current_cooling
 from chalicelib.core.scheduling.launch_permits import LaunchPermits
 from chalicelib.core.scheduling.snapshot import Capacity, Environment
@@ -108,10 +108,12 @@ def exceeds_maximum(environment: Environment, ready: Ready) -> bool:
 
 
 def can_ever_hold(environment: Environment, ready: Ready) -> bool:
-    """Return whether the job could run in the environment if it were empty."""
-    if exceeds_maximum(environment, ready):
+    """Return whether the job could run in the environment if it were empty.
+
+    True for every size where it is not known what the environment's instances hold.
+    """
+    if exceeds_maximum(environment, ready) or (ready.has_nodes and not environment.runs_nodes):
         return False
-    largest = environment.largest_task
-    return largest is None or (
-        ready.cpu_units <= largest.cpu_units and ready.memory_mib <= largest.memory_mib
-    )
+    if not environment.holds:
+        return True
+    return all(any(one.holds(task) for one in environment.holds) for task in ready.task_sizes)

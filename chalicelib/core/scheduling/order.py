@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from chalicelib.core.job import Ready
 from chalicelib.core.lane import Lane
+from chalicelib.core.ready import Ready
 
 
 class LaneOrder(Protocol):

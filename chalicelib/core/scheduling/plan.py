@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from chalicelib.core.job import Ready
 from chalicelib.core.lane import Lane
+from chalicelib.core.ready import Ready
 from chalicelib.core.scheduling.blocked import (
     Blocked,
     blocked_by_environments,

@@ -8,27 +8,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from chalicelib.core.ids import JobKey
-from chalicelib.core.job import Ready
 from chalicelib.core.lane import FIFO_SHARE, Lane
+from chalicelib.core.ready import Ready
 from chalicelib.core.scheduling.cooling import Cooling
 from chalicelib.core.scheduling.launch_permits import LaunchPermits
 from chalicelib.core.scheduling.order import FIFO, LaneOrder
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskSize:
-    """The size of a task."""
-
-    cpu_units: int
-    memory_mib: int
+from chalicelib.core.task_size import TaskSize
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     """What a plan needs to know of a compute environment.
 
-    None stands for no limit: of what its jobs can use together, of how many of its tasks ECS allows
-    to be PROVISIONING, and of the size of one task.
+    None stands for no limit: of what its jobs can use together, and of how many of its tasks ECS
+    allows to be PROVISIONING. `holds` are the largest tasks that it can run, none of which includes
+    another; it is empty where that is not known.
     """
 
     name: str
@@ -37,7 +31,8 @@ class Environment:
     is_changing: bool = False  # being created or updated, so that its limits may change
     provisioning_limit: int | None = None
     is_on_instances: bool = False  # which its owner or an Auto Scaling group provides
-    largest_task: TaskSize | None = None
+    holds: tuple[TaskSize, ...] = ()
+    runs_nodes: bool = True  # those of multi-node parallel jobs
 
     def starting_window(self, chosen: int) -> int:
         """Return how many of its tasks may be STARTING; `chosen` is the stack's own bound."""

@@ -12,6 +12,7 @@ from typing import Any
 from chalicelib.core.errors import ClientError, NotSupportedError
 from chalicelib.core.multinode import payload_at
 from chalicelib.core.resources.platforms import Platform
+from chalicelib.core.task_size import TaskSize, pareto_front
 from chalicelib.core.validation.node_properties import validate_count, validate_coverage
 from chalicelib.core.validation.overrides import merge_container, merge_task
 from chalicelib.core.validation.resources import ResourceNeeds, resource_needs, total_needs
@@ -58,6 +59,17 @@ def all_nodes_needs(properties: Mapping[str, Any]) -> ResourceNeeds:
         vcpus=sum(need.vcpus for need in needs),
         memory_mib=sum(need.memory_mib for need in needs),
         gpus=sum(need.gpus for need in needs),
+    )
+
+
+def node_sizes(properties: Mapping[str, Any]) -> tuple[TaskSize, ...]:
+    """Return the sizes of the largest nodes of a merged job; what holds each of them holds all."""
+    needs = [
+        payload_needs(payload_at(properties, index)) for index in range(properties["numNodes"])
+    ]
+    return pareto_front(
+        TaskSize(cpu_units=round(need.vcpus * 1024), memory_mib=need.memory_mib, gpus=need.gpus)
+        for need in set(needs)
     )
 
 

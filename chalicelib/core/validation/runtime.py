@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chalicelib.core.errors import ClientError
+from chalicelib.core.payload import task_of
 from chalicelib.core.resources.platforms import Platform
 
 _FAMILIES = (
@@ -19,6 +20,18 @@ _FAMILIES = (
     "LINUX",
 )
 _ARCHITECTURES = ("X86_64", "ARM64")
+
+
+def wanted_architecture(job: Mapping[str, Any]) -> str | None:
+    """Return the architecture, as EC2 names it, that a merged job needs its instance to have.
+
+    None where it says none, and on Fargate, which has machines of both.
+    """
+    if Platform.FARGATE.value in job["platformCapabilities"]:
+        return None
+    wanted = task_of(job).settings.get("runtimePlatform") if "nodeProperties" not in job else None
+    architecture = (wanted or {}).get("cpuArchitecture")
+    return architecture.lower() if architecture else None
 
 
 def validate_runtime_platform(wanted: Mapping[str, Any] | None, platform: Platform) -> None:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from chalicelib.core.arrays import array_of, events_from_parent, next_numbers, virtual_child
 from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ids import JobKey
-from chalicelib.core.job import Job, Ready, ready_of
+from chalicelib.core.job import Job, ready_of
 from chalicelib.core.lifecycle import decide
 from chalicelib.core.measures import Measure, Sample
 from chalicelib.core.moves import Advance, CapacityLimit, Move
+from chalicelib.core.ready import Ready
 from chalicelib.core.scheduling.cooling import cooling_during_probe
 from chalicelib.core.scheduling.plan import Placement, Plan
 from chalicelib.core.scheduling.snapshot import Snapshot

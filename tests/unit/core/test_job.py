@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.core.job import Ready, rank_of, ready_of
+from chalicelib.core.job import rank_of, ready_of
+from chalicelib.core.ready import Ready
 from chalicelib.core.states import JobStatus
 from tests.support.values import JOB_ID, NOW_MS, a_job
 

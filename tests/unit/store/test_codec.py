@@ -9,6 +9,7 @@ from chalicelib.core.job import ArrayState, Attempt, Job, NodeState, StopCause, 
 from chalicelib.core.launch_failures import LaunchFailure
 from chalicelib.core.spec import Spec
 from chalicelib.core.states import JobStatus
+from chalicelib.core.task_size import TaskSize
 from chalicelib.store.codec import (
     job_from_image,
     job_from_row,
@@ -68,7 +69,17 @@ FULL = a_job(
         closed_reason="enough",
         counts=((JobStatus.RUNNING, 2), (JobStatus.FAILED, 1)),
     ),
-    nodes=NodeState(count=3, main=1, address="10.0.0.1"),
+    gpus=8,
+    architecture="arm64",
+    nodes=NodeState(
+        count=3,
+        main=1,
+        address="10.0.0.1",
+        sizes=(
+            TaskSize(cpu_units=4096, memory_mib=512),
+            TaskSize(cpu_units=1024, memory_mib=2048, gpus=1),
+        ),
+    ),
 )
 
 
@@ -102,6 +113,22 @@ def test_without_an_image_there_is_no_job() -> None:
 
 
 def test_a_ready_row_is_read_unchanged() -> None:
-    ready = ready_of(a_job())
+    for job in (a_job(), a_job(gpus=4, architecture="arm64"), a_job(nodes=FULL.nodes)):
+        ready = ready_of(job)
+        assert ready is not None
+        assert ready_from_row(row_from_ready(ready)) == ready
+
+
+def test_a_job_without_gpus_architecture_and_nodes_has_no_byte_for_them() -> None:
+    job = a_job()
+    ready = ready_of(job)
     assert ready is not None
-    assert ready_from_row(row_from_ready(ready)) == ready
+    names = {"gpus", "architecture", "nodes", "node_sizes"}
+    assert not names & row_from_job(job, 60).serialize().keys()
+    assert not names & row_from_ready(ready).serialize().keys()
+
+
+def test_the_nodes_of_a_row_that_an_earlier_version_wrote_have_no_sizes() -> None:
+    row = row_from_job(a_job(nodes=NodeState(count=3, main=1)), 60)
+    assert row.nodes == [3, 1, None]
+    assert job_from_row(row).nodes == NodeState(count=3, main=1)

@@ -9,10 +9,11 @@ from chalicelib.core.capacity import capacity_change_of
 from chalicelib.core.dependencies import DependencyType, Edge
 from chalicelib.core.events import EventKind
 from chalicelib.core.ids import JobKey
-from chalicelib.core.job import Job, Ready, ready_of
+from chalicelib.core.job import Job, ready_of
 from chalicelib.core.lane import Lane
 from chalicelib.core.lifecycle import decide
 from chalicelib.core.moves import CapacityLimit, Move
+from chalicelib.core.ready import Ready
 from chalicelib.core.resources.resource import (
     COMPUTE_ENVIRONMENT,
     JOB_DEFINITION,

@@ -10,7 +10,7 @@ from typing import Any
 
 from chalicelib.core.errors import NotSupportedError
 from chalicelib.core.resources.platforms import Platform
-from chalicelib.core.scheduling.snapshot import TaskSize
+from chalicelib.core.task_size import TaskSize
 
 # The member `computeResources` of an environment, by the API's names.
 ComputeResources = Mapping[str, Any]
@@ -47,7 +47,9 @@ class ComputeType:
 
     `validate` raises ClientError for `computeResources` that AWS refuses. `platform` is what the
     job definitions that run there ask for, `queue_type` the type of the job queues that use it.
-    None stands for no limit of the tasks that may be PROVISIONING in a cluster, and of their size.
+    None stands for no limit of the tasks that may be PROVISIONING in a cluster. `holds` are the
+    largest tasks that each environment of the type can run; it is empty where that depends on the
+    environment. `runs_nodes` says whether the nodes of multi-node parallel jobs run there.
     """
 
     name: str
@@ -60,7 +62,8 @@ class ComputeType:
     # ECS takes 500 on capacity providers of Auto Scaling groups (Amazon ECS service quotas); some
     # of them may be tasks that the owner of the cluster starts.
     provisioning_limit: int | None = 450
-    largest_task: TaskSize | None = None
+    holds: tuple[TaskSize, ...] = ()
+    runs_nodes: bool = False
 
     def require_ecs(self) -> EcsSupport:
         """Return how tasks run on this type. NotSupportedError if it is not supported yet."""

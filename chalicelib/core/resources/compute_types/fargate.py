@@ -12,7 +12,7 @@ from chalicelib.core.resources.compute_types.compute_type import (
     Target,
 )
 from chalicelib.core.resources.platforms import Platform
-from chalicelib.core.scheduling.snapshot import TaskSize
+from chalicelib.core.task_size import TaskSize
 
 _MOST_SUBNETS = 16
 _MOST_SECURITY_GROUPS = 5
@@ -67,7 +67,7 @@ def _fargate(name: str) -> ComputeType:
             task_members=("ephemeralStorage", "runtimePlatform"),
         ),
         provisioning_limit=None,
-        largest_task=TaskSize(cpu_units=32 * 1024, memory_mib=249_856),
+        holds=(TaskSize(cpu_units=32 * 1024, memory_mib=249_856),),
     )
 
 

@@ -32,6 +32,7 @@ UNMANAGED = ComputeType(
     queue_type="ECS",
     validate=_refuse,
     is_managed=False,
+    runs_nodes=True,
     ecs=EcsSupport(
         capacity_providers=lambda target: None,
         run_task=_run_task,

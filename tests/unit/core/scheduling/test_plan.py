@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from chalicelib.core.job import Ready
 from chalicelib.core.lane import Lane
+from chalicelib.core.ready import Ready
 from chalicelib.core.scheduling.blocked import Why
-from chalicelib.core.scheduling.snapshot import TaskSize
+from chalicelib.core.task_size import TaskSize
 from tests.support.plans import (
     environment,
     in_use,
@@ -124,13 +124,15 @@ def test_a_job_that_is_larger_than_every_maximum_gets_the_reason_of_aws_batch() 
 def test_a_job_that_no_instance_can_hold_gets_the_reason_of_aws_batch(
     vcpus: int, memory_mib: int
 ) -> None:
-    largest = TaskSize(cpu_units=32 * 1024, memory_mib=249_856)
+    largest = (TaskSize(cpu_units=32 * 1024, memory_mib=249_856),)
     job = replace(ready("a", vcpus=vcpus), memory_mib=memory_mib)
-    plan = planned(job, environments=(environment(vcpus=256, largest=largest),))
+    plan = planned(job, environments=(environment(vcpus=256, holds=largest),))
     assert why(plan) == ("a", Why.JOB_RESOURCE_REQUIREMENT)
     assert sentence(plan) == (
         "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - The job resource requirement (vCPU/memory/"
-        "GPU) is higher than that can be met by the CE(s) attached to the job queue."
+        "GPU) is higher than that can be met by the CE(s) attached to the job queue. "
+        f"The job needs {vcpus} vCPU, {memory_mib} MiB. The largest that there is: one: 32 vCPU, "
+        "249856 MiB."
     )
 
 
@@ -140,10 +142,14 @@ def test_a_job_that_one_maximum_and_one_instance_are_too_small_for_needs_other_i
         queues=(queue(on=("one", "two")),),
         environments=(
             environment(),
-            environment("two", vcpus=64, largest=TaskSize(cpu_units=4096, memory_mib=30_720)),
+            environment("two", vcpus=64, holds=(TaskSize(cpu_units=4096, memory_mib=30_720),)),
         ),
     )
     assert why(plan) == ("a", Why.JOB_RESOURCE_REQUIREMENT)
+    assert sentence(plan).endswith(
+        "The job needs 8 vCPU, 2048 MiB. The largest that there is: one: 4 vCPU in all (maxvCpus); "
+        "two: 4 vCPU, 30720 MiB."
+    )
 
 
 def test_no_misconfiguration_is_said_while_an_environment_is_changed() -> None:

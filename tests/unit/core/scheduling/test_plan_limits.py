@@ -8,7 +8,7 @@ import pytest
 from chalicelib.core.scheduling.blocked import Why
 from chalicelib.core.scheduling.cooling import PROBE_SECONDS, Cooling
 from chalicelib.core.scheduling.launch_permits import LaunchPermits, LaunchRate
-from chalicelib.core.scheduling.snapshot import TaskSize
+from chalicelib.core.task_size import TaskSize
 from tests.support.plans import (
     environment,
     in_use,
@@ -182,7 +182,7 @@ def test_every_reason_to_wait_can_occur() -> None:
         planned(ready("a", vcpus=5), environments=(environment(changing=True),)),
         planned(
             ready("a", vcpus=3),
-            environments=(environment(largest=TaskSize(cpu_units=2048, memory_mib=99_999)),),
+            environments=(environment(holds=(TaskSize(cpu_units=2048, memory_mib=99_999),)),),
         ),
         planned(ready("a"), environments=()),
         planned(ready("a"), permits=permits(0), now_ms=NOW_MS),

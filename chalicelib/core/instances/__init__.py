@@ -1,0 +1,1 @@
+"""Instances that a compute environment buys: what they are named, asked for, and can hold."""
