@@ -18,7 +18,7 @@ from chalicelib.core.canonical import with_value
 from chalicelib.core.job import Job
 from chalicelib.core.multinode import node_variables
 from chalicelib.core.payload import name_of, task_of
-from chalicelib.core.resources.compute_types.compute_type import ComputeType, Target
+from chalicelib.core.resources.compute_types.compute_type import ComputeType, EcsSupport, Target
 from chalicelib.core.validation.resources import resource_needs
 
 OVERRIDES_LIMIT_CHARACTERS = 8192
@@ -28,7 +28,6 @@ _STREAM_PREFIX_LIMIT = 200  # AWS Batch cuts the definition's name at this lengt
 _SAME_IN_ECS = (
     "dependsOn",
     "firelensConfiguration",
-    "linuxParameters",
     "mountPoints",
     "privileged",
     "readonlyRootFilesystem",
@@ -129,13 +128,18 @@ def task_definition(
             for container in task.containers
         ],
         "volumes": _volumes(given.get("volumes") or ()),
-        "networkMode": ecs.network_mode,
+        "networkMode": _network_mode(job, ecs),
         "requiresCompatibilities": [settings.compute_type.platform.value],
         **_present(given, "taskRoleArn", "ipcMode", "pidMode", *ecs.task_members),
     }
     if ecs.has_task_size:
         request |= {"cpu": str(job.cpu_units), "memory": str(job.memory_mib)}
     return request
+
+
+def _network_mode(job: Job, ecs: EcsSupport) -> str:
+    own = ecs.node_network if job.nodes is not None else None
+    return own.mode if own is not None else ecs.network_mode
 
 
 def _present(members: Mapping[str, Any], *names: str) -> dict[str, Any]:
@@ -172,6 +176,8 @@ def _container_definition(
         "logConfiguration": _log_configuration(container, settings, definition_name),
         **_present(container, *_SAME_IN_ECS),
     }
+    if linux_parameters := _linux_parameters(container.get("linuxParameters") or {}):
+        definition["linuxParameters"] = linux_parameters
     gpus = [r for r in container.get("resourceRequirements") or [] if r["type"] == "GPU"]
     if gpus:
         definition["resourceRequirements"] = gpus
@@ -179,6 +185,23 @@ def _container_definition(
         definition["command"] = list(container.get("command") or [])
         definition["environment"] = with_value(container.get("environment") or [])
     return definition
+
+
+def _linux_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return them without empty lists, and with permissions as ECS spells them: READ is read."""
+    shaped = {name: value for name, value in given.items() if value != []}
+    if "devices" in shaped:
+        shaped["devices"] = [
+            {name: value for name, value in device.items() if name != "permissions"}
+            | _lowered(device.get("permissions"))
+            for device in shaped["devices"]
+        ]
+    return shaped
+
+
+def _lowered(permissions: Sequence[str] | None) -> dict[str, list[str]]:
+    """Return the member of a device; without it, ECS gives a container all three."""
+    return {"permissions": [one.lower() for one in permissions]} if permissions else {}
 
 
 def _log_configuration(
@@ -226,6 +249,7 @@ def run_task(
     task.
     """
     task = task_of(payload)
+    ecs = settings.compute_type.require_ecs()
     request: dict[str, Any] = {
         "cluster": settings.target.cluster,
         "taskDefinition": task_definition_arn,
@@ -233,8 +257,10 @@ def run_task(
         "startedBy": str(job.fence),
         "clientToken": str(job.fence),
         "overrides": {"containerOverrides": container_overrides(payload, job, baked=baked)},
-        **settings.compute_type.require_ecs().run_task(settings.target, task.settings),
+        **ecs.run_task(settings.target, task.settings),
     }
+    if job.nodes is not None and ecs.node_network is not None:
+        request |= ecs.node_network.run_task(settings.target)
     if tags:
         request["tags"] = [{"key": key, "value": value} for key, value in tags.items()]
     if task.settings.get("enableExecuteCommand"):

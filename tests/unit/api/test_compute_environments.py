@@ -228,25 +228,3 @@ def test_an_environment_goes_only_when_disabled_and_in_no_queue(world: World) ->
 
 def test_deleting_a_missing_environment_succeeds(world: World) -> None:
     delete(world, "nobody")
-
-
-@pytest.mark.parametrize("kind", ["EC2", "SPOT"])
-def test_unsupported_compute_types_are_refused_by_name(world: World, kind: str) -> None:
-    request = {
-        "computeEnvironmentName": "ec2",
-        "type": "MANAGED",
-        "computeResources": {
-            "type": kind,
-            "minvCpus": 0,
-            "maxvCpus": 16,
-            "instanceTypes": ["optimal"],
-            "instanceRole": "arn:aws:iam::123456789012:instance-profile/x",
-            "spotIamFleetRole": "arn:aws:iam::123456789012:role/x",
-            "subnets": ["subnet-1"],
-            "securityGroupIds": ["sg-1"],
-        },
-    }
-    with pytest.raises(ApiError, match="is not supported yet") as caught:
-        world.api("CreateComputeEnvironment", request)
-    assert (caught.value.status, caught.value.code) == (400, "ClientException")
-    assert described(world, "ec2") is None

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core.job import NodeState
+from chalicelib.core.task_size import TaskSize
 from tests.support.multinode import (
     a_container,
     end_main,
@@ -28,10 +29,11 @@ def refusal(world: World, **members: Any) -> str:
 def test_a_job_takes_the_capacity_of_all_its_nodes(world: World) -> None:
     make_multinode_stage(world)
     job = world.job(submit_multinode_job(world))
-    assert job.nodes == NodeState(count=3, main=0)
+    sizes = (TaskSize(cpu_units=2048, memory_mib=1024),)
+    assert job.nodes == NodeState(count=3, main=0, sizes=sizes)
     assert (job.cpu_units, job.memory_mib) == (4 * 1024, 3 * 1024)
     larger = world.job(submit_multinode_job(world, nodeOverrides={"numNodes": 10}))
-    assert larger.nodes == NodeState(count=10, main=0)
+    assert larger.nodes == NodeState(count=10, main=0, sizes=sizes)
     assert larger.cpu_units == 11 * 1024
     world.run_until_idle()
 

@@ -25,13 +25,26 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeNetwork:
+    """How the nodes of multi-node parallel jobs find each other, where other tasks need not.
+
+    `mode` is the network mode of their task definitions; `run_task` returns the members of RunTask
+    that it needs.
+    """
+
+    mode: str
+    run_task: Callable[[Target], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EcsSupport:
     """What ECS is asked for to run tasks on a compute type.
 
     `capacity_providers` returns those that the cluster needs; None where they are its owner's.
     `run_task` returns the members of RunTask that say where a task runs; its second argument has
     the members of EcsTaskProperties. `task_members` are those of these members that the task
-    definition takes over.
+    definition takes over. Nodes of multi-node parallel jobs are networked like other tasks, unless
+    there is a `node_network`.
     """
 
     capacity_providers: Callable[[Target], Sequence[str] | None]
@@ -39,6 +52,7 @@ class EcsSupport:
     network_mode: str
     has_task_size: bool  # the task definition states cpu and memory of the task as a whole
     task_members: tuple[str, ...] = ()
+    node_network: NodeNetwork | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,23 @@
-"""EC2 and SPOT: instances that AWS Batch scales. Validated, and not supported yet."""
+"""EC2 and SPOT: instances of an Auto Scaling group, which ECS scales by its capacity provider.
+
+Tasks share the network of their instance, as in AWS Batch. The nodes of a multi-node parallel job
+get an interface each, whose address ECS reports: the other nodes need that of the main node (AWS
+Batch user guide, "Compute environment considerations for MNP").
+"""
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from chalicelib.core.errors import ClientError
-from chalicelib.core.resources.compute_types.compute_type import ComputeResources, ComputeType
+from chalicelib.core.instances.names import provider_name
+from chalicelib.core.resources.compute_types.compute_type import (
+    ComputeResources,
+    ComputeType,
+    EcsSupport,
+    NodeNetwork,
+    Target,
+)
 from chalicelib.core.resources.compute_types.scaling_policy import validate_scaling_policy
 from chalicelib.core.resources.platforms import Platform
 
@@ -18,6 +30,11 @@ _SPOT_STRATEGIES = (
 _ORDERED_STRATEGIES = ("BEST_FIT_PROGRESSIVE_ORDERED", "SPOT_CAPACITY_OPTIMIZED_PRIORITIZED")
 _TEMPLATE_VERSION = re.compile(r"[0-9]*|\$Default|\$Latest")
 _MOST_TEMPLATE_OVERRIDES = 10
+_MOST_TASK_SUBNETS = 16  # of one task (ECS API reference, AwsVpcConfiguration)
+# Of the instances with enough vCPUs, the one with the least memory left: types of 2, 4 and 8 GiB a
+# vCPU stand side by side in an environment, and this keeps memory for the jobs that need it. For
+# jobs of one shape it is the same as packing by vCPU.
+_BINPACK = {"type": "binpack", "field": "memory"}
 _BUNDLES = ("optimal", "default_x86_64", "default_arm64")
 
 
@@ -104,15 +121,41 @@ def _validate_version(template: Mapping[str, Any]) -> None:
         )
 
 
-def _instances(name: str) -> ComputeType:
+def _run_task(target: Target, task: Mapping[str, Any]) -> dict[str, Any]:
+    provider = provider_name(target.cluster)
+    return {
+        "capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}],
+        "placementStrategy": [_BINPACK],
+    }
+
+
+def _node_interface(target: Target) -> dict[str, Any]:
+    """Return where a node's interface is made; without security groups it has those of its VPC."""
+    network = {"subnets": list(target.resources["subnets"][:_MOST_TASK_SUBNETS])}
+    groups = target.resources.get("securityGroupIds")
+    if groups:
+        network["securityGroups"] = list(groups)
+    return {"networkConfiguration": {"awsvpcConfiguration": network}}
+
+
+def _instances(name: str, *, runs_nodes: bool) -> ComputeType:
     return ComputeType(
         name=name,
         platform=Platform.EC2,
         queue_type="ECS",
         validate=_validate,
         is_for_eks=True,
+        ecs=EcsSupport(
+            capacity_providers=lambda target: (provider_name(target.cluster),),
+            run_task=_run_task,
+            network_mode="host",
+            has_task_size=False,
+            node_network=NodeNetwork(mode="awsvpc", run_task=_node_interface),
+        ),
+        runs_nodes=runs_nodes,
     )
 
 
-EC2 = _instances("EC2")
-SPOT = _instances("SPOT")
+EC2 = _instances("EC2", runs_nodes=True)
+# A node that is lost ends the work of all, and AWS Batch runs none of them on Spot Instances.
+SPOT = _instances("SPOT", runs_nodes=False)

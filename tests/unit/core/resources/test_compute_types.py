@@ -23,8 +23,11 @@ def test_every_type_of_the_api_has_a_row() -> None:
     assert set(types) | {"UNMANAGED"} == set(COMPUTE_TYPES)
 
 
-def test_fargate_and_unmanaged_environments_are_supported() -> None:
-    assert sorted(SUPPORTED) == ["FARGATE", "FARGATE_SPOT", "UNMANAGED"]
+def test_nodes_of_multi_node_jobs_run_on_instances_that_are_not_taken_back() -> None:
+    assert sorted(name for name, one in COMPUTE_TYPES.items() if one.runs_nodes) == [
+        "EC2",
+        "UNMANAGED",
+    ]
 
 
 @pytest.mark.parametrize("name", sorted(COMPUTE_TYPES.keys() - set(SUPPORTED)))

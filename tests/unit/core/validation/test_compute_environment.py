@@ -259,8 +259,6 @@ EKS = {
 @pytest.mark.parametrize(
     ("request_", "kind"),
     [
-        (managed(EC2), "EC2"),
-        (managed(EC2, type="SPOT", allocationStrategy="SPOT_CAPACITY_OPTIMIZED"), "SPOT"),
         (managed(MANAGED), "ECS_MANAGED_INSTANCES"),
         (
             managed(EC2, allocationStrategy="BEST_FIT_PROGRESSIVE") | {"eksConfiguration": EKS},
