@@ -61,7 +61,8 @@ def values_of_job(job: Job, retention_seconds: int) -> dict[str, Any]:
         "history": [_attempt_document(attempt) for attempt in job.history] or None,
         "waiting_on": list(job.waiting_on) or None,
         **_array_attributes(job.array),
-        "nodes": _nodes_document(job.nodes),
+        "nodes": [job.nodes.count, job.nodes.main, job.nodes.address] if job.nodes else None,
+        "node_sizes": _sizes_document(job.nodes.sizes) if job.nodes else None,
         "expires_at": expires_at,
         "queue_status": f"{job.queue}#{job.status}" if indexed else None,
         "created_key": created_key_of(job) if indexed else None,
@@ -124,7 +125,7 @@ def job_from_row(row: JobRow) -> Job:
         history=tuple(history),
         waiting_on=tuple(row.waiting_on or ()),
         array=_array_state(row),
-        nodes=_node_state(row.nodes),
+        nodes=_node_state(row),
         **{name: getattr(row, name) for name in _PLAIN},
     )
 
@@ -153,7 +154,7 @@ def row_from_ready(ready: Ready) -> ReadyRow:
         memory_mib=ready.memory_mib,
         gpus=ready.gpus or None,
         architecture=ready.architecture,
-        node_sizes=_sizes_document(ready.node_sizes) or None,
+        node_sizes=_sizes_document(ready.node_sizes),
         created_at_ms=ready.created_at_ms,
         held_until_ms=ready.held_until_ms,
     )
@@ -248,26 +249,16 @@ def _array_attributes(array: ArrayState | None) -> dict[str, Any]:
     }
 
 
-def _node_state(document: Sequence[Any] | None) -> NodeState | None:
-    if document is None:
+def _node_state(row: JobRow) -> NodeState | None:
+    if row.nodes is None:
         return None
-    count, main, address, *sizes = document
-    return NodeState(
-        count=count, main=main, address=address, sizes=_sizes(sizes[0] if sizes else None)
-    )
+    count, main, address, *_ = row.nodes
+    return NodeState(count=count, main=main, address=address, sizes=_sizes(row.node_sizes))
 
 
-def _nodes_document(nodes: NodeState | None) -> list[Any] | None:
-    """Return the row's attribute; sizes come last, where earlier versions do not look."""
-    if nodes is None:
-        return None
-    sizes = _sizes_document(nodes.sizes)
-    return [nodes.count, nodes.main, nodes.address, *([sizes] if sizes else [])]
-
-
-def _sizes_document(sizes: Sequence[TaskSize]) -> list[list[int]]:
+def _sizes_document(sizes: Sequence[TaskSize]) -> list[list[int]] | None:
     """Return sizes of nodes. They have no architecture: EC2 takes it from its image."""
-    return [[size.cpu_units, size.memory_mib, size.gpus] for size in sizes]
+    return [[size.cpu_units, size.memory_mib, size.gpus] for size in sizes] or None
 
 
 def _sizes(document: Sequence[Sequence[int]] | None) -> tuple[TaskSize, ...]:

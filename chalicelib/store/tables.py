@@ -115,6 +115,7 @@ class JobRow(Model):
     n_succeeded = WholeNumberAttribute(null=True)
     n_failed = WholeNumberAttribute(null=True)
     nodes = JSONAttribute(null=True)
+    node_sizes = CompactJSONAttribute(null=True)
     expires_at = WholeNumberAttribute(null=True)
     queue_status = UnicodeAttribute(null=True)
     created_key = UnicodeAttribute(null=True)

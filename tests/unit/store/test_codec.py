@@ -130,5 +130,5 @@ def test_a_job_without_gpus_architecture_and_nodes_has_no_byte_for_them() -> Non
 
 def test_the_nodes_of_a_row_that_an_earlier_version_wrote_have_no_sizes() -> None:
     row = row_from_job(a_job(nodes=NodeState(count=3, main=1)), 60)
-    assert row.nodes == [3, 1, None]
+    assert (row.nodes, row.node_sizes) == ([3, 1, None], None)
     assert job_from_row(row).nodes == NodeState(count=3, main=1)
