@@ -30,6 +30,7 @@ from batchyard.cloud.signature import (
 OWN_NAMES = frozenset({"127.0.0.1", "localhost", "::1", "host.docker.internal"})
 OPEN_PATHS = frozenset({"/_ministack/health"})
 BATCH_PATH = "/v1/"
+CONTROL_PATH = "/_batchyard/fleet"
 # How requests for Batch may be signed: for the service, or for API Gateway, which answers them.
 BATCH_SERVICES = frozenset({"batch", "execute-api"})
 API_STAGE = "api"
@@ -49,13 +50,16 @@ class Guard:
     """An ASGI application in front of another one.
 
     `record` is the file in which `up` writes the id of our API (`cloud.json`). An open guard asks
-    for credentials, but not whether they are right.
+    for credentials, but not whether they are right. `control` answers what the command line asks of
+    the fleet; `owner` is the access key that may ask.
     """
 
     app: App
     secret_of: SecretOf
     record: Path
     is_open: bool = False
+    control: App | None = None
+    owner: str | None = None
     now: Callable[[], float] = time.time
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,8 +78,14 @@ class Guard:
             else:
                 request, receive = await _with_body(scope, request, receive)
                 refusal = refusal_of(request, stated, self.secret_of, self.now())
+        is_control = self.control is not None and request.path == CONTROL_PATH
+        if refusal is None and is_control and not self.is_open:
+            refusal = refusal_of_others(stated, self.owner)
         if refusal is not None:
             await _refuse(scope, request, refusal, receive, send)
+            return
+        if is_control and self.control is not None:
+            await self.control(scope, receive, _without_cors(send))
             return
         if isinstance(stated, StatedSignature):
             scope = self._directed(scope, stated)
@@ -148,6 +158,16 @@ def refusal_of_stranger(request: Request, stated: StatedSignature | Refusal) -> 
         return None
     return Refusal(
         code="AccessDeniedException", message="The local cloud does not answer web pages."
+    )
+
+
+def refusal_of_others(stated: StatedSignature | Refusal, owner: str | None) -> Refusal | None:
+    """Return why a request for the fleet is refused: not signed with the cloud's own keys."""
+    if isinstance(stated, StatedSignature) and stated.access_key_id == owner:
+        return None
+    return Refusal(
+        code="AccessDeniedException",
+        message="The fleet of the local cloud answers to the keys of the cloud itself only.",
     )
 
 

@@ -1,8 +1,9 @@
 """Starts the emulator with a guard in front of it, in the emulator's own environment.
 
 Replaced from outside, in the version that the lock pins: `ministack.app.app`, the application that
-its `main` serves. Read from it: the secrets of the keys that its IAM and STS have issued. An update
-that no longer has these fails here, when the local cloud starts.
+its `main` serves, and what the modules of `fleet.plugs` name. Read from it: the secrets of the keys
+that its IAM and STS have issued. An update that no longer has these fails here, when the local
+cloud starts.
 """
 
 import os
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from batchyard.cloud.fleet.start import start as start_fleet
 from batchyard.cloud.guard import Guard
 
 OPEN, RECORD = "BATCHYARD_OPEN", "BATCHYARD_RECORD"
@@ -41,6 +43,8 @@ def main() -> None:
 
     emulator.app = Guard(
         app=emulator.app,
+        control=start_fleet().control,
+        owner=access_key_id,
         secret_of=secret_of,
         record=Path(os.environ[RECORD]),
         is_open=os.environ[OPEN] == "1",
