@@ -42,12 +42,7 @@ def update_compute_environment(request: dict[str, Any], call: Call) -> dict[str,
     current = find_environment(request["computeEnvironment"], call)
     if current.status in _TRANSITIONAL:
         raise ClientError(BEING_UPDATED)
-    updated = ComputeEnvironment.from_members(
-        validate_update(current.members(), request),
-        status="UPDATING",
-        used_by=current.used_by,
-        version=current.version + 1,
-    )
+    updated = current.updated(validate_update(current.members(), request))
     # Closes the race with any other change, which raises the version.
     if not call.ports.catalog.put(updated.to_resource(), replacing=current.to_resource()):
         raise ClientError(BEING_UPDATED)

@@ -18,6 +18,14 @@ MACHINES = {
 }
 ENVIRONMENT, QUEUE, TRIGGER = "compute-environment", "job-queue", "trigger"
 NAMES = {ENVIRONMENT: "fargate", QUEUE: "queue", TRIGGER: "nightly"}
+MAKING = ("make_cluster", "make_capacity", "attach_providers", "accept")
+REMOVING = (
+    "drain_capacity",
+    "detach_providers",
+    "remove_capacity",
+    "remove_cluster",
+    "remove",
+)
 STARTED_AT = "2027-01-15T08:00:00.000Z"
 CAUSE = '{"errorMessage": "no", "errorType": "AccessDenied"}'
 
@@ -89,8 +97,8 @@ def test_a_machine_calls_every_step_of_its_kind_and_no_other(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "action", "steps"),
     [
-        (ENVIRONMENT, "make", ["make_cluster", "accept"]),
-        (ENVIRONMENT, "remove", ["remove_cluster", "remove"]),
+        (ENVIRONMENT, "make", [*MAKING]),
+        (ENVIRONMENT, "remove", [*REMOVING]),
         (QUEUE, "remove", ["drain", "remove"]),
         (TRIGGER, "make", ["make_trigger", "accept"]),
         (TRIGGER, "remove", ["remove_trigger", "remove"]),
@@ -115,10 +123,8 @@ def test_a_queue_is_drained_until_nothing_is_left() -> None:
 @pytest.mark.parametrize(
     ("kind", "action", "step"),
     [
-        (ENVIRONMENT, "make", "make_cluster"),
-        (ENVIRONMENT, "make", "accept"),
-        (ENVIRONMENT, "remove", "remove_cluster"),
-        (ENVIRONMENT, "remove", "remove"),
+        *((ENVIRONMENT, "make", step) for step in MAKING),
+        *((ENVIRONMENT, "remove", step) for step in REMOVING),
         (QUEUE, "remove", "drain"),
         (TRIGGER, "make", "make_trigger"),
         (TRIGGER, "remove", "remove_trigger"),
@@ -152,8 +158,8 @@ PASSING = ("PassingError", "Lambda.TooManyRequestsException", "States.Timeout")
 STEPS_OF_MACHINES = [
     (kind, action, step)
     for kind, action, steps in (
-        (ENVIRONMENT, "make", ("make_cluster", "accept")),
-        (ENVIRONMENT, "remove", ("remove_cluster", "remove")),
+        (ENVIRONMENT, "make", MAKING),
+        (ENVIRONMENT, "remove", REMOVING),
         (QUEUE, "remove", ("drain", "remove")),
         (TRIGGER, "make", ("make_trigger", "accept")),
         (TRIGGER, "remove", ("remove_trigger", "remove")),

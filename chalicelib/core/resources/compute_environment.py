@@ -1,25 +1,33 @@
 """A compute environment, made from and written to its row of the catalog.
 
 What the control plane decides by has a field; `shown` holds the other members, which the API shows
-as they were given.
+as they were given, and `holds` and `made` what provisioning found out, which it does not show.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chalicelib.core.resources.compute_types.compute_type import ComputeType, Target
 from chalicelib.core.resources.compute_types.table import compute_type_of
 from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, Resource
+from chalicelib.core.task_size import TaskSize
 
 # The members of the API that have an attribute of their own in the row.
 _ROW_MEMBERS = frozenset({"computeEnvironmentName", "state", "tags"})
 _OWN_MEMBERS = _ROW_MEMBERS | {"type", "computeResources"}
+# What provisioning writes into the row's document: a change of these alone asks for nothing.
+PROVISIONED_MEMBERS = frozenset({"holds", "made"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComputeEnvironment:
-    """`resources` is the member `computeResources` without its type; empty when unmanaged."""
+    """`resources` is the member `computeResources` without its type; empty when unmanaged.
+
+    `holds` and `made` are written by provisioning and not shown by the API: the largest tasks that
+    its instances can hold, none of which another includes (empty: not known, so no limit), and what
+    a later step must know of what was made, such as ids and versions.
+    """
 
     name: str
     compute_type: ComputeType
@@ -31,6 +39,8 @@ class ComputeEnvironment:
     shown: Mapping[str, Any]
     used_by: int  # job queues
     version: int
+    holds: tuple[TaskSize, ...] = ()
+    made: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_members(
@@ -73,34 +83,66 @@ class ComputeEnvironment:
     @classmethod
     def from_resource(cls, resource: Resource) -> "ComputeEnvironment":
         """Return the environment of a row."""
+        document = dict(resource.document)
+        holds, made = document.pop("holds", ()), document.pop("made", {})
         members = {
-            **resource.document,
+            **document,
             "computeEnvironmentName": resource.name,
             "state": resource.state or "",
             "tags": resource.tags,
         }
-        return cls.from_members(
+        environment = cls.from_members(
             members,
             status=resource.status or "",
             status_reason=resource.status_reason or "",
             used_by=resource.used_by,
             version=resource.version,
         )
+        return replace(environment, holds=tuple(map(_size_from_document, holds)), made=made)
 
     def to_resource(self) -> Resource:
         """Return the row of the environment."""
         members = self.members()
+        document = {name: value for name, value in members.items() if name not in _ROW_MEMBERS}
+        if self.holds:
+            document["holds"] = [_document_from_size(size) for size in self.holds]
+        if self.made:
+            document["made"] = dict(self.made)
         return Resource(
             kind=COMPUTE_ENVIRONMENT,
             name=self.name,
             version=self.version,
-            document={name: value for name, value in members.items() if name not in _ROW_MEMBERS},
+            document=document,
             state=self.state,
             status=self.status,
             status_reason=self.status_reason,
             used_by=self.used_by,
             tags=self.tags,
         )
+
+    def updated(self, members: Mapping[str, Any]) -> "ComputeEnvironment":
+        """Return the environment to store in place of this one: UPDATING to these members.
+
+        What provisioning found out stays, until provisioning finds out otherwise.
+        """
+        updated = self.from_members(
+            members, status="UPDATING", used_by=self.used_by, version=self.version + 1
+        )
+        return replace(updated, holds=self.holds, made=self.made)
+
+    def provisioned(
+        self, *, holds: Sequence[TaskSize] | None = None, made: Mapping[str, Any] | None = None
+    ) -> "ComputeEnvironment":
+        """Return the environment with what provisioning found out; None leaves it as it is.
+
+        It is equal to this one if nothing differs, and else the row that may replace this one.
+        """
+        changed = replace(
+            self,
+            holds=self.holds if holds is None else tuple(holds),
+            made=self.made if made is None else dict(made),
+        )
+        return changed if changed == self else replace(changed, version=self.version + 1)
 
     @property
     def is_usable(self) -> bool:
@@ -132,3 +174,21 @@ class ComputeEnvironment:
     def target(self, cluster: str) -> Target:
         """Return what its compute type needs to know of it; `cluster` is its ECS cluster."""
         return Target(cluster=cluster, resources=self.resources)
+
+
+def _size_from_document(given: Mapping[str, Any]) -> TaskSize:
+    return TaskSize(
+        cpu_units=int(given["cpuUnits"]),
+        memory_mib=int(given["memoryMiB"]),
+        gpus=int(given.get("gpus", 0)),
+        architecture=given.get("architecture"),
+    )
+
+
+def _document_from_size(size: TaskSize) -> dict[str, Any]:
+    given: dict[str, Any] = {"cpuUnits": size.cpu_units, "memoryMiB": size.memory_mib}
+    if size.gpus:
+        given["gpus"] = size.gpus
+    if size.architecture:
+        given["architecture"] = size.architecture
+    return given

@@ -65,6 +65,6 @@ def environment_from_resource(resource: Resource) -> Environment:
         is_changing=environment.is_changing,
         provisioning_limit=environment.compute_type.provisioning_limit,
         is_on_instances=environment.compute_type.platform is not Platform.FARGATE,
-        holds=environment.compute_type.holds,
+        holds=environment.holds or environment.compute_type.holds,
         runs_nodes=environment.compute_type.runs_nodes,
     )

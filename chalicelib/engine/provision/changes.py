@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from chalicelib.core.resources.compute_environment import PROVISIONED_MEMBERS
 from chalicelib.core.resources.resource import (
     COMPUTE_ENVIRONMENT,
     JOB_QUEUE,
@@ -57,8 +58,13 @@ def replay_rows(cause: str, ports: ChangesPorts) -> None:
 
 
 def _differs(old: Resource, new: Resource) -> bool:
-    """Return whether more changed than tags or the count of queues."""
-    return (old.status, old.state, old.document) != (new.status, new.state, new.document)
+    """Return whether more changed than tags, the count of queues, or what provisioning wrote."""
+    return (old.status, old.state, _asked(old)) != (new.status, new.state, _asked(new))
+
+
+def _asked(resource: Resource) -> dict[str, Any]:
+    document = resource.document
+    return {name: value for name, value in document.items() if name not in PROVISIONED_MEMBERS}
 
 
 def _queues_to_wake(changed: Resource, ports: HasCatalog) -> list[str]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 # Of every kind; they take the cause as well.
 POSTPONE, REJECT = "postpone", "reject"
 # The steps that make something; the others remove it.
-_MAKING = frozenset({"make_cluster", "make_trigger", "accept"})
+_MAKING = frozenset({"make_cluster", "make_capacity", "attach_providers", "make_trigger", "accept"})
 PATIENCE_SECONDS = 12 * 3600  # how long an execution waits for what passes by itself
 STEPS: Mapping[str, Mapping[str, Step]] = {
     COMPUTE_ENVIRONMENT: compute_environments.STEPS,

@@ -41,6 +41,8 @@ class EcsSupport:
     """What ECS is asked for to run tasks on a compute type.
 
     `capacity_providers` returns those that the cluster needs; None where they are its owner's.
+    `makes_capacity` says that provisioning makes them and what they scale, once there is a cluster:
+    the steps are in `engine/provision/capacity.py`. Otherwise AWS or the owner has them ready.
     `run_task` returns the members of RunTask that say where a task runs; its second argument has
     the members of EcsTaskProperties. `task_members` are those of these members that the task
     definition takes over. Nodes of multi-node parallel jobs are networked like other tasks, unless
@@ -53,6 +55,7 @@ class EcsSupport:
     has_task_size: bool  # the task definition states cpu and memory of the task as a whole
     task_members: tuple[str, ...] = ()
     node_network: NodeNetwork | None = None
+    makes_capacity: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

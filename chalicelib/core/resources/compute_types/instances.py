@@ -151,6 +151,7 @@ def _instances(name: str, *, runs_nodes: bool) -> ComputeType:
             network_mode="host",
             has_task_size=False,
             node_network=NodeNetwork(mode="awsvpc", run_task=_node_interface),
+            makes_capacity=True,
         ),
         runs_nodes=runs_nodes,
     )

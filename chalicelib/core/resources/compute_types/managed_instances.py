@@ -1,7 +1,16 @@
-"""ECS_MANAGED_INSTANCES: instances that ECS manages. Validated, and not supported yet."""
+"""ECS_MANAGED_INSTANCES: instances that ECS manages, by a capacity provider of their own kind."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from chalicelib.core.errors import ClientError
-from chalicelib.core.resources.compute_types.compute_type import ComputeResources, ComputeType
+from chalicelib.core.instances.names import provider_name
+from chalicelib.core.resources.compute_types.compute_type import (
+    ComputeResources,
+    ComputeType,
+    EcsSupport,
+    Target,
+)
 from chalicelib.core.resources.compute_types.scaling_policy import validate_scaling_policy
 from chalicelib.core.resources.platforms import Platform
 
@@ -53,9 +62,35 @@ def _validate(resources: ComputeResources) -> None:
     validate_scaling_policy(resources)
 
 
+def _run_task(target: Target, task: Mapping[str, Any]) -> dict[str, Any]:
+    provider = provider_name(target.cluster)
+    asked: dict[str, Any] = {
+        "capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}]
+    }
+    if task.get("networkMode") != "host":
+        # A task has an interface of its own, which is to be where its instance can be.
+        template = target.resources["managedInstancesProvider"]["instanceLaunchTemplate"]
+        network = template["networkConfiguration"]
+        asked["networkConfiguration"] = {
+            "awsvpcConfiguration": {
+                "subnets": list(network["subnets"]),
+                "securityGroups": list(network["securityGroups"]),
+            }
+        }
+    return asked
+
+
 ECS_MANAGED_INSTANCES = ComputeType(
     name="ECS_MANAGED_INSTANCES",
     platform=Platform.MANAGED_INSTANCES,
     queue_type="ECS_MANAGED_INSTANCES",
     validate=_validate,
+    ecs=EcsSupport(
+        capacity_providers=lambda target: (provider_name(target.cluster),),
+        run_task=_run_task,
+        network_mode="awsvpc",
+        has_task_size=True,
+        task_members=("networkMode", "runtimePlatform"),
+        makes_capacity=True,
+    ),
 )

@@ -1,1 +1,1 @@
-"""Tests of what instances hold."""
+"""Tests of instances: names, requests, and what an instance holds."""

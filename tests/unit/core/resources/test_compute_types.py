@@ -1,5 +1,7 @@
 """The table of compute types: complete, consistent, and honest about what is not supported."""
 
+from dataclasses import replace
+
 import pytest
 
 from chalicelib.contract.model import service_model
@@ -15,6 +17,11 @@ from chalicelib.core.resources.platforms import Platform
 
 RESOURCES = {"subnets": ["subnet-1"], "securityGroupIds": ["sg-1"], "maxvCpus": 4}
 TARGET = Target(cluster="yard_environment", resources=RESOURCES)
+PROVIDER = {
+    "instanceLaunchTemplate": {
+        "networkConfiguration": {"subnets": ["subnet-1"], "securityGroups": ["sg-1"]}
+    }
+}
 SUPPORTED = [name for name, one in COMPUTE_TYPES.items() if one.ecs is not None]
 
 
@@ -30,10 +37,34 @@ def test_nodes_of_multi_node_jobs_run_on_instances_that_are_not_taken_back() -> 
     ]
 
 
-@pytest.mark.parametrize("name", sorted(COMPUTE_TYPES.keys() - set(SUPPORTED)))
-def test_a_type_that_is_not_supported_says_so_by_its_name(name: str) -> None:
-    with pytest.raises(NotSupportedError, match=f"A compute environment of type {name}"):
-        COMPUTE_TYPES[name].require_ecs()
+def test_every_type_is_supported() -> None:
+    assert sorted(COMPUTE_TYPES) == sorted(SUPPORTED)
+
+
+def test_a_type_that_is_not_supported_says_so_by_its_name() -> None:
+    later = replace(COMPUTE_TYPES["EC2"], name="LATER", ecs=None)
+    with pytest.raises(NotSupportedError, match="A compute environment of type LATER"):
+        later.require_ecs()
+
+
+@pytest.mark.parametrize("name", ["EC2", "SPOT", "ECS_MANAGED_INSTANCES"])
+def test_instances_are_asked_for_by_the_provider_that_is_made_for_the_cluster(name: str) -> None:
+    ecs = COMPUTE_TYPES[name].require_ecs()
+    target = replace(TARGET, resources={"managedInstancesProvider": PROVIDER})
+    assert ecs.makes_capacity
+    assert ecs.capacity_providers(target) == ("batchyard-yard_environment",)
+    asked = ecs.run_task(target, {"networkMode": "host"})
+    provider = {"capacityProvider": "batchyard-yard_environment", "weight": 1}
+    assert asked["capacityProviderStrategy"] == [provider]
+    assert "networkConfiguration" not in asked
+
+
+def test_a_task_on_managed_instances_has_its_interface_where_the_instances_are() -> None:
+    ecs = COMPUTE_TYPES["ECS_MANAGED_INSTANCES"].require_ecs()
+    target = replace(TARGET, resources={"managedInstancesProvider": PROVIDER})
+    assert ecs.run_task(target, {})["networkConfiguration"] == {
+        "awsvpcConfiguration": {"subnets": ["subnet-1"], "securityGroups": ["sg-1"]}
+    }
 
 
 def test_a_type_that_only_a_later_api_knows_is_not_supported() -> None:
@@ -84,7 +115,7 @@ def test_a_type_runs_jobs_of_its_own_platform(name: str, platform: Platform) -> 
 def test_the_queue_types_of_supported_compute_types_are_supported() -> None:
     known = set(service_model().shape_for("JobQueueType").metadata["enum"])
     assert {one.queue_type for one in COMPUTE_TYPES.values()} <= known
-    assert {"ECS", "ECS_FARGATE"} == SUPPORTED_QUEUE_TYPES
+    assert {"ECS", "ECS_FARGATE", "ECS_MANAGED_INSTANCES"} == SUPPORTED_QUEUE_TYPES
 
 
 def test_only_instances_that_aws_batch_scales_can_be_used_by_eks() -> None:

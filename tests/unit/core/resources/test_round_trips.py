@@ -14,6 +14,7 @@ from chalicelib.core.resources.job_queue import JobQueue
 from chalicelib.core.resources.platforms import Platform
 from chalicelib.core.resources.resource import Resource
 from chalicelib.core.resources.task_definition import TaskDefinition
+from chalicelib.core.task_size import TaskSize
 
 names = st.from_regex(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,20}", fullmatch=True)
 tags = st.dictionaries(names, names, max_size=2)
@@ -74,6 +75,39 @@ def test_a_compute_environment_is_read_as_it_was_written(
     )
     assert ComputeEnvironment.from_resource(stored(environment.to_resource())) == environment
     assert environment.members() == members
+
+
+sizes = st.builds(
+    TaskSize,
+    cpu_units=st.integers(1, 10**6),
+    memory_mib=st.integers(1, 10**6),
+    gpus=st.integers(0, 16),
+    architecture=st.sampled_from([None, "x86_64", "arm64"]),
+)
+
+
+@given(environment_members(), st.lists(sizes, max_size=3), st.dictionaries(names, names))
+def test_what_provisioning_found_out_is_kept_over_updates_and_not_shown(
+    members: dict[str, Any], holds: list[TaskSize], made: dict[str, str]
+) -> None:
+    environment = ComputeEnvironment.from_members(members, status="VALID")
+    found = environment.provisioned(holds=holds, made=made)
+    assert ComputeEnvironment.from_resource(stored(found.to_resource())) == found
+    assert found.members() == members
+    updated = found.updated(members | {"state": "DISABLED"})
+    assert (updated.holds, updated.made) == (tuple(holds), made)
+    assert (updated.status, updated.version) == ("UPDATING", found.version + 1)
+    assert found.provisioned(holds=holds, made=made) == found, "nothing new is no new version"
+
+
+def test_a_size_without_gpus_and_architecture_is_read_leniently() -> None:
+    row = ComputeEnvironment.from_members(
+        {"computeEnvironmentName": "e", "type": "UNMANAGED", "state": "ENABLED", "tags": {}},
+        status="VALID",
+    ).to_resource()
+    sized = {"holds": [{"cpuUnits": 4096, "memoryMiB": 15_000}]}
+    environment = ComputeEnvironment.from_resource(replace(row, document={**row.document, **sized}))
+    assert environment.holds == (TaskSize(cpu_units=4096, memory_mib=15_000),)
 
 
 @given(queue_members(), statuses, st.text(max_size=20), versions)

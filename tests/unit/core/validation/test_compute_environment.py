@@ -257,18 +257,21 @@ EKS = {
 
 
 @pytest.mark.parametrize(
-    ("request_", "kind"),
+    "request_",
     [
-        (managed(MANAGED), "ECS_MANAGED_INSTANCES"),
-        (
-            managed(EC2, allocationStrategy="BEST_FIT_PROGRESSIVE") | {"eksConfiguration": EKS},
-            "Amazon EKS",
-        ),
+        managed(EC2),
+        managed(EC2, type="SPOT", allocationStrategy="SPOT_CAPACITY_OPTIMIZED"),
+        managed(MANAGED),
     ],
 )
-def test_what_comes_later_is_called_unsupported(request_: dict[str, Any], kind: str) -> None:
-    with pytest.raises(NotSupportedError, match=f"{kind} is not supported yet"):
-        validate_create(request_)
+def test_an_environment_with_instances_is_stored_as_it_was_given(request_: dict[str, Any]) -> None:
+    assert validate_create(request_) == {"tags": {}, **request_, "state": "ENABLED"}
+
+
+def test_an_environment_on_eks_is_called_unsupported() -> None:
+    request = managed(EC2, allocationStrategy="BEST_FIT_PROGRESSIVE") | {"eksConfiguration": EKS}
+    with pytest.raises(NotSupportedError, match="Amazon EKS is not supported yet"):
+        validate_create(request)
 
 
 @pytest.mark.parametrize(
