@@ -53,8 +53,14 @@ class EcsPort(Protocol):
         Raises `DefinitionGone` when it has been deleted.
         """
 
+    def count_pending(self, cluster_arn: str) -> int:
+        """Return how many tasks of a cluster have been placed and do not run yet."""
+
     def stop_task(self, cluster_arn: str, task_arn: str, reason: str) -> None:
         """Record a task's end; nothing when ECS does not know it."""
+
+    def submit_state(self, cluster_arn: str, task_arn: str, status: str, reason: str) -> None:
+        """Report that a task on an instance is RUNNING or STOPPED, as the instance's own agent."""
 
 
 def client(service: str, *, endpoint_url: str, region: str, keys: Mapping[str, str]) -> Any:
@@ -113,6 +119,21 @@ class BotoEcs:
 
     def stop_task(self, cluster_arn: str, task_arn: str, reason: str) -> None:
         _retried(partial(self._ecs.stop_task, cluster=cluster_arn, task=task_arn, reason=reason))
+
+    def count_pending(self, cluster_arn: str) -> int:
+        answer = _retried(partial(self._ecs.describe_clusters, clusters=[cluster_arn])) or {}
+        return sum(int(one["pendingTasksCount"]) for one in answer.get("clusters", []))
+
+    def submit_state(self, cluster_arn: str, task_arn: str, status: str, reason: str) -> None:
+        _retried(
+            partial(
+                self._ecs.submit_task_state_change,
+                cluster=cluster_arn,
+                task=task_arn,
+                status=status,
+                reason=reason,
+            )
+        )
 
     def _pages(self, call: Callable[..., Any], member: str, **arguments: Any) -> Iterator[str]:
         token: dict[str, str] = {}

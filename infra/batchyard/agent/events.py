@@ -37,6 +37,7 @@ _ECHOED = (
     "taskDefinitionArn",
 )
 _ECHOED_OF_CONTAINER = ("containerArn", "cpu", "image", "memory", "name", "taskArn")
+STOPPED_BY_USER = "Task stopped by user"
 _RUNNING_VERSION_STEP = 1
 _STOPPED_VERSION_STEP = 3
 
@@ -56,6 +57,17 @@ def json_ready(value: Any) -> Any:
     if isinstance(value, datetime):
         return iso_time(int(value.timestamp() * 1000))
     return value
+
+
+def pending_event(task: Json, *, event_id: str, at_ms: int) -> Json:
+    """Return the event of a task that was placed on an instance and waits for its agent."""
+    detail = _detail(task, TaskState(containers={}), at_ms=at_ms, version_step=0) | {
+        "lastStatus": "PENDING",
+        "desiredStatus": "RUNNING",
+    }
+    for container in detail["containers"]:
+        container["lastStatus"] = "PENDING"
+    return _envelope(task, detail, event_id=event_id, at_ms=at_ms)
 
 
 def running_event(task: Json, state: TaskState, *, event_id: str, started_at_ms: int) -> Json:
@@ -93,6 +105,21 @@ def stopped_event(
     for container in detail["containers"]:
         container["lastStatus"] = "STOPPED"
     return _envelope(task, detail, event_id=event_id, at_ms=stopped_at_ms)
+
+
+def on_instance(task: Json) -> bool:
+    """Return whether ECS places the task on an instance of a capacity provider."""
+    return bool(task.get("capacityProviderName")) and task.get("launchType") != "FARGATE"
+
+
+def recorded_cause(task: Json) -> StopCause:
+    """Return why a task was stopped from outside, from its record."""
+    code = str(task.get("stopCode") or "")
+    known = {one.value: one for one in StopCode}
+    return StopCause(
+        code=known.get(code, StopCode.USER_INITIATED),
+        reason=task.get("stoppedReason") or STOPPED_BY_USER,
+    )
 
 
 def lost_host(task: Json) -> StopCause:

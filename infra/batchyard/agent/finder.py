@@ -1,7 +1,8 @@
 """Which tasks are new, and which were stopped from outside.
 
 Owns: asking ECS at a bounded rate and comparing its answers with what is known. It must not
-run anything: the loop hands its findings to `supervisor`.
+run anything: the loop hands its findings to `supervisor`. A task that is PROVISIONING has no
+instance yet: it is not found before ECS has placed it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from .plan import Json
 _CLUSTERS_EVERY_SECONDS = 1.0
 _MISSED_EVERY_SECONDS = 2.0
 _MISSED_COST_FACTOR = 20.0
-_STOPPED = "STOPPED"
+_STOPPED, _PROVISIONING = "STOPPED", "PROVISIONING"
+_DESCRIBED_AT_ONCE = 100
 
 
 @dataclass(slots=True)
@@ -41,6 +43,7 @@ class TaskFinder:
         self._clusters_due = 0.0
         self._missed_due = 0.0
         self._known: set[str] = set()
+        self._waiting: dict[str, None] = {}  # PROVISIONING when last seen, in the order of arrival
 
     def remember(self, task_arns: Collection[str]) -> None:
         """Record tasks that are handled already: they are never new."""
@@ -62,7 +65,10 @@ class TaskFinder:
         for cluster_arn in self._current_clusters():
             listed = self._ecs.list_task_arns(cluster_arn, "RUNNING")
             running.update(listed)
-            unknown = [arn for arn in listed if arn not in self._known]
+            waiting = [arn for arn in listed if arn in self._waiting]
+            unknown = [arn for arn in listed if arn not in self._known and arn not in self._waiting]
+            if waiting:
+                self._take_placed(found, cluster_arn, waiting)
             if unknown:
                 self._take(found, cluster_arn, unknown)
         self._check_absent(found, [arn for arn in live if arn not in running])
@@ -77,13 +83,31 @@ class TaskFinder:
             self._clusters_due = now + _CLUSTERS_EVERY_SECONDS
         return self._clusters
 
-    def _take(self, found: Found, cluster_arn: str, task_arns: list[str]) -> None:
+    def _take_placed(self, found: Found, cluster_arn: str, waiting: list[str]) -> None:
+        """Take the tasks that wait no more: the longest waiting first, and no more than there are.
+
+        Hundreds may wait. ECS counts those that it has placed and nobody has begun to run.
+        """
+        placed = self._ecs.count_pending(cluster_arn)
+        for start in range(0, len(waiting), _DESCRIBED_AT_ONCE):
+            if placed <= 0:
+                return
+            batch = waiting[start : start + _DESCRIBED_AT_ONCE]
+            placed -= self._take(found, cluster_arn, batch)
+
+    def _take(self, found: Found, cluster_arn: str, task_arns: list[str]) -> int:
+        """Describe the tasks and sort them into what was found; return how many do not wait."""
+        taken = 0
         for task in self._ecs.describe_tasks(cluster_arn, task_arns):
-            self._known.add(task["taskArn"])
-            if task.get("desiredStatus") == _STOPPED:
-                found.missed.append(task)
-            else:
-                found.new.append(task)
+            arn, is_stopped = task["taskArn"], task.get("desiredStatus") == _STOPPED
+            if task.get("lastStatus") == _PROVISIONING and not is_stopped:
+                self._waiting[arn] = None
+                continue
+            taken += 1
+            self._waiting.pop(arn, None)
+            self._known.add(arn)
+            (found.missed if is_stopped else found.new).append(task)
+        return taken
 
     def _check_absent(self, found: Found, absent: list[str]) -> None:
         """Describe the tasks that a listing lacks: one whose pages shift can miss a task."""

@@ -11,12 +11,15 @@ import queue
 from collections.abc import Callable
 
 from .ecs import EcsUnavailable
+from .events import recorded_cause
 from .finder import Found, TaskFinder
+from .lifecycle import StopCause, StopCode
 from .live_tasks import Message
 from .supervisor import Supervisor
 
 _log = logging.getLogger(__name__)
 
+RECORD_IS_GONE = StopCause(code=StopCode.USER_INITIATED, reason="The record of the task is gone")
 BUSY_LOOK_SECONDS = 0.05
 IDLE_LOOK_SECONDS = 0.15
 _BUSY_FOR_SECONDS = 5.0
@@ -90,9 +93,9 @@ class AgentLoop:
         for task in found.missed:
             supervisor.report_missed(task)
         for task in found.stopped:
-            supervisor.stop(task["taskArn"], task.get("stoppedReason") or "")
+            supervisor.stop(task["taskArn"], recorded_cause(task))
         for arn in found.gone:
-            supervisor.stop(arn, "The record of the task is gone")
+            supervisor.stop(arn, RECORD_IS_GONE)
         for task in found.new:
             try:
                 supervisor.run(task)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from .ecs import EcsPort, EcsUnavailable
+from .events import on_instance
 from .plan import Json
 
 _log = logging.getLogger(__name__)
@@ -176,10 +177,15 @@ class _Closing:
     task_arn: str
     reason: str
     on_closed: Callable[[], None]
+    status: str | None  # of a task on an instance; None: the end of any other one
 
 
 class TaskCloser:
-    """Has ECS record ends of tasks."""
+    """Has ECS record ends of tasks, and of those on instances that they run.
+
+    An instance has space again when ECS learns from its agent that a task has ended; StopTask only
+    asks for that.
+    """
 
     def __init__(self, ecs: EcsPort) -> None:
         self._ecs = ecs
@@ -192,12 +198,26 @@ class TaskCloser:
         for thread in self._threads:
             thread.start()
 
-    def put(
-        self, cluster_arn: str, task_arn: str, reason: str, on_closed: Callable[[], None]
-    ) -> None:
+    def put(self, task: Json, reason: str, on_closed: Callable[[], None]) -> None:
         """Queue an end; `on_closed` is called in one of the closer's threads once ECS has it."""
+        self._put(task, reason, on_closed, "STOPPED" if on_instance(task) else None)
+
+    def put_running(self, task: Json) -> None:
+        """Queue that a task on an instance runs; ECS knows that of every other task by itself."""
+        if on_instance(task):
+            self._put(task, "", lambda: None, "RUNNING")
+
+    def _put(
+        self, task: Json, reason: str, on_closed: Callable[[], None], status: str | None
+    ) -> None:
         self._queue.put(
-            _Closing(cluster_arn=cluster_arn, task_arn=task_arn, reason=reason, on_closed=on_closed)
+            _Closing(
+                cluster_arn=task["clusterArn"],
+                task_arn=task["taskArn"],
+                reason=reason,
+                on_closed=on_closed,
+                status=status,
+            )
         )
 
     def close(self) -> None:
@@ -218,7 +238,10 @@ class TaskCloser:
 
     def _closed(self, task: _Closing) -> bool:
         try:
-            self._ecs.stop_task(task.cluster_arn, task.task_arn, task.reason)
+            if task.status is None:
+                self._ecs.stop_task(task.cluster_arn, task.task_arn, task.reason)
+            else:
+                self._ecs.submit_state(task.cluster_arn, task.task_arn, task.status, task.reason)
         except EcsUnavailable as error:
             _log.warning("the end of %s could not be recorded: %s", task.task_arn, error)
             return False

@@ -17,7 +17,14 @@ from functools import partial
 from . import lifecycle
 from .ecs import DefinitionGone, EcsPort
 from .environment import container_environment
-from .events import lost_host, running_event, stopped_event
+from .events import (
+    lost_host,
+    on_instance,
+    pending_event,
+    recorded_cause,
+    running_event,
+    stopped_event,
+)
 from .journal import Journal, JournalEntry
 from .lifecycle import StopCause, StopCode, TaskState
 from .live_tasks import LiveTask, Message, Secrets, StartDone, Surroundings, is_lost
@@ -35,8 +42,6 @@ from .runtime import (
 from .sender import EventSender, TaskCloser
 
 _log = logging.getLogger(__name__)
-
-_STOPPED_BY_USER = "Task stopped by user"
 
 
 class Supervisor:
@@ -149,22 +154,20 @@ class Supervisor:
             ContainerStarted(runtime_id=self._runtime_id(), planned=True) for _ in plan.containers
         ]
         self._journal.write(live.entry)
+        if on_instance(task):
+            self._report_pending(task)
         self._advance(live)
 
-    def stop(self, task_arn: str, reason: str) -> None:
-        """Stop a task, because of StopTask or because its record is gone."""
+    def stop(self, task_arn: str, cause: StopCause) -> None:
+        """Stop a task, for what its record says or because that is gone."""
         live = self._live.get(_task_id(task_arn))
         if live is not None:
-            cause = StopCause(code=StopCode.USER_INITIATED, reason=reason or _STOPPED_BY_USER)
             live.state = lifecycle.stop(live.state, cause)
             self._advance(live)
 
     def report_missed(self, task: Json) -> None:
         """Report a task that was stopped before it could be started."""
-        cause = StopCause(
-            code=StopCode.USER_INITIATED, reason=task.get("stoppedReason") or _STOPPED_BY_USER
-        )
-        self._end_unwatched(JournalEntry(task=task), cause)
+        self._end_unwatched(JournalEntry(task=task), recorded_cause(task))
 
     def handle(self, message: Message) -> None:
         """Handle a message of a thread; one for a task that has ended is ignored."""
@@ -203,8 +206,9 @@ class Supervisor:
     def abandon(self) -> None:
         """Stop all containers without a report: the next agent reports them from the journal."""
         self._abandoned = True
+        cause = StopCause(code=StopCode.USER_INITIATED, reason="The agent ended")
         for live in list(self._live.values()):
-            self.stop(live.plan.task_arn, "The agent ended")
+            self.stop(live.plan.task_arn, cause)
 
     def kill_all(self) -> None:
         """Kill every container that still runs."""
@@ -284,14 +288,22 @@ class Supervisor:
     def _stop_container(self, live: LiveTask, container: ContainerPlan) -> None:
         runtime_id = live.state.containers[container.name].runtime_id
         assert runtime_id is not None
+        if _has_lost_host(live.state):
+            self._signals.submit(self._runtime.kill, runtime_id)
+            return
         self._signals.submit(self._runtime.terminate, runtime_id)
         due = self._around.monotonic() + container.stop_timeout_seconds
         heapq.heappush(self._kills, (due, live.plan.task_id, container.name))
+
+    def _report_pending(self, task: Json) -> None:
+        event = pending_event(task, event_id=self._around.new_id(), at_ms=self._around.wall_ms())
+        self._events.put(event, subject=task["taskArn"], followed=True)
 
     def _report_running(self, live: LiveTask) -> None:
         if live.entry.started_at_ms is None:
             live.entry.started_at_ms = self._around.wall_ms()
         if not self._abandoned:
+            self._closer.put_running(live.entry.task)
             self._events.put(
                 running_event(
                     live.entry.task,
@@ -323,7 +335,8 @@ class Supervisor:
         now_ms = self._around.wall_ms()
         return stopped_event(
             live.entry.task,
-            live.state,
+            # Nobody learns how containers end whose host is gone.
+            TaskState(containers={}) if _has_lost_host(live.state) else live.state,
             cause,
             event_id=self._around.new_id(),
             started_at_ms=live.entry.started_at_ms,
@@ -342,8 +355,7 @@ class Supervisor:
         task_arn, cluster_arn = str(entry.task["taskArn"]), str(entry.task["clusterArn"])
         now = next(iter(self._ecs.describe_tasks(cluster_arn, [task_arn])), None)
         if now is not None and now.get("desiredStatus") == "STOPPED":
-            reason = now.get("stoppedReason") or _STOPPED_BY_USER
-            self._end_unwatched(entry, StopCause(code=StopCode.USER_INITIATED, reason=reason))
+            self._end_unwatched(entry, recorded_cause(now))
         else:
             self._end_unwatched(entry, lost_host(entry.task))
 
@@ -368,11 +380,15 @@ class Supervisor:
         task = entry.task
         reason = event["detail"]["stoppedReason"]
         forget = partial(self._journal.forget, entry.task_id)
-        close = partial(self._closer.put, task["clusterArn"], task["taskArn"], reason, forget)
+        close = partial(self._closer.put, task, reason, forget)
         self._events.put(event, on_sent=close, subject=task["taskArn"])
 
     def _runtime_id(self) -> str:
         return self._around.new_id().replace("-", "")[:12]
+
+
+def _has_lost_host(state: TaskState) -> bool:
+    return state.cause is not None and state.cause.code is StopCode.TERMINATION_NOTICE
 
 
 def _task_id(task_arn: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 from batchyard.agent import sender as sender_module
 from batchyard.agent.sender import EventSender, TaskCloser
 
-from .world import CLUSTER, TASK_PREFIX, FakeEcs, FakeQueue, container, eventually, task_definition
+from .world import FakeEcs, FakeQueue, container, eventually, task_definition
 
 
 @pytest.fixture(autouse=True)
@@ -114,7 +114,7 @@ def test_an_end_is_recorded_though_ecs_fails_at_first() -> None:
     ecs.failures = 2
     closer = TaskCloser(ecs)
     closed = threading.Event()
-    closer.put(CLUSTER, TASK_PREFIX + task_id, "over", closed.set)
+    closer.put(ecs.record(task_id), "over", closed.set)
     assert closed.wait(10)
     closer.close()
     assert ecs.record(task_id)["stoppedReason"] == "over"

@@ -118,6 +118,7 @@ class FakeEcs:
         self._tasks: dict[str, Json] = {}
         self._ids = itertools.count(1)
         self.failures = 0
+        self.submitted: list[tuple[str, str]] = []  # task ARN and status
 
     def run_task(self, definition: Json, **more: object) -> str:
         """Start a task; return its id."""
@@ -159,12 +160,33 @@ class FakeEcs:
 
     def stop_task(self, cluster_arn: str, task_arn: str, reason: str) -> None:
         self._maybe_fail()
+        self.end(task_arn, "UserInitiated", reason)
+
+    def count_pending(self, cluster_arn: str) -> int:
+        self._maybe_fail()
+        with self._lock:
+            return sum(task["lastStatus"] == "PENDING" for task in self._tasks.values())
+
+    def submit_state(self, cluster_arn: str, task_arn: str, status: str, reason: str) -> None:
+        self._maybe_fail()
+        self.submitted.append((task_arn, status))
+        if status == "STOPPED":
+            self.end(task_arn, "EssentialContainerExited", reason)
+
+    def place(self, task_id: str) -> None:
+        """Have a task that waits for an instance wait for its agent."""
+        with self._lock:
+            self._tasks[TASK_PREFIX + task_id]["lastStatus"] = "PENDING"
+
+    def end(self, task_arn: str, stop_code: str, reason: str) -> None:
+        """Stop a task, unless it is stopped or not known."""
         with self._lock:
             task = self._tasks.get(task_arn)
             if task is not None and task["desiredStatus"] != "STOPPED":
                 task |= {
                     "desiredStatus": "STOPPED",
                     "lastStatus": "STOPPED",
+                    "stopCode": stop_code,
                     "stoppedReason": reason,
                 }
 
