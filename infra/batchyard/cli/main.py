@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from batchyard.cli import fleet as fleet_cli
 from batchyard.cli import triggers as triggers_cli
 from batchyard.cli.output import fail as _fail
 from batchyard.cli.output import say as _say
@@ -26,6 +27,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(triggers_cli.app, name="trigger")
+app.add_typer(fleet_cli.app, name="local")
 
 StateDirOption = Annotated[
     Path, typer.Option("--state-dir", help="The folder of the local cloud's data and logs.")
@@ -68,9 +70,12 @@ def up(
     detach: Annotated[
         bool, typer.Option("--detach", help="Return once it is up; `batchyard down` stops it.")
     ] = False,
+    boot: fleet_cli.BootOption = None,
+    idle: fleet_cli.IdleOption = None,
+    notice: fleet_cli.NoticeOption = None,
 ) -> None:
     """Start a local cloud on this machine, with an environment and a queue named `default`."""
-    from batchyard.cloud import local
+    from batchyard.cloud import emulator, local
 
     if runtime not in RUNTIMES:
         raise typer.BadParameter("auto, process or docker", param_hint="--runtime")
@@ -79,7 +84,13 @@ def up(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         cloud = local.up(
-            state, port=port, runtime=runtime, is_open=is_open, say=_say, report=_report_failure
+            state,
+            port=port,
+            runtime=runtime,
+            is_open=is_open,
+            say=_say,
+            report=_report_failure,
+            emulator_settings=emulator.fleet_settings(boot=boot, idle=idle, notice=notice),
         )
         _make_default(state)
         _explain_use(cloud, state, detached=detach)

@@ -16,10 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from batchyard.cloud.fleet.settings import SETTINGS as FLEET
 from batchyard.cloud.keys import Keys
 from batchyard.cloud.launcher import OPEN, RECORD
 from batchyard.cloud.package import held, run
-from batchyard.cloud.paths import LOCKS, StateDir, digest, shared_cache
+from batchyard.cloud.paths import LOCKS, REPOSITORY, StateDir, digest, shared_cache
 
 if TYPE_CHECKING:
     from batchyard.cloud.stacks import Session
@@ -29,9 +30,10 @@ REGION = "us-east-1"
 ACCOUNT = "000000000000"
 START_PATIENCE_SECONDS = 60.0
 POLL_SECONDS = 0.05
-# Our modules come last on its path: its own versions of libraries must be found first.
+# Our modules come last on its path: its own versions of libraries must be found first. Of the
+# control plane the fleet uses what an instance holds, which must be the same on both sides.
 LAUNCH = (
-    "import sys; sys.path.append(sys.argv[1]); from batchyard.cloud.launcher import main; main()"
+    "import sys; sys.path.extend(sys.argv[1:]); from batchyard.cloud.launcher import main; main()"
 )
 LAMBDA_DATA = "lambda.json"  # where the emulator saves functions and event source mappings
 
@@ -89,7 +91,7 @@ def install(say: Callable[[str], None]) -> Path:
 
 def command(python: Path) -> list[str]:
     """Return the command that serves the emulator behind its guard."""
-    return [str(python), "-c", LAUNCH, str(Path(__file__).resolve().parents[2])]
+    return [str(python), "-c", LAUNCH, str(REPOSITORY / "infra"), str(REPOSITORY)]
 
 
 def environment(
@@ -129,6 +131,15 @@ def environment(
         "PYTHONUNBUFFERED": "1",
         **(extra or {}),
     }
+
+
+def fleet_settings(
+    *, boot: float | None = None, idle: float | None = None, notice: float | None = None
+) -> dict[str, str]:
+    """Return the emulator's setting of the fleet, in seconds; None leaves what is usual."""
+    seconds = {"boot_seconds": boot, "idle_seconds": idle, "notice_seconds": notice}
+    chosen = {name: value for name, value in seconds.items() if value is not None}
+    return {FLEET: json.dumps(chosen)} if chosen else {}
 
 
 def prepare(state: StateDir) -> bool:

@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from batchyard.cloud.fleet.start import start as start_fleet
 from batchyard.cloud.guard import Guard
 
 OPEN, RECORD = "BATCHYARD_OPEN", "BATCHYARD_RECORD"
@@ -22,6 +21,8 @@ def main() -> None:
     """Serve until SIGTERM."""
     import ministack.app as emulator  # type: ignore[import-not-found]
     from ministack.core import iam_evaluator, responses  # type: ignore[import-not-found]
+
+    from batchyard.cloud.fleet.start import start as start_fleet
 
     access_key_id = os.environ["AWS_ACCESS_KEY_ID"]
     secret = os.environ["AWS_SECRET_ACCESS_KEY"]

@@ -18,9 +18,9 @@ from batchyard.cloud.fleet.packing import (
     place,
     registered,
 )
+from batchyard.cloud.fleet.settings import FleetSettings
 from batchyard.cloud.fleet.values import (
     Activity,
-    FleetSettings,
     Instance,
     Pool,
     PoolId,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from batchyard.cloud.fleet.instance_types import CPU_UNITS, InstanceType
-from batchyard.cloud.fleet.memory import registered_memory_mib
+from chalicelib.core.instances.sizes import registered_memory_mib
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,10 +20,8 @@ from batchyard.cloud.fleet.plugs import ecs_instances, providers
 from batchyard.cloud.fleet.plugs import ssm as ssm_plug
 from batchyard.cloud.fleet.pools import PoolReader
 from batchyard.cloud.fleet.port import EmulatorPort
-from batchyard.cloud.fleet.values import FleetSettings
+from batchyard.cloud.fleet.settings import SETTINGS, FleetSettings
 from batchyard.cloud.fleet.worker import FleetWorker
-
-SETTINGS = "BATCHYARD_FLEET"  # an environment variable: members of FleetSettings, as JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
