@@ -298,8 +298,9 @@ class Fleet:
         instances = self.of_pool(pool.id)
         due = [one.ready_at for one in instances if one.state is State.BOOTING]
         due += [one.reclaimed_at for one in instances if one.reclaimed_at is not None]
-        idle = [one for one in instances if one.state is State.ACTIVE and not one.tasks]
-        if pool.scales and len(instances) > pool.minimum:
+        staying = [one for one in instances if one.state is not State.DRAINING]
+        idle = [one for one in staying if one.state is State.ACTIVE and not one.tasks]
+        if pool.scales and len(staying) > pool.minimum:
             idle = [one for one in idle if pool.unprotects_idle or not one.is_protected]
             due += [one.idle_since + self._idle_seconds(pool) for one in idle]
         retry_at = self._retry_at.get(pool.id, 0.0)

@@ -135,19 +135,18 @@ def first_that_holds(types: Sequence[InstanceType]) -> Choice:
 
 
 def cheapest_per_task(types: Sequence[InstanceType]) -> Choice:
-    """Return the choice of managed instances: the type that costs the least for each task on it."""
+    """Return the choice of managed instances: the type that costs the least for each task on it.
+
+    Of several the one that holds most tasks, so that fewer instances run.
+    """
 
     def choose(need: TaskNeed, count: int) -> InstanceType | None:
+        def rank(one: InstanceType) -> tuple[float, int, str]:
+            tasks = min(count, registered(one).count(need))
+            return round(one.price_index / tasks, 3), -tasks, one.name
+
         fitting = [one for one in types if registered(one).holds(need)]
-        return min(
-            fitting,
-            key=lambda one: (
-                one.price_index / min(count, registered(one).count(need)),
-                one.price_index,
-                one.name,
-            ),
-            default=None,
-        )
+        return min(fitting, key=rank, default=None)
 
     return choose
 
