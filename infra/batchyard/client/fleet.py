@@ -49,27 +49,37 @@ class FleetCalls:
 
 def fleet_of(state_dir: Path) -> FleetCalls:
     """Return the calls of the local cloud of a state dir. Raises FleetError if it has no fleet."""
-    from batchyard.client.clients import connect
-    from batchyard.cloud.emulator import REGION, endpoint_url
+    from batchyard.cloud.keys import keys_of
     from batchyard.cloud.local import Cloud
     from batchyard.cloud.paths import StateDir
 
-    credentials = connect(state_dir).credentials()
-    cloud = Cloud.load(StateDir.at(state_dir))
-    if cloud is None or not cloud.runs("emulator"):
-        raise FleetError("The emulator was not started by `batchyard up`: it has no fleet.")
-    url = endpoint_url(cloud.port) + CONTROL_PATH
+    state = StateDir.at(state_dir)
+    cloud, keys = Cloud.load(state), keys_of(state)
+    if cloud is None or keys is None or not cloud.runs("emulator"):
+        raise FleetError(
+            "No local cloud of this state dir runs. Start one with `batchyard up`; an emulator "
+            "that something else has started has no fleet."
+        )
+    return fleet_at(cloud.port, keys.access_key_id, keys.secret_access_key, stack=cloud.stack_name)
+
+
+def fleet_at(port: int, access_key_id: str, secret: str, *, stack: str) -> FleetCalls:
+    """Return the calls of the local cloud on a port, with its keys."""
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    from batchyard.cloud.emulator import REGION, endpoint_url
+
+    url = endpoint_url(port) + CONTROL_PATH
 
     def send(request: dict[str, Any]) -> dict[str, Any]:
-        from botocore.auth import SigV4Auth
-        from botocore.awsrequest import AWSRequest
-
         body = json.dumps(request).encode()
         signed = AWSRequest(method="POST", url=url, data=body)
-        SigV4Auth(credentials, "ecs", REGION).add_auth(signed)
+        SigV4Auth(Credentials(access_key_id, secret), "ecs", REGION).add_auth(signed)
         return _sent(url, body, dict(signed.headers.items()))
 
-    return FleetCalls(send, cloud.stack_name)
+    return FleetCalls(send, stack)
 
 
 def _sent(url: str, body: bytes, headers: dict[str, str]) -> dict[str, Any]:

@@ -34,6 +34,7 @@ class Started:
 
 def start() -> Started:
     """Replace what the emulator lacks; raises if it has no longer what is replaced or called."""
+    from ministack import app  # type: ignore[import-not-found]
     from ministack.services import (  # type: ignore[import-not-found]
         autoscaling,
         ec2,
@@ -43,6 +44,7 @@ def start() -> Started:
     )
 
     plugs.require(eventbridge, "_put_events")
+    load = app._load_persisted_state
     reader = PoolReader(autoscaling=autoscaling, ec2=ec2, ecs=ecs)
     port = EmulatorPort(reader, ecs=ecs, autoscaling=autoscaling, eventbridge=eventbridge)
     settings = FleetSettings(**json.loads(os.environ.get(SETTINGS) or "{}"))
@@ -54,4 +56,11 @@ def start() -> Started:
     providers.install(ecs, autoscaling, worker)
     ecs_plug.install(ecs, worker)
     ecs_instances.install(ecs, worker)
+
+    def load_whole() -> None:
+        # No step in between: groups are loaded before or after the tasks that wait for them.
+        with worker.changing():
+            load()
+
+    app._load_persisted_state = load_whole
     return Started(control=FleetControl(worker, reader), worker=worker)

@@ -65,13 +65,6 @@ def install(autoscaling: Any, worker: FleetWorker, reader: PoolReader) -> None:
     refreshes = Refreshes(worker, plug.group_of)
     for name, refresh in refreshes.answers().items():
         replace(actions, name, plug.answered(name, refresh))
-    load = autoscaling.load_persisted_state
-
-    def load_and_wake(data: Any) -> None:
-        load(data)
-        worker.wake()
-
-    autoscaling.load_persisted_state = load_and_wake
 
 
 class AutoScalingPlug:

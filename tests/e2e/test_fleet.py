@@ -1,0 +1,391 @@
+"""The fleet in the real emulator, without a stack: what boto3 sees of instances, groups and tasks.
+
+An update of the emulator that no longer has what the fleet replaces ends here.
+"""
+
+import base64
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from batchyard.client.fleet import FleetError, fleet_at
+from batchyard.cloud import emulator
+from batchyard.cloud.fleet import settings
+from batchyard.cloud.keys import Keys, ensure_keys
+from batchyard.cloud.paths import StateDir
+
+pytestmark = pytest.mark.e2e
+PATIENCE_SECONDS = 20.0
+SETTINGS = {"boot_seconds": 0.2, "idle_seconds": 0.6, "notice_seconds": 0.2, "retry_seconds": 0.5}
+
+
+class Cloud:
+    """An emulator with a fleet, and what tests ask of it."""
+
+    def __init__(self, port: int, keys: Keys, process: "subprocess.Popen[bytes]") -> None:
+        self.port, self.process = port, process
+        session = emulator.local_session(port, keys)
+        self.ecs: Any = session.client("ecs")
+        self.ec2: Any = session.client("ec2")
+        self.groups: Any = session.client("autoscaling")
+        self.ssm: Any = session.client("ssm")
+        self.sqs: Any = session.client("sqs")
+        self.events: Any = session.client("events")
+        self.fleet = fleet_at(port, keys.access_key_id, keys.secret_access_key, stack="s")
+
+    def make_group(self, name: str, *types: str, spot: bool = False, maximum: int = 5) -> str:
+        """Make a cluster with a provider and its group of these types; return the group's name."""
+        cluster = f"s_{name}"
+        self.ecs.create_cluster(clusterName=cluster)
+        script = f"#!/bin/bash\necho ECS_CLUSTER={cluster} >> /etc/ecs/ecs.config\n"
+        data = {"UserData": base64.b64encode(script.encode()).decode()}
+        self.ec2.create_launch_template(
+            LaunchTemplateName=f"template-{name}", LaunchTemplateData=data
+        )
+        self.groups.create_auto_scaling_group(
+            AutoScalingGroupName=f"group-{name}",
+            MinSize=0,
+            MaxSize=maximum,
+            NewInstancesProtectedFromScaleIn=True,
+            VPCZoneIdentifier="subnet-1",
+            MixedInstancesPolicy={
+                "LaunchTemplate": {
+                    "LaunchTemplateSpecification": {
+                        "LaunchTemplateName": f"template-{name}",
+                        "Version": "$Latest",
+                    },
+                    "Overrides": [{"InstanceType": one} for one in types],
+                },
+                "InstancesDistribution": {"OnDemandPercentageAboveBaseCapacity": 100 * (not spot)},
+            },
+        )
+        self.ecs.create_capacity_provider(
+            name=f"by-{name}",
+            autoScalingGroupProvider={
+                "autoScalingGroupArn": self.group(name)["AutoScalingGroupARN"],
+                "managedScaling": {"status": "ENABLED", "targetCapacity": 100},
+                "managedTerminationProtection": "ENABLED",
+                "managedDraining": "ENABLED",
+            },
+        )
+        self.ecs.put_cluster_capacity_providers(
+            cluster=cluster, capacityProviders=[f"by-{name}"], defaultCapacityProviderStrategy=[]
+        )
+        return f"group-{name}"
+
+    def group(self, name: str) -> Any:
+        names = [f"group-{name}"]
+        (group,) = self.groups.describe_auto_scaling_groups(AutoScalingGroupNames=names)[
+            "AutoScalingGroups"
+        ]
+        return group
+
+    def define(self, family: str, *, cpu: int = 1024, memory: int = 1000, **more: Any) -> str:
+        container = {"name": "main", "image": "i", "cpu": cpu, "memory": memory, **more}
+        self.ecs.register_task_definition(family=family, containerDefinitions=[container])
+        return family
+
+    def run(self, name: str, definition: str, count: int = 1) -> list[str]:
+        answer = self.ecs.run_task(
+            cluster=f"s_{name}",
+            taskDefinition=definition,
+            count=count,
+            capacityProviderStrategy=[{"capacityProvider": f"by-{name}", "weight": 1}],
+        )
+        assert {task["lastStatus"] for task in answer["tasks"]} == {"PROVISIONING"}
+        assert not any("containerInstanceArn" in task for task in answer["tasks"])
+        return [task["taskArn"] for task in answer["tasks"]]
+
+    def tasks(self, name: str, arns: list[str]) -> list[Any]:
+        found: list[Any] = self.ecs.describe_tasks(cluster=f"s_{name}", tasks=arns)["tasks"]
+        return found
+
+    def statuses(self, name: str, arns: list[str]) -> set[str]:
+        return {task["lastStatus"] for task in self.tasks(name, arns)}
+
+    def report_end(self, name: str, arns: list[str]) -> None:
+        """Report, as their agent, that tasks have ended."""
+        for arn in arns:
+            self.ecs.submit_task_state_change(cluster=f"s_{name}", task=arn, status="STOPPED")
+
+
+def eventually(probe: Callable[[], Any], what: str) -> Any:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        if found := probe():
+            return found
+        time.sleep(0.03)
+    raise AssertionError(f"not within {PATIENCE_SECONDS} s: {what}")
+
+
+@contextmanager
+def emulator_in(state: StateDir, port: int) -> Iterator[Cloud]:
+    """Start an emulator on the data of a state dir, and stop it so that it saves them."""
+    state.make_private()
+    keys = ensure_keys(state)
+    python = emulator.install(print)
+    if not state.emulator.exists():
+        emulator.prepare(state)
+    ours = {settings.SETTINGS: json.dumps(SETTINGS)}
+    process = subprocess.Popen(
+        emulator.command(python),
+        env=emulator.environment(state, port, keys, extra=ours),
+        cwd=state.emulator,
+    )
+    try:
+        emulator.await_ready(port, keys, lambda: process.poll() is None, state.root / "log")
+        yield Cloud(port, keys, process)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    state = StateDir.at(tmp_path_factory.mktemp("fleet"))
+    with emulator.reserved_port() as port, emulator_in(state, port) as cloud:
+        yield cloud
+
+
+def test_instance_types_are_filtered_and_paged_as_ec2_does(cloud: Cloud) -> None:
+    filters = [{"Name": "instance-type", "Values": ["m6i.*", "g5.xlarge"]}]
+    pages = cloud.ec2.get_paginator("describe_instance_types").paginate(
+        Filters=filters, MaxResults=5
+    )
+    found = [one for page in pages for one in page["InstanceTypes"]]
+    assert len(found) == 11
+    (gpu,) = [one for one in found if one["InstanceType"] == "g5.xlarge"]
+    assert gpu["GpuInfo"]["Gpus"][0]["Count"] == 1
+    assert gpu["VCpuInfo"]["DefaultVCpus"] == 4
+    assert gpu["MemoryInfo"]["SizeInMiB"] == 16384
+    assert gpu["ProcessorInfo"]["SupportedArchitectures"] == ["x86_64"]
+    with pytest.raises(ClientError, match="InvalidInstanceType"):
+        cloud.ec2.describe_instance_types(InstanceTypes=["m6i.huge"])
+    offered = cloud.ec2.describe_instance_type_offerings(Filters=filters[:1])
+    assert len(offered["InstanceTypeOfferings"]) == 11
+
+
+def test_the_images_for_ecs_have_parameters_and_architectures(cloud: Cloud) -> None:
+    for name, architecture in (("amazon-linux-2023", "x86_64"), ("amazon-linux-2/arm64", "arm64")):
+        parameter = f"/aws/service/ecs/optimized-ami/{name}/recommended/image_id"
+        image_id = cloud.ssm.get_parameter(Name=parameter)["Parameter"]["Value"]
+        (image,) = cloud.ec2.describe_images(ImageIds=[image_id])["Images"]
+        assert image["Architecture"] == architecture
+
+
+def test_a_launch_template_keeps_its_market_and_its_placement(cloud: Cloud) -> None:
+    data = {
+        "InstanceType": "m6i.large",
+        "InstanceMarketOptions": {"MarketType": "spot"},
+        "Placement": {"GroupName": "near"},
+        "MetadataOptions": {"HttpTokens": "required"},
+    }
+    cloud.ec2.create_launch_template(LaunchTemplateName="kept", LaunchTemplateData=data)
+    (version,) = cloud.ec2.describe_launch_template_versions(
+        LaunchTemplateName="kept", Versions=["$Latest"]
+    )["LaunchTemplateVersions"]
+    shown = version["LaunchTemplateData"]
+    assert shown["InstanceMarketOptions"] == {"MarketType": "spot"}
+    assert shown["Placement"] == {"GroupName": "near"}
+
+
+def test_tasks_wait_for_instances_share_them_and_leave_them_to_go(cloud: Cloud) -> None:
+    cloud.make_group("c", "m6i.large", "m6i.xlarge")
+    arns = cloud.run("c", cloud.define("one"), count=5)
+    eventually(lambda: cloud.statuses("c", arns) == {"PENDING"}, "all are placed")
+    listed = cloud.ecs.list_container_instances(cluster="s_c")["containerInstanceArns"]
+    instances = cloud.ecs.describe_container_instances(cluster="s_c", containerInstances=listed)[
+        "containerInstances"
+    ]
+    assert {task["containerInstanceArn"] for task in cloud.tasks("c", arns)} == set(listed)
+    assert sorted(one["pendingTasksCount"] for one in instances) == [1, 2, 2]
+    for one in instances:
+        registered = {each["name"]: each["integerValue"] for each in one["registeredResources"]}
+        assert registered["CPU"] == 2048
+        assert registered["MEMORY"] < 8192
+    group = cloud.group("c")
+    assert {one["LifecycleState"] for one in group["Instances"]} == {"InService"}
+    assert {one["InstanceType"] for one in group["Instances"]} == {"m6i.large"}
+    assert {one["InstanceId"] for one in group["Instances"]} == {
+        one["ec2InstanceId"] for one in instances
+    }
+    with pytest.raises(ClientError, match="ClusterContainsContainerInstances"):
+        cloud.ecs.delete_cluster(cluster="s_c")
+    cloud.report_end("c", arns)
+    eventually(lambda: not cloud.group("c")["Instances"], "idle instances leave")
+    assert cloud.group("c")["DesiredCapacity"] == 0
+    activities = cloud.groups.describe_scaling_activities(AutoScalingGroupName="group-c")
+    assert len(activities["Activities"]) == 6
+
+
+def test_a_task_of_fargate_starts_at_once_and_knows_no_fleet(cloud: Cloud) -> None:
+    cloud.ecs.create_cluster(clusterName="s_fargate", capacityProviders=["FARGATE"])
+    task = cloud.ecs.run_task(
+        cluster="s_fargate",
+        taskDefinition=cloud.define("fargate"),
+        capacityProviderStrategy=[{"capacityProvider": "FARGATE"}],
+    )["tasks"][0]
+    assert (task["lastStatus"], task["launchType"]) == ("RUNNING", "FARGATE")
+    cloud.fleet.no_capacity("fargate", 0.5)
+    with pytest.raises(ClientError, match="Capacity is unavailable at this time"):
+        cloud.ecs.run_task(
+            cluster="s_fargate",
+            taskDefinition="fargate",
+            capacityProviderStrategy=[{"capacityProvider": "FARGATE"}],
+        )
+
+
+def test_more_than_500_tasks_cannot_wait_in_a_cluster(cloud: Cloud) -> None:
+    cloud.make_group("full", "m6i.large", maximum=0)
+    cloud.define("full")
+    for _ in range(50):
+        cloud.run("full", "full", count=10)
+    with pytest.raises(ClientError, match="PROVISIONING"):
+        cloud.run("full", "full")
+    waiting = cloud.fleet.show()["waiting"]
+    assert "maximum of 0 instances" in waiting[0]["why"]
+    arn = waiting[0]["task"]
+    cloud.ecs.stop_task(cluster="s_full", task=arn, reason="enough")
+    assert cloud.tasks("full", [arn])[0]["stopCode"] == "UserInitiated"
+    cloud.run("full", "full")
+    cloud.groups.delete_auto_scaling_group(AutoScalingGroupName="group-full", ForceDelete=True)
+    eventually(lambda: not cloud.fleet.show()["waiting"], "nobody waits for a group that is gone")
+
+
+def test_an_interruption_gives_notice_and_then_takes_the_instance(cloud: Cloud) -> None:
+    with pytest.raises(FleetError, match="no Spot instance"):
+        cloud.fleet.interrupt("spot")
+    cloud.make_group("spot", "m6i.large", spot=True)
+    (arn,) = arns = cloud.run("spot", cloud.define("spot"))
+    eventually(lambda: cloud.statuses("spot", arns) == {"PENDING"}, "it is placed")
+    (instance,) = cloud.fleet.interrupt("spot")["instances"]
+    eventually(lambda: cloud.statuses("spot", arns) == {"STOPPED"}, "it is stopped")
+    (task,) = cloud.tasks("spot", [arn])
+    assert task["stopCode"] == "SpotInterruption"
+    assert task["stoppedReason"] == f"Host EC2 (instance {instance}) terminated."
+
+
+def test_a_failed_launch_is_an_event_of_auto_scaling(cloud: Cloud) -> None:
+    queue = cloud.sqs.create_queue(QueueName="failed-launches")["QueueUrl"]
+    arn = cloud.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+    pattern = {
+        "source": ["aws.autoscaling"],
+        "detail-type": ["EC2 Instance Launch Unsuccessful"],
+        "detail": {"AutoScalingGroupName": [{"prefix": "group-"}]},
+    }
+    cloud.events.put_rule(Name="failed", EventPattern=json.dumps(pattern))
+    cloud.events.put_targets(
+        Rule="failed", Targets=[{"Id": "q", "Arn": arn["Attributes"]["QueueArn"]}]
+    )
+    cloud.make_group("none", "m6i.large")
+    cloud.fleet.no_capacity("none", 60)
+    arns = cloud.run("none", cloud.define("none"))
+    (message,) = eventually(
+        lambda: cloud.sqs.receive_message(QueueUrl=queue).get("Messages"), "the event comes"
+    )[:1]
+    detail = json.loads(message["Body"])["detail"]
+    assert detail["AutoScalingGroupName"] == "group-none"
+    assert detail["StatusCode"] == "Failed"
+    assert "InsufficientInstanceCapacity" in detail["StatusMessage"]
+    assert cloud.statuses("none", arns) == {"PROVISIONING"}
+    cloud.fleet.no_capacity("none", 0)
+    eventually(lambda: cloud.statuses("none", arns) == {"PENDING"}, "there is capacity again")
+
+
+def test_managed_instances_need_no_group(cloud: Cloud) -> None:
+    cloud.ecs.create_cluster(clusterName="s_managed")
+    cloud.ecs.create_capacity_provider(
+        name="by-managed",
+        cluster="s_managed",
+        managedInstancesProvider={
+            "infrastructureRoleArn": "arn:aws:iam::000000000000:role/infra",
+            "instanceLaunchTemplate": {
+                "ec2InstanceProfileArn": "arn:aws:iam::000000000000:instance-profile/p",
+                "networkConfiguration": {"subnets": ["subnet-1"]},
+                "instanceRequirements": {
+                    "vCpuCount": {"min": 1},
+                    "memoryMiB": {"min": 1},
+                    "allowedInstanceTypes": ["c6g.*", "m6i.*"],
+                },
+            },
+        },
+    )
+    (kept,) = cloud.ecs.describe_capacity_providers(capacityProviders=["by-managed"])[
+        "capacityProviders"
+    ]
+    assert kept["managedInstancesProvider"]["instanceLaunchTemplate"]["instanceRequirements"]
+    assert "autoScalingGroupProvider" not in kept
+    cloud.ecs.put_cluster_capacity_providers(
+        cluster="s_managed", capacityProviders=["by-managed"], defaultCapacityProviderStrategy=[]
+    )
+    arns = cloud.run("managed", cloud.define("managed"), count=2)
+    eventually(lambda: cloud.statuses("managed", arns) == {"PENDING"}, "they are placed")
+    assert {task["launchType"] for task in cloud.tasks("managed", arns)} == {"MANAGED_INSTANCES"}
+    with pytest.raises(ClientError, match="in use"):
+        cloud.ecs.put_cluster_capacity_providers(
+            cluster="s_managed", capacityProviders=[], defaultCapacityProviderStrategy=[]
+        )
+    cloud.report_end("managed", arns)
+    eventually(
+        lambda: (
+            not cloud.ecs.list_container_instances(cluster="s_managed")["containerInstanceArns"]
+        ),
+        "idle instances leave",
+    )
+
+
+def test_a_refresh_takes_place_and_a_single_instance_can_be_terminated(cloud: Cloud) -> None:
+    name = cloud.make_group("fresh", "m6i.large")
+    cloud.groups.update_auto_scaling_group(AutoScalingGroupName=name, MinSize=1)
+    assert eventually(lambda: cloud.group("fresh")["Instances"], "one is launched")
+    (before,) = cloud.group("fresh")["Instances"]
+    cloud.groups.start_instance_refresh(AutoScalingGroupName=name)
+    eventually(
+        lambda: (
+            cloud.groups.describe_instance_refreshes(AutoScalingGroupName=name)[
+                "InstanceRefreshes"
+            ][0]["Status"]
+            == "Successful"
+        ),
+        "the refresh ends",
+    )
+    (after,) = eventually(lambda: cloud.group("fresh")["Instances"], "one is launched again")
+    assert after["InstanceId"] != before["InstanceId"]
+    cloud.groups.set_instance_protection(
+        AutoScalingGroupName=name, InstanceIds=[after["InstanceId"]], ProtectedFromScaleIn=False
+    )
+    assert not cloud.group("fresh")["Instances"][0]["ProtectedFromScaleIn"]
+    with pytest.raises(ClientError, match="ResourceInUse"):
+        cloud.groups.delete_auto_scaling_group(AutoScalingGroupName=name)
+    cloud.groups.update_auto_scaling_group(AutoScalingGroupName=name, MinSize=0)
+    cloud.groups.terminate_instance_in_auto_scaling_group(
+        InstanceId=after["InstanceId"], ShouldDecrementDesiredCapacity=True
+    )
+    assert cloud.group("fresh")["Instances"] == []
+    cloud.groups.delete_auto_scaling_group(AutoScalingGroupName=name)
+
+
+def test_after_a_restart_instances_are_gone_and_tasks_that_waited_wait_again(
+    tmp_path: Path,
+) -> None:
+    state = StateDir.at(tmp_path / "state")
+    with emulator.reserved_port() as port:
+        with emulator_in(state, port) as cloud:
+            cloud.make_group("again", "m6i.large", maximum=1)
+            arns = cloud.run("again", cloud.define("again"), count=3)
+            eventually(
+                lambda: cloud.statuses("again", arns) == {"PENDING", "PROVISIONING"}, "two placed"
+            )
+            before = cloud.fleet.show()["instances"][0]["id"]
+        with emulator_in(state, port) as cloud:
+            eventually(
+                lambda: cloud.statuses("again", arns) == {"PENDING", "PROVISIONING"}, "two placed"
+            )
+            assert [one["id"] for one in cloud.fleet.show()["instances"]] != [before]
