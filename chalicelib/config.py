@@ -107,6 +107,10 @@ class Settings:
         """
         return f"{self.stack}_{environment}"
 
+    def environment_of(self, cluster_arn: str) -> str:
+        """Return the compute environment that owns the ECS cluster of that ARN."""
+        return cluster_arn.rpartition("/")[2].removeprefix(f"{self.stack}_")
+
 
 def _list(text: str) -> tuple[str, ...]:
     """Return the entries of a comma-separated list, without empty ones."""

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from chalicelib.core.job import Job
-from chalicelib.core.states import JobStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,15 +30,14 @@ class CapacityChange:
 def capacity_change_of(old: Job | None, new: Job) -> CapacityChange | None:
     """Return what replacing `old` with `new` takes from, or gives back to, the environment.
 
-    None if the figures stay as they are. `old` is None for a job that had no row.
+    None if the figures stay as they are. `old` is None for a job that had no row. Whatever order
+    reports of a task come in, and however often, each of its rows counts as starting or does not.
     """
     environment = new.environment or (old.environment if old else None)
     if environment is None:
         return None
     held = int(new.holds_capacity) - int(old is not None and old.holds_capacity)
-    starting = int(new.status is JobStatus.STARTING) - int(
-        old is not None and old.status is JobStatus.STARTING
-    )
+    starting = int(new.waits_for_start) - int(old is not None and old.waits_for_start)
     if held == 0 and starting == 0:
         return None
     return CapacityChange(

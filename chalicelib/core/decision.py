@@ -15,6 +15,7 @@ class Label(StrEnum):
     DISPATCHED = "DISPATCHED"
     GIVEN_BACK = "GIVEN_BACK"
     LAUNCH_CLOSED = "LAUNCH_CLOSED"  # nobody may launch this placement any more
+    ON_INSTANCE = "ON_INSTANCE"
     STARTED = "STARTED"
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"

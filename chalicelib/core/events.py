@@ -18,6 +18,7 @@ class EventKind(StrEnum):
     DISPATCHED = "DISPATCHED"
     LAUNCH_REFUSED = "LAUNCH_REFUSED"  # no task was started; a later launch may succeed
     LAUNCH_FAILED = "LAUNCH_FAILED"  # no task was started, and no launch can succeed
+    TASK_PENDING = "TASK_PENDING"  # it has an instance, on which it is about to start
     TASK_RUNNING = "TASK_RUNNING"
     TASK_STOPPED = "TASK_STOPPED"
     LAUNCH_CLOSED = "LAUNCH_CLOSED"  # no task was found; nobody may launch this placement any more

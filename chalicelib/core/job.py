@@ -108,6 +108,7 @@ class Job:
     refusal: LaunchFailure | None = None  # why its last launch made no task, while RUNNABLE
     held_until_ms: int | None = None  # it is not launched again before
     probe: bool = False  # STARTING: the launch that tries a cooling environment
+    on_instance: bool = False  # STARTING: its task has an instance, and waits for it no longer
     attempts_limit: int = 1
     timeout_seconds: int | None = None
     share: str = FIFO_SHARE
@@ -149,6 +150,11 @@ class Job:
     def holds_capacity(self) -> bool:
         """Return whether its compute environment counts this job's vCPUs as in use."""
         return self.status in PLACED
+
+    @property
+    def waits_for_start(self) -> bool:
+        """Return whether its compute environment counts its task among those that are starting."""
+        return self.status is JobStatus.STARTING and not self.on_instance
 
     @property
     def may_be_launched(self) -> bool:

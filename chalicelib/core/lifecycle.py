@@ -94,6 +94,14 @@ def _close_launch(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
     return Decision(job=closed, label=Label.LAUNCH_CLOSED, sentence=event.reason)
 
 
+def _reach_instance(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
+    """Record that the task has an instance, so that it leaves the starting window."""
+    if job.on_instance:
+        return unchanged(job, Label.IGNORED, "the task is known to have an instance")
+    placed = job.next_version(on_instance=True)
+    return Decision(job=placed, label=Label.ON_INSTANCE, sentence="the job's task has an instance")
+
+
 def _start(job: Job, event: Event, strategy: RetryStrategy) -> Decision:
     """Move the job to RUNNING, since its task runs."""
     started = move(
@@ -155,6 +163,7 @@ _UNPLACED_ROW: dict[EventKind, Rule] = {
     _E.LAUNCH_REFUSED: _UNPLACED,
     _E.LAUNCH_FAILED: _UNPLACED,
     _E.LAUNCH_CLOSED: _UNPLACED,
+    _E.TASK_PENDING: _UNPLACED,
     _E.TASK_RUNNING: _late_report,
     _E.TASK_STOPPED: _UNPLACED,
     _E.TASK_LOST: _UNPLACED,
@@ -191,6 +200,7 @@ _ROWS: dict[JobStatus, dict[EventKind, Rule]] = {
         _E.LAUNCH_REFUSED: give_back,
         _E.LAUNCH_FAILED: end_attempt,
         _E.LAUNCH_CLOSED: _close_launch,
+        _E.TASK_PENDING: _reach_instance,
         _E.TASK_RUNNING: _start,
         _E.TASK_LOST: give_back,
         _E.DEADLINE: _NO_TIMEOUT,
@@ -200,6 +210,7 @@ _ROWS: dict[JobStatus, dict[EventKind, Rule]] = {
         _E.LAUNCH_REFUSED: _PLACED,
         _E.LAUNCH_FAILED: _PLACED,
         _E.LAUNCH_CLOSED: _PLACED,
+        _E.TASK_PENDING: ignore("the task is known to run"),
         _E.TASK_RUNNING: ignore("the task is known to run"),
         _E.TASK_LOST: end_attempt,
         _E.DEADLINE: _time_out,

@@ -32,11 +32,10 @@ def ignore(sentence: str) -> Rule:
 def move(job: Job, event: Event, status: JobStatus, **changes: object) -> Job:
     """Return the job in `status` since the event, at its next version.
 
-    A launch that was closed was one of the status that ends here.
+    A launch that was closed, and the instance that a task had, were of the status that ends here.
     """
-    return job.next_version(
-        status=status, changed_at_ms=event.at_ms, launch_closed_at_ms=None, **changes
-    )
+    ended = {"launch_closed_at_ms": None, "on_instance": False}
+    return job.next_version(status=status, changed_at_ms=event.at_ms, **{**ended, **changes})
 
 
 def fail(job: Job, event: Event, reason: str, **changes: object) -> Decision:

@@ -23,6 +23,7 @@ from chalicelib.engine.tasks.ecs_events import (
     wake_from_message,
 )
 from chalicelib.engine.tasks.reports import Report, apply_reports
+from chalicelib.engine.tasks.starting_window import without_idle_reports
 from chalicelib.handlers.partial_batch import BatchResponse, Record, batch_response, handle_messages
 from chalicelib.wiring import Ports
 
@@ -35,7 +36,7 @@ def on_messages(event: Mapping[str, Any], left_ms: Callable[[], int]) -> BatchRe
     handle = partial(_handle, ports=ports)
     handled, ids = handle_messages(event["Records"], handle, action="task_events.failed")
     failed = set(ids)
-    reports = [one for one in handled if isinstance(one, Report)]
+    reports = without_idle_reports([one for one in handled if isinstance(one, Report)], ports)
 
     def has_time() -> bool:
         return left_ms() > RESERVE_MS

@@ -128,6 +128,9 @@ class StackSettings(Protocol):
     def cluster_of(self, environment: str) -> str:
         """Return the name of the ECS cluster of a compute environment."""
 
+    def environment_of(self, cluster_arn: str) -> str:
+        """Return the compute environment that owns the ECS cluster of that ARN."""
+
 
 class HasSettings(Protocol):
     @property

@@ -74,6 +74,7 @@ class JobRow(Model):
     refusal = UnicodeAttribute(null=True)
     held_until_ms = WholeNumberAttribute(null=True)
     probe = BooleanAttribute(null=True)
+    on_instance = BooleanAttribute(null=True)
     attempts_limit = WholeNumberAttribute()
     timeout_seconds = WholeNumberAttribute(null=True)
     share = UnicodeAttribute()

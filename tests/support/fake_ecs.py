@@ -1,8 +1,8 @@
 """ECS in memory: clusters, task definitions and tasks that run when a test says so.
 
-A task goes PROVISIONING, RUNNING, STOPPED by `start`, `finish` and `fail_to_start`, or by StopTask;
-`exit` ends one container of several before its task. Each change of a task that a rule of the stack
-passes is an event, in the shape that ECS sends.
+A task goes PROVISIONING, PENDING, RUNNING, STOPPED by `place`, `start`, `finish` and
+`fail_to_start`, or by StopTask; `exit` ends one container of several before its task. Each change
+of a task that a rule of the stack passes is an event, in the shape that ECS sends.
 """
 
 import itertools
@@ -108,6 +108,11 @@ class FakeEcs(FakeClusters):
 
     def live(self) -> list[Task]:
         return [task for task in self.tasks.values() if task.status != "STOPPED"]
+
+    def place(self, task: Task) -> None:
+        """Give the task an instance, on which its image is then pulled."""
+        task.status = "PENDING"
+        self._notify(task)
 
     def start(self, task: Task, *, address: str | None = None) -> None:
         """Start the task's containers, at `address` if it has one of its own, as on Fargate."""
@@ -250,6 +255,7 @@ class FakeEcs(FakeClusters):
 
     def described(self, task: Task) -> Json:
         """Return the task as DescribeTasks shows it: times are datetimes."""
+        has_instance = task.instance_arn is not None and task.status != "PROVISIONING"
         times = {
             "startedAt": task.started_at_ms,
             "executionStoppedAt": task.stopped_at_ms if any(task.containers.values()) else None,
@@ -262,7 +268,7 @@ class FakeEcs(FakeClusters):
             "startedBy": task.started_by,
             "lastStatus": task.status,
             "desiredStatus": task.desired,
-            **({"containerInstanceArn": task.instance_arn} if task.instance_arn else {}),
+            **({"containerInstanceArn": task.instance_arn} if has_instance else {}),
             "containers": [
                 {
                     "name": name,

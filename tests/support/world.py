@@ -177,9 +177,10 @@ class World:
             raise Crash(call)
 
     def _on_task_event(self, event: Json) -> None:
-        """Send the events that the stack's rule passes to the task-events queue."""
-        if stack.matches(stack.properties("TaskStateChanges")["EventPattern"], event):
-            self.sqs.put(self.sqs.task_events, {"MessageBody": json.dumps(event)})
+        """Send the events that the stack's rules pass to the task-events queue."""
+        for rule in ("TaskStateChanges", "TasksOnInstances"):
+            if stack.matches(stack.properties(rule)["EventPattern"], event):
+                self.sqs.put(self.sqs.task_events, {"MessageBody": json.dumps(event)})
 
     def _on_execution_event(self, event: Json) -> None:
         if stack.matches(stack.properties("RunJobStops")["EventPattern"], event):

@@ -45,7 +45,8 @@ class Environment:
 class Capacity:
     """What is in use in one environment: the tasks of STARTING and RUNNING jobs.
 
-    `starting` counts only the STARTING ones. `cooling` is no figure, so equal figures are equal
+    `starting` counts only the STARTING ones, without those of which it is recorded that their task
+    has an instance. `cooling` is no figure, so equal figures are equal
     whatever it is.
     """
 

@@ -82,6 +82,9 @@ def event_from_description(task: Mapping[str, Any], fence: Fence, now_ms: int) -
 
 def _event_of_task(task: Mapping[str, Any], fence: Fence, now_ms: int) -> Event | None:
     match task.get("lastStatus"):
+        case "PENDING" if task.get("containerInstanceArn"):
+            # Before, it was PROVISIONING: it waited for an instance with space for it.
+            return Event(kind=EventKind.TASK_PENDING, at_ms=now_ms, fence=fence)
         case "RUNNING":
             return Event(
                 kind=EventKind.TASK_RUNNING,

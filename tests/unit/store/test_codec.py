@@ -50,6 +50,7 @@ FULL = a_job(
     refusal=LaunchFailure.CAPACITY,
     held_until_ms=NOW_MS + 10,
     probe=True,
+    on_instance=True,
     stop_cause=StopCause.TIMEOUT,
     stop_reason="late",
     history=(

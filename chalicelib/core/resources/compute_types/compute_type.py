@@ -12,6 +12,10 @@ from chalicelib.core.errors import NotSupportedError
 from chalicelib.core.resources.platforms import Platform
 from chalicelib.core.task_size import TaskSize
 
+# ECS takes 500 tasks PROVISIONING in a cluster on capacity providers of Auto Scaling groups (Amazon
+# ECS service quotas); some of them may be tasks that the owner of the cluster starts.
+PROVISIONING_LIMIT = 450
+
 # The member `computeResources` of an environment, by the API's names.
 ComputeResources = Mapping[str, Any]
 
@@ -76,9 +80,7 @@ class ComputeType:
     is_managed: bool = True
     is_for_eks: bool = False  # EKS can use it; not whether Batchyard supports that
     ecs: EcsSupport | None = None
-    # ECS takes 500 on capacity providers of Auto Scaling groups (Amazon ECS service quotas); some
-    # of them may be tasks that the owner of the cluster starts.
-    provisioning_limit: int | None = 450
+    provisioning_limit: int | None = PROVISIONING_LIMIT
     holds: tuple[TaskSize, ...] = ()
     runs_nodes: bool = False
 
