@@ -19,8 +19,8 @@ LIMITS: dict[str, str] = {
         "every type is kept; SubmitJob takes containerProperties, ecsProperties and nodeProperties"
     ),
     "SubmitJob": (
-        "multi-node jobs in EC2 and UNMANAGED environments; Amazon EKS and consumable resources are "
-        "refused as not supported yet"
+        "multi-node jobs in EC2 and UNMANAGED environments; Amazon EKS and consumable resources "
+        "are refused as not supported yet"
     ),
 }
 
