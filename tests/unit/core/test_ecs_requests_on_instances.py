@@ -12,6 +12,7 @@ from chalicelib.core.job import Job, NodeState
 from chalicelib.core.resources.compute_types.compute_type import ComputeType, Target
 from chalicelib.core.resources.compute_types.fargate import FARGATE
 from chalicelib.core.resources.compute_types.instances import EC2, SPOT
+from chalicelib.core.resources.compute_types.managed_instances import ECS_MANAGED_INSTANCES
 from chalicelib.core.resources.compute_types.unmanaged import UNMANAGED
 from chalicelib.core.states import JobStatus
 from tests.support.clients import service_model
@@ -25,14 +26,15 @@ RESOURCES = {
     "placementGroup": "close",
     "instanceTypes": ["optimal"],
 }
+NEEDS = [
+    {"type": "VCPU", "value": "4"},
+    {"type": "MEMORY", "value": "8192"},
+    {"type": "GPU", "value": "2"},
+]
 CONTAINER: dict[str, Any] = {
     "image": "busybox",
     "command": ["work"],
-    "resourceRequirements": [
-        {"type": "VCPU", "value": "4"},
-        {"type": "MEMORY", "value": "8192"},
-        {"type": "GPU", "value": "2"},
-    ],
+    "resourceRequirements": NEEDS,
     "privileged": True,
     "readonlyRootFilesystem": True,
     "user": "nobody",
@@ -227,9 +229,34 @@ def test_nodes_on_the_owner_s_instances_share_the_network_of_their_instance() ->
     assert definition(CONTAINER, UNMANAGED, NODES)["networkMode"] == "host"
 
 
+def test_a_task_on_managed_instances_states_its_size_architecture_and_gpus() -> None:
+    task = {
+        "containers": [
+            {"name": "a", "image": "busybox", "resourceRequirements": NEEDS},
+            {"name": "b", "image": "busybox", "resourceRequirements": NEEDS, "privileged": True},
+        ],
+        "runtimePlatform": {"cpuArchitecture": "ARM64", "operatingSystemFamily": "LINUX"},
+    }
+    payload = {"ecsProperties": {"taskProperties": [task]}}
+    settings = settings_of(ECS_MANAGED_INSTANCES)
+    request = task_definition(payload, JOB, settings, bake=False)
+    assert_accepted("RegisterTaskDefinition", request)
+    assert (request["cpu"], request["memory"]) == ("4096", "8192")
+    assert request["requiresCompatibilities"] == ["MANAGED_INSTANCES"]
+    assert request["networkMode"] == "awsvpc"
+    assert request["runtimePlatform"] == task["runtimePlatform"]
+    first, second = request["containerDefinitions"]
+    assert first["resourceRequirements"] == [{"type": "GPU", "value": "2"}]
+    assert second["privileged"] is True
+
+
 def test_each_kind_of_environment_has_its_own_task_definition_and_ec2_and_spot_share_one() -> None:
     plain = {"image": "busybox", "vcpus": 4, "memory": 8192}
     on_ec2, on_spot = definition(plain, EC2), definition(plain, SPOT)
     assert variant_of(on_ec2) == variant_of(on_spot)
-    others = (definition(plain, FARGATE), definition(plain, EC2, NODES))
-    assert len({variant_of(one) for one in (on_ec2, *others)}) == 3
+    others = (
+        definition(plain, FARGATE),
+        definition(plain, ECS_MANAGED_INSTANCES),
+        definition(plain, EC2, NODES),
+    )
+    assert len({variant_of(one) for one in (on_ec2, *others)}) == 4
