@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from chalicelib.core.spec import Spec
     from chalicelib.ports import (
         AllPorts,
+        AutoScaling,
         Buckets,
         BundleStore,
         CatalogStore,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         Manifests,
         Messages,
         OverlapLockStore,
+        Parameters,
         Permissions,
         Schedules,
         Workflows,
@@ -137,6 +139,18 @@ class Ports:
         from chalicelib.aws.ec2 import BotoEc2
 
         return BotoEc2(self._client("ec2"))
+
+    @cached_property
+    def auto_scaling(self) -> AutoScaling:
+        from chalicelib.aws.autoscaling import BotoAutoScaling
+
+        return BotoAutoScaling(self._client("autoscaling"))
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        from chalicelib.aws.ssm import BotoParameters
+
+        return BotoParameters(self._client("ssm"))
 
     @cached_property
     def events(self) -> EventBus:

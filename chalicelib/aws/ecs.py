@@ -1,15 +1,17 @@
 """The client of ECS. A task or cluster that does not exist is not an error here."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from chalicelib.core.cluster import Cluster, ClusterChanges, ClusterPlan
+from chalicelib.core.instances.providers import Provider
 from chalicelib.ports import ClusterInUseError
 
 STOPPED = "STOPPED"
+_NO_PROVIDER = "The specified capacity provider does not exist"
 _QUOTED_VALUE = re.compile(r", value: .*(?=, type: )", re.DOTALL)
 
 
@@ -134,6 +136,33 @@ class BotoEcs:
                 raise ClusterInUseError(str(error)) from error
             raise
 
+    def find_providers(
+        self, names: Sequence[str], cluster: str | None = None
+    ) -> dict[str, Provider]:
+        members: dict[str, Any] = {"capacityProviders": list(names)}
+        if cluster is not None:
+            members["cluster"] = cluster
+        answer = self._client.describe_capacity_providers(**members)
+        found = [_provider_from(one) for one in answer["capacityProviders"]]
+        # For a while after its deletion a provider is described as INACTIVE.
+        return {one.name: one for one in found if one.status != "INACTIVE"}
+
+    def create_provider(self, request: Mapping[str, Any]) -> None:
+        self._client.create_capacity_provider(**request)
+
+    def update_provider(self, request: Mapping[str, Any]) -> None:
+        self._client.update_capacity_provider(**request)
+
+    def delete_provider(self, name: str, cluster: str | None = None) -> None:
+        members = {"capacityProvider": name}
+        if cluster is not None:
+            members["cluster"] = cluster
+        try:
+            self._client.delete_capacity_provider(**members)
+        except ClientError as error:
+            if _NO_PROVIDER not in error.response["Error"].get("Message", ""):
+                raise
+
     def error_name(self, error: Exception) -> str:
         if isinstance(error, ClientError):
             return f"Ecs.{error.response['Error']['Code']}"
@@ -148,6 +177,16 @@ def _settings(container_insights: str) -> list[dict[str, str]]:
 
 def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"key": key, "value": value} for key, value in tags.items()]
+
+
+def _provider_from(described: Mapping[str, Any]) -> Provider:
+    return Provider(
+        name=described["name"],
+        status=described.get("status") or "ACTIVE",
+        update_status=described.get("updateStatus") or "",
+        reason=described.get("updateStatusReason") or "",
+        shown=described,
+    )
 
 
 def _cluster_from(described: Mapping[str, Any]) -> Cluster:

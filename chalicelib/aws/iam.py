@@ -29,6 +29,9 @@ class BotoPermissions:
         answer = _asked(self._client.get_role, RoleName=name)
         return None if answer is None else str(answer["Role"]["Arn"])
 
+    def has_instance_profile(self, name: str) -> bool:
+        return _asked(self._client.get_instance_profile, InstanceProfileName=name) is not None
+
     def may_pass(self, source_arn: str, role_arn: str) -> bool:
         answer = _asked(
             self._client.simulate_principal_policy,

@@ -26,6 +26,7 @@ from chalicelib.ports.process import (
 
 if TYPE_CHECKING:
     from chalicelib.ports.clients import (
+        AutoScaling,
         Buckets,
         DeadLetters,
         Ec2,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         EventRules,
         Manifests,
         Messages,
+        Parameters,
         Permissions,
         Schedules,
         Workflows,
@@ -88,6 +90,16 @@ class HasEc2(Protocol):
     def ec2(self) -> Ec2: ...
 
 
+class HasAutoScaling(Protocol):
+    @property
+    def auto_scaling(self) -> AutoScaling: ...
+
+
+class HasParameters(Protocol):
+    @property
+    def parameters(self) -> Parameters: ...
+
+
 class HasEvents(Protocol):
     @property
     def events(self) -> EventBus: ...
@@ -140,6 +152,7 @@ class HasManifests(Protocol):
 
 class AllPorts(
     Clock,
+    HasAutoScaling,
     HasBuckets,
     HasBundles,
     HasCatalog,
@@ -157,6 +170,7 @@ class AllPorts(
     HasManifests,
     HasMessages,
     HasOverlapLocks,
+    HasParameters,
     HasPermissions,
     HasSchedules,
     HasSettings,

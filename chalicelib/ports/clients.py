@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 
     from chalicelib.core.cluster import Cluster, ClusterChanges, ClusterPlan
     from chalicelib.core.ids import Fence
+    from chalicelib.core.instances.groups import Group
+    from chalicelib.core.instances.images import Image
+    from chalicelib.core.instances.instance_types import InstanceType
+    from chalicelib.core.instances.launch_templates import TemplateData, TemplateVersion
+    from chalicelib.core.instances.providers import Provider
+    from chalicelib.core.instances.replacement import Refresh
     from chalicelib.core.job_event import JobEvent
 
 
@@ -52,15 +58,109 @@ class Ecs(Protocol):
     def delete_cluster(self, name: str) -> None:
         """Delete the cluster if it exists; ClusterInUseError while it has tasks or instances."""
 
+    def find_providers(
+        self, names: Sequence[str], cluster: str | None = None
+    ) -> dict[str, Provider]:
+        """Return the capacity providers that exist among `names`, at most 100, by name.
+
+        Those of ECS Managed Instances belong to a cluster, which is to be named.
+        """
+
+    def create_provider(self, request: Mapping[str, Any]) -> None:
+        """Create a capacity provider, by the members of CreateCapacityProvider."""
+
+    def update_provider(self, request: Mapping[str, Any]) -> None:
+        """Change a capacity provider, by the members of UpdateCapacityProvider."""
+
+    def delete_provider(self, name: str, cluster: str | None = None) -> None:
+        """Have ECS delete a capacity provider that no cluster uses, if it exists.
+
+        ECS is done when it does not find the provider any more.
+        """
+
     def error_name(self, error: Exception) -> str:
         """Return the name under which Step Functions reports this error of an ECS call."""
 
 
 class Ec2(Protocol):
-    """Instances."""
+    """Instances, what they can be, and what they start from."""
 
     def find_private_address(self, instance_id: str) -> str | None:
         """Return the private IPv4 address of an instance, or None once it is terminated."""
+
+    def instance_types(self, families: Sequence[str]) -> list[InstanceType]:
+        """Return all instance types of the families that the Region offers and ECS can use."""
+
+    def find_image(self, image_id: str) -> Image | None:
+        """Return the image, or None if there is none that this account may use."""
+
+    def missing_subnets(self, subnet_ids: Sequence[str]) -> list[str]:
+        """Return those of the subnets that do not exist."""
+
+    def missing_security_groups(self, group_ids: Sequence[str]) -> list[str]:
+        """Return those of the security groups that do not exist."""
+
+    def find_template_data(self, reference: Mapping[str, Any]) -> TemplateData | None:
+        """Return the data of one version of a launch template, its user data as plain text.
+
+        `reference` has the members of DescribeLaunchTemplateVersions that name it. None if there is
+        no such template or version.
+        """
+
+    def find_template(self, name: str) -> tuple[TemplateVersion, str] | None:
+        """Return the latest version of the template and its description, or None."""
+
+    def create_template(
+        self, name: str, data: TemplateData, description: str, tags: Mapping[str, str]
+    ) -> None:
+        """Create the launch template with its first version; nothing if it exists by now."""
+
+    def create_template_version(self, name: str, data: TemplateData, description: str) -> None:
+        """Create another version of the launch template."""
+
+    def list_templates(self, names: Iterable[str]) -> list[str]:
+        """Return those of at most 200 names that launch templates have."""
+
+    def delete_template(self, name: str) -> None:
+        """Delete the launch template with all its versions, if it exists."""
+
+    def terminate(self, instance_ids: Sequence[str]) -> None:
+        """Terminate the instances; those that are gone count as terminated."""
+
+
+class AutoScaling(Protocol):
+    """Auto Scaling groups and the replacement of their instances."""
+
+    def find_groups(self, names: Sequence[str]) -> dict[str, Group]:
+        """Return the groups that exist among `names`, at most 50, by name."""
+
+    def create_group(self, request: Mapping[str, Any]) -> None:
+        """Create a group by the members of the API; nothing if it exists by now."""
+
+    def update_group(self, name: str, changes: Mapping[str, Any]) -> None:
+        """Change these members of the group."""
+
+    def set_desired(self, name: str, instances: int) -> None:
+        """Have the group start, or terminate, what makes it so many instances."""
+
+    def unprotect(self, name: str, instance_ids: Sequence[str]) -> None:
+        """Let the group terminate these instances when it scales in."""
+
+    def delete_group(self, name: str) -> None:
+        """Delete the group with its instances, if it exists; it is gone when no longer found."""
+
+    def find_refresh(self, name: str) -> Refresh | None:
+        """Return the newest instance refresh of the group, or None."""
+
+    def start_refresh(self, name: str, preferences: Mapping[str, Any]) -> None:
+        """Start an instance refresh; nothing if one is under way by now."""
+
+
+class Parameters(Protocol):
+    """The parameters of Systems Manager."""
+
+    def find(self, name: str) -> str | None:
+        """Return the value of the parameter, or None if there is none."""
 
 
 class EventBus(Protocol):
@@ -145,6 +245,9 @@ class Permissions(Protocol):
 
     def find_role(self, name: str) -> str | None:
         """Return the ARN of the role of this name, with its path; None if there is none."""
+
+    def has_instance_profile(self, name: str) -> bool:
+        """Return whether the account has an instance profile of this name."""
 
     def may_pass(self, source_arn: str, role_arn: str) -> bool:
         """Return whether the user or role `source_arn` may pass the role to tasks of ECS."""
