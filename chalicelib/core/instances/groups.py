@@ -21,6 +21,8 @@ _SPOT = {
     "SPOT_PRICE_CAPACITY_OPTIMIZED": "price-capacity-optimized",
 }
 _LOWEST_PRICE = "lowest-price"
+_SUBNETS = "VPCZoneIdentifier"
+_ON_DEMAND_PERCENT = 100
 _MOST_REQUIREMENTS = 4  # sets of them in a group (API reference, LaunchTemplateOverrides)
 
 
@@ -89,24 +91,25 @@ def group_members(
     one: SizeClass,
     templates: Mapping[str, TemplateVersion],
     size: GroupSize,
+    *,
+    is_spot: bool,
 ) -> dict[str, Any]:
     """Return the members that CreateAutoScalingGroup and UpdateAutoScalingGroup share.
 
     `templates` has the template that instances of each type start from.
     """
-    members: dict[str, Any] = {
+    return {
         "MinSize": size.least,
         "MaxSize": size.most,
         "MixedInstancesPolicy": {
-            "LaunchTemplate": _launches(resources, one, templates),
-            "InstancesDistribution": _distribution(resources),
+            "LaunchTemplate": _launches(resources, one, templates, is_spot=is_spot),
+            "InstancesDistribution": _distribution(resources, is_spot=is_spot),
         },
         "VPCZoneIdentifier": ",".join(resources["subnets"]),
         # Managed termination protection needs it: ECS says which instances may go.
         "NewInstancesProtectedFromScaleIn": True,
         "PlacementGroup": resources.get("placementGroup") or "",
     }
-    return members
 
 
 def create_group_request(
@@ -129,9 +132,9 @@ def group_changes(found: Group, members: Mapping[str, Any]) -> dict[str, Any]:
     What Auto Scaling shows beyond them are its defaults.
     """
     shown = {**found.shown, "PlacementGroup": found.shown.get("PlacementGroup") or ""}
-    subnets = str(shown.get("VPCZoneIdentifier") or "").split(",")
-    if set(subnets) == set(str(members["VPCZoneIdentifier"]).split(",")):
-        shown["VPCZoneIdentifier"] = members["VPCZoneIdentifier"]  # in whatever order
+    wanted, subnets = members.get(_SUBNETS), str(shown.get(_SUBNETS))
+    if set(subnets.split(",")) == set(str(wanted).split(",")):
+        shown[_SUBNETS] = wanted  # in whatever order
     return {
         member: value for member, value in members.items() if not _shows(shown.get(member), value)
     }
@@ -161,26 +164,31 @@ def _shows(shown: Any, wanted: Any) -> bool:
     return bool(shown == wanted)
 
 
-def _distribution(resources: Mapping[str, Any]) -> dict[str, Any]:
+def _distribution(resources: Mapping[str, Any], *, is_spot: bool) -> dict[str, Any]:
     strategy = str(resources.get("allocationStrategy") or "BEST_FIT")
     distribution: dict[str, Any] = {
         "OnDemandAllocationStrategy": _ON_DEMAND.get(strategy, _LOWEST_PRICE),
         "OnDemandBaseCapacity": 0,
         "OnDemandPercentageAboveBaseCapacity": 100,
     }
-    if resources["type"] == "SPOT":
+    if is_spot:
         distribution["OnDemandPercentageAboveBaseCapacity"] = 0
         distribution["SpotAllocationStrategy"] = _SPOT.get(strategy, _LOWEST_PRICE)
     return distribution
 
 
 def _launches(
-    resources: Mapping[str, Any], one: SizeClass, templates: Mapping[str, TemplateVersion]
+    resources: Mapping[str, Any],
+    one: SizeClass,
+    templates: Mapping[str, TemplateVersion],
+    *,
+    is_spot: bool,
 ) -> dict[str, Any]:
     """Return the types, each with the template it starts from where that is another."""
     default = templates[one.types[0].name]
-    percentage = _bid_percentage(resources)
-    if percentage is not None:
+    # EC2's own limit is the On-Demand price: 100 %.
+    percentage = int(resources.get("bidPercentage") or _ON_DEMAND_PERCENT)
+    if is_spot and percentage < _ON_DEMAND_PERCENT:
         overrides = _by_price(resources, one, templates, percentage)
     else:
         overrides = [
@@ -191,12 +199,6 @@ def _launches(
 
 def _own(template: TemplateVersion, default: TemplateVersion) -> dict[str, Any]:
     return {} if template == default else {"LaunchTemplateSpecification": template.specification()}
-
-
-def _bid_percentage(resources: Mapping[str, Any]) -> int | None:
-    """Return the limit of the Spot price; None where there is none: EC2's own is 100 %."""
-    percentage = int(resources.get("bidPercentage") or 100)
-    return percentage if resources["type"] == "SPOT" and percentage < 100 else None
 
 
 def _by_price(

@@ -52,11 +52,14 @@ def next_of(
     policy: Mapping[str, Any],
     now_ms: int,
 ) -> Next:
-    """Return what comes next in a group that has these outdated instances."""
+    """Return what comes next in a group that has these outdated instances.
+
+    Without a refresh under way, those that are leaving leave by themselves.
+    """
     if not outdated:
         return Next.DONE
     if refresh is None or not refresh.is_active:
-        return Next.START
+        return Next.DONE if all(one.is_leaving for one in outdated) else Next.START
     minutes = int(policy.get("jobExecutionTimeoutMinutes", _TIMEOUT_MINUTES))
     if policy.get("terminateJobsOnUpdate"):
         minutes = 0

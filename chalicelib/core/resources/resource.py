@@ -10,6 +10,7 @@ JOB_DEFINITION = "job-definition"
 TASK_DEFINITION = "task-definition"
 TASK_DEFINITION_LEASE = "task-definition-lease"
 TRIGGER = "trigger"
+INSTANCE_FAMILY = "instance-family"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
