@@ -183,8 +183,11 @@ class FakeAutoScaling(FakeClient):
         """Refuse what Auto Scaling refuses of a mixed instances policy."""
         launches = group["MixedInstancesPolicy"]["LaunchTemplate"]
         overrides = launches["Overrides"]
-        named = [one["LaunchTemplateSpecification"] for one in [launches, *overrides] if
-                 "LaunchTemplateSpecification" in one]
+        named = [
+            one["LaunchTemplateSpecification"]
+            for one in [launches, *overrides]
+            if "LaunchTemplateSpecification" in one
+        ]
         assert 1 <= len(overrides) <= MOST_OVERRIDES
         assert len({one["LaunchTemplateId"] for one in named}) <= MOST_TEMPLATES
         assert not any("WeightedCapacity" in one for one in overrides)

@@ -54,9 +54,9 @@ from chalicelib.core.instances.slots import (
 )
 from chalicelib.core.resources.compute_environment import ComputeEnvironment
 from chalicelib.core.scheduling.snapshot import TaskSize
+from chalicelib.engine.provision.capacity import remember
 from chalicelib.engine.provision.instance_types import known_types
 from chalicelib.engine.provision.launch_templates import TemplateTask, ensure_templates
-from chalicelib.engine.provision.remember import remember
 from chalicelib.ports import PassingError
 
 if TYPE_CHECKING:

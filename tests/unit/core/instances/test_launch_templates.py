@@ -93,8 +93,8 @@ def test_the_instance_metadata_service_has_version_2_only_whatever_the_template_
         "HttpTokens": "required",
         "HttpPutResponseHopLimit": 2,
     }
-    theirs = {"MetadataOptions": {"HttpPutResponseHopLimit": 1}}
-    assert made(theirs)["MetadataOptions"]["HttpPutResponseHopLimit"] == 1
+    far = {"MetadataOptions": {"HttpPutResponseHopLimit": 1}}
+    assert made(far)["MetadataOptions"]["HttpPutResponseHopLimit"] == 1
 
 
 def test_volumes_are_encrypted_unless_their_owner_says_otherwise() -> None:
