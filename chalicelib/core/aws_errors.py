@@ -24,10 +24,13 @@ PASSING_CODES = frozenset(
         "ServerException",
         "ServiceUnavailable",
         "ServiceUnavailableException",
-        # Another change of the same cluster, rule, schedule or bucket is under way.
+        # Another change of the same cluster, group, rule, schedule or bucket is under way.
         "ConcurrentModificationException",
+        "InstanceRefreshInProgress",
         "OperationAborted",
+        "ResourceInUse",
         "ResourceInUseException",
+        "ScalingActivityInProgress",
         "UpdateInProgressException",
         # A cluster that was created a moment ago is not visible everywhere.
         "ClusterNotFoundException",

@@ -44,22 +44,6 @@ class InstanceType:
         """Whether it is a whole server, which boots for minutes longer than a virtual one."""
         return self.name.partition(".")[2].startswith("metal")
 
-    def to_row(self) -> list[Any]:
-        """Return what the catalog keeps of it, beside its name."""
-        return [self.vcpus, self.memory_mib, self.gpus, self.architecture]
-
-    @classmethod
-    def from_row(cls, name: str, row: Sequence[Any]) -> "InstanceType":
-        """Return the type of which `to_row` made the row."""
-        vcpus, memory_mib, gpus, architecture = row
-        return cls(
-            name=name,
-            vcpus=int(vcpus),
-            memory_mib=int(memory_mib),
-            gpus=int(gpus),
-            architecture=str(architecture),
-        )
-
 
 def instance_type_from(described: Mapping[str, Any]) -> InstanceType | None:
     """Return the type as DescribeInstanceTypes shows it; None if ECS has no image for it (Mac)."""
@@ -89,7 +73,7 @@ def families_of(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def refuse_mixed_architectures(names: Iterable[str]) -> str | None:
-    """Return AWS's refusal of these `instanceTypes` as far as names tell; None if there is none."""
+    """Return AWS's refusal of these `instanceTypes` as far as names show it; None if there is none."""
     arm = {_ARM_FAMILY.fullmatch(family) is not None for family in families_of(names)}
     return MIXED_ARCHITECTURES if len(arm) > 1 else None
 

@@ -1,22 +1,16 @@
-"""Provision EC2 and SPOT environments: launch templates, Auto Scaling groups, capacity providers.
+"""Provision EC2 and SPOT environments: a group and a provider for each size, and their templates.
 
-An environment has a group and a capacity provider for each size class (`core/instances`), and all
-groups share its launch templates. AWS actions of these steps:
-
-    autoscaling: CreateAutoScalingGroup, CreateOrUpdateTags, DeleteAutoScalingGroup,
-        DescribeAutoScalingGroups, DescribeInstanceRefreshes, SetDesiredCapacity,
-        SetInstanceProtection, StartInstanceRefresh, UpdateAutoScalingGroup
-    ec2: CreateLaunchTemplate, CreateLaunchTemplateVersion, CreateTags, DeleteLaunchTemplate,
-        DescribeImages, DescribeInstanceTypes, DescribeLaunchTemplateVersions,
-        DescribeLaunchTemplates, DescribeSecurityGroups, DescribeSubnets, RunInstances,
-        TerminateInstances
-    ecs: CreateCapacityProvider, DeleteCapacityProvider, DescribeCapacityProviders, ListTasks,
-        StopTask, TagResource, UpdateCapacityProvider
-    iam: GetInstanceProfile, PassRole (to ec2.amazonaws.com)
+AWS actions; Auto Scaling checks RunInstances and PassRole when a group is given a template:
+    autoscaling: CreateAutoScalingGroup CreateOrUpdateTags DeleteAutoScalingGroup SetDesiredCapacity
+        DescribeAutoScalingGroups DescribeInstanceRefreshes SetInstanceProtection
+        StartInstanceRefresh UpdateAutoScalingGroup
+    ec2: CreateLaunchTemplate CreateLaunchTemplateVersion CreateTags DeleteLaunchTemplate
+        DescribeImages DescribeInstanceTypes DescribeLaunchTemplateVersions DescribeLaunchTemplates
+        DescribeSecurityGroups DescribeSubnets RunInstances TerminateInstances
+    ecs: CreateCapacityProvider DeleteCapacityProvider DescribeCapacityProviders ListTasks StopTask
+        TagResource UpdateCapacityProvider
+    iam: GetInstanceProfile PassRole
     ssm: GetParameter
-
-Auto Scaling checks RunInstances and PassRole with the caller's rights when a group is given a
-launch template; the instances themselves are started by its service-linked role.
 """
 
 from __future__ import annotations

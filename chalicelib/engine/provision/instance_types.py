@@ -6,10 +6,11 @@ families that it does not know.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from chalicelib.core.instances.instance_types import InstanceType, families_of
+from chalicelib.core.resources.instance_family import InstanceFamily
 from chalicelib.core.resources.resource import INSTANCE_FAMILY, Resource
 
 if TYPE_CHECKING:
@@ -26,36 +27,28 @@ KEPT_SECONDS = 30 * 24 * 3600
 
 def known_types(names: Sequence[str], ports: InstanceTypesPorts) -> list[InstanceType]:
     """Return all types of the families that these members of `instanceTypes` belong to."""
-    families = families_of(names)
-    rows = ports.catalog.find_many(INSTANCE_FAMILY, families)
+    wanted = families_of(names)
+    rows = ports.catalog.find_many(INSTANCE_FAMILY, wanted)
     oldest_ms = ports.now_ms() - KEPT_SECONDS * 1000
-    found = [row for row in rows.values() if int(row.document["at"]) >= oldest_ms]
-    types = [one for row in found for one in _types_of(row)]
-    asked = sorted({*families} - {row.name for row in found})
+    families = map(InstanceFamily.from_resource, rows.values())
+    found = {one.name: one for one in families if one.at_ms >= oldest_ms}
+    asked = [family for family in wanted if family not in found]
     if asked:
-        types += _ask(asked, rows, ports)
-    return types
+        found |= _ask(asked, rows, ports)
+    return [one for family in found.values() for one in family.types]
 
 
 def _ask(
-    families: Sequence[str], rows: dict[str, Resource], ports: InstanceTypesPorts
-) -> list[InstanceType]:
-    types = ports.ec2.instance_types(families)
-    for family in families:
-        document = {
-            "at": ports.now_ms(),
-            "types": {one.name: one.to_row() for one in types if one.family == family},
-        }
-        if not document["types"]:
+    names: Sequence[str], rows: Mapping[str, Resource], ports: InstanceTypesPorts
+) -> dict[str, InstanceFamily]:
+    types = ports.ec2.instance_types(names)
+    found: dict[str, InstanceFamily] = {}
+    for name in names:
+        members = tuple(one for one in types if one.family == name)
+        if not members:
             continue  # the Region may offer it tomorrow
-        before = rows.get(family)
-        row = Resource(kind=INSTANCE_FAMILY, name=family, document=document)
-        if before is not None:
-            row = before.changed(document=document)
+        found[name] = InstanceFamily(name=name, types=members, at_ms=ports.now_ms())
+        before = rows.get(name)
         # Closes the race with another environment's step: it wrote the same.
-        ports.catalog.put(row, replacing=before)
-    return types
-
-
-def _types_of(row: Resource) -> list[InstanceType]:
-    return [InstanceType.from_row(name, one) for name, one in row.document["types"].items()]
+        ports.catalog.put(found[name].to_resource(before), replacing=before)
+    return found

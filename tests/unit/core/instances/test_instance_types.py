@@ -51,11 +51,6 @@ def test_gpus_of_another_maker_are_not_counted() -> None:
     assert found.gpus == 0
 
 
-def test_a_type_comes_back_from_its_row() -> None:
-    for one in all_types():
-        assert InstanceType.from_row(one.name, one.to_row()) == one
-
-
 @pytest.mark.parametrize("bundle", ["optimal", "default_x86_64"])
 def test_optimal_stands_for_four_families_without_bare_metal(bundle: str) -> None:
     assert families_of([bundle]) == ("c6i", "c7i", "m6i", "r6i")
@@ -95,7 +90,7 @@ def test_two_architectures_are_refused_in_the_words_of_aws(names: list[str]) -> 
     assert refuse_mixed_architectures(names) == MIXED
 
 
-def test_the_name_of_a_family_tells_its_architecture() -> None:
+def test_the_name_of_a_family_shows_its_architecture() -> None:
     for one in all_types():
         wrong = "c5" if one.architecture == "arm64" else "c6g"
         assert refuse_mixed_architectures([one.name]) is None
