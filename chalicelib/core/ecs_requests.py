@@ -11,15 +11,16 @@ refuse overrides of that length (8192 characters) a job gets a definition of its
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chalicelib.core.canonical import with_value
 from chalicelib.core.job import Job
 from chalicelib.core.multinode import node_variables
-from chalicelib.core.payload import name_of, task_of
+from chalicelib.core.payload import TaskPayload, name_of, task_of
 from chalicelib.core.resources.compute_types.compute_type import ComputeType, EcsSupport, Target
-from chalicelib.core.validation.resources import resource_needs
+from chalicelib.core.task_size import TaskSize
+from chalicelib.core.validation.resources import resource_needs, total_needs
 
 OVERRIDES_LIMIT_CHARACTERS = 8192
 _STREAM_PREFIX_LIMIT = 200  # AWS Batch cuts the definition's name at this length
@@ -250,6 +251,7 @@ def run_task(
     """
     task = task_of(payload)
     ecs = settings.compute_type.require_ecs()
+    target = replace(settings.target, task=_size_of(task))
     request: dict[str, Any] = {
         "cluster": settings.target.cluster,
         "taskDefinition": task_definition_arn,
@@ -257,7 +259,7 @@ def run_task(
         "startedBy": str(job.fence),
         "clientToken": str(job.fence),
         "overrides": {"containerOverrides": container_overrides(payload, job, baked=baked)},
-        **ecs.run_task(settings.target, task.settings),
+        **ecs.run_task(target, task.settings),
     }
     if job.nodes is not None and ecs.node_network is not None:
         request |= ecs.node_network.run_task(settings.target)
@@ -266,6 +268,13 @@ def run_task(
     if task.settings.get("enableExecuteCommand"):
         request["enableExecuteCommand"] = True
     return dict(_pascal(request))
+
+
+def _size_of(task: TaskPayload) -> TaskSize:
+    needs = total_needs(task.containers)
+    return TaskSize(
+        cpu_units=round(needs.vcpus * 1024), memory_mib=needs.memory_mib, gpus=needs.gpus
+    )
 
 
 def _pascal(value: Any) -> Any:

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from chalicelib.core.instances.groups import group_size
 from chalicelib.core.instances.instance_types import InstanceType
 from chalicelib.core.instances.size_classes import MOST_TYPES, size_classes, within
+from chalicelib.core.instances.sizes import registered_memory_mib
 from chalicelib.core.instances.slots import MOST_SLOTS, assign, slot_for, slot_of
+from chalicelib.core.task_size import TaskSize
 from tests.support.instance_types import all_types
 
 X86 = [one for one in all_types() if one.architecture == "x86_64"]
@@ -14,12 +16,10 @@ LIMITS = st.integers(0, 2000)
 choices = st.lists(st.sampled_from(X86), min_size=1, max_size=60, unique_by=lambda one: one.name)
 
 
-def nominal(memory_mib: int) -> int:
-    return memory_mib
-
-
-def size_of(one: InstanceType) -> tuple[int, int, int]:
-    return (one.vcpus * 1024, one.memory_mib, one.gpus)
+def size_of(one: InstanceType) -> TaskSize:
+    """Return the largest task that an instance of the type can hold."""
+    memory_mib = registered_memory_mib(one.memory_mib)
+    return TaskSize(cpu_units=one.vcpus * 1024, memory_mib=memory_mib, gpus=one.gpus)
 
 
 @given(types=choices, least=LIMITS, most=LIMITS, ordered=st.booleans())
@@ -29,7 +29,7 @@ def test_whatever_a_type_can_hold_goes_to_a_class_all_of_whose_types_hold_it(
     classes = size_classes(types, least_vcpus=least, most_vcpus=most, ordered=ordered)
     slots = [slot_of(one) for one in classes]
     for task in within(types, most):
-        one = classes[slot_for(size_of(task), slots, nominal)]
+        one = classes[slot_for(size_of(task), slots)]
         for each in one.types:
             assert each.vcpus >= task.vcpus
             assert each.memory_mib >= task.memory_mib

@@ -73,7 +73,7 @@ def families_of(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def refuse_mixed_architectures(names: Iterable[str]) -> str | None:
-    """Return AWS's refusal of these `instanceTypes` as far as names show it; None if there is none."""
+    """Return AWS's refusal of these `instanceTypes`, as far as their names show it, or None."""
     arm = {_ARM_FAMILY.fullmatch(family) is not None for family in families_of(names)}
     return MIXED_ARCHITECTURES if len(arm) > 1 else None
 

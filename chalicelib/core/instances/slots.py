@@ -4,11 +4,13 @@ A group keeps its class while the environment has it, so that a change of limits
 instance. The row remembers the slots (`made`), by which a task finds its group when it is launched.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chalicelib.core.instances.instance_types import InstanceType, pareto_front
 from chalicelib.core.instances.size_classes import MOST_TYPES, SizeClass, class_of
+from chalicelib.core.instances.sizes import registered_memory_mib
+from chalicelib.core.task_size import TaskSize
 
 # (vCPUs, nominal MiB, GPUs) of a class; None for a slot whose group stays empty.
 Slot = tuple[int, int, int] | None
@@ -59,22 +61,20 @@ def assign(
     return (*kept, *new)
 
 
-def slot_for(
-    size: tuple[int, int, int], slots: Sequence[Slot], registered_mib: Callable[[int], int]
-) -> int:
+def slot_for(task: TaskSize, slots: Sequence[Slot]) -> int:
     """Return the number of the slot whose instances are the smallest that hold the task.
 
-    `size` is (CPU units, MiB, GPUs); `registered_mib` returns what ECS registers of a nominal
-    memory. A task that no class holds goes to the largest: ECS says what is missing.
+    A task that no class holds goes to the largest: ECS says what is missing.
     """
     known = [(slot, number) for number, slot in enumerate(slots) if slot is not None]
     if not known:
         return 0
     ordered = sorted(known, key=lambda one: (one[0][2], one[0][0], one[0][1]))
-    cpu_units, memory_mib, gpus = size
-    for (vcpus, nominal_mib, has_gpus), number in ordered:
-        holds = vcpus * 1024 >= cpu_units and registered_mib(nominal_mib) >= memory_mib
-        if holds and has_gpus >= gpus:
+    for (vcpus, nominal_mib, gpus), number in ordered:
+        size = TaskSize(
+            cpu_units=vcpus * 1024, memory_mib=registered_memory_mib(nominal_mib), gpus=gpus
+        )
+        if size.holds(task):
             return number
     return ordered[-1][1]
 

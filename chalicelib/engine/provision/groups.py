@@ -47,7 +47,7 @@ from chalicelib.core.instances.slots import (
     slots_of,
 )
 from chalicelib.core.resources.compute_environment import ComputeEnvironment
-from chalicelib.core.scheduling.snapshot import TaskSize
+from chalicelib.core.task_size import TaskSize
 from chalicelib.engine.provision.capacity import remember
 from chalicelib.engine.provision.instance_types import known_types
 from chalicelib.engine.provision.launch_templates import TemplateTask, ensure_templates

@@ -260,3 +260,30 @@ def test_each_kind_of_environment_has_its_own_task_definition_and_ec2_and_spot_s
         definition(plain, EC2, NODES),
     )
     assert len({variant_of(one) for one in (on_ec2, *others)}) == 4
+
+
+@pytest.mark.parametrize("compute_type", [EC2, SPOT])
+def test_a_task_runs_on_the_group_whose_instances_are_the_smallest_that_hold_it(
+    compute_type: ComputeType,
+) -> None:
+    slots = [[2, 4096, 0], [8, 16384, 0], None, [16, 65536, 2]]
+    target = Target(cluster="yard_ec2", resources=RESOURCES, made={"slots": slots})
+    providers = compute_type.require_ecs().capacity_providers(target)
+    assert providers is not None
+    assert len(providers) == 4
+    run = {}
+    for number, needs in enumerate(
+        ({"VCPU": "1", "MEMORY": "2048"}, {"VCPU": "4", "MEMORY": "8192"}, {"GPU": "1"})
+    ):
+        asked = [{"type": kind, "value": value} for kind, value in needs.items()]
+        request = run_task(
+            {"container": {**CONTAINER, "resourceRequirements": asked}},
+            JOB,
+            replace(settings_of(compute_type), target=target),
+            task_definition_arn="arn",
+            baked=True,
+            tags={},
+        )
+        (strategy,) = request["CapacityProviderStrategy"]
+        run[number] = strategy["CapacityProvider"]
+    assert run == {0: providers[0], 1: providers[1], 2: providers[3]}

@@ -5,7 +5,7 @@ A new type is a module beside this one that makes its value, and a row in `table
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from chalicelib.core.errors import NotSupportedError
@@ -22,10 +22,16 @@ ComputeResources = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where tasks are to run: the cluster of an environment, and its `computeResources`."""
+    """Where tasks are to run: the cluster of an environment, and its `computeResources`.
+
+    `made` is what provisioning remembers of the environment. `task` is the size of the task that is
+    to run, when one is.
+    """
 
     cluster: str
     resources: ComputeResources
+    made: Mapping[str, Any] = field(default_factory=dict)
+    task: TaskSize | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

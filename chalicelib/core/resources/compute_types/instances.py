@@ -1,5 +1,6 @@
-"""EC2 and SPOT: instances of an Auto Scaling group, which ECS scales by its capacity provider.
+"""EC2 and SPOT: instances of Auto Scaling groups, which ECS scales by their capacity providers.
 
+A task goes to the group whose instances are the smallest that hold it (`core/instances/slots.py`).
 Tasks share the network of their instance, as in AWS Batch. The nodes of a multi-node parallel job
 get an interface each, whose address ECS reports: the other nodes need that of the main node (AWS
 Batch user guide, "Compute environment considerations for MNP").
@@ -11,6 +12,7 @@ from typing import Any
 
 from chalicelib.core.errors import ClientError
 from chalicelib.core.instances.names import provider_name
+from chalicelib.core.instances.slots import slot_for, slots_of
 from chalicelib.core.resources.compute_types.compute_type import (
     ComputeResources,
     ComputeType,
@@ -122,11 +124,17 @@ def _validate_version(template: Mapping[str, Any]) -> None:
 
 
 def _run_task(target: Target, task: Mapping[str, Any]) -> dict[str, Any]:
-    provider = provider_name(target.cluster)
+    number = 0 if target.task is None else slot_for(target.task, slots_of(target.made))
+    provider = provider_name(target.cluster, number)
     return {
         "capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}],
         "placementStrategy": [_BINPACK],
     }
+
+
+def _providers(target: Target) -> tuple[str, ...]:
+    numbers = range(max(1, len(slots_of(target.made))))
+    return tuple(provider_name(target.cluster, number) for number in numbers)
 
 
 def _node_interface(target: Target) -> dict[str, Any]:
@@ -146,7 +154,7 @@ def _instances(name: str, *, runs_nodes: bool) -> ComputeType:
         validate=_validate,
         is_for_eks=True,
         ecs=EcsSupport(
-            capacity_providers=lambda target: (provider_name(target.cluster),),
+            capacity_providers=_providers,
             run_task=_run_task,
             network_mode="host",
             has_task_size=False,

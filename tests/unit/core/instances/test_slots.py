@@ -1,15 +1,19 @@
 """Slots: which group has which class, and which group a task goes to."""
 
 from chalicelib.core.instances.size_classes import size_classes, within
-from chalicelib.core.instances.sizes import registered_memory_mib
 from chalicelib.core.instances.slots import assign, largest, made_of, slot_for, slot_of, slots_of
+from chalicelib.core.task_size import TaskSize
 from tests.support.instance_types import types_of
 
 SLOTS = ((2, 4096, 0), (8, 16384, 0), None, (4, 16384, 1), (32, 65536, 0))
 
 
+def size(vcpus: float, memory_mib: int, gpus: int = 0) -> TaskSize:
+    return TaskSize(cpu_units=int(vcpus * 1024), memory_mib=memory_mib, gpus=gpus)
+
+
 def slot(vcpus: float, memory_mib: int, gpus: int = 0) -> int:
-    return slot_for((int(vcpus * 1024), memory_mib, gpus), SLOTS, registered_memory_mib)
+    return slot_for(size(vcpus, memory_mib, gpus), SLOTS)
 
 
 def test_a_job_goes_to_the_smallest_instances_that_hold_it() -> None:
@@ -30,7 +34,7 @@ def test_a_job_goes_to_gpus_if_and_only_if_it_asks_for_them() -> None:
 
 def test_a_job_that_nothing_holds_goes_to_the_largest() -> None:
     assert slot(64, 2048) == 3
-    assert slot_for((1024, 1024, 0), (), registered_memory_mib) == 0
+    assert slot_for(size(1, 1024), ()) == 0
 
 
 def test_the_row_remembers_the_slots() -> None:
