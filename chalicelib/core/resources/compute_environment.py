@@ -173,7 +173,7 @@ class ComputeEnvironment:
 
     def target(self, cluster: str) -> Target:
         """Return what its compute type needs to know of it; `cluster` is its ECS cluster."""
-        return Target(cluster=cluster, resources=self.resources)
+        return Target(cluster=cluster, resources=self.resources, made=self.made)
 
 
 def _size_from_document(given: Mapping[str, Any]) -> TaskSize:

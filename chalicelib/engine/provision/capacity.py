@@ -1,7 +1,7 @@
 """What is made, beside its ECS cluster, for an environment that buys instances.
 
-The table `CAPACITY` has the steps of each compute type whose `ecs.makes_capacity` is set; a type
-that is not in it makes nothing. The machine runs them in this order:
+The table of `capacity_table.py` has the steps of each compute type whose `ecs.makes_capacity` is
+set; a type that is not in it makes nothing. The machine runs them in this order:
 
     make_cluster, `make`, attach_providers, accept
     `drain`, detach_providers, `remove`, remove_cluster, remove
@@ -47,25 +47,6 @@ class CapacitySteps:
     remove: CapacityStep = nothing
 
 
-_NONE = CapacitySteps()
-CAPACITY: Mapping[str, CapacitySteps] = {}  # by the name of the compute type
-
-
-def make_capacity(resource: Resource, ports: AllPorts) -> None:
-    """Run the step `make` of the environment's compute type."""
-    _steps_of(resource).make(resource, ports)
-
-
-def drain_capacity(resource: Resource, ports: AllPorts) -> None:
-    """Run the step `drain` of the environment's compute type."""
-    _steps_of(resource).drain(resource, ports)
-
-
-def remove_capacity(resource: Resource, ports: AllPorts) -> None:
-    """Run the step `remove` of the environment's compute type."""
-    _steps_of(resource).remove(resource, ports)
-
-
 def remember(
     resource: Resource,
     ports: HasCatalog,
@@ -94,8 +75,3 @@ def require_no_tasks(cluster: str, ports: HasEcs) -> None:
     tasks = ports.ecs.list_tasks(cluster)
     if tasks:
         raise PassingError(f"{len(tasks)} tasks still run in the cluster {cluster}")
-
-
-def _steps_of(resource: Resource) -> CapacitySteps:
-    compute_type = ComputeEnvironment.from_resource(resource).compute_type
-    return CAPACITY.get(compute_type.name, _NONE)

@@ -1,7 +1,7 @@
 """Provision compute environments: each has an ECS cluster of its own.
 
-What a compute type makes beside it is in `capacity.py`; its capacity providers are attached after
-that, and detached before it is removed.
+What a compute type makes beside it is in `capacity_table.py`; its capacity providers are attached
+after that, and detached before it is removed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from chalicelib.core.cluster import Cluster, ClusterChanges, ClusterPlan, changes_between
 from chalicelib.core.resources.compute_environment import ComputeEnvironment
 from chalicelib.core.resources.resource import Resource
-from chalicelib.engine.provision.capacity import (
+from chalicelib.engine.provision.capacity_table import (
     drain_capacity,
     make_capacity,
     remove_capacity,
