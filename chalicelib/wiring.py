@@ -62,6 +62,7 @@ class Ports:
         self.known_task_definitions: dict[str, str] = {}
         self.known_specs: dict[str, Spec] = {}
         self.known_permissions: dict[tuple[str, str], tuple[bool, int]] = {}
+        self.known_desired_vcpus: dict[str, tuple[int, int]] = {}
         self._making = Lock()
 
     def now_ms(self) -> int:

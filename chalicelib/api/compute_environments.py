@@ -7,6 +7,7 @@ ECS. The rules are in `core/validation/compute_environment`.
 from typing import Any
 
 from chalicelib.api.catalog_pages import find_by_reference, find_referenced_or_page, name_and_arn
+from chalicelib.api.desired_vcpus import desired_vcpus
 from chalicelib.core.errors import ClientError
 from chalicelib.core.ids import Scope
 from chalicelib.core.resources.compute_environment import ComputeEnvironment
@@ -34,7 +35,9 @@ def describe_compute_environments(request: dict[str, Any], call: Call) -> dict[s
     found, next_token = find_referenced_or_page(
         COMPUTE_ENVIRONMENT, request.get("computeEnvironments"), request, call
     )
-    details = [_detail(ComputeEnvironment.from_resource(resource), call) for resource in found]
+    environments = [ComputeEnvironment.from_resource(resource) for resource in found]
+    desired = desired_vcpus(environments, call.ports)
+    details = [_detail(one, desired.get(one.name), call) for one in environments]
     return {"computeEnvironments": details, "nextToken": next_token}
 
 
@@ -80,9 +83,14 @@ def service_linked_role(scope: Scope) -> str:
     return f"arn:{scope.partition}:iam::{scope.account}:role/{_SERVICE_LINKED_ROLE}"
 
 
-def _detail(environment: ComputeEnvironment, call: Call) -> dict[str, Any]:
+def _detail(
+    environment: ComputeEnvironment, desired_vcpus: int | None, call: Call
+) -> dict[str, Any]:
+    """Return the environment as it is described; without `desired_vcpus` with the stored value."""
     scope = call.ports.settings.scope
     members = environment.members()
+    if desired_vcpus is not None:
+        members["computeResources"] |= {"desiredvCpus": desired_vcpus}
     cluster = call.ports.settings.cluster_of(environment.name)
     return {
         **members,

@@ -13,10 +13,12 @@ from chalicelib.core.validation.submit import SMALLEST_ARRAY
 if TYPE_CHECKING:
     from chalicelib.ports import (
         Clock,
+        HasAutoScaling,
         HasCatalog,
         HasFirings,
         HasJobs,
         HasKnownPermissions,
+        HasKnownVcpus,
         HasPermissions,
         HasSettings,
         Ids,
@@ -26,10 +28,12 @@ if TYPE_CHECKING:
 
     class CallPorts(
         Clock,
+        HasAutoScaling,
         HasCatalog,
         HasFirings,
         HasJobs,
         HasKnownPermissions,
+        HasKnownVcpus,
         HasPermissions,
         HasSettings,
         Ids,

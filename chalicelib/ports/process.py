@@ -152,6 +152,15 @@ class HasKnownPermissions(Protocol):
         """
 
 
+class HasKnownVcpus(Protocol):
+    @property
+    def known_desired_vcpus(self) -> dict[str, tuple[int, int]]:
+        """What the groups of compute environments aimed for, and when this process read it.
+
+        By environment: vCPUs, and milliseconds since the epoch.
+        """
+
+
 class HasKnownTaskDefinitions(Protocol):
     @property
     def known_task_definitions(self) -> dict[str, str]:

@@ -29,6 +29,7 @@ DELIVER_LOGS = (
 )
 ALLOWED: dict[str, dict[str, str]] = {
     "APIHandlerRole": {
+        "*": "autoscaling:DescribeAutoScalingGroups",
         "JobsTable": MOVE_JOBS,
         "JobsTable/index/by_status": "dynamodb:Query",
         "LanesTable": (
