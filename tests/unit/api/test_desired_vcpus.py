@@ -94,7 +94,7 @@ def test_the_vcpus_of_all_groups_of_an_environment_are_counted(
 
 def test_the_value_moves_while_instances_come_and_go(world: World, groups: Groups) -> None:
     put(world, desiredvCpus=0)
-    values = []
+    values: list[int | None] = []
     for count in (0, 5, 2, 0):
         aim(groups, world, "ec2", count)
         values += shown(world).values()
