@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from batchyard.cloud import local
-from batchyard.cloud.emulator import reserved_port
+from batchyard.cloud.emulator import fleet_settings, reserved_port
 from batchyard.cloud.paths import StateDir
 from tests.e2e.guarded_access import Policy, allow
 from tests.e2e.world import World, processes_of
 
 REFUSALS = ("AccessDenied", "is not authorized", "UnauthorizedOperation")
 TRANSLATED = "emulator"
+QUICK = {"boot": 0.5, "idle": 1.5, "notice": 0.5}  # seconds, of the fleet
 # Roles that tests name, and who takes them on: where policies are enforced they must exist.
 NAMED_IN_TESTS = {"local": "ecs-tasks", "e2e": "ecs-tasks", "caller": "states"}
 
@@ -31,7 +32,7 @@ def guarded_cloud(state_dir: Path) -> Iterator[World]:
                 runtime="process",
                 say=print,
                 report=lambda event: None,
-                emulator_settings={"AUTH": "true"},
+                emulator_settings={"AUTH": "true", **fleet_settings(**QUICK)},
             )
             world = World(state.root)
             translate_roles(world.clients)

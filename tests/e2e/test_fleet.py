@@ -3,7 +3,6 @@
 An update of the emulator that no longer has what the fleet replaces ends here.
 """
 
-import base64
 import json
 import subprocess
 import time
@@ -18,102 +17,13 @@ from botocore.exceptions import ClientError
 from batchyard.client.fleet import FleetError, fleet_at
 from batchyard.cloud import emulator
 from batchyard.cloud.fleet import settings
-from batchyard.cloud.keys import Keys, ensure_keys
+from batchyard.cloud.keys import ensure_keys
 from batchyard.cloud.paths import StateDir
+from tests.e2e.instance_cloud import InstanceCloud
 
 pytestmark = pytest.mark.e2e
 PATIENCE_SECONDS = 20.0
 SETTINGS = {"boot_seconds": 0.2, "idle_seconds": 0.6, "notice_seconds": 0.2, "retry_seconds": 0.5}
-
-
-class Cloud:
-    """An emulator with a fleet, and what tests ask of it."""
-
-    def __init__(self, port: int, keys: Keys, process: "subprocess.Popen[bytes]") -> None:
-        self.port, self.process = port, process
-        session = emulator.local_session(port, keys)
-        self.ecs: Any = session.client("ecs")
-        self.ec2: Any = session.client("ec2")
-        self.groups: Any = session.client("autoscaling")
-        self.ssm: Any = session.client("ssm")
-        self.sqs: Any = session.client("sqs")
-        self.events: Any = session.client("events")
-        self.fleet = fleet_at(port, keys.access_key_id, keys.secret_access_key, stack="s")
-
-    def make_group(self, name: str, *types: str, spot: bool = False, maximum: int = 5) -> str:
-        """Make a cluster with a provider and its group of these types; return the group's name."""
-        cluster = f"s_{name}"
-        self.ecs.create_cluster(clusterName=cluster)
-        script = f"#!/bin/bash\necho ECS_CLUSTER={cluster} >> /etc/ecs/ecs.config\n"
-        data = {"UserData": base64.b64encode(script.encode()).decode()}
-        self.ec2.create_launch_template(
-            LaunchTemplateName=f"template-{name}", LaunchTemplateData=data
-        )
-        self.groups.create_auto_scaling_group(
-            AutoScalingGroupName=f"group-{name}",
-            MinSize=0,
-            MaxSize=maximum,
-            NewInstancesProtectedFromScaleIn=True,
-            VPCZoneIdentifier="subnet-1",
-            MixedInstancesPolicy={
-                "LaunchTemplate": {
-                    "LaunchTemplateSpecification": {
-                        "LaunchTemplateName": f"template-{name}",
-                        "Version": "$Latest",
-                    },
-                    "Overrides": [{"InstanceType": one} for one in types],
-                },
-                "InstancesDistribution": {"OnDemandPercentageAboveBaseCapacity": 100 * (not spot)},
-            },
-        )
-        self.ecs.create_capacity_provider(
-            name=f"by-{name}",
-            autoScalingGroupProvider={
-                "autoScalingGroupArn": self.group(name)["AutoScalingGroupARN"],
-                "managedScaling": {"status": "ENABLED", "targetCapacity": 100},
-                "managedTerminationProtection": "ENABLED",
-                "managedDraining": "ENABLED",
-            },
-        )
-        self.ecs.put_cluster_capacity_providers(
-            cluster=cluster, capacityProviders=[f"by-{name}"], defaultCapacityProviderStrategy=[]
-        )
-        return f"group-{name}"
-
-    def group(self, name: str) -> Any:
-        names = [f"group-{name}"]
-        (group,) = self.groups.describe_auto_scaling_groups(AutoScalingGroupNames=names)[
-            "AutoScalingGroups"
-        ]
-        return group
-
-    def define(self, family: str, *, cpu: int = 1024, memory: int = 1000, **more: Any) -> str:
-        container = {"name": "main", "image": "i", "cpu": cpu, "memory": memory, **more}
-        self.ecs.register_task_definition(family=family, containerDefinitions=[container])
-        return family
-
-    def run(self, name: str, definition: str, count: int = 1) -> list[str]:
-        answer = self.ecs.run_task(
-            cluster=f"s_{name}",
-            taskDefinition=definition,
-            count=count,
-            capacityProviderStrategy=[{"capacityProvider": f"by-{name}", "weight": 1}],
-        )
-        assert {task["lastStatus"] for task in answer["tasks"]} == {"PROVISIONING"}
-        assert not any("containerInstanceArn" in task for task in answer["tasks"])
-        return [task["taskArn"] for task in answer["tasks"]]
-
-    def tasks(self, name: str, arns: list[str]) -> list[Any]:
-        found: list[Any] = self.ecs.describe_tasks(cluster=f"s_{name}", tasks=arns)["tasks"]
-        return found
-
-    def statuses(self, name: str, arns: list[str]) -> set[str]:
-        return {task["lastStatus"] for task in self.tasks(name, arns)}
-
-    def report_end(self, name: str, arns: list[str]) -> None:
-        """Report, as their agent, that tasks have ended."""
-        for arn in arns:
-            self.ecs.submit_task_state_change(cluster=f"s_{name}", task=arn, status="STOPPED")
 
 
 def eventually(probe: Callable[[], Any], what: str) -> Any:
@@ -126,7 +36,7 @@ def eventually(probe: Callable[[], Any], what: str) -> Any:
 
 
 @contextmanager
-def emulator_in(state: StateDir, port: int) -> Iterator[Cloud]:
+def emulator_in(state: StateDir, port: int) -> Iterator[InstanceCloud]:
     """Start an emulator on the data of a state dir, and stop it so that it saves them."""
     state.make_private()
     keys = ensure_keys(state)
@@ -141,20 +51,22 @@ def emulator_in(state: StateDir, port: int) -> Iterator[Cloud]:
     )
     try:
         emulator.await_ready(port, keys, lambda: process.poll() is None, state.root / "log")
-        yield Cloud(port, keys, process)
+        session: Any = emulator.local_session(port, keys)
+        fleet = fleet_at(port, keys.access_key_id, keys.secret_access_key, stack="s")
+        yield InstanceCloud(session.client, fleet, stack="s")
     finally:
         process.terminate()
         process.wait()
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InstanceCloud]:
     state = StateDir.at(tmp_path_factory.mktemp("fleet"))
     with emulator.reserved_port() as port, emulator_in(state, port) as cloud:
         yield cloud
 
 
-def test_instance_types_are_filtered_and_paged_as_ec2_does(cloud: Cloud) -> None:
+def test_instance_types_are_filtered_and_paged_as_ec2_does(cloud: InstanceCloud) -> None:
     filters = [{"Name": "instance-type", "Values": ["m6i.*", "g5.xlarge"]}]
     pages = cloud.ec2.get_paginator("describe_instance_types").paginate(
         Filters=filters, MaxResults=5
@@ -172,7 +84,7 @@ def test_instance_types_are_filtered_and_paged_as_ec2_does(cloud: Cloud) -> None
     assert len(offered["InstanceTypeOfferings"]) == 11
 
 
-def test_the_images_for_ecs_have_parameters_and_architectures(cloud: Cloud) -> None:
+def test_the_images_for_ecs_have_parameters_and_architectures(cloud: InstanceCloud) -> None:
     for name, architecture in (("amazon-linux-2023", "x86_64"), ("amazon-linux-2/arm64", "arm64")):
         parameter = f"/aws/service/ecs/optimized-ami/{name}/recommended/image_id"
         image_id = cloud.ssm.get_parameter(Name=parameter)["Parameter"]["Value"]
@@ -180,7 +92,7 @@ def test_the_images_for_ecs_have_parameters_and_architectures(cloud: Cloud) -> N
         assert image["Architecture"] == architecture
 
 
-def test_a_launch_template_keeps_its_market_and_its_placement(cloud: Cloud) -> None:
+def test_a_launch_template_keeps_its_market_and_its_placement(cloud: InstanceCloud) -> None:
     data = {
         "InstanceType": "m6i.large",
         "InstanceMarketOptions": {"MarketType": "spot"},
@@ -196,7 +108,7 @@ def test_a_launch_template_keeps_its_market_and_its_placement(cloud: Cloud) -> N
     assert shown["Placement"] == {"GroupName": "near"}
 
 
-def test_tasks_wait_for_instances_share_them_and_leave_them_to_go(cloud: Cloud) -> None:
+def test_tasks_wait_for_instances_share_them_and_leave_them_to_go(cloud: InstanceCloud) -> None:
     cloud.make_group("c", "m6i.large", "m6i.xlarge")
     arns = cloud.run("c", cloud.define("one"), count=5)
     eventually(lambda: cloud.statuses("c", arns) == {"PENDING"}, "all are placed")
@@ -225,7 +137,7 @@ def test_tasks_wait_for_instances_share_them_and_leave_them_to_go(cloud: Cloud) 
     assert len(activities["Activities"]) == 6
 
 
-def test_a_task_of_fargate_starts_at_once_and_knows_no_fleet(cloud: Cloud) -> None:
+def test_a_task_of_fargate_starts_at_once_and_knows_no_fleet(cloud: InstanceCloud) -> None:
     cloud.ecs.create_cluster(clusterName="s_fargate", capacityProviders=["FARGATE"])
     task = cloud.ecs.run_task(
         cluster="s_fargate",
@@ -242,7 +154,7 @@ def test_a_task_of_fargate_starts_at_once_and_knows_no_fleet(cloud: Cloud) -> No
         )
 
 
-def test_more_than_500_tasks_cannot_wait_in_a_cluster(cloud: Cloud) -> None:
+def test_more_than_500_tasks_cannot_wait_in_a_cluster(cloud: InstanceCloud) -> None:
     cloud.make_group("full", "m6i.large", maximum=0)
     cloud.define("full")
     for _ in range(50):
@@ -259,7 +171,7 @@ def test_more_than_500_tasks_cannot_wait_in_a_cluster(cloud: Cloud) -> None:
     eventually(lambda: not cloud.fleet.show()["waiting"], "nobody waits for a group that is gone")
 
 
-def test_an_interruption_gives_notice_and_then_takes_the_instance(cloud: Cloud) -> None:
+def test_an_interruption_gives_notice_and_then_takes_the_instance(cloud: InstanceCloud) -> None:
     with pytest.raises(FleetError, match="no Spot instance"):
         cloud.fleet.interrupt("spot")
     cloud.make_group("spot", "m6i.large", spot=True)
@@ -272,7 +184,7 @@ def test_an_interruption_gives_notice_and_then_takes_the_instance(cloud: Cloud) 
     assert task["stoppedReason"] == f"Host EC2 (instance {instance}) terminated."
 
 
-def test_a_failed_launch_is_an_event_of_auto_scaling(cloud: Cloud) -> None:
+def test_a_failed_launch_is_an_event_of_auto_scaling(cloud: InstanceCloud) -> None:
     queue = cloud.sqs.create_queue(QueueName="failed-launches")["QueueUrl"]
     arn = cloud.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
     pattern = {
@@ -299,7 +211,7 @@ def test_a_failed_launch_is_an_event_of_auto_scaling(cloud: Cloud) -> None:
     eventually(lambda: cloud.statuses("none", arns) == {"PENDING"}, "there is capacity again")
 
 
-def test_managed_instances_need_no_group(cloud: Cloud) -> None:
+def test_managed_instances_need_no_group(cloud: InstanceCloud) -> None:
     cloud.ecs.create_cluster(clusterName="s_managed")
     cloud.ecs.create_capacity_provider(
         name="by-managed",
@@ -341,7 +253,9 @@ def test_managed_instances_need_no_group(cloud: Cloud) -> None:
     )
 
 
-def test_a_refresh_takes_place_and_a_single_instance_can_be_terminated(cloud: Cloud) -> None:
+def test_a_refresh_takes_place_and_one_instance_can_be_terminated(
+    cloud: InstanceCloud,
+) -> None:
     name = cloud.make_group("fresh", "m6i.large")
     cloud.groups.update_auto_scaling_group(AutoScalingGroupName=name, MinSize=1)
     assert eventually(lambda: cloud.group("fresh")["Instances"], "one is launched")

@@ -1,0 +1,1 @@
+"""Tests of the pretended instances of the local cloud."""
