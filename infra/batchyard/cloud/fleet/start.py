@@ -15,8 +15,8 @@ from batchyard.cloud.fleet.control import FleetControl
 from batchyard.cloud.fleet.fleet import Fleet
 from batchyard.cloud.fleet.plugs import autoscaling as autoscaling_plug
 from batchyard.cloud.fleet.plugs import ec2 as ec2_plug
+from batchyard.cloud.fleet.plugs import ec2_instances, ecs_instances, providers
 from batchyard.cloud.fleet.plugs import ecs as ecs_plug
-from batchyard.cloud.fleet.plugs import ecs_instances, providers
 from batchyard.cloud.fleet.plugs import ssm as ssm_plug
 from batchyard.cloud.fleet.pools import PoolReader
 from batchyard.cloud.fleet.port import EmulatorPort
@@ -51,6 +51,7 @@ def start() -> Started:
     fleet = Fleet(port, settings, new_id=lambda: str(uuid.uuid4()))
     worker = FleetWorker(fleet, now=time.time)
     ec2_plug.install(ec2)
+    ec2_instances.install(ec2, worker)
     ssm_plug.install(ssm)
     autoscaling_plug.install(autoscaling, worker, reader)
     providers.install(ecs, autoscaling, worker)
