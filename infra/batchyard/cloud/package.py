@@ -32,6 +32,7 @@ OWN_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 # The services that the functions call, and `batch`, whose model is the contract of the API.
 SERVICES = frozenset(
     {
+        "autoscaling",
         "batch",
         "dynamodb",
         "ec2",
@@ -41,6 +42,7 @@ SERVICES = frozenset(
         "s3",
         "scheduler",
         "sqs",
+        "ssm",
         "stepfunctions",
     }
 )
