@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chalicelib.core.errors import ClientError
+from chalicelib.core.instances.instance_types import BUNDLES, refuse_mixed_architectures
 from chalicelib.core.instances.names import provider_name
 from chalicelib.core.instances.slots import slot_for, slots_of
 from chalicelib.core.resources.compute_types.compute_type import (
@@ -37,7 +38,6 @@ _MOST_TASK_SUBNETS = 16  # of one task (ECS API reference, AwsVpcConfiguration)
 # vCPU stand side by side in an environment, and this keeps memory for the jobs that need it. For
 # jobs of one shape it is the same as packing by vCPU.
 _BINPACK = {"type": "binpack", "field": "memory"}
-_BUNDLES = ("optimal", "default_x86_64", "default_arm64")
 
 
 def _validate(resources: ComputeResources) -> None:
@@ -48,6 +48,9 @@ def _validate(resources: ComputeResources) -> None:
         raise ClientError("Instance role is required.")
     if not resources.get("instanceTypes"):
         raise ClientError("Resource instanceTypes are required.")
+    mixed = refuse_mixed_architectures(resources["instanceTypes"])
+    if mixed is not None:
+        raise ClientError(mixed)
     if not resources.get("subnets"):
         raise ClientError("Subnets are required.")
     if not resources.get("securityGroupIds") and not resources.get("launchTemplate"):
@@ -81,7 +84,7 @@ def _validate_strategy(resources: ComputeResources) -> None:
         raise ClientError(f"Allocation strategy {strategy} requires compute resource type EC2.")
     if kind == "SPOT" and strategy == "BEST_FIT" and not resources.get("spotIamFleetRole"):
         raise ClientError("compute resource spotIamFleetRole is required.")
-    bundles = [name for name in resources["instanceTypes"] if name in _BUNDLES]
+    bundles = [name for name in resources["instanceTypes"] if name in BUNDLES]
     if strategy in _ORDERED_STRATEGIES and bundles:
         raise ClientError(
             "Instance type bundles (e.g. optimal, default_x86_64) are not allowed for "

@@ -129,6 +129,10 @@ def test_fargate_takes_nothing_of_instances(member: str) -> None:
     [
         ({"instanceRole": None}, "Instance role is required."),
         ({"instanceTypes": None}, "Resource instanceTypes are required."),
+        (
+            {"instanceTypes": ["optimal", "m6g.large"]},
+            "arm-based instance type cannot be used with other instance types.",
+        ),
         ({"subnets": None}, "Subnets are required."),
         ({"securityGroupIds": None}, "Security group ids are required."),
         ({"minvCpus": None}, "Resource minvCpus is required."),
