@@ -1,9 +1,14 @@
-"""DescribeJobs: a strongly consistent read, in the order asked for; unknown ids are left out."""
+"""DescribeJobs: a strongly consistent read, in the order asked for; unknown ids are left out.
+
+A job that has lost attempts on Spot has the member `spotLosses` beside those of the contract, which
+SDKs ignore.
+"""
 
 from typing import Any
 
 from chalicelib.api.list_nodes import seen_job, with_roots
 from chalicelib.core.errors import ClientError
+from chalicelib.core.job import Job
 from chalicelib.jobs.caller import Call
 from chalicelib.jobs.detail import job_detail
 from chalicelib.jobs.lookup import is_visible, job_key_in
@@ -26,7 +31,13 @@ def describe_jobs(request: dict[str, Any], call: Call) -> dict[str, Any]:
     return {
         "jobs": [
             job_detail(job, specs[key.job_id], scope, at_ms=call.ports.now_ms())
+            | _beside_the_contract(rows.get(key.root, job) if key.is_node else job)
             for key, job in seen.items()
             if key.job_id in specs
         ]
     }
+
+
+def _beside_the_contract(job: Job) -> dict[str, Any]:
+    """Return the members that AWS's JobDetail does not have."""
+    return {"spotLosses": job.spot_losses} if job.spot_losses else {}

@@ -240,17 +240,23 @@ def shown(value: str) -> str:
 
 # Responses
 
+# Members of answers that the contract does not have, by structure: SDKs ignore what their model
+# does not know. Their values are made by this service alone and pass as they are.
+_BESIDE_THE_CONTRACT = {"JobDetail": ("spotLosses",)}
+
 
 def shaped_structure(shape: Shape, value: Mapping[str, Any]) -> JsonObject:
-    """Return the modelled members that are not None, recursively.
+    """Return the modelled members that are not None, recursively, and those beside the contract.
 
     Raises TypeError for a value of the wrong type.
     """
-    return {
+    shaped = {
         name: _shaped(member, value[name])
         for name, member in members_of(shape)
         if value.get(name) is not None
     }
+    beside = _BESIDE_THE_CONTRACT.get(shape.name, ())
+    return shaped | {name: value[name] for name in beside if value.get(name) is not None}
 
 
 def _shaped(shape: Any, value: Any) -> Any:

@@ -18,6 +18,7 @@ from chalicelib.core.launch_failures import (
 )
 from chalicelib.core.outcome import NO_OUTCOME, outcome_of
 from chalicelib.core.retry import RetryAction, RetryStrategy, decide_retry
+from chalicelib.core.spot import FREE_LOSSES_LIMIT
 from chalicelib.core.states import JobStatus
 from chalicelib.core.transition_rules import NOT_BLOCKED, fail, move, same_version
 
@@ -104,22 +105,31 @@ def _stopped_by_request(job: Job, stopped_at_ms: int) -> bool:
 
 
 def _fail_or_retry(ended: Job, event: Event, strategy: RetryStrategy) -> Decision:
-    """Fail the job or make its next attempt, by its retry strategy."""
-    verdict = decide_retry(
-        strategy,
-        ended.attempt,
-        status_reason=event.reason,
-        reason=ended.container_reason,
-        exit_code=ended.exit_code,
-    )
-    if verdict.action is RetryAction.EXIT:
-        failed = same_version(ended, status=JobStatus.FAILED)
-        return Decision(job=failed, label=Label.FAILED, sentence=verdict.sentence)
+    """Fail the job or make its next attempt, by its retry strategy.
+
+    An attempt that is free is followed by another whatever the strategy says: it is about attempts
+    that the job's own program ended.
+    """
+    ended, is_free = _count_loss(ended, event)
+    sentence = "the attempt uses up none of the job's attempts"
+    if not is_free:
+        verdict = decide_retry(
+            strategy,
+            ended.attempts_used,
+            status_reason=event.reason,
+            reason=ended.container_reason,
+            exit_code=ended.exit_code,
+        )
+        sentence = verdict.sentence
+        if verdict.action is RetryAction.EXIT:
+            failed = same_version(ended, status=JobStatus.FAILED)
+            return Decision(job=failed, label=Label.FAILED, sentence=sentence)
     again = same_version(
         ended,
         status=JobStatus.RUNNABLE,
         history=(*ended.history, ended.last_attempt()),
         attempt=ended.attempt + 1,
+        free_attempts=ended.free_attempts + int(is_free),
         dispatch_count=0,
         environment=None,
         task_arn=None,
@@ -128,4 +138,18 @@ def _fail_or_retry(ended: Job, event: Event, strategy: RetryStrategy) -> Decisio
         stopped_at_ms=None,
         **NO_OUTCOME._asdict(),
     )
-    return Decision(job=again, label=Label.RETRIED, sentence=verdict.sentence)
+    return Decision(job=again, label=Label.RETRIED, sentence=sentence)
+
+
+def _count_loss(ended: Job, event: Event) -> tuple[Job, bool]:
+    """Return the job with the attempt counted if it was a Spot loss, and whether it is free."""
+    policy, is_free = event.spot_policy, event.is_free
+    if policy is not None:
+        losses = ended.spot_losses + 1
+        is_free = is_free or policy.losses_are_free
+        ended = same_version(
+            ended,
+            spot_losses=losses,
+            avoids_spot=ended.avoids_spot or losses >= policy.losses_before_on_demand,
+        )
+    return ended, is_free and ended.free_attempts < FREE_LOSSES_LIMIT

@@ -112,7 +112,14 @@ def _passed_running(old: Job | None, new: Job) -> Job | None:
     attempt = new.history[-1] if new.attempt > old.attempt else new.last_attempt()
     if not ended or attempt.started_at_ms is None:
         return None
-    return old.running_image(attempt)
+    return replace(
+        old,
+        status=JobStatus.RUNNING,
+        changed_at_ms=attempt.started_at_ms,
+        started_at_ms=attempt.started_at_ms,
+        task_arn=attempt.task_arn,
+        host=attempt.host,
+    )
 
 
 def _launch_node(node: Job) -> tuple[Effect, ...]:

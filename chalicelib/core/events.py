@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from chalicelib.core.ids import Fence
 from chalicelib.core.launch_failures import LaunchFailure
+from chalicelib.core.spot import SpotPolicy
 
 
 class EventKind(StrEnum):
@@ -27,6 +28,13 @@ class EventKind(StrEnum):
     CANCEL = "CANCEL"
     TERMINATE = "TERMINATE"
     DISCARD = "DISCARD"  # the job's queue is being deleted
+
+
+class HostLoss(StrEnum):
+    """How the host of a task was lost, in ECS's words for why the task stopped."""
+
+    SPOT_INTERRUPTION = "SpotInterruption"
+    TERMINATED = "TerminationNotice"  # of any instance; on Spot, most often an interruption
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +80,9 @@ class Event:
     container_ends: tuple[ContainerEnd, ...] = ()
     essential_exited: bool = False  # an essential container's end stopped it, not a request
     host: TaskHost | None = None  # where ECS reports it
+    host_loss: HostLoss | None = None  # TASK_STOPPED: because its host was lost
+    spot_policy: SpotPolicy | None = None  # TASK_STOPPED: a Spot loss, and what it changes
+    is_free: bool = False  # TASK_STOPPED: by Batchyard itself, so it uses up no attempt
 
     @property
     def address(self) -> str | None:

@@ -109,6 +109,9 @@ class Job:
     held_until_ms: int | None = None  # it is not launched again before
     probe: bool = False  # STARTING: the launch that tries a cooling environment
     on_instance: bool = False  # STARTING: its task has an instance, and waits for it no longer
+    spot_losses: int = 0  # attempts that ended because Spot capacity was reclaimed
+    free_attempts: int = 0  # those before this one that count against no limit
+    avoids_spot: bool = False  # it is not placed on Spot where its queue has anything else for it
     attempts_limit: int = 1
     timeout_seconds: int | None = None
     share: str = FIFO_SHARE
@@ -167,6 +170,11 @@ class Job:
         return self.attempt > 1 or self.dispatch_count > 0
 
     @property
+    def attempts_used(self) -> int:
+        """Return how many of `attempts_limit` are used up, the current attempt included."""
+        return self.attempt - self.free_attempts
+
+    @property
     def fence(self) -> Fence:
         return Fence(
             job_id=self.job_id,
@@ -205,17 +213,6 @@ class Job:
             container_reason=self.container_reason,
             container_ends=self.container_ends,
             host=self.host,
-        )
-
-    def running_image(self, attempt: Attempt) -> "Job":
-        """Return this STARTING job as it was while `attempt`, which has ended by now, ran."""
-        return replace(
-            self,
-            status=JobStatus.RUNNING,
-            changed_at_ms=attempt.started_at_ms or self.changed_at_ms,
-            started_at_ms=attempt.started_at_ms,
-            task_arn=attempt.task_arn,
-            host=attempt.host,
         )
 
     def nodes_at(self, address: str | None) -> NodeState | None:
@@ -265,6 +262,7 @@ def ready_of(job: Job) -> Ready | None:
         node_sizes=job.nodes.sizes if job.nodes else (),
         created_at_ms=job.created_at_ms,
         held_until_ms=job.held_until_ms,
+        spot_losses=job.spot_losses if job.avoids_spot else None,
     )
 
 

@@ -111,11 +111,6 @@ def _runnable_since_ms(job: Job) -> int | None:
     return job.changed_at_ms if job.status is JobStatus.RUNNABLE else None
 
 
-# How the host of an attempt was lost: the reason of EC2's Spot instances and of Fargate Spot, as
-# AWS Batch and ECS report them.
-_SPOT_LOSSES = ("Host EC2", "Your Spot Task was interrupted")
-
-
 def samples_from_change(old: Job | None, new: Job | None) -> Iterator[Sample]:
     """Yield what the change of one row counts for in the metrics of its queue.
 
@@ -133,14 +128,12 @@ def _values(old: Job | None, new: Job) -> Iterator[tuple[Measure, float]]:
     if new.is_terminal and (old is None or not old.is_terminal):
         succeeded = new.status is JobStatus.SUCCEEDED
         yield (Measure.JOBS_SUCCEEDED if succeeded else Measure.JOBS_FAILED), 1
-        if not succeeded and is_spot_loss(new.status_reason):
-            yield Measure.SPOT_LOSSES, 1
     if old is None:
         return
+    if new.spot_losses > old.spot_losses:
+        yield Measure.SPOT_LOSSES, new.spot_losses - old.spot_losses
     if new.attempt > old.attempt:
         yield Measure.RETRIES, 1
-        if new.history and is_spot_loss(new.history[-1].status_reason):
-            yield Measure.SPOT_LOSSES, 1
     elif old.status is JobStatus.STARTING and new.status is JobStatus.RUNNABLE:
         yield Measure.LAUNCHES_REFUSED, 1
     if (
@@ -150,8 +143,3 @@ def _values(old: Job | None, new: Job) -> Iterator[tuple[Measure, float]]:
         and new.started_at_ms is not None
     ):
         yield Measure.SUBMIT_TO_START, max(0, new.started_at_ms - new.created_at_ms)
-
-
-def is_spot_loss(reason: str | None) -> bool:
-    """Return whether an attempt ended for this reason because its Spot capacity was reclaimed."""
-    return reason is not None and reason.startswith(_SPOT_LOSSES)

@@ -18,6 +18,7 @@ from chalicelib.core.payload import essential_names
 from chalicelib.core.resources.job_definition import JobDefinition
 from chalicelib.core.resources.job_queue import JobQueue
 from chalicelib.core.spec import Spec
+from chalicelib.core.spot import spot_policy
 from chalicelib.core.states import JobStatus
 from chalicelib.core.validation.node_overrides import node_sizes
 from chalicelib.core.validation.runtime import wanted_architecture
@@ -128,6 +129,7 @@ def _job(
         gpus=0 if "nodeProperties" in merged else needs.gpus,
         architecture=wanted_architecture(merged),
         essential=_essential(merged),
+        avoids_spot=spot_policy(merged["tags"], queue.tags).losses_before_on_demand == 0,
         created_at_ms=now_ms,
         changed_at_ms=now_ms,
         nodes=_nodes(merged),

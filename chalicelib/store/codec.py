@@ -25,6 +25,9 @@ _SHAPED = {
     "probe",
     "on_instance",
     "gpus",
+    "spot_losses",
+    "free_attempts",
+    "avoids_spot",
     "essential",
     "container_ends",
     "host",
@@ -57,6 +60,9 @@ def values_of_job(job: Job, retention_seconds: int) -> dict[str, Any]:
         "probe": job.probe or None,
         "on_instance": job.on_instance or None,
         "gpus": job.gpus or None,
+        "spot_losses": job.spot_losses or None,
+        "free_attempts": job.free_attempts or None,
+        "avoids_spot": job.avoids_spot or None,
         "stop_cause": str(job.stop_cause) if job.stop_cause else None,
         "essential": list(job.essential) or None,
         "container_ends": _ends_document(job.container_ends),
@@ -121,6 +127,9 @@ def job_from_row(row: JobRow) -> Job:
         probe=bool(row.probe),
         on_instance=bool(row.on_instance),
         gpus=row.gpus or 0,
+        spot_losses=row.spot_losses or 0,
+        free_attempts=row.free_attempts or 0,
+        avoids_spot=bool(row.avoids_spot),
         stop_cause=StopCause(row.stop_cause) if row.stop_cause else None,
         essential=tuple(row.essential or ()),
         container_ends=_ends(row.container_ends),
@@ -160,6 +169,7 @@ def row_from_ready(ready: Ready) -> ReadyRow:
         node_sizes=_sizes_document(ready.node_sizes),
         created_at_ms=ready.created_at_ms,
         held_until_ms=ready.held_until_ms,
+        spot_losses=ready.spot_losses,
     )
 
 
@@ -179,6 +189,7 @@ def ready_from_row(row: ReadyRow) -> Ready:
         node_sizes=_sizes(row.node_sizes),
         created_at_ms=row.created_at_ms,
         held_until_ms=row.held_until_ms,
+        spot_losses=row.spot_losses,
     )
 
 

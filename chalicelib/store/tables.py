@@ -75,6 +75,9 @@ class JobRow(Model):
     held_until_ms = WholeNumberAttribute(null=True)
     probe = BooleanAttribute(null=True)
     on_instance = BooleanAttribute(null=True)
+    spot_losses = WholeNumberAttribute(null=True)
+    free_attempts = WholeNumberAttribute(null=True)
+    avoids_spot = BooleanAttribute(null=True)
     attempts_limit = WholeNumberAttribute()
     timeout_seconds = WholeNumberAttribute(null=True)
     share = UnicodeAttribute()
@@ -163,6 +166,7 @@ class ReadyRow(LaneItem):
     node_sizes = CompactJSONAttribute(null=True)
     created_at_ms = WholeNumberAttribute()
     held_until_ms = WholeNumberAttribute(null=True)
+    spot_losses = WholeNumberAttribute(null=True)
 
 
 class EdgeRow(LaneItem):

@@ -83,6 +83,7 @@ def environments_of_snapshots(draw: st.DrawFn) -> dict[str, Environment]:
             is_on_instances=draw(st.booleans()),
             holds=draw(st.sampled_from(HOLDS)),
             runs_nodes=draw(st.integers(0, 3)) > 0,
+            is_spot=draw(st.booleans()),
         )
         for name in ENVIRONMENTS
         if draw(st.integers(0, 6)) > 0  # a queue may name one that was deleted
@@ -103,6 +104,7 @@ def ready_rows(queue: str, age: int) -> st.SearchStrategy[Ready]:
         node_sizes=st.sampled_from([()] * 7 + [NODES]),
         created_at_ms=st.just(age),
         held_until_ms=st.sampled_from([None] * 8 + [NOW_MS, NOW_MS + 1]),
+        spot_losses=st.sampled_from([None, None, 0, 2]),
     )
 
 
@@ -186,6 +188,16 @@ def fits_an_instance(ready: Ready, environment: Environment) -> bool:
     )
 
 
+def could_hold(ready: Ready, environment: Environment) -> bool:
+    """Return whether the job could run in the environment now if nothing else did."""
+    limit = environment.limit_cpu_units
+    return (
+        environment.usable
+        and fits_an_instance(ready, environment)
+        and (limit is None or ready.cpu_units <= limit)
+    )
+
+
 class FreeCapacity:
     """What is free in each environment, counted by the test itself."""
 
@@ -211,7 +223,12 @@ class FreeCapacity:
             return None
         if ready.held_until_ms is not None and ready.held_until_ms > NOW_MS:
             return None
-        return next((name for name in queue.environments if self.could_launch(ready, name)), None)
+        names = [name for name in queue.environments if name in self.snapshot.environments]
+        if ready.spot_losses is not None:
+            on_demand = [n for n in names if not self.snapshot.environments[n].is_spot]
+            if any(could_hold(ready, self.snapshot.environments[n]) for n in on_demand):
+                names = on_demand
+        return next((name for name in names if self.could_launch(ready, name)), None)
 
     def could_launch(self, ready: Ready, name: str) -> bool:
         environment = self.snapshot.environments.get(name)

@@ -51,6 +51,7 @@ def environment(
     instances: bool = False,
     holds: tuple[TaskSize, ...] = (),
     nodes: bool = True,
+    spot: bool = False,
 ) -> Environment:
     return Environment(
         name=name,
@@ -61,6 +62,7 @@ def environment(
         is_on_instances=instances,
         holds=holds,
         runs_nodes=nodes,
+        is_spot=spot,
     )
 
 

@@ -59,13 +59,14 @@ def reference_plan(
                 waiting[queue] = []
                 continue
             wanted = min(count, budget)
-            placed = _place(ready, min(wanted, max(permits, 0)), _candidates(queue, left))
+            candidates = _candidates(ready, queue, left)
+            placed = _place(ready, min(wanted, max(permits, 0)), candidates)
             placements.extend(placed)
             taken = sum(number for _, _, number in placed)
             permits -= taken
             if taken < wanted:
-                why = _why(ready, queue, snapshot, _candidates(queue, left))
-                if permits <= 0 and any(_fits(ready, one) for one in _candidates(queue, left)):
+                why = _why(ready, queue, snapshot, candidates)
+                if permits <= 0 and any(_fits(ready, one) for one in candidates):
                     why = Why.LAUNCH_RATE
                 blocked[queue.name] = ready, why
                 waiting[queue] = []
@@ -92,10 +93,19 @@ def _left(environment: Environment, snapshot: Snapshot, starting_window: int) ->
     )
 
 
-def _candidates(queue: Queue, left: dict[str, Left]) -> list[Left]:
-    return [
+def _candidates(ready: Ready, queue: Queue, left: dict[str, Left]) -> list[Left]:
+    usable = [
         left[name] for name in queue.environments if name in left and left[name].environment.usable
     ]
+    if ready.spot_losses is None:
+        return usable
+    for one in usable:
+        environment = one.environment
+        if not (environment.is_spot or _too_small(ready, environment)) and _below_maximum(
+            ready, environment
+        ):
+            return [other for other in usable if not other.environment.is_spot]
+    return usable
 
 
 def _too_small(ready: Ready, environment: Environment) -> bool:

@@ -155,6 +155,11 @@ class ComputeEnvironment:
         return self.status in {"CREATING", "UPDATING"}
 
     @property
+    def is_spot(self) -> bool:
+        """Whether its tasks run on Spot capacity, which may be reclaimed."""
+        return self.compute_type.is_spot(self.resources)
+
+    @property
     def limit_cpu_units(self) -> int | None:
         """What its jobs can use together; None means no limit."""
         limit = self.resources.get("maxvCpus")

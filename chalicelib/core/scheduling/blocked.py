@@ -1,7 +1,7 @@
 """Why the head of a lane waits: a label from a closed set, a sentence, and when to look again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from chalicelib.core.ready import Ready
@@ -57,6 +57,26 @@ def without_permit(ready: Ready, due_ms: int) -> Blocked:
         "are due.",
         due_ms=due_ms,
     )
+
+
+def passing_over(
+    blocked: Blocked, usable: Sequence[FreeCapacity], candidates: Sequence[FreeCapacity]
+) -> Blocked:
+    """Return the reason with a further sentence where the job passes over Spot environments."""
+    used = {one.environment.name for one in candidates}
+    names = [one.environment.name for one in usable if one.environment.name not in used]
+    if not names:
+        return blocked
+    losses = blocked.ready.spot_losses
+    because = (
+        f"the job has lost {losses} of its attempts on Spot"
+        if losses
+        else "the job's tags or its queue's keep it from Spot"
+    )
+    sentence = (
+        f"{blocked.sentence.rstrip('.')}. Passed over, because {because}: {', '.join(names)}."
+    )
+    return replace(blocked, sentence=sentence)
 
 
 def blocked_by_environments(

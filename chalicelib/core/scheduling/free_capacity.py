@@ -1,5 +1,6 @@
 """What is left of environments and launch permits while a plan is being made."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chalicelib.core.ready import Ready
@@ -99,6 +100,17 @@ def _ended_since(cooling: Cooling | None, environment: Environment, used: Capaci
     if cooling is None or not environment.is_on_instances:
         return 0
     return max(0, cooling.running - used.tasks)
+
+
+def without_spot(ready: Ready, candidates: Sequence[FreeCapacity]) -> Sequence[FreeCapacity]:
+    """Return the environments that the job may be placed in, of those that are usable.
+
+    One that has lost its attempts on Spot passes over Spot, unless nothing else could ever hold it.
+    """
+    if ready.spot_losses is None:
+        return candidates
+    others = [one for one in candidates if not one.environment.is_spot]
+    return others if any(can_ever_hold(one.environment, ready) for one in others) else candidates
 
 
 def exceeds_maximum(environment: Environment, ready: Ready) -> bool:

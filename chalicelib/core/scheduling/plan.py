@@ -19,9 +19,10 @@ from chalicelib.core.scheduling.blocked import (
     Blocked,
     blocked_by_environments,
     held_back,
+    passing_over,
     without_permit,
 )
-from chalicelib.core.scheduling.free_capacity import FreeCapacity, FreePermits
+from chalicelib.core.scheduling.free_capacity import FreeCapacity, FreePermits, without_spot
 from chalicelib.core.scheduling.snapshot import Queue, Snapshot
 
 
@@ -89,7 +90,8 @@ class _Draft:
         if head.held_until_ms is not None and head.held_until_ms > self.snapshot.now_ms:
             self._block(backlog, held_back(head))
             return
-        candidates = _candidates(backlog.queue, self.free)
+        usable = _candidates(backlog.queue, self.free)
+        candidates = without_spot(head, usable)
         allowed = self.permits.allow(wanted)
         placed = _place(head, allowed, candidates)
         count = _count(placed)
@@ -102,7 +104,8 @@ class _Draft:
             self._block(backlog, without_permit(head, self.permits.next_ms))
         else:
             known = [self.free[n].environment for n in backlog.queue.environments if n in self.free]
-            self._block(backlog, blocked_by_environments(head, backlog.queue, known, candidates))
+            reason = blocked_by_environments(head, backlog.queue, known, candidates)
+            self._block(backlog, passing_over(reason, usable, candidates))
 
     def _block(self, backlog: _Backlog, blocked: Blocked) -> None:
         self.blocked[blocked.ready.lane] = blocked

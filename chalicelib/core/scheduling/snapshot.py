@@ -31,6 +31,7 @@ class Environment:
     is_changing: bool = False  # being created or updated, so that its limits may change
     provisioning_limit: int | None = None
     is_on_instances: bool = False  # which its owner or an Auto Scaling group provides
+    is_spot: bool = False  # on capacity that may be reclaimed
     holds: tuple[TaskSize, ...] = ()
     runs_nodes: bool = True  # those of multi-node parallel jobs
 

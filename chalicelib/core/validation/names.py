@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from enum import Enum
 
 from chalicelib.core.errors import ClientError
+from chalicelib.core.spot import validate_spot_tags
 
 _RESOURCE_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _JOB_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,127}")
@@ -40,7 +41,10 @@ def validate_job_name(name: str) -> None:
 
 
 def validate_tags(tags: Mapping[str, str]) -> None:
-    """Refuse more than 50 tags, keys and values of the wrong length, and the prefix `aws:`."""
+    """Refuse more than 50 tags, keys and values of the wrong length, and the prefix `aws:`.
+
+    And values that the tags of Batchyard cannot have.
+    """
     if len(tags) > _MOST_TAGS:
         raise ClientError(f"Number of tags must be at most {_MOST_TAGS}, got {len(tags)}.")
     for key, value in tags.items():
@@ -50,6 +54,7 @@ def validate_tags(tags: Mapping[str, str]) -> None:
             raise ClientError(f"Value of tag {key} must have at most {_VALUE_LENGTH} characters.")
         if key.lower().startswith("aws:"):
             raise ClientError(f"Tag key {key} must not start with aws:.")
+    validate_spot_tags(tags)
 
 
 def merge_tags(definition: Mapping[str, str], job: Mapping[str, str]) -> dict[str, str]:

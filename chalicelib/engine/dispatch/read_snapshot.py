@@ -64,6 +64,7 @@ def environment_from_resource(resource: Resource) -> Environment:
         limit_cpu_units=environment.limit_cpu_units,
         is_changing=environment.is_changing,
         provisioning_limit=environment.compute_type.provisioning_limit,
+        is_spot=environment.is_spot,
         is_on_instances=environment.compute_type.platform is not Platform.FARGATE,
         holds=environment.holds or environment.compute_type.holds,
         runs_nodes=environment.compute_type.runs_nodes,

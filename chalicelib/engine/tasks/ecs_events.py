@@ -10,13 +10,14 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.core.attempt_ends import START_FAILURE_REASON
-from chalicelib.core.events import ContainerEnd, Event, EventKind, TaskHost
+from chalicelib.core.events import ContainerEnd, Event, EventKind, HostLoss, TaskHost
 from chalicelib.core.ids import Fence
 from chalicelib.core.launch_failures import LaunchFailure, launch_failure_from
 from chalicelib.core.messages import CONTINUATION, DEADLINE, EXECUTION_STOPPED, LAUNCH_FAILED, WAKE
 from chalicelib.core.payload import CONTAINER_NAME
 
 ECS_TASK_STATE_CHANGE = "ECS Task State Change"
+_HOST_LOSSES = {str(loss): loss for loss in HostLoss}
 EXECUTION_STATUS_CHANGE = "Step Functions Execution Status Change"
 
 
@@ -124,6 +125,7 @@ def _event_of_end(task: Mapping[str, Any], fence: Fence, now_ms: int) -> Event:
         ),
         host=_host_of(task),
         essential_exited=task.get("stopCode") == "EssentialContainerExited",
+        host_loss=_HOST_LOSSES.get(str(task.get("stopCode"))),
     )
 
 

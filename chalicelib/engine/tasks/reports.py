@@ -19,6 +19,7 @@ from chalicelib.core.outcome import outcome_of
 from chalicelib.core.retry import RetryStrategy
 from chalicelib.core.states import JobStatus
 from chalicelib.engine.dispatch.cooling import CapacityRefusal, cool_down
+from chalicelib.engine.tasks.spot_losses import with_spot_losses
 from chalicelib.engine.tasks.stop import stop_orphan
 from chalicelib.jobs.specs import retry_strategy_from_spec
 from chalicelib.jobs.transition import Keys, Rows, commit_decisions
@@ -27,9 +28,9 @@ from chalicelib.observe import log_decision
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from chalicelib.ports import Clock, HasEcs, HasJobs, HasLanes, HasMessages
+    from chalicelib.ports import Clock, HasCatalog, HasEcs, HasJobs, HasLanes, HasMessages
 
-    class TasksReportsPorts(Clock, HasEcs, HasJobs, HasLanes, HasMessages, Protocol):
+    class TasksReportsPorts(Clock, HasCatalog, HasEcs, HasJobs, HasLanes, HasMessages, Protocol):
         """What this module asks of the outside world."""
 
 
@@ -70,12 +71,14 @@ def _decide_on(
     """
     pending = [report for report in reports if report.key in keys]
     strategies = _retry_strategies(pending, rows, ports)
+    losses = _host_losses(pending, rows, ports)
     latest = dict(rows)
     for report in pending:
         job = latest.get(report.key)
         if job is None:
             continue  # it has expired, or was never one of ours
-        decision = decide(job, report.event, strategies.get(job.job_id))
+        event = losses.get(report.event, report.event)
+        decision = decide(job, event, strategies.get(job.job_id))
         log_decision(decision)
         if decision.label is Label.ORPHAN_TASK:
             stop_orphan(report.cluster, report.event.task_arn, ports)
@@ -104,6 +107,20 @@ def capacity_refusals(reports: Iterable[Report], rows: Rows) -> Iterator[Capacit
             )
 
 
+def _host_losses(
+    reports: Iterable[Report], rows: Rows, ports: TasksReportsPorts
+) -> Mapping[Event, Event]:
+    """Return the reported ends of tasks whose host was lost, with all that is decided by."""
+    return with_spot_losses(
+        (
+            (job, report.event, report.cluster)
+            for report in reports
+            if (job := rows.get(report.key)) is not None and job.fence == report.event.fence
+        ),
+        ports,
+    )
+
+
 def _retry_strategies(
     reports: Sequence[Report], rows: Rows, ports: HasJobs
 ) -> Mapping[str, RetryStrategy]:
@@ -114,7 +131,7 @@ def _retry_strategies(
         if (job := rows.get(report.key)) is not None
         and ends_attempt(job, report.event)
         and outcome_of(job, report.event).exit_code != 0
-        and job.attempt < job.attempts_limit
+        and job.attempts_used < job.attempts_limit
     ]
     specs = ports.jobs.find_specs(asked) if asked else {}
     return {job_id: retry_strategy_from_spec(spec) for job_id, spec in specs.items()}

@@ -15,7 +15,6 @@ from chalicelib.core.states import TERMINAL, JobStatus
 from tests.support.values import NOW_MS, a_job
 
 S = JobStatus
-SPOT_REASONS = ("Host EC2 (instance i-0abc) terminated.", "Your Spot Task was interrupted.")
 
 
 def samples(old: Job | None, new: Job | None) -> dict[Measure, float]:
@@ -47,20 +46,26 @@ def test_the_parent_of_an_array_does_not_count_beside_its_children() -> None:
 
 def test_a_retry_counts_and_a_spot_loss_counts_besides() -> None:
     running = a_job(JobStatus.RUNNING)
-    for reason in ("Essential container in task exited", *SPOT_REASONS):
-        lost = Attempt(started_at_ms=NOW_MS, stopped_at_ms=NOW_MS, status_reason=reason)
-        again = replace(running, status=JobStatus.RUNNABLE, attempt=2, history=(lost,))
-        expected = {Measure.RETRIES: 1.0}
-        if reason in SPOT_REASONS:
-            expected[Measure.SPOT_LOSSES] = 1
-        assert samples(running, again) == expected
+    lost = Attempt(started_at_ms=NOW_MS, stopped_at_ms=NOW_MS, status_reason="any")
+    again = replace(running, status=JobStatus.RUNNABLE, attempt=2, history=(lost,))
+    assert samples(running, again) == {Measure.RETRIES: 1}
+    assert samples(running, replace(again, spot_losses=1)) == {
+        Measure.RETRIES: 1,
+        Measure.SPOT_LOSSES: 1,
+    }
+
+
+def test_a_host_that_was_lost_on_demand_is_no_spot_loss() -> None:
+    running = a_job(JobStatus.RUNNING)
+    reason = "Host EC2 (instance i-0abc) terminated."
+    failed = replace(running, status=JobStatus.FAILED, status_reason=reason)
+    assert samples(running, failed) == {Measure.JOBS_FAILED: 1}
 
 
 def test_the_spot_loss_of_the_last_attempt_counts() -> None:
     running = a_job(JobStatus.RUNNING)
-    for reason in SPOT_REASONS:
-        failed = replace(running, status=JobStatus.FAILED, status_reason=reason)
-        assert samples(running, failed) == {Measure.JOBS_FAILED: 1, Measure.SPOT_LOSSES: 1}
+    failed = replace(running, status=JobStatus.FAILED, spot_losses=1)
+    assert samples(running, failed) == {Measure.JOBS_FAILED: 1, Measure.SPOT_LOSSES: 1}
 
 
 def test_a_placement_that_made_no_task_counts_as_refused() -> None:

@@ -20,6 +20,16 @@ PROVISIONING_LIMIT = 450
 ComputeResources = Mapping[str, Any]
 
 
+def never_spot(resources: ComputeResources) -> bool:
+    """Return False: a type whose tasks are never interrupted for their capacity."""
+    return False
+
+
+def always_spot(resources: ComputeResources) -> bool:
+    """Return True: a type whose tasks all run on Spot capacity."""
+    return True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """Where tasks are to run: the cluster of an environment, and its `computeResources`.
@@ -85,6 +95,7 @@ class ComputeType:
     validate: Callable[[ComputeResources], None]
     is_managed: bool = True
     is_for_eks: bool = False  # EKS can use it; not whether Batchyard supports that
+    is_spot: Callable[[ComputeResources], bool] = never_spot
     ecs: EcsSupport | None = None
     provisioning_limit: int | None = PROVISIONING_LIMIT
     holds: tuple[TaskSize, ...] = ()

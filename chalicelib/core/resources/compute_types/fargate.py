@@ -1,6 +1,6 @@
 """FARGATE and FARGATE_SPOT: tasks on capacity that AWS manages."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,8 @@ from chalicelib.core.resources.compute_types.compute_type import (
     ComputeType,
     EcsSupport,
     Target,
+    always_spot,
+    never_spot,
 )
 from chalicelib.core.resources.platforms import Platform
 from chalicelib.core.task_size import TaskSize
@@ -52,13 +54,14 @@ def _run_task(provider: str, target: Target, task: Mapping[str, Any]) -> dict[st
     }
 
 
-def _fargate(name: str) -> ComputeType:
+def _fargate(name: str, is_spot: Callable[[ComputeResources], bool] = never_spot) -> ComputeType:
     """Return the type of that name; ECS has a capacity provider of the same name."""
     return ComputeType(
         name=name,
         platform=Platform.FARGATE,
         queue_type="ECS_FARGATE",
         validate=_validate,
+        is_spot=is_spot,
         ecs=EcsSupport(
             capacity_providers=lambda target: (name,),
             run_task=partial(_run_task, name),
@@ -72,4 +75,4 @@ def _fargate(name: str) -> ComputeType:
 
 
 FARGATE = _fargate("FARGATE")
-FARGATE_SPOT = _fargate("FARGATE_SPOT")
+FARGATE_SPOT = _fargate("FARGATE_SPOT", always_spot)

@@ -8,6 +8,7 @@ Batch user guide, "Compute environment considerations for MNP").
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from chalicelib.core.errors import ClientError
@@ -20,6 +21,7 @@ from chalicelib.core.resources.compute_types.compute_type import (
     EcsSupport,
     NodeNetwork,
     Target,
+    always_spot,
 )
 from chalicelib.core.resources.compute_types.scaling_policy import validate_scaling_policy
 from chalicelib.core.resources.platforms import Platform
@@ -170,4 +172,4 @@ def _instances(name: str, *, runs_nodes: bool) -> ComputeType:
 
 EC2 = _instances("EC2", runs_nodes=True)
 # A node that is lost ends the work of all, and AWS Batch runs none of them on Spot Instances.
-SPOT = _instances("SPOT", runs_nodes=False)
+SPOT = replace(_instances("SPOT", runs_nodes=False), is_spot=always_spot)

@@ -80,6 +80,13 @@ def _run_task(target: Target, task: Mapping[str, Any]) -> dict[str, Any]:
     return asked
 
 
+def _is_spot(resources: ComputeResources) -> bool:
+    """Return whether ECS launches Spot instances; it does not unless it is asked to."""
+    provider = resources.get("managedInstancesProvider") or {}
+    template = provider.get("instanceLaunchTemplate") or {}
+    return bool(template.get("capacityOptionType") == "SPOT")
+
+
 ECS_MANAGED_INSTANCES = ComputeType(
     name="ECS_MANAGED_INSTANCES",
     platform=Platform.MANAGED_INSTANCES,
@@ -93,4 +100,5 @@ ECS_MANAGED_INSTANCES = ComputeType(
         task_members=("networkMode", "runtimePlatform"),
         makes_capacity=True,
     ),
+    is_spot=_is_spot,
 )
