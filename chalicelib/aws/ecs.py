@@ -57,19 +57,21 @@ class BotoEcs:
 
     def list_tasks(self, cluster: str) -> list[str]:
         """Return the tasks of the cluster, read in pages of 100, the limit of ListTasks."""
-        found: list[str] = []
-        page: dict[str, str] = {}
-        while True:
-            try:
-                answer = self._client.list_tasks(cluster=cluster, maxResults=100, **page)
-            except ClientError as error:
-                if error.response["Error"]["Code"] == "ClusterNotFoundException":
-                    return []
-                raise
-            found.extend(answer["taskArns"])
-            if not answer.get("nextToken"):
-                return found
-            page = {"nextToken": answer["nextToken"]}
+        found, after = self.list_tasks_page(cluster, None)
+        while after is not None:
+            page, after = self.list_tasks_page(cluster, after)
+            found.extend(page)
+        return found
+
+    def list_tasks_page(self, cluster: str, after: str | None) -> tuple[list[str], str | None]:
+        page = {} if after is None else {"nextToken": after}
+        try:
+            answer = self._client.list_tasks(cluster=cluster, maxResults=100, **page)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ClusterNotFoundException":
+                return [], None
+            raise
+        return list(answer["taskArns"]), answer.get("nextToken") or None
 
     def describe_tasks(self, cluster: str, task_arns: list[str]) -> dict[str, dict[str, Any]]:
         """Return the tasks by ARN, read in pages of 100, the limit of DescribeTasks."""

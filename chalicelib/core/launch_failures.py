@@ -26,6 +26,12 @@ class LaunchFailure(StrEnum):
     LAUNCHED = "LAUNCHED"  # an earlier request with this client token has made the task
 
 
+_NO_SPACE = (
+    "Capacity is unavailable",
+    "EMPTY CAPACITY PROVIDER",  # no instance came in the half hour that ECS waits for one
+    "No Container Instances were found",
+    "RESOURCE:",
+)
 # In the order in which they are tried: a throttle can name what it counts.
 _SIGNS: tuple[tuple[LaunchFailure, tuple[str, ...]], ...] = (
     (LaunchFailure.LAUNCHED, ("ConflictException",)),
@@ -47,9 +53,7 @@ _SIGNS: tuple[tuple[LaunchFailure, tuple[str, ...]], ...] = (
     (
         LaunchFailure.CAPACITY,
         (
-            "Capacity is unavailable",
-            "No Container Instances were found",
-            "RESOURCE:",
+            *_NO_SPACE,
             "reached the limit",  # of the account's Fargate vCPUs or tasks
             "LimitExceeded",  # tasks of a cluster that are PROVISIONING
         ),
@@ -76,6 +80,11 @@ _SIGNS: tuple[tuple[LaunchFailure, tuple[str, ...]], ...] = (
 # Reasons of RunTask's failures that are one word: no instance that is connected can take the task.
 _NO_INSTANCE = frozenset({"AGENT", "ATTRIBUTE", "LOCATION"})
 _COUNTED = frozenset({LaunchFailure.SERVICE, LaunchFailure.LOST})
+
+
+def is_lack_of_capacity(reason: str) -> bool:
+    """Return whether ECS stopped a task before it ran for this reason because nothing had space."""
+    return reason.strip() in _NO_INSTANCE or any(sign in reason for sign in _NO_SPACE)
 
 
 def launch_failure_from(error: str, reason: str) -> LaunchFailure:

@@ -27,6 +27,7 @@ class Ready:
     node_sizes: tuple[TaskSize, ...] = ()  # those of the largest nodes of a multi-node job
     created_at_ms: int
     held_until_ms: int | None = None  # a launch made no task; the next is not made before
+    spot_losses: int | None = None  # after so many it passes over Spot; None: it does not
 
     @property
     def key(self) -> JobKey:

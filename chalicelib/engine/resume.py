@@ -11,13 +11,24 @@ from chalicelib.engine.dependencies.dependents import (
     notify_dependents_after,
     release_left_behind,
 )
+from chalicelib.engine.dispatch.failed_scaling import give_back_waiting
 
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from chalicelib.ports import Clock, HasJobs, HasLanes, HasMessages
+    from chalicelib.ports import (
+        Clock,
+        HasCatalog,
+        HasEcs,
+        HasJobs,
+        HasLanes,
+        HasMessages,
+        HasSettings,
+    )
 
-    class ResumePorts(Clock, HasJobs, HasLanes, HasMessages, Protocol):
+    class ResumePorts(
+        Clock, HasCatalog, HasEcs, HasJobs, HasLanes, HasMessages, HasSettings, Protocol
+    ):
         """What this module asks of the outside world."""
 
 
@@ -27,6 +38,8 @@ def resume(continuation: Continuation, ports: ResumePorts) -> None:
     match continuation.kind:
         case ContinuationKind.DEPENDENTS:
             notify_dependents_after(job_id, after, ports)
+        case ContinuationKind.WAITING:
+            give_back_waiting(job_id, after, ports)
         case ContinuationKind.RECONCILE:
             reconcile_children(job_id, int(after), ports)
         case ContinuationKind.CATCH_UP:

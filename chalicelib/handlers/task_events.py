@@ -11,7 +11,9 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from chalicelib import wiring
+from chalicelib.core.scaling_failures import failed_scaling_from_message
 from chalicelib.engine.continuation import Continuation
+from chalicelib.engine.dispatch.failed_scaling import on_failed_scaling
 from chalicelib.engine.multinode.reports import apply_node_reports
 from chalicelib.engine.notify.executions import on_stopped
 from chalicelib.engine.resume import resume
@@ -70,6 +72,9 @@ def _handle(record: Record, ports: Ports) -> Report | DelayedWake | None:
         return None
     if stopped := execution_from_message(message):
         on_stopped(stopped, ports)
+        return None
+    if failed := failed_scaling_from_message(message, ports.now_ms()):
+        on_failed_scaling(failed, ports)
         return None
     return _report_in(message, record["messageId"], ports.now_ms())
 

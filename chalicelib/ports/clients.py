@@ -40,6 +40,9 @@ class Ecs(Protocol):
     def list_tasks(self, cluster: str) -> list[str]:
         """Return the ARNs of all tasks of the cluster that should run."""
 
+    def list_tasks_page(self, cluster: str, after: str | None) -> tuple[list[str], str | None]:
+        """Return 100 of these ARNs, those behind `after`, and where the next begin if any do."""
+
     def describe_tasks(self, cluster: str, task_arns: list[str]) -> dict[str, dict[str, Any]]:
         """Return the tasks that ECS still knows, by ARN."""
 

@@ -231,19 +231,24 @@ class FakeEcs(FakeClusters):
         self._end(task, "UserInitiated", str(task.ending["stoppedReason"]), stops_with=stops_with)
 
     def do_list_tasks(self, params: Json) -> Json:
-        """Return a page of ARNs, 100 unless fewer are asked for, as ECS does."""
+        """Return a page of ARNs, 100 unless fewer are asked for, as ECS does.
+
+        The token is a place behind a task, whatever happens to the tasks before it.
+        """
         self.cluster(params, "ListTasks")
-        limit, first = params.get("maxResults", 100), int(params.get("nextToken", 0))
+        limit, tasks = params.get("maxResults", 100), list(self.tasks)
+        first = tasks.index(params["nextToken"]) + 1 if "nextToken" in params else 0
         assert 1 <= limit <= 100
         found = [
-            task.arn
-            for task in self.tasks.values()
+            task
+            for task in map(self.tasks.__getitem__, tasks[first:])
             if task.cluster == name_of(params["cluster"])
             and params.get("startedBy") in {None, task.started_by}
             and task.desired == params.get("desiredStatus", "RUNNING")
         ]
-        more = {"nextToken": str(first + limit)} if first + limit < len(found) else {}
-        return {"taskArns": found[first : first + limit]} | more
+        page = found[:limit]
+        more = {"nextToken": page[-1].arn} if limit < len(found) else {}
+        return {"taskArns": [task.arn for task in page]} | more
 
     def do_describe_tasks(self, params: Json) -> Json:
         self.cluster(params, "DescribeTasks")

@@ -12,8 +12,15 @@ from typing import Any
 from chalicelib.core.attempt_ends import START_FAILURE_REASON
 from chalicelib.core.events import ContainerEnd, Event, EventKind, HostLoss, TaskHost
 from chalicelib.core.ids import Fence
-from chalicelib.core.launch_failures import LaunchFailure, launch_failure_from
-from chalicelib.core.messages import CONTINUATION, DEADLINE, EXECUTION_STOPPED, LAUNCH_FAILED, WAKE
+from chalicelib.core.launch_failures import LaunchFailure, is_lack_of_capacity, launch_failure_from
+from chalicelib.core.messages import (
+    CONTINUATION,
+    DEADLINE,
+    EXECUTION_STOPPED,
+    LAUNCH_FAILED,
+    NO_INSTANCE_CAME,
+    WAKE,
+)
 from chalicelib.core.payload import CONTAINER_NAME
 
 ECS_TASK_STATE_CHANGE = "ECS Task State Change"
@@ -104,6 +111,15 @@ def _event_of_task(task: Mapping[str, Any], fence: Fence, now_ms: int) -> Event 
 def _event_of_end(task: Mapping[str, Any], fence: Fence, now_ms: int) -> Event:
     container = _container_of(task)
     stopped_reason = str(task.get("stoppedReason") or "")
+    if not task.get("startedAt") and not fence.key.is_node and _had_no_capacity(task):
+        return Event(
+            kind=EventKind.LAUNCH_REFUSED,
+            at_ms=now_ms,
+            fence=fence,
+            reason=stopped_reason.removeprefix(f"{NO_INSTANCE_CAME}: "),
+            failure=LaunchFailure.CAPACITY,
+            stopped_at_ms=_ms(task.get("stoppedAt")),
+        )
     reason, container_reason = stopped_reason, container.get("reason")
     if task.get("stopCode") == "TaskFailedToStart":
         # AWS Batch reports this fixed text, and ECS's cause as the container's reason.
@@ -126,7 +142,17 @@ def _event_of_end(task: Mapping[str, Any], fence: Fence, now_ms: int) -> Event:
         host=_host_of(task),
         essential_exited=task.get("stopCode") == "EssentialContainerExited",
         host_loss=_HOST_LOSSES.get(str(task.get("stopCode"))),
+        # It got an instance, and ran, between the look at it and the stop.
+        is_free=stopped_reason.startswith(NO_INSTANCE_CAME),
     )
+
+
+def _had_no_capacity(task: Mapping[str, Any]) -> bool:
+    """Return whether a task was stopped because nothing had capacity for it, by ECS or by us."""
+    reason = str(task.get("stoppedReason") or "")
+    if task.get("stopCode") == "TaskFailedToStart":
+        return is_lack_of_capacity(reason)
+    return reason.startswith(NO_INSTANCE_CAME)
 
 
 def _exit_code(container: Mapping[str, Any]) -> int | None:

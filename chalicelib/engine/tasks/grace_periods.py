@@ -24,6 +24,6 @@ def is_overdue_end(event: Event, now_ms: int) -> bool:
 
     Until then that event is waited for.
     """
-    if event.kind is not EventKind.TASK_STOPPED:
+    if event.kind not in {EventKind.TASK_STOPPED, EventKind.LAUNCH_REFUSED}:
         return False
     return event.stopped_at_ms is None or now_ms - event.stopped_at_ms >= STOPPED_GRACE_MS

@@ -33,11 +33,14 @@ _OUTSIDE = {
     "Callers": "AWS CLI, SDKs",
     "Anyone": "rules, topics, functions, state machines",
     "ECS": "Amazon ECS",
+    "AutoScaling": "Amazon EC2 Auto Scaling",
     "Bus": "EventBridge bus",
     "TriggerRules": "rules of triggers",
     "Schedules": "schedules of triggers",
     "Clock": "every minute",
 }
+# The services whose own events rules of the stack pass on; another source has to be added here.
+_SENDERS = {"aws.ecs": "ECS", "aws.autoscaling": "AutoScaling"}
 _WRITES = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
 
 
@@ -139,9 +142,10 @@ def _declared() -> Iterator[Edge]:
 def _from_rule(rule: Mapping[str, Any]) -> Iterator[Edge]:
     pattern, targets = rule["EventPattern"], rule["Targets"]
     machines = named(pattern["detail"].get("stateMachineArn"))
+    what = _statuses(pattern["detail"]) or pattern["detail-type"]
     for queue in named([target["Arn"] for target in targets]):
-        for source in machines or ["ECS"]:
-            yield source, queue, ", ".join(_statuses(pattern["detail"]))
+        for source in machines or [_SENDERS[one] for one in pattern["source"]]:
+            yield source, queue, ", ".join(what)
 
 
 def _statuses(detail: Mapping[str, Any]) -> list[str]:

@@ -89,7 +89,10 @@ ALLOWED: dict[str, dict[str, str]] = {
             "dynamodb:BatchGetItem dynamodb:DeleteItem dynamodb:PutItem dynamodb:Query "
             "dynamodb:UpdateItem"
         ),
-        "task/<stack>_*": "ecs:StopTask",
+        "CatalogTable": "dynamodb:BatchGetItem dynamodb:Query",
+        "task/<stack>_*": "ecs:DescribeTasks ecs:StopTask",
+        "cluster/<stack>_*": "ecs:ListTasks",
+        "container-instance/<stack>_*": "ecs:DescribeContainerInstances",
     },
     "FireTriggersRole": {
         "TriggerQueue": f"{RECEIVE} {SEND}",
@@ -127,6 +130,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "task-definition/batchyard-*": "ecs:RegisterTaskDefinition",
         "task/<stack>_*": "ecs:DescribeTasks ecs:StopTask",
         "cluster/<stack>_*": "ecs:ListTasks",
+        "container-instance/<stack>_*": "ecs:DescribeContainerInstances",
         **PASS_ROLES,
     },
     "NodeStepRole": {
