@@ -223,12 +223,16 @@ class FreeCapacity:
             return None
         if ready.held_until_ms is not None and ready.held_until_ms > NOW_MS:
             return None
-        names = [name for name in queue.environments if name in self.snapshot.environments]
-        if ready.spot_losses is not None:
-            on_demand = [n for n in names if not self.snapshot.environments[n].is_spot]
-            if any(could_hold(ready, self.snapshot.environments[n]) for n in on_demand):
-                names = on_demand
+        names = self.environments_for(ready, queue)
         return next((name for name in names if self.could_launch(ready, name)), None)
+
+    def environments_for(self, ready: Ready, queue: Queue) -> list[str]:
+        """Return those of the queue, without Spot if it lost its attempts there and may choose."""
+        known = self.snapshot.environments
+        names = [name for name in queue.environments if name in known]
+        on_demand = [name for name in names if not known[name].is_spot]
+        may_choose = any(could_hold(ready, known[name]) for name in on_demand)
+        return names if ready.spot_losses is None or not may_choose else on_demand
 
     def could_launch(self, ready: Ready, name: str) -> bool:
         environment = self.snapshot.environments.get(name)
@@ -351,7 +355,7 @@ def test_a_cooling_environment_keeps_no_job_from_another_that_has_space(
         if blocked.why is not Why.BACKING_OFF:
             warm = [
                 name
-                for name in by_name[lane.queue].environments
+                for name in free.environments_for(blocked.ready, by_name[lane.queue])
                 if (used := snapshot.capacities.get(name)) is None or used.cooling is None
             ]
             assert not any(free.could_launch(blocked.ready, name) for name in warm)

@@ -1,21 +1,26 @@
-"""Spot and lacking capacity: what every plan keeps when a job passes over some environments."""
+"""Spot and lacking instances: where jobs are placed no more, and which are given back."""
 
-import random
 from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.core.job import Job, ready_of
 from chalicelib.core.scheduling.cooling import current_cooling
-from chalicelib.core.scheduling.plan import Plan, make_plan
-from chalicelib.core.scheduling.snapshot import Capacity, Snapshot
-from tests.property.test_plan import NOW_MS, could_hold, snapshots, snapshots_with_arrays
+from chalicelib.core.scheduling.elsewhere import has_elsewhere, jobs_for_elsewhere
+from chalicelib.core.scheduling.plan import make_plan
+from chalicelib.core.scheduling.snapshot import Snapshot
+from chalicelib.core.states import JobStatus
+from tests.property.test_plan import (
+    NOW_MS,
+    FreeCapacity,
+    could_hold,
+    snapshots,
+    snapshots_with_arrays,
+)
+from tests.support.values import a_job
 
 NO_LIMIT = 10_000
-
-
-def planned(snapshot: Snapshot, window: int = 100) -> Plan:
-    return make_plan(snapshot, starting_window=window, placements_limit=NO_LIMIT)
 
 
 @given(snapshot=snapshots_with_arrays(), window=st.integers(1, 6))
@@ -23,7 +28,8 @@ def test_a_job_that_lost_its_attempts_is_never_on_spot_while_anything_else_can_h
     snapshot: Snapshot, window: int
 ) -> None:
     order = {queue.name: queue.environments for queue in snapshot.queues}
-    for placement in planned(snapshot, window).placements:
+    plan = make_plan(snapshot, starting_window=window, placements_limit=NO_LIMIT)
+    for placement in plan.placements:
         if placement.ready.spot_losses is None:
             continue
         known = [
@@ -36,54 +42,66 @@ def test_a_job_that_lost_its_attempts_is_never_on_spot_while_anything_else_can_h
         assert not chosen.is_spot or not on_demand
 
 
-@given(snapshot=snapshots(), window=st.integers(1, 6))
-def test_a_queue_never_waits_for_one_that_cools_while_another_has_capacity(
-    snapshot: Snapshot, window: int
+@st.composite
+def waiting_jobs(draw: st.DrawFn, snapshot: Snapshot) -> list[Job]:
+    """Draw jobs that wait for an instance in the first environment of their queue."""
+    return [
+        a_job(
+            JobStatus.STARTING,
+            job_id=f"job-{number}",
+            queue=queue.name,
+            environment=queue.environments[0],
+            cpu_units=draw(st.sampled_from([256, 1024, 4096])),
+            created_at_ms=number,
+            avoids_spot=draw(st.booleans()),
+        )
+        for number in range(draw(st.integers(0, 8)))
+        for queue in [draw(st.sampled_from(snapshot.queues))]
+    ]
+
+
+@given(data=st.data(), snapshot=snapshots(), window=st.integers(1, 6))
+def test_a_job_is_given_back_only_if_another_environment_has_capacity_for_it_now(
+    data: st.DataObject, snapshot: Snapshot, window: int
 ) -> None:
-    """A lack of capacity keeps no job from an environment that has no lack of it."""
     snapshot = replace(snapshot, permits=None)
-    plan = planned(snapshot, window)
-    used = {name: (one.cpu_units, one.starting) for name, one in snapshot.capacities.items()}
-    for placement in plan.placements:
-        cpu_units, starting = used.get(placement.environment, (0, 0))
-        used[placement.environment] = (cpu_units + placement.ready.cpu_units, starting + 1)
-    for lane, blocked in plan.blocked.items():
-        (queue,) = (one for one in snapshot.queues if one.name == lane.queue)
-        ready = blocked.ready
-        if ready.held_until_ms is not None and ready.held_until_ms > NOW_MS:
-            continue
-        for name in queue.environments:
-            environment = snapshot.environments.get(name)
-            capacity = snapshot.capacities.get(name) or Capacity(environment=name)
-            if environment is None or not could_hold(ready, environment):
-                continue
-            if environment.is_spot and ready.spot_losses is not None:
-                continue
-            if current_cooling(capacity.cooling, NOW_MS) is not None:
-                continue
-            cpu_units, starting = used.get(name, (0, 0))
-            limit = environment.limit_cpu_units
-            is_full = limit is not None and cpu_units + ready.cpu_units > limit
-            assert is_full or starting >= environment.starting_window(window)
+    waiting = data.draw(waiting_jobs(snapshot))
+    queues = {queue.name: queue for queue in snapshot.queues}
 
+    def given_back(jobs: list[Job]) -> list[Job]:
+        return jobs_for_elsewhere(
+            jobs,
+            queues,
+            snapshot.environments,
+            snapshot.capacities,
+            starting_window=window,
+            now_ms=NOW_MS,
+        )
 
-@given(snapshot=snapshots_with_arrays(), window=st.integers(1, 6), seed=st.integers())
-def test_where_a_job_falls_back_to_depends_on_the_order_of_its_queue_alone(
-    snapshot: Snapshot, window: int, seed: int
-) -> None:
-    """Not on the order in which rows were read."""
-    shuffled = random.Random(seed)
-
-    def mixed(rows: dict) -> dict:  # type: ignore[type-arg]
-        keys = list(rows)
-        shuffled.shuffle(keys)
-        return {key: rows[key] for key in keys}
-
-    again = replace(
-        snapshot,
-        environments=mixed(dict(snapshot.environments)),
-        capacities=mixed(dict(snapshot.capacities)),
-        lanes=mixed(dict(snapshot.lanes)),
-        children=mixed(dict(snapshot.children)),
-    )
-    assert planned(again, window) == planned(snapshot, window)
+    chosen = given_back(waiting)
+    assert given_back(waiting[::-1]) == chosen, "whatever the order in which tasks are listed"
+    free = FreeCapacity(snapshot, window)
+    for job in chosen:
+        queue = queues[job.queue]
+        others = {
+            name
+            for name in queue.environments
+            if name != job.environment
+            and name in snapshot.environments
+            and (
+                (used := snapshot.capacities.get(name)) is None
+                or current_cooling(used.cooling, NOW_MS) is None
+            )
+        }
+        ready = ready_of(replace(job, status=JobStatus.RUNNABLE))
+        assert ready is not None
+        wanted = [name for name in free.environments_for(ready, queue) if name in others]
+        place = next(name for name in wanted if free.could_launch(ready, name))
+        free.take(ready, place)
+        assert has_elsewhere(
+            job.environment or "",
+            [queue],
+            snapshot.environments,
+            snapshot.capacities,
+            NOW_MS,
+        )
