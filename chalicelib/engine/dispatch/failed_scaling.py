@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.ids import Fence
+from chalicelib.core.instances.names import group_name
 from chalicelib.core.job import Job
 from chalicelib.core.messages import NO_INSTANCE_CAME
 from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT
@@ -48,24 +49,18 @@ if TYPE_CHECKING:
 
 
 def on_failed_scaling(failed: FailedScaling, ports: FailedScalingPorts) -> None:
-    """Set the group's environment aside, and give back what others can take; may be repeated."""
-    prefix = ports.settings.cluster_of("")
-    environment = failed.group.removeprefix(prefix)
-    if not failed.group.startswith(prefix) or not environment:
-        return
-    no_instances(environment, failed.began_at_ms, failed.reason, ports)
+    """Set the group's environment aside, and give back what others can take; may be repeated.
 
-
-def no_instances(
-    environment: str, began_at_ms: int, reason: str, ports: FailedScalingPorts
-) -> None:
-    """Set the environment aside, for which no instance came since `began_at_ms`; may be repeated.
-
-    Gives back the jobs that wait there and that another environment can take.
+    A group whose environment no queue uses has no job that waits.
     """
-    refusal = CapacityRefusal(environment=environment, launched_at_ms=began_at_ms, reason=reason)
-    cool_down([refusal], ports)
-    give_back_waiting(environment, None, ports)
+    names = {name for queue in all_queues(ports) for name in queue.environments}
+    for name in names:
+        if group_name(ports.settings.cluster_of(name)) == failed.group:
+            refusal = CapacityRefusal(
+                environment=name, launched_at_ms=failed.began_at_ms, reason=failed.reason
+            )
+            cool_down([refusal], ports)
+            give_back_waiting(name, None, ports)
 
 
 def give_back_waiting(environment: str, after: str | None, ports: FailedScalingPorts) -> None:

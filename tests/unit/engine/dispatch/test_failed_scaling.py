@@ -282,8 +282,10 @@ def test_events_of_groups_that_are_not_ours_change_nothing(world: World) -> None
     make_instances(world, "first", "second")
     job_id = submit(world)
     world.run_until_idle()
-    report_failed_scaling(world, "gone", NO_SPOT)
+    for group in ("gone", ""):
+        report_failed_scaling(world, group)
     world.run_until_idle()
+    assert seconds_of(world, "gone") is None
     assert place_of(world, job_id) == "first"
     start_and_finish(world, job_id)
 
