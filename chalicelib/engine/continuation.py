@@ -19,7 +19,7 @@ class ContinuationKind(StrEnum):
     DEPENDENTS = "DEPENDENTS"  # the edges of a job that has ended
     CATCH_UP = "CATCH_UP"  # the children that another array's children wait for
     LEFT_BEHIND = "LEFT_BEHIND"  # an array's children that wait for virtual children
-    WAITING = "WAITING"  # the tasks of an environment that wait for an instance
+    WAITING = "WAITING"  # the tasks that wait for an instance of a group
     RECONCILE = "RECONCILE"  # an array's own children, after a change of their parent's state
 
 
@@ -27,7 +27,7 @@ class ContinuationKind(StrEnum):
 class Continuation:
     """The rest of what belongs to the job `job_id`, after the place `after`.
 
-    Of WAITING, `job_id` is the name of a compute environment.
+    Of WAITING, `job_id` is the name of an Auto Scaling group.
     """
 
     kind: ContinuationKind

@@ -25,6 +25,12 @@ def cluster_of_group(name: str) -> str:
     return name.partition(_DOT)[0]
 
 
+def provider_of_group(name: str, cluster: str) -> str:
+    """Return the name of the capacity provider of the cluster's group of that name."""
+    number = name.partition(_DOT)[2]
+    return provider_name(cluster, int(number) if number.isdecimal() else 0)
+
+
 def template_name(cluster: str, number: int = 0) -> str:
     """Return the name of a launch template of a cluster: its first, or a further one's."""
     suffix = _suffix(number)

@@ -10,11 +10,11 @@ so that an event that comes again does not stop the probe.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.ids import Fence
-from chalicelib.core.instances.names import group_name
+from chalicelib.core.instances.names import cluster_of_group, group_name, provider_of_group
 from chalicelib.core.job import Job
 from chalicelib.core.messages import NO_INSTANCE_CAME
 from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT
@@ -49,26 +49,27 @@ if TYPE_CHECKING:
 
 
 def on_failed_scaling(failed: FailedScaling, ports: FailedScalingPorts) -> None:
-    """Set the group's environment aside, and give back what others can take; may be repeated.
-
-    A group whose environment no queue uses has no job that waits.
-    """
-    names = {name for queue in all_queues(ports) for name in queue.environments}
-    for name in names:
-        if group_name(ports.settings.cluster_of(name)) == failed.group:
-            refusal = CapacityRefusal(
-                environment=name, launched_at_ms=failed.began_at_ms, reason=failed.reason
-            )
-            cool_down([refusal], ports)
-            give_back_waiting(name, None, ports)
+    """Set the group's environment aside, and give back what others can take; may be repeated."""
+    environment = _environment_of(failed.group, all_queues(ports), ports)
+    if environment is None:
+        return
+    refusal = CapacityRefusal(
+        environment=environment, launched_at_ms=failed.began_at_ms, reason=failed.reason
+    )
+    cool_down([refusal], ports)
+    give_back_waiting(failed.group, None, ports)
 
 
-def give_back_waiting(environment: str, after: str | None, ports: FailedScalingPorts) -> None:
-    """Stop waiting tasks of a page of the environment's cluster, and send for the next page.
+def give_back_waiting(group: str, after: str | None, ports: FailedScalingPorts) -> None:
+    """Stop tasks of a page of the cluster that wait for the group; send for the next page.
 
     Makes no call of ECS where the environment does not cool, or nothing could go elsewhere.
     """
-    queues = {one.name: one for one in all_queues(ports) if environment in one.environments}
+    every = all_queues(ports)
+    environment = _environment_of(group, every, ports)
+    if environment is None:
+        return
+    queues = {one.name: one for one in every if environment in one.environments}
     names = {environment, *(name for one in queues.values() for name in one.environments)}
     capacities = ports.lanes.capacities(sorted(names))
     used = capacities.get(environment)
@@ -83,10 +84,11 @@ def give_back_waiting(environment: str, after: str | None, ports: FailedScalingP
     cluster = ports.settings.cluster_of(environment)
     arns, following = ports.ecs.list_tasks_page(cluster, after)
     tasks = ports.ecs.describe_tasks(cluster, arns)
+    provider = provider_of_group(group, cluster)
     waiting = {
         fence: arn
         for arn, task in tasks.items()
-        if is_waiting(task) and (fence := _fence_of_job(task)) is not None
+        if _is_waiting(task, provider) and (fence := _fence_of_job(task)) is not None
     }
     jobs = _placed_before(waiting, environment, used.cooling, ports)
     for job in _chosen(jobs, queues, environments, capacities, ports):
@@ -94,13 +96,27 @@ def give_back_waiting(environment: str, after: str | None, ports: FailedScalingP
         ports.ecs.stop_task(cluster, waiting[job.fence], reason)
         logger.info("a job is given back", action="scaling.given_back", job=str(job.fence))
     if following is not None:
-        rest = Continuation(kind=ContinuationKind.WAITING, job_id=environment, after=following)
+        rest = Continuation(kind=ContinuationKind.WAITING, job_id=group, after=following)
         ports.messages.send_continuation(rest.detail())
 
 
-def is_waiting(task: Mapping[str, Any]) -> bool:
-    """Return whether a task, as ECS describes it, waits for an instance to be placed on."""
-    return task.get("lastStatus") == "PROVISIONING" and not task.get("containerInstanceArn")
+def _environment_of(group: str, queues: Iterable[Queue], ports: FailedScalingPorts) -> str | None:
+    """Return whose group it is; None where no queue uses it, so that no job waits there."""
+    names = sorted({name for queue in queues for name in queue.environments})
+    cluster = cluster_of_group(group)
+    return next(
+        (name for name in names if group_name(ports.settings.cluster_of(name)) == cluster), None
+    )
+
+
+def _is_waiting(task: Mapping[str, Any], provider: str) -> bool:
+    """Return whether a task, as ECS describes it, waits for an instance of this provider.
+
+    Tasks on instances that a user attaches may name none.
+    """
+    if task.get("lastStatus") != "PROVISIONING" or task.get("containerInstanceArn"):
+        return False
+    return task.get("capacityProviderName") in (None, provider)
 
 
 def _fence_of_job(task: Mapping[str, Any]) -> Fence | None:
