@@ -73,4 +73,8 @@ def test_sizes_of_two_architectures_do_not_include_each_other() -> None:
     arm, intel = size(8, 16, architecture="arm64"), size(16, 32, architecture="x86_64")
     assert pareto_front([arm, intel]) == (intel, arm)
     assert pareto_front([arm, intel, size(16, 32)]) == (size(16, 32),)
+    assert pareto_front([size(8, 16, architecture="arm64"), size(4, 8)]) == (
+        size(8, 16, architecture="arm64"),
+        size(4, 8),
+    ), "the smaller one takes tasks of either"
     assert pareto_front([]) == ()

@@ -174,11 +174,16 @@ def test_the_instances_of_nodes_are_not_recorded_beside_their_job(metal: World) 
     metal.ecs.start(tasks_of(metal, job_id)["job"], address="10.0.0.7")
     metal.advance(10)
     nodes = [task for part, task in tasks_of(metal, job_id).items() if part != "job"]
+    others = launched(metal, 1)
     for task in nodes:
         metal.ecs.place(task)
+    metal.calls.clear()
+    metal.deliver_messages()
+    assert metal.calls.count("dynamodb.BatchGetItem") == 1, "figures, and no rows of nodes"
     metal.run_until_idle()
-    assert metal.capacity("metal").starting == 0
+    assert metal.capacity("metal").starting == 1
     end(metal, job_id, nodes)
+    finish_all(metal, others)
     assert metal.capacity("metal").starting == 0
 
 
