@@ -18,6 +18,7 @@ from pynamodb.exceptions import PynamoDBException
 
 from chalicelib.core.capacity import capacity_change_of
 from chalicelib.core.ids import JobKey
+from chalicelib.core.instances.names import provider_name
 from chalicelib.core.job import Job, ready_of
 from chalicelib.core.lane import Lane
 from chalicelib.core.launch_failures import TRIES_LIMIT
@@ -26,7 +27,9 @@ from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.core.states import JobStatus
 from tests.support.drivers import check_nothing_placeable_waits, fence_of, run_to_the_end
 from tests.support.ecs_limits import without_capacity
-from tests.support.scenes import make_environment, make_queue, make_stage, submit
+from tests.support.instances import put_environment
+from tests.support.multinode import a_container
+from tests.support.scenes import make_definition, make_environment, make_queue, submit
 from tests.support.world import ApiError, Crash, Trouble, World
 from tests.support.world import world as make_world
 
@@ -62,6 +65,7 @@ def pick(things: Sequence[T], which: int) -> T:
 class Engine(RuleBasedStateMachine):
     sweeps = True
     window = WINDOW
+    provider = "FARGATE"  # of the environment `fargate`
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,11 +82,16 @@ class Engine(RuleBasedStateMachine):
 
     @initialize()
     def set_the_stage(self) -> None:
-        make_stage(self.world, max_vcpus=MAX_VCPUS["fargate"])
-        make_environment(self.world, "second", max_vcpus=MAX_VCPUS["second"])
+        self.make_environments()
+        make_queue(self.world)
         make_queue(self.world, "urgent", environments=("second", "fargate"), priority=9)
         for queue in QUEUES:
             self.submit(queue, 3, timeout=False)
+
+    def make_environments(self) -> None:
+        for name, vcpus in MAX_VCPUS.items():
+            make_environment(self.world, name, max_vcpus=vcpus)
+        make_definition(self.world)
 
     # What users do
 
@@ -250,7 +259,7 @@ class Engine(RuleBasedStateMachine):
     @rule(refuses=st.booleans())
     def have_no_capacity(self, refuses: bool) -> None:
         """Refuse every launch for lack of capacity, until it is said otherwise."""
-        self.world.ecs.refuse = without_capacity("FARGATE") if refuses else lambda request: None
+        self.world.ecs.refuse = without_capacity(self.provider) if refuses else lambda request: None
 
     @precondition(lambda self: self.world.ecs.live())
     @rule(which=number)
@@ -353,6 +362,25 @@ class Engine(RuleBasedStateMachine):
                 assert set(ends) <= {str(job.status)}, "one end is published, however often"
 
 
+class EngineOnInstances(Engine):
+    """Tasks wait for instances, and leave the starting window when they have one."""
+
+    provider = provider_name("yard_fargate")
+
+    def make_environments(self) -> None:
+        for name, vcpus in MAX_VCPUS.items():
+            put_environment(self.world, name, maxvCpus=vcpus)
+        request = {"jobDefinitionName": "work", "type": "container"}
+        self.world.api("RegisterJobDefinition", request | {"containerProperties": a_container()})
+
+    @precondition(lambda self: self.world.ecs.live())
+    @rule(which=number)
+    def get_an_instance(self, which: int) -> None:
+        task = pick(self.world.ecs.live(), which)
+        if (task.status, task.desired) == ("PROVISIONING", "RUNNING"):
+            self.world.ecs.place(task)
+
+
 class EngineWithoutSweeper(Engine):
     """Nothing is lost here, so nothing may need the sweeper."""
 
@@ -360,7 +388,7 @@ class EngineWithoutSweeper(Engine):
     window = 200  # a crash may take a place of the window, which only the sweeper counts again
 
 
-for machine in (Engine, EngineWithoutSweeper):
+for machine in (Engine, EngineOnInstances, EngineWithoutSweeper):
     machine.TestCase.settings = settings(
         max_examples=8,
         # Making a failure small takes minutes here; add Phase.shrink to have it done.
@@ -370,4 +398,5 @@ for machine in (Engine, EngineWithoutSweeper):
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     )
 TestEngine = Engine.TestCase
+TestEngineOnInstances = EngineOnInstances.TestCase
 TestEngineWithoutSweeper = EngineWithoutSweeper.TestCase
