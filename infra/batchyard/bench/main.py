@@ -29,6 +29,7 @@ from batchyard.bench.costs import (
     ledger_of,
     requests_of,
 )
+from batchyard.bench.instances import Instances
 from batchyard.bench.memory import watched_memory
 from batchyard.bench.proxy import Recording, address_for, recording_proxy
 from batchyard.bench.runs import LASTING, PATIENCE_SECONDS, BenchError, Runs
@@ -43,6 +44,8 @@ from batchyard.cloud.stacks import Report
 
 LONE_JOBS = 50
 LEDGER_JOBS = 20
+INSTANCE_JOBS = 20
+JOBS_FROM_ZERO = 5
 BATCH_JOBS = 500
 ARRAY_SIZE = 1_000
 UPLOADS = 1_000
@@ -68,6 +71,12 @@ def run(*, say: Say, report: Report) -> None:
         lone = recorded.ledger(
             LEDGER_JOBS, lambda: [runs.lone(LASTING) for _ in range(LEDGER_JOBS)]
         )
+        say(f"The ledger of {LEDGER_JOBS} lone jobs on a warm instance")
+        recorded.instances.prepare()
+        recorded.instances.warm(1)
+        on_instances = recorded.ledger(
+            LEDGER_JOBS, lambda: recorded.instances.some_on_instances(LEDGER_JOBS)
+        )
         say(f"The ledger of {BATCH_JOBS} jobs at once")
         batch = recorded.ledger(BATCH_JOBS, lambda: runs.at_once(BATCH_JOBS))
         say(f"The ledgers of two arrays of {ARRAY_SIZE}")
@@ -82,6 +91,8 @@ def run(*, say: Say, report: Report) -> None:
         say("What the dispatcher reads and writes while others wait")
         dispatches = [recorded.dispatch(waiting) for waiting in WAITING_JOBS]
     bench_report.print_ledger(console, f"A lone job (mean of {LEDGER_JOBS})", lone)
+    title = f"A lone job on an instance (mean of {LEDGER_JOBS})"
+    bench_report.print_ledger(console, title, on_instances)
     bench_report.print_ledger(console, f"A job among {BATCH_JOBS} at once", batch)
     for ledger, what in ((array, "`true`"), (lasting, "children that last a second")):
         title = f"A child of an array of {ARRAY_SIZE} {what}"
@@ -109,6 +120,14 @@ def _print_speed(plain: "PlainCloud", console: Console, say: Say) -> None:
     plain.arrays.prepare_held()
     plain.triggers.prepare()
     bench_report.print_burst(console, plain.triggers.burst(UPLOADS))
+    instances = plain.instances
+    instances.prepare()
+    say(f"{INSTANCE_JOBS} jobs on a warm instance, {JOBS_FROM_ZERO} from zero, and a mix of jobs")
+    warm = instances.warm(INSTANCE_JOBS)
+    bench_report.print_latency(console, warm, "Latency on a warm instance")
+    from_zero = instances.from_zero(JOBS_FROM_ZERO)
+    bench_report.print_latency(console, from_zero, "Latency from zero instances")
+    bench_report.print_packing(console, instances.pack())
     say("Imports of the API function")
     bench_report.print_cold_start(console, cold_start(plain.state.packages))
 
@@ -120,6 +139,7 @@ class PlainCloud:
     runs: Runs
     arrays: Arrays
     triggers: Triggers
+    instances: Instances
     cloud: Cloud
     state: StateDir
 
@@ -136,7 +156,12 @@ def plain_cloud(say: Say, report: Report) -> Iterator[PlainCloud]:
                 arrays = Arrays(runs, clients, lanes_table=cloud.outputs["LanesTable"])
                 triggers = Triggers(runs, clients)
                 yield PlainCloud(
-                    runs=runs, arrays=arrays, triggers=triggers, cloud=cloud, state=state
+                    runs=runs,
+                    arrays=arrays,
+                    triggers=triggers,
+                    instances=Instances(runs, clients, stack_name=cloud.stack_name),
+                    cloud=cloud,
+                    state=state,
                 )
         finally:
             local.down(state, purge=True, say=say)
@@ -195,6 +220,7 @@ def _recorded(
             runs=runs,
             arrays=Arrays(runs, direct, lanes_table=cloud.outputs["LanesTable"]),
             triggers=Triggers(runs, clients),
+            instances=Instances(runs, direct, stack_name=cloud.stack_name),
             direct=direct,
             functions=functions,
             recording=recording,
@@ -228,6 +254,7 @@ class RecordedCloud:
     runs: Runs
     arrays: Arrays
     triggers: Triggers
+    instances: Instances
     direct: Clients
     functions: dict[str, str]
     recording: Recording

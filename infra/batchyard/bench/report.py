@@ -13,6 +13,7 @@ from rich.table import Table
 
 from batchyard.bench.cold_start import ColdStart
 from batchyard.bench.costs import MILLION, Dispatch, Ledger, Submission
+from batchyard.bench.instances import Packing
 from batchyard.bench.memory import Memory
 from batchyard.bench.runs import Latency, Throughput
 from batchyard.bench.triggers import Burst
@@ -60,8 +61,10 @@ def _processor() -> str:
         return platform.machine()
 
 
-def print_latency(console: Console, latencies: Sequence[Latency]) -> None:
-    table = _table(f"Warm latency over {len(latencies)} jobs, one after another")
+def print_latency(
+    console: Console, latencies: Sequence[Latency], what: str = "Warm latency"
+) -> None:
+    table = _table(f"{what} over {len(latencies)} jobs, one after another")
     for heading in ("from SubmitJob being called to", "p50", "p99", "least", "most"):
         table.add_column(heading, justify="left" if heading.startswith("from") else "right")
     for name, values in (
@@ -86,6 +89,14 @@ def print_throughput(console: Console, what: str, throughput: Throughput, *, aim
         f"in {throughput.ended_seconds:.1f} s; the first ran after "
         f"{throughput.first_started_seconds:.2f} s, all were submitted after "
         f"{throughput.submitted_seconds:.1f} s",
+        soft_wrap=True,
+    )
+
+
+def print_packing(console: Console, packing: Packing) -> None:
+    console.print(
+        f"\n[bold]{packing.jobs} jobs of {packing.vcpus} vCPUs together are packed onto "
+        f"{packing.instances} instances[/]; the least that hold them are {packing.optimum}",
         soft_wrap=True,
     )
 

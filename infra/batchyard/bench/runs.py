@@ -6,7 +6,7 @@ recording proxy, so that it adds nothing to what is measured.
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,19 +67,18 @@ class Runs:
     def _prepare(self) -> None:
         """Make an environment, a queue and the definitions, and warm up all functions."""
         self.make_queue(NAME, vcpus=VCPUS)
-        note_start = 'date +%s.%N > "$0/$AWS_BATCH_JOB_ID"'
-        self.define("started", ["sh", "-c", note_start, str(self._starts)])
+        self.define_start("started")
         # Long enough that its start is reported on its own, before its end.
-        self.define(LASTING, ["sh", "-c", f"{note_start}; sleep 1", str(self._starts)])
+        self.define(LASTING, self._noting_start("; sleep 1"))
         self.define("true", ["true"])
         self.at_once(SUBMITTING_THREADS * 3)
         for _ in range(3):
             self.lone()
 
-    def lone(self, definition: str = "started") -> Latency:
+    def lone(self, definition: str = "started", *, queue: str = NAME) -> Latency:
         """Run one job and wait for its end."""
         began = time.time()
-        job_id = self.submit(definition)
+        job_id = self.submit(definition, queue=queue)
         submitted = time.time()
         until(lambda: self._has_ended(job_id), POLL_SECONDS, f"job {job_id} does not end")
         return Latency(
@@ -116,6 +115,25 @@ class Runs:
         """Register a job definition that runs this command."""
         setup.register_definition(self._batch, name, command, vcpus=vcpus, memory=memory)
 
+    def define_start(self, name: str, *, on_instances: bool = False) -> None:
+        """Register the definition of a job that records its start."""
+        if on_instances:
+            self.define_for_instances(name, self._noting_start(), vcpus=1, memory_mib=512)
+        else:
+            self.define(name, self._noting_start())
+
+    def define_for_instances(
+        self, name: str, command: list[str], *, vcpus: int, memory_mib: int
+    ) -> None:
+        """Register a job definition that runs this command on instances."""
+        setup.register_for_instances(
+            self._batch, name, command, vcpus=str(vcpus), memory=str(memory_mib)
+        )
+
+    def _noting_start(self, then: str = "") -> list[str]:
+        note_start = 'date +%s.%N > "$0/$AWS_BATCH_JOB_ID"'
+        return ["sh", "-c", note_start + then, str(self._starts)]
+
     def submit(self, definition: str, *, queue: str = NAME, **members: Any) -> str:
         """Submit a job; return its id."""
         answer = self._batch.submit_job(
@@ -127,6 +145,11 @@ class Runs:
     def make_queue(self, name: str, *, vcpus: int) -> None:
         """Make a queue and its environment, both of this name."""
         setup.ensure_environment(self._batch, name, vcpus=vcpus)
+        setup.ensure_queue(self._batch, name, name)
+
+    def make_instance_queue(self, name: str, *, types: Sequence[str], vcpus: int) -> None:
+        """Make a queue and its EC2 environment that scales from zero, both of this name."""
+        setup.ensure_instances(self._batch, name, kind="EC2", types=types, vcpus=vcpus)
         setup.ensure_queue(self._batch, name, name)
 
     def disable_environment(self, name: str) -> None:

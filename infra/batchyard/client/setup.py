@@ -1,4 +1,4 @@
-"""The least that a job needs to run: a Fargate environment, a queue, a job definition.
+"""The least that a job needs to run: an environment, a queue, a job definition.
 
 `batchyard up` makes the `default` environment and queue with it; the demo, the benchmark and the
 end-to-end tests make theirs. An environment or queue that exists is left as it is.
@@ -18,8 +18,10 @@ POLL_SECONDS = 0.1
 # The local cloud has no network and no roles, but the API requires their names.
 SUBNET, SECURITY_GROUP = "subnet-00000000", "sg-00000000"
 EXECUTION_ROLE = "arn:aws:iam::000000000000:role/local"
+INSTANCE_PROFILE = "arn:aws:iam::000000000000:instance-profile/local"
 
 Json = Mapping[str, Any]
+_STRATEGIES = {"EC2": "BEST_FIT_PROGRESSIVE", "SPOT": "SPOT_PRICE_CAPACITY_OPTIMIZED"}
 
 
 class SetupError(Exception):
@@ -67,13 +69,43 @@ def ensure_environment(batch: Any, name: str, *, vcpus: int) -> None:
     await_environment(batch, name)
 
 
+def ensure_instances(
+    batch: Any, name: str, *, kind: str, types: Sequence[str], vcpus: int, **resources: Any
+) -> None:
+    """Make an environment of instances, EC2 or SPOT, unless it exists, and wait until it is VALID.
+
+    It scales from zero to `vcpus`; `resources` are further members of computeResources.
+    """
+    if _find(batch, _ENVIRONMENT, name) is None:
+        _create(
+            batch,
+            _ENVIRONMENT,
+            name,
+            "create_compute_environment",
+            computeEnvironmentName=name,
+            type="MANAGED",
+            computeResources={
+                "type": kind,
+                "minvCpus": 0,
+                "maxvCpus": vcpus,
+                "instanceTypes": list(types),
+                "instanceRole": INSTANCE_PROFILE,
+                "subnets": [SUBNET],
+                "securityGroupIds": [SECURITY_GROUP],
+                "allocationStrategy": _STRATEGIES[kind],
+                **resources,
+            },
+        )
+    await_environment(batch, name)
+
+
 def await_environment(batch: Any, name: str, *, seconds: float = PATIENCE_SECONDS) -> None:
     """Wait until an environment is VALID; raises SetupError if it is INVALID or takes too long."""
     _await_valid(batch, _ENVIRONMENT, name, seconds)
 
 
-def ensure_queue(batch: Any, name: str, environment: str, *, priority: int = 1) -> None:
-    """Make a queue on this environment unless it exists, and wait until it is VALID."""
+def ensure_queue(batch: Any, name: str, *environments: str, priority: int = 1) -> None:
+    """Make a queue on these environments unless it exists, and wait until it is VALID."""
     if _find(batch, _QUEUE, name) is None:
         _create(
             batch,
@@ -82,7 +114,10 @@ def ensure_queue(batch: Any, name: str, environment: str, *, priority: int = 1) 
             "create_job_queue",
             jobQueueName=name,
             priority=priority,
-            computeEnvironmentOrder=[{"order": 1, "computeEnvironment": environment}],
+            computeEnvironmentOrder=[
+                {"order": order, "computeEnvironment": environment}
+                for order, environment in enumerate(environments, start=1)
+            ],
         )
     _await_valid(batch, _QUEUE, name, PATIENCE_SECONDS)
 
@@ -104,16 +139,42 @@ def register_definition(
         type="container",
         platformCapabilities=["FARGATE"],
         containerProperties={
-            "image": image,
-            "command": list(command),
+            **_container(image, command, vcpus, memory),
             "executionRoleArn": execution_role,
-            "resourceRequirements": [
-                {"type": "VCPU", "value": vcpus},
-                {"type": "MEMORY", "value": memory},
-            ],
         },
         **members,
     )
+
+
+def register_for_instances(
+    batch: Any,
+    name: str,
+    command: Sequence[str],
+    *,
+    image: str = "busybox",
+    vcpus: str = "1",
+    memory: str = "512",
+    **members: Any,
+) -> None:
+    """Register a revision of a job definition that runs this command on instances."""
+    batch.register_job_definition(
+        jobDefinitionName=name,
+        type="container",
+        platformCapabilities=["EC2"],
+        containerProperties=_container(image, command, vcpus, memory),
+        **members,
+    )
+
+
+def _container(image: str, command: Sequence[str], vcpus: str, memory: str) -> dict[str, Any]:
+    return {
+        "image": image,
+        "command": list(command),
+        "resourceRequirements": [
+            {"type": "VCPU", "value": vcpus},
+            {"type": "MEMORY", "value": memory},
+        ],
+    }
 
 
 def _create(batch: Any, kind: _Kind, name: str, operation: str, **request: Any) -> None:
