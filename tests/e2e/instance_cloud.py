@@ -16,6 +16,7 @@ class InstanceCloud:
     def __init__(self, client: Callable[[str], Any], fleet: FleetCalls, *, stack: str) -> None:
         self.ecs, self.ec2, self.groups = client("ecs"), client("ec2"), client("autoscaling")
         self.ssm, self.sqs, self.events = client("ssm"), client("sqs"), client("events")
+        self.iam = client("iam")
         self.fleet, self.stack = fleet, stack
 
     def cluster(self, name: str) -> str:

@@ -92,6 +92,22 @@ def test_the_images_for_ecs_have_parameters_and_architectures(cloud: InstanceClo
         assert image["Architecture"] == architecture
 
 
+def test_what_an_environment_names_exists_for_the_asking(cloud: InstanceCloud) -> None:
+    named = [{"Name": "subnet-id", "Values": ["subnet-of-a-manual"]}]
+    (subnet,) = cloud.ec2.describe_subnets(Filters=named)["Subnets"]
+    assert subnet["SubnetId"] == "subnet-of-a-manual"
+    (real,) = cloud.ec2.describe_subnets()["Subnets"][:1]
+    named[0]["Values"] = [real["SubnetId"]]
+    assert cloud.ec2.describe_subnets(Filters=named)["Subnets"] == [real]
+    with pytest.raises(ClientError, match="does not exist"):
+        cloud.ec2.describe_subnets(SubnetIds=["subnet-of-a-manual"])
+    named = [{"Name": "group-id", "Values": ["sg-of-a-manual"]}]
+    (group,) = cloud.ec2.describe_security_groups(Filters=named)["SecurityGroups"]
+    assert group["GroupId"] == "sg-of-a-manual"
+    profile = cloud.iam.get_instance_profile(InstanceProfileName="ecsInstanceRole")
+    assert profile["InstanceProfile"]["Arn"].endswith(":instance-profile/ecsInstanceRole")
+
+
 def test_a_launch_template_keeps_its_market_and_its_placement(cloud: InstanceCloud) -> None:
     data = {
         "InstanceType": "m6i.large",

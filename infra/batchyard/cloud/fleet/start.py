@@ -15,7 +15,7 @@ from batchyard.cloud.fleet.control import FleetControl
 from batchyard.cloud.fleet.fleet import Fleet
 from batchyard.cloud.fleet.plugs import autoscaling as autoscaling_plug
 from batchyard.cloud.fleet.plugs import ec2 as ec2_plug
-from batchyard.cloud.fleet.plugs import ec2_instances, ecs_instances, providers
+from batchyard.cloud.fleet.plugs import ec2_instances, ecs_instances, named, providers
 from batchyard.cloud.fleet.plugs import ecs as ecs_plug
 from batchyard.cloud.fleet.plugs import ssm as ssm_plug
 from batchyard.cloud.fleet.pools import PoolReader
@@ -40,6 +40,7 @@ def start() -> Started:
         ec2,
         ecs,
         eventbridge,
+        iam,
         ssm,
     )
 
@@ -53,6 +54,7 @@ def start() -> Started:
     ec2_plug.install(ec2)
     ec2_instances.install(ec2, worker)
     ssm_plug.install(ssm)
+    named.install(ec2, iam)
     autoscaling_plug.install(autoscaling, worker, reader)
     providers.install(ecs, autoscaling, worker)
     ecs_plug.install(ecs, worker)
