@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -45,6 +46,13 @@ def test_the_archive_holds_app_chalicelib_and_libraries(tmp_path: Path) -> None:
     assert names == sorted(names)
     # Compiled before it is shipped: a function's own folder cannot be written to.
     assert any(name.startswith("chalicelib/__pycache__/config.") for name in names)
+
+
+def test_it_has_the_models_of_the_services_that_functions_call() -> None:
+    source = (REPOSITORY / "chalicelib" / "wiring.py").read_text()
+    called = set(re.findall(r'self\._client\(\s*"(\w+)"', source))
+    # The tables are opened by PynamoDB, and the API checks requests against the model of Batch.
+    assert called | {"batch", "dynamodb"} == package.SERVICES
 
 
 def test_another_source_makes_another_package(tmp_path: Path) -> None:
