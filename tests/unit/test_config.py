@@ -99,9 +99,17 @@ def test_the_stack_sets_every_variable_that_is_read() -> None:
     assert asked == given.keys() - {"POWERTOOLS_LOG_LEVEL"}
 
 
-def test_a_cluster_is_named_after_stack_and_environment() -> None:
-    """The rule for task events matches clusters of the stack by that prefix."""
+@pytest.mark.parametrize("rule", ["TaskStateChanges", "TasksOnInstances"])
+def test_a_cluster_is_named_after_stack_and_environment(rule: str) -> None:
+    """The rules for task events match clusters of the stack by that prefix."""
     cluster = Settings.from_env(ENVIRON).cluster_of("fargate")
-    pattern = stack.properties("TaskStateChanges")["EventPattern"]
+    pattern = stack.properties(rule)["EventPattern"]
     (choice,) = pattern["detail"]["clusterArn"]
     assert f"arn:aws:ecs:us-east-1:123456789012:cluster/{cluster}".startswith(choice["prefix"])
+
+
+@pytest.mark.parametrize("name", ["fargate", "with_underscore", "yard_yard"])
+def test_the_environment_of_a_cluster_is_in_its_name(name: str) -> None:
+    settings = Settings.from_env(ENVIRON)
+    arn = f"arn:aws:ecs:us-east-1:123456789012:cluster/{settings.cluster_of(name)}"
+    assert settings.environment_of(arn) == name
