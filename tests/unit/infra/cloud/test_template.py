@@ -19,6 +19,7 @@ from chalicelib.handlers.set_aside import AT_FAULT_AFTER_SECONDS
 MAPPING = "AWS::Lambda::EventSourceMapping"
 # Actions that IAM knows no resource for, each with the reason written beside it in roles.yaml.
 WITHOUT_RESOURCE = {
+    "autoscaling:DescribeAutoScalingGroups",
     "dynamodb:ListStreams",
     "ec2:DescribeInstances",
     "ecr:GetAuthorizationToken",
