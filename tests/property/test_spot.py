@@ -5,11 +5,15 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.core.events import EventKind
 from chalicelib.core.job import Job, ready_of
+from chalicelib.core.lifecycle import decide
+from chalicelib.core.retry import RetryStrategy
 from chalicelib.core.scheduling.cooling import current_cooling
 from chalicelib.core.scheduling.elsewhere import has_elsewhere, jobs_for_elsewhere
 from chalicelib.core.scheduling.plan import make_plan
 from chalicelib.core.scheduling.snapshot import Snapshot
+from chalicelib.core.spot import FREE_LOSSES_LIMIT, SpotPolicy
 from chalicelib.core.states import JobStatus
 from tests.property.test_plan import (
     NOW_MS,
@@ -18,7 +22,7 @@ from tests.property.test_plan import (
     snapshots,
     snapshots_with_arrays,
 )
-from tests.support.values import a_job
+from tests.support.values import a_job, an_event
 
 NO_LIMIT = 10_000
 
@@ -105,3 +109,41 @@ def test_a_job_is_given_back_only_if_another_environment_has_capacity_for_it_now
             snapshot.capacities,
             NOW_MS,
         )
+
+
+@given(
+    limit=st.integers(1, 4),
+    ends=st.lists(
+        st.tuples(
+            st.sampled_from(["exit", "loss", "free loss", "stopped by us"]), st.integers(0, 3)
+        ),
+        min_size=14,
+        max_size=40,
+    ),
+)
+def test_a_job_ends_however_its_attempts_are_lost(limit: int, ends: list[tuple[str, int]]) -> None:
+    """And each of its attempts has a number, and so a fencing token, of its own."""
+    strategy = RetryStrategy(attempts=limit)
+    job = a_job(JobStatus.RUNNABLE, attempts_limit=limit)
+    fences, used = set(), 0
+    for kind, losses in [*ends, *[("exit", 0)] * limit]:
+        placed = decide(job, an_event(EventKind.DISPATCHED, environment="spot")).job
+        job = decide(placed, an_event(EventKind.TASK_RUNNING, of=placed)).job
+        assert job.fence not in fences
+        fences.add(job.fence)
+        policy = SpotPolicy(losses_before_on_demand=losses, losses_are_free=kind == "free loss")
+        end = an_event(
+            EventKind.TASK_STOPPED,
+            of=job,
+            exit_code=143,
+            spot_policy=policy if "loss" in kind else None,
+            is_free=kind == "stopped by us",
+        )
+        was_free = kind in {"free loss", "stopped by us"} and job.free_attempts < FREE_LOSSES_LIMIT
+        used += not was_free
+        job = decide(job, end, strategy).job
+        assert job.is_terminal == (used == limit)
+        if job.is_terminal:
+            break
+    assert job.is_terminal
+    assert len(job.attempts) <= limit + FREE_LOSSES_LIMIT
