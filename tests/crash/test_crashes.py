@@ -34,7 +34,9 @@ from tests.support.firings import (
 from tests.support.gathering import arrive, put_gatherer
 from tests.support.multinode import make_multinode_stage, start_main, submit_multinode_job
 from tests.support.sampling import sampled
+from tests.support.scaling import report_failed_scaling
 from tests.support.scenes import (
+    ROLE,
     make_definition,
     make_environment,
     make_queue,
@@ -85,6 +87,25 @@ def no_capacity(world: MortalWorld) -> None:
     world.ecs.refusals = [fault] * 12  # two launches of six calls each
     held = submit(world, "held")
     run_to_the_end(world, [*spilled, *later, held], lambda fence: 0)
+
+
+def no_instances(world: MortalWorld) -> None:
+    """Play jobs that no instance comes for, the probe, and a job whose instance is reclaimed."""
+    for name in ("spot", "fargate"):
+        request = {"computeEnvironmentName": name, "type": "UNMANAGED", "serviceRole": ROLE}
+        world.api("CreateComputeEnvironment", request)
+    world.advance(10)
+    make_queue(world, environments=("spot", "fargate"))
+    make_definition(world, platformCapabilities=["EC2"])
+    moved = [submit(world, f"moved-{number}") for number in range(2)]
+    world.advance(A_WHILE_SECONDS)
+    report_failed_scaling(world, "spot")
+    world.advance(A_WHILE_SECONDS)
+    lost = running(world, "lost", retryStrategy={"attempts": 2})
+    world.ecs.interrupt(world.task_of(lost), code="SpotInterruption")
+    world.advance(A_WHILE_SECONDS)
+    assert world.job(lost).spot_losses == 1
+    run_to_the_end(world, [*moved, lost], lambda fence: 0)
 
 
 def environments(world: MortalWorld) -> None:
@@ -256,6 +277,7 @@ OF_ARRAYS = ("react", "dispatch", "task_events", "sweep_part")
 STORIES: tuple[tuple[Story, tuple[str, ...]], ...] = (
     (lives, (API, "react", "dispatch", "task_events")),
     (no_capacity, ("react", "dispatch", "task_events")),
+    (no_instances, ("react", "dispatch", "task_events")),
     (environments, (API, "catalog_changed", "provision_step")),
     (multinode_jobs, ("react", "task_events", "node_step")),
     (lost_tasks, ("sweep", "sweep_part")),
@@ -269,6 +291,7 @@ STORIES: tuple[tuple[Story, tuple[str, ...]], ...] = (
 
 # What loses nothing needs no sweeper: whatever is delivered again comes by itself.
 LOSSLESS = (
+    no_instances,
     lives,
     environments,
     multinode_jobs,

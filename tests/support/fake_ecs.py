@@ -144,14 +144,16 @@ class FakeEcs(FakeClusters):
         """Stop a task before it runs: an image cannot be pulled, for instance."""
         self._end(task, "TaskFailedToStart", cause)
 
-    def interrupt(self, task: Task) -> None:
+    def interrupt(self, task: Task, *, code: str | None = None) -> None:
         """Reclaim the Spot capacity that a running task is on; its containers get SIGTERM.
 
-        On Fargate in ECS's words for it, on an instance in those for any that is terminated.
+        On Fargate in ECS's words for it, on an instance in those for any that is terminated, unless
+        another stop code is given.
         """
-        code, reason = "SpotInterruption", "Your Spot Task was interrupted."
-        if task.instance_arn is not None:
-            code, reason = "TerminationNotice", f"Host EC2 (instance {INSTANCE}) terminated."
+        code = code or ("TerminationNotice" if task.instance_arn else "SpotInterruption")
+        reason = "Your Spot Task was interrupted."
+        if code == "TerminationNotice":
+            reason = f"Host EC2 (instance {INSTANCE}) terminated."
         self._end(task, code, reason, stops_with=143 if task.started_at_ms else None)
 
     def lose(self, task: Task) -> None:

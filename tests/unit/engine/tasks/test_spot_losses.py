@@ -204,7 +204,7 @@ def test_the_loss_of_an_instance_is_described_in_the_words_of_aws_batch(world: W
     world.ecs.start(task)
     world.run_until_idle()
     task.request = task.request | {"capacityProviderStrategy": [{"capacityProvider": "group"}]}
-    world.ecs._end(task, "SpotInterruption", FARGATE_REASON, stops_with=143)
+    world.ecs.interrupt(task, code="SpotInterruption")
     world.run_until_idle()
     detail = world.detail(job_id)
     assert detail["attempts"][0]["statusReason"] == f"Host EC2 (instance {INSTANCE}) terminated."
