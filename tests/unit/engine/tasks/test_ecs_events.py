@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.events import ContainerEnd, Event, EventKind, TaskHost
+from chalicelib.core.events import ContainerEnd, Event, EventKind, HostLoss, TaskHost
 from chalicelib.core.ids import Fence
+from chalicelib.core.launch_failures import LaunchFailure
+from chalicelib.core.messages import NO_INSTANCE_CAME
 from chalicelib.engine.tasks.ecs_events import (
     cluster_from_message,
     event_from_description,
@@ -18,6 +20,7 @@ from chalicelib.engine.tasks.ecs_events import (
     wake_from_message,
 )
 from tests.support import stack
+from tests.support.ecs_limits import NO_CAPACITY
 from tests.support.values import JOB_ID, NOW_MS
 
 FENCE = Fence(job_id=JOB_ID, part="job", attempt=1, dispatch_count=1)
@@ -296,3 +299,67 @@ def test_an_event_of_a_task_on_fargate_has_its_network_interface(path: Any) -> N
     assert host.container_instance_arn is None
     assert host.attachment_id is not None
     assert (host.ipv4_address or "").startswith("10.0.0.")
+
+
+def ended(code: str, reason: str, *, fence: Fence = FENCE, started: bool = False) -> Event:
+    times = {"startedAt": "2026-11-19T16:23:47.712Z"} if started else {}
+    task = {
+        "taskArn": TASK,
+        "lastStatus": "STOPPED",
+        "stopCode": code,
+        "stoppedReason": reason,
+        "stoppedAt": "2026-11-19T16:31:01.998Z",
+        "containers": [{"name": "default"}],
+        **times,
+    }
+    event = event_from_description(task, fence, NOW_MS)
+    assert event is not None
+    return event
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "shown"),
+    [
+        ("TaskFailedToStart", "EMPTY CAPACITY PROVIDER", "EMPTY CAPACITY PROVIDER"),
+        ("TaskFailedToStart", "RESOURCE:MEMORY", "RESOURCE:MEMORY"),
+        ("TaskFailedToStart", NO_CAPACITY, NO_CAPACITY),
+        ("UserInitiated", f"{NO_INSTANCE_CAME}: why", "why"),
+    ],
+)
+def test_a_task_that_nothing_had_capacity_for_is_a_launch_that_was_refused(
+    code: str, reason: str, shown: str
+) -> None:
+    event = ended(code, reason)
+    assert (event.kind, event.failure) == (EventKind.LAUNCH_REFUSED, LaunchFailure.CAPACITY)
+    assert (event.reason, event.stopped_at_ms) == (shown, 1_795_105_861_998)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("TaskFailedToStart", "CannotPullContainerError: toomanyrequests: pull rate limit"),
+        ("TaskFailedToStart", "ResourceInitializationError: unable to pull secrets"),
+        ("UserInitiated", "enough"),
+    ],
+)
+def test_a_task_that_failed_for_another_cause_has_ended_its_attempt(code: str, reason: str) -> None:
+    event = ended(code, reason)
+    assert (event.kind, event.is_free) == (EventKind.TASK_STOPPED, False)
+
+
+def test_a_task_that_ran_is_never_a_refused_launch() -> None:
+    event = ended("UserInitiated", f"{NO_INSTANCE_CAME}: why", started=True)
+    assert (event.kind, event.is_free) == (EventKind.TASK_STOPPED, True)
+
+
+def test_the_task_of_a_node_is_never_a_refused_launch() -> None:
+    """Its launch has the client token of its job's placement: ECS would answer with this task."""
+    fence = Fence(job_id=JOB_ID, part="node#1", attempt=1, dispatch_count=1)
+    event = ended("TaskFailedToStart", "EMPTY CAPACITY PROVIDER", fence=fence)
+    assert event.kind is EventKind.TASK_STOPPED
+
+
+@pytest.mark.parametrize("loss", [*HostLoss, None])
+def test_the_loss_of_a_host_is_recognised_by_its_stop_code(loss: HostLoss | None) -> None:
+    code = str(loss) if loss is not None else "EssentialContainerExited"
+    assert ended(code, "any", started=True).host_loss is loss
