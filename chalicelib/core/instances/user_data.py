@@ -7,6 +7,7 @@ Batch user guide, "Use Amazon EC2 user data in launch templates").
 import re
 
 from chalicelib.core.instances.errors import UnusableResourcesError
+from chalicelib.core.instances.sizes import RESERVED_MIB
 
 LIMIT_BYTES = 16 * 1024  # before it is encoded (EC2 user guide, "Instance user data")
 _BOUNDARY = "==BATCHYARD=="
@@ -14,10 +15,17 @@ _DECLARED = re.compile(r'boundary="?([^"\r\n;]+)"?')
 _KINDS = {"#cloud-config": "text/cloud-config", "#!": "text/x-shellscript"}
 
 
+_RESERVE = (
+    "grep -qs '^ECS_RESERVED_MEMORY=' /etc/ecs/ecs.config || "
+    f"echo ECS_RESERVED_MEMORY={RESERVED_MIB} >> /etc/ecs/ecs.config"
+)
+
+
 def joining_script(cluster: str, *, is_spot: bool, has_gpus: bool) -> str:
     """Return the script that has the ECS agent register the instance in the cluster.
 
-    The agent of an interrupted Spot instance drains it, so that its tasks get the notice.
+    The agent of an interrupted Spot instance drains it, so that its tasks get the notice. A little
+    memory is kept from tasks, as on AWS Batch's own image, unless the owner says how much.
     """
     settings = [f"ECS_CLUSTER={cluster}"]
     if is_spot:
@@ -25,7 +33,7 @@ def joining_script(cluster: str, *, is_spot: bool, has_gpus: bool) -> str:
     if has_gpus:
         settings.append("ECS_ENABLE_GPU_SUPPORT=true")
     lines = "\n".join(settings)
-    return f"#!/bin/bash\ncat >> /etc/ecs/ecs.config <<'EOF'\n{lines}\nEOF\n"
+    return f"#!/bin/bash\n{_RESERVE}\ncat >> /etc/ecs/ecs.config <<'EOF'\n{lines}\nEOF\n"
 
 
 def joined(theirs: str | None, script: str) -> str:

@@ -49,12 +49,21 @@ def settings_of(script: str, tmp_path: Path) -> list[str]:
 
 
 def test_an_instance_joins_its_cluster(tmp_path: Path) -> None:
-    assert settings_of(SCRIPT, tmp_path) == ["ECS_CLUSTER=prod_spot"]
+    assert settings_of(SCRIPT, tmp_path) == ["ECS_RESERVED_MEMORY=32", "ECS_CLUSTER=prod_spot"]
+
+
+def test_the_memory_that_its_owner_reserves_on_an_instance_is_left_alone(tmp_path: Path) -> None:
+    theirs = "echo 'ECS_RESERVED_MEMORY=512' >> /etc/ecs/ecs.config\n"
+    assert settings_of(theirs + SCRIPT, tmp_path) == [
+        "ECS_RESERVED_MEMORY=512",
+        "ECS_CLUSTER=prod_spot",
+    ]
 
 
 def test_a_spot_instance_drains_when_it_is_interrupted(tmp_path: Path) -> None:
     script = joining_script("prod_spot", is_spot=True, has_gpus=True)
     assert settings_of(script, tmp_path) == [
+        "ECS_RESERVED_MEMORY=32",
         "ECS_CLUSTER=prod_spot",
         "ECS_ENABLE_SPOT_INSTANCE_DRAINING=true",
         "ECS_ENABLE_GPU_SUPPORT=true",
