@@ -44,6 +44,7 @@ class Scene:
         self._console = console
         self._bucket = bucket
         self._run_job_machine_arn = run_job_machine_arn
+        self.manifest = ""  # of the uploads that were gathered
         self._triggers = TriggerCalls(clients)
 
     def play(self) -> dict[str, Any]:
@@ -179,6 +180,7 @@ class Scene:
             before = seen
         if job["status"] != "SUCCEEDED":
             raise EventsError(f"The array has failed: {job.get('statusReason')}")
+        self.manifest = job["parameters"]["manifest"]
         for number in range(SHARDS):
             _, lines = look_at(self._clients, f"{job_id}:{number}")
             self._say(f"          | {'; '.join(line.text for line in lines)}")

@@ -3,8 +3,8 @@
 The input is the source code of the standard library of the Python that runs this. One job surveys
 it. One reads a question that arrives late, so its first attempt exits with 75 and is retried by a
 rule. One reads a question that is not text, and a rule ends it at once. Then the survey is done
-again in shards, started by events alone (`demo.events`). All that is shown is what the API, S3 and
-Step Functions answer.
+again in shards, started by events alone (`demo.events`), and on instances that come and go
+(`demo.instances`). All that is shown is what the API, S3, Step Functions and the fleet answer.
 """
 
 import json
@@ -23,13 +23,15 @@ from rich.table import Table
 from batchyard.cli.jobs_view import attempts_table, show_job
 from batchyard.client import setup
 from batchyard.client.clients import Clients, connect
+from batchyard.client.fleet import FleetCalls, fleet_of
 from batchyard.client.jobs import JobDetail, Look, looks_at
 from batchyard.cloud import emulator, local
 from batchyard.cloud.local import Say
 from batchyard.cloud.paths import StateDir
 from batchyard.cloud.stacks import Report
-from batchyard.demo.events import Scene
+from batchyard.demo.events import SHARDS, Scene
 from batchyard.demo.input import archive_of, modules
+from batchyard.demo.instances import InstanceScene
 
 SCRIPTS = Path(__file__).resolve().parent / "data"
 BUCKET = "batchyard-demo"
@@ -42,6 +44,8 @@ RULES = [
     {"onExitCode": "*", "action": "EXIT"},
 ]
 VCPUS = 4
+# So that a person need not wait: an idle instance leaves, and one that is interrupted goes.
+IDLE_SECONDS, NOTICE_SECONDS = 3, 0.3
 BAR_WIDTH = 30
 # The process runtime ignores the image; a container engine would pull it.
 IMAGE = "public.ecr.aws/docker/library/python:3-slim"
@@ -54,19 +58,21 @@ class DemoError(Exception):
 def run(*, say: Say, report: Report) -> None:
     """Run the whole demo; raises an error if a step fails. Everything is removed in any case."""
     console = Console(highlight=False)
-    with local_cloud(say, report) as (clients, machine_arn):
+    with local_cloud(say, report) as (clients, machine_arn, fleet):
         _put_input(clients, console)
         _make_queue(clients, console)
         _survey(clients, console)
         _question(clients, console)
         _nonsense(clients, console)
-        _events(clients, console, machine_arn)
+        manifest = _events(clients, console, machine_arn)
+        scene = InstanceScene(clients, fleet, console, bucket=BUCKET)
+        scene.play(shards=SHARDS, manifest=manifest)
     console.print("\n[green]Done. Everything is stopped and removed.[/]")
 
 
 @contextmanager
-def local_cloud(say: Say, report: Report) -> Iterator[tuple[Clients, str]]:
-    """Provide a temporary local cloud: its clients, and the ARN of its `run_job` state machine.
+def local_cloud(say: Say, report: Report) -> Iterator[tuple[Clients, str, FleetCalls]]:
+    """Provide a temporary local cloud: clients, ARN of its `run_job` state machine, its fleet.
 
     Its folder is removed and its port released when the block ends.
     """
@@ -74,8 +80,15 @@ def local_cloud(say: Say, report: Report) -> Iterator[tuple[Clients, str]]:
     state = StateDir.at(root)
     with emulator.reserved_port() as port:
         try:
-            cloud = local.up(state, port=port, runtime="process", say=say, report=report)
-            yield connect(root), cloud.outputs["RunJobMachineArn"]
+            cloud = local.up(
+                state,
+                port=port,
+                runtime="process",
+                say=say,
+                report=report,
+                emulator_settings=emulator.fleet_settings(idle=IDLE_SECONDS, notice=NOTICE_SECONDS),
+            )
+            yield connect(root), cloud.outputs["RunJobMachineArn"], fleet_of(root)
         finally:
             local.down(state, purge=True, say=say)
             shutil.rmtree(root, ignore_errors=True)
@@ -180,7 +193,8 @@ def _nonsense(clients: Clients, console: Console) -> None:
     )
 
 
-def _events(clients: Clients, console: Console, machine_arn: str) -> None:
+def _events(clients: Clients, console: Console, machine_arn: str) -> str:
+    """Play the jobs that events submit; return the manifest of the uploads."""
     scene = Scene(clients, console, bucket=BUCKET, run_job_machine_arn=machine_arn)
     atlas = scene.play()
     _show_survey(atlas, console)
@@ -189,6 +203,7 @@ def _events(clients: Clients, console: Console, machine_arn: str) -> None:
     if any(atlas[name] != alone[name] for name in counts):
         raise DemoError("The results of the shards together differ from the result of the one job")
     console.print(f"The same result as that of the one job, from {atlas['shards']} shards.")
+    return scene.manifest
 
 
 def _run_job(
