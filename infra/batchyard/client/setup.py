@@ -18,7 +18,7 @@ POLL_SECONDS = 0.1
 # The local cloud has no network and no roles, but the API requires their names.
 SUBNET, SECURITY_GROUP = "subnet-00000000", "sg-00000000"
 EXECUTION_ROLE = "arn:aws:iam::000000000000:role/local"
-INSTANCE_PROFILE = "arn:aws:iam::000000000000:instance-profile/local"
+INSTANCE_PROFILE = "arn:aws:iam::000000000000:instance-profile/ecsInstanceRole"
 
 Json = Mapping[str, Any]
 _STRATEGIES = {"EC2": "BEST_FIT_PROGRESSIVE", "SPOT": "SPOT_PRICE_CAPACITY_OPTIMIZED"}

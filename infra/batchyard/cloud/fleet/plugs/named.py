@@ -1,9 +1,9 @@
 """What compute environments name and the local cloud does not need: it exists once it is named.
 
 The local cloud has no network and gives instances no role, so a request may be taken as it is from
-a manual. Subnets and security groups exist for who asks by the filters `subnet-id` and `group-id`,
+a manual. The role in a profile has the profile's name, as the console of AWS makes it. Subnets and security groups exist for who asks by the filters `subnet-id` and `group-id`,
 as provisioning does, and instance profiles for everyone. Who asks for a subnet or a group by its id
-alone, as Terraform does after a deletion, still hears what is really there.
+alone, as Terraform does after a deletion, is told what is really there.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -83,7 +83,15 @@ def _profile(name: str, account: str) -> dict[str, Any]:
             "Arn": f"arn:aws:iam::{account}:instance-profile/{name}",
             "Path": "/",
             "CreateDate": CREATED,
-            "Roles": [],
+            "Roles": [
+                {
+                    "RoleName": name,
+                    "RoleId": "AROA00000000000000000",
+                    "Arn": f"arn:aws:iam::{account}:role/{name}",
+                    "Path": "/",
+                    "CreateDate": CREATED,
+                }
+            ],
         }
     }
 
