@@ -119,7 +119,7 @@ class BotoEcs:
                 cluster=cluster.name, settings=_settings(changes.container_insights)
             )
         if changes.tags:
-            self._client.tag_resource(resourceArn=cluster.arn, tags=_tags(changes.tags))
+            self.tag(cluster.arn, changes.tags)
         if changes.providers is not None:
             self._client.put_cluster_capacity_providers(
                 cluster=cluster.name,
@@ -141,7 +141,7 @@ class BotoEcs:
     def find_providers(
         self, names: Sequence[str], cluster: str | None = None
     ) -> dict[str, Provider]:
-        members: dict[str, Any] = {"capacityProviders": list(names)}
+        members: dict[str, Any] = {"capacityProviders": list(names), "include": ["TAGS"]}
         if cluster is not None:
             members["cluster"] = cluster
         answer = self._client.describe_capacity_providers(**members)
@@ -164,6 +164,9 @@ class BotoEcs:
         except ClientError as error:
             if _NO_PROVIDER not in error.response["Error"].get("Message", ""):
                 raise
+
+    def tag(self, arn: str, tags: Mapping[str, str]) -> None:
+        self._client.tag_resource(resourceArn=arn, tags=_tags(tags))
 
     def error_name(self, error: Exception) -> str:
         if isinstance(error, ClientError):

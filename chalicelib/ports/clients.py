@@ -81,6 +81,9 @@ class Ecs(Protocol):
         ECS is done when it does not find the provider any more.
         """
 
+    def tag(self, arn: str, tags: Mapping[str, str]) -> None:
+        """Add these tags to a cluster or capacity provider, over those of the same names."""
+
     def error_name(self, error: Exception) -> str:
         """Return the name under which Step Functions reports this error of an ECS call."""
 

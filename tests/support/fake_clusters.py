@@ -87,8 +87,15 @@ class FakeClusters(FakeClient):
                 "The Cluster cannot be deleted while Tasks are active.",
                 "DeleteCluster",
             )
+        assert not self.providers_of(name), (
+            "a capacity provider is left without its cluster"
+        )
         del self.clusters[name]
         return {}
+
+    def providers_of(self, name: str) -> list[str]:
+        """Return the capacity providers that belong to the cluster."""
+        return []
 
     def has_tasks(self, name: str) -> bool:
         """Return whether tasks of the cluster have not stopped."""

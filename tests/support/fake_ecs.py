@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.support.clients import OnCall, client_error
-from tests.support.fake_clusters import Bucket, FakeClusters, name_of
+from tests.support.fake_clusters import Bucket, name_of
+from tests.support.fake_managed_providers import FakeManagedProviders
 from tests.support.stack import ACCOUNT, REGION
 
 TOO_MANY_AT_ONCE = "Too many concurrent attempts to create a new revision of the specified family."
@@ -80,7 +81,7 @@ class Task:
         }
 
 
-class FakeEcs(FakeClusters):
+class FakeEcs(FakeManagedProviders):
     """ECS in memory; `obeys_stops` False is for tasks that take their time to stop."""
 
     def __init__(
@@ -90,6 +91,7 @@ class FakeEcs(FakeClusters):
         self._on_event = on_event
         self._numbers = itertools.count(1)
         self.clusters: dict[str, Json] = {}
+        self.providers: dict[str, Json] = {}
         self.definitions: dict[str, Json] = {}
         self.tasks: dict[str, Task] = {}
         self.forgotten: list[Task] = []

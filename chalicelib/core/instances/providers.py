@@ -16,6 +16,16 @@ class Provider:
     shown: Mapping[str, Any]
 
     @property
+    def arn(self) -> str:
+        """The provider's ARN."""
+        return str(self.shown["capacityProviderArn"])
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The provider's tags by name."""
+        return {tag["key"]: tag.get("value", "") for tag in self.shown.get("tags") or ()}
+
+    @property
     def is_changing(self) -> bool:
         """Whether ECS still carries out an earlier change."""
         return self.update_status.endswith("_IN_PROGRESS") or self.status.endswith("PROVISIONING")

@@ -10,6 +10,11 @@ from chalicelib.core.resources.compute_environment import ComputeEnvironment
 from chalicelib.core.resources.resource import Resource
 from chalicelib.engine.provision.capacity import CapacitySteps
 from chalicelib.engine.provision.groups import drain_groups, make_groups, remove_groups
+from chalicelib.engine.provision.managed_instances import (
+    drain_managed,
+    make_managed,
+    remove_managed,
+)
 
 if TYPE_CHECKING:
     from chalicelib.ports import AllPorts
@@ -22,6 +27,9 @@ CAPACITY: Mapping[str, CapacitySteps] = {
     ),
     "SPOT": CapacitySteps(
         make=partial(make_groups, is_spot=True), drain=drain_groups, remove=remove_groups
+    ),
+    "ECS_MANAGED_INSTANCES": CapacitySteps(
+        make=make_managed, drain=drain_managed, remove=remove_managed
     ),
 }
 
