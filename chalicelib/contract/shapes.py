@@ -53,10 +53,15 @@ RULED_WHEN_EMPTY = frozenset(
         "value",
     }
 )
-# Optional members for which an empty value says something: a variable that is set to nothing, and
-# a queue that is to have no time limits any more.
+# Optional members for which an empty value says something: a variable that is set to nothing, a
+# queue that is to have no time limits any more, an environment that is to lose what it has.
 _MEANT_WHEN_EMPTY = frozenset(
     {
+        ("ComputeResourceUpdate", "ec2Configuration"),
+        ("ComputeResourceUpdate", "ec2KeyPair"),
+        ("ComputeResourceUpdate", "imageId"),
+        ("ComputeResourceUpdate", "placementGroup"),
+        ("ComputeResourceUpdate", "securityGroupIds"),
         ("EksContainerEnvironmentVariable", "value"),
         ("KeyValuePair", "value"),
         ("UpdateJobQueueRequest", "jobStateTimeLimitActions"),

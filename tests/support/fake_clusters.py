@@ -87,9 +87,7 @@ class FakeClusters(FakeClient):
                 "The Cluster cannot be deleted while Tasks are active.",
                 "DeleteCluster",
             )
-        assert not self.providers_of(name), (
-            "a capacity provider is left without its cluster"
-        )
+        assert not self.providers_of(name), "a capacity provider is left without its cluster"
         del self.clusters[name]
         return {}
 

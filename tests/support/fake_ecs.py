@@ -92,6 +92,7 @@ class FakeEcs(FakeManagedProviders):
         self._numbers = itertools.count(1)
         self.clusters: dict[str, Json] = {}
         self.providers: dict[str, Json] = {}
+        self.provider_failures: dict[str, str] = {}
         self.definitions: dict[str, Json] = {}
         self.tasks: dict[str, Task] = {}
         self.forgotten: list[Task] = []

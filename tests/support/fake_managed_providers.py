@@ -23,11 +23,14 @@ BUSY = "The capacity provider is being modified. UPDATE_IN_PROGRESS"
 
 
 class FakeManagedProviders(FakeClusters):
-    """`provider_seconds` is how long each change takes; `provider_failure` why it then fails."""
+    """`provider_seconds` is how long each change takes; `provider_failures` why one then fails:
+
+    by CREATE, UPDATE or DELETE.
+    """
 
     providers: dict[str, Json]
     provider_seconds: float = 0
-    provider_failure: str | None = None
+    provider_failures: dict[str, str]
 
     def do_create_capacity_provider(self, params: Json) -> Json:
         name = params["name"]
@@ -59,7 +62,7 @@ class FakeManagedProviders(FakeClusters):
         current = provider["managedInstancesProvider"]
         given = params["managedInstancesProvider"]
         template = current["instanceLaunchTemplate"] | given["instanceLaunchTemplate"]
-        if self.provider_failure is None:
+        if "UPDATE" not in self.provider_failures:
             provider["managedInstancesProvider"] = {
                 **current,
                 **given,
@@ -102,7 +105,7 @@ class FakeManagedProviders(FakeClusters):
 
     def _begin(self, name: str, change: str) -> None:
         done_at_ms = self.now_ms() + self.provider_seconds * 1000
-        self.providers[name]["change"] = (change, done_at_ms, self.provider_failure)
+        self.providers[name]["change"] = (change, done_at_ms, self.provider_failures.get(change))
 
     def _is_gone(self, name: str) -> bool:
         return bool(self._shown(name)["updateStatus"] == "DELETE_COMPLETE")

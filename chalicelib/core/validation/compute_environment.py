@@ -16,11 +16,13 @@ from chalicelib.core.errors import ClientError, NotSupportedError
 from chalicelib.core.resources.compute_types.compute_type import ComputeType
 from chalicelib.core.resources.compute_types.table import compute_type_named, compute_type_of
 from chalicelib.core.resources.platforms import Platform
+from chalicelib.core.resources.updates import infrastructure_changes
 from chalicelib.core.validation.names import NamedResource, validate_name, validate_tags
 
 _CLUSTER_ARN = re.compile(r"arn:[a-z0-9-]+:eks:[a-z0-9-]+:[0-9]{12}:cluster/[\w-]{1,100}")
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _NAMESPACE_LENGTH = 63
+_SERVICE_LINKED = "/aws-service-role/"
 # What an update may change, by the words with which AWS refuses one that changes nothing.
 _CHANGES = {
     "state": "state",
@@ -125,7 +127,7 @@ def _validate_service_role(arn: str | None) -> None:
     """Refuse an unmanaged environment without a service role of its owner's."""
     if not arn:
         raise ClientError("ServiceRole is required.")
-    if "/aws-service-role/" in arn:
+    if _SERVICE_LINKED in arn:
         raise ClientError("Service Linked Role cannot be used with UNMANAGED Compute Environment.")
 
 
@@ -143,14 +145,41 @@ def _update_managed(
     compute_type.require_ecs()
     if request.get("updatePolicy") and compute_type.platform is Platform.FARGATE:
         raise ClientError("updatePolicy is not applicable for Fargate.")
-    wanted = {**environment["computeResources"], **request.get("computeResources", {})}
-    if wanted["type"] != compute_type.name:
+    given = request.get("computeResources", {})
+    kind = given.get("type", compute_type.name)
+    if kind != compute_type.name and kind not in compute_type.may_become:
         raise ClientError(
-            f"Compute resource type can not be changed from {compute_type.name} to "
-            f"{wanted['type']}."
+            f"Compute resource type can not be changed from {compute_type.name} to {kind}."
         )
-    compute_type.validate(wanted)
+    current = environment["computeResources"]
+    wanted = compute_type.merge(current, given)
+    compute_type_named(kind).validate(wanted)
+    _validate_role_change(environment, updated)
+    if compute_type.replaces_instances and not _has_linked_role(updated):
+        changes = infrastructure_changes(current, wanted)
+        if changes:
+            raise ClientError(
+                f"Following fields [{', '.join(changes)}] can be updated only for Non-fargate "
+                "Compute Environment having a Batch Service Linked Role"
+            )
     updated["computeResources"] = wanted
+    if request.get("updatePolicy"):
+        updated["updatePolicy"] = {**environment.get("updatePolicy", {}), **request["updatePolicy"]}
+
+
+def _validate_role_change(environment: Mapping[str, Any], updated: Mapping[str, Any]) -> None:
+    before, after = _has_linked_role(environment), _has_linked_role(updated)
+    if before != after:
+        raise ClientError(
+            "The service role of a compute environment can not be changed from a service-linked "
+            "role to another role, or from another role to a service-linked role."
+        )
+
+
+def _has_linked_role(environment: Mapping[str, Any]) -> bool:
+    """Return whether the environment has the service-linked role, as one without a role has."""
+    role = environment.get("serviceRole")
+    return not role or _SERVICE_LINKED in role
 
 
 def _update_unmanaged(updated: dict[str, Any], request: Mapping[str, Any]) -> None:

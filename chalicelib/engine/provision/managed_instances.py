@@ -49,7 +49,9 @@ def make_managed(resource: Resource, ports: ManagedInstancesPorts) -> None:
     found = _find(name, ports)
     if found is None:
         ports.ecs.create_provider(create_managed_provider(name, cluster, given, tags))
-        _require_active(_find(name, ports), name)
+        found = _require_active(_find(name, ports), name)
+        if found.update_status == "CREATE_FAILED":
+            raise ProviderFailedError(_failure("create", found))
         return
     if found.update_status == "CREATE_FAILED":
         ports.ecs.delete_provider(name, cluster)
@@ -61,10 +63,10 @@ def make_managed(resource: Resource, ports: ManagedInstancesPorts) -> None:
     missing = missing_tags(found, tags)
     if missing:
         ports.ecs.tag(found.arn, missing)
-    if found.update_status == "UPDATE_FAILED":
-        raise ProviderFailedError(_failure("change", found))
     if request is not None:
-        _require_active(_find(name, ports), name)
+        changed = _require_active(_find(name, ports), name)
+        if "UPDATE_FAILED" in (found.update_status, changed.update_status):
+            raise ProviderFailedError(_failure("change", changed))
 
 
 def drain_managed(resource: Resource, ports: ManagedInstancesPorts) -> None:
@@ -92,11 +94,12 @@ def _find(name: str, ports: HasEcs) -> Provider | None:
     return ports.ecs.find_providers([name]).get(name)
 
 
-def _require_active(found: Provider | None, name: str) -> None:
+def _require_active(found: Provider | None, name: str) -> Provider:
     if found is None:
         raise PassingError(f"ECS does not show the capacity provider {name} yet")
     if found.is_changing:
         raise PassingError(f"ECS is still changing the capacity provider {name}")
+    return found
 
 
 def _failure(what: str, found: Provider) -> str:

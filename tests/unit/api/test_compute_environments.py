@@ -92,11 +92,8 @@ def test_an_environment_without_a_role_shows_the_service_linked_one(
     updated = described(world)
     assert updated is not None
     assert (updated["serviceRole"], updated["state"]) == (SERVICE_LINKED, "DISABLED")
-    update(world, serviceRole="own")
-    world.run_until_idle()
-    given = described(world)
-    assert given is not None
-    assert given["serviceRole"] == "own"
+    with pytest.raises(ApiError, match="can not be changed from a service-linked role"):
+        update(world, serviceRole="own")
 
 
 def test_what_is_empty_in_an_environment_counts_as_absent(world: World) -> None:

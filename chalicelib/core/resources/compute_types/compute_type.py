@@ -10,6 +10,7 @@ from typing import Any
 
 from chalicelib.core.errors import NotSupportedError
 from chalicelib.core.resources.platforms import Platform
+from chalicelib.core.resources.updates import merge
 from chalicelib.core.task_size import TaskSize
 
 # ECS takes 500 tasks PROVISIONING in a cluster on capacity providers of Auto Scaling groups (Amazon
@@ -82,7 +83,10 @@ class EcsSupport:
 class ComputeType:
     """One compute type. `ecs` is None for a type that is validated but not supported yet.
 
-    `validate` raises ClientError for `computeResources` that AWS refuses. `platform` is what the
+    `validate` raises ClientError for `computeResources` that AWS refuses. `merge` returns what an
+    update makes of the current ones, which may become those of one of the types `may_become`; with
+    `replaces_instances` some updates replace instances, and AWS makes those only for environments
+    that have the service-linked role. `platform` is what the
     job definitions that run there ask for, `queue_type` the type of the job queues that use it.
     None stands for no limit of the tasks that may be PROVISIONING in a cluster. `holds` are the
     largest tasks that each environment of the type can run; it is empty where that depends on the
@@ -96,6 +100,9 @@ class ComputeType:
     is_managed: bool = True
     is_for_eks: bool = False  # EKS can use it; not whether Batchyard supports that
     is_spot: Callable[[ComputeResources], bool] = never_spot
+    merge: Callable[[ComputeResources, ComputeResources], dict[str, Any]] = merge
+    may_become: frozenset[str] = frozenset()
+    replaces_instances: bool = False
     ecs: EcsSupport | None = None
     provisioning_limit: int | None = PROVISIONING_LIMIT
     holds: tuple[TaskSize, ...] = ()

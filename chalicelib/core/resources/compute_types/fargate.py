@@ -14,6 +14,7 @@ from chalicelib.core.resources.compute_types.compute_type import (
     never_spot,
 )
 from chalicelib.core.resources.platforms import Platform
+from chalicelib.core.resources.updates import merge_without_empty
 from chalicelib.core.task_size import TaskSize
 
 _MOST_SUBNETS = 16
@@ -62,6 +63,7 @@ def _fargate(name: str, is_spot: Callable[[ComputeResources], bool] = never_spot
         queue_type="ECS_FARGATE",
         validate=_validate,
         is_spot=is_spot,
+        merge=merge_without_empty,
         ecs=EcsSupport(
             capacity_providers=lambda target: (name,),
             run_task=partial(_run_task, name),

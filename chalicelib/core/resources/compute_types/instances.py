@@ -25,7 +25,9 @@ from chalicelib.core.resources.compute_types.compute_type import (
 )
 from chalicelib.core.resources.compute_types.scaling_policy import validate_scaling_policy
 from chalicelib.core.resources.platforms import Platform
+from chalicelib.core.resources.updates import merge_instances
 
+_TYPES = frozenset({"EC2", "SPOT"})
 _MANAGED_INSTANCES_MEMBERS = ("managedInstancesProvider", "capacityTags")
 _SPOT_STRATEGIES = (
     "SPOT_CAPACITY_OPTIMIZED",
@@ -157,6 +159,9 @@ def _instances(name: str, *, runs_nodes: bool) -> ComputeType:
         platform=Platform.EC2,
         queue_type="ECS",
         validate=_validate,
+        merge=merge_instances,
+        may_become=_TYPES - {name},
+        replaces_instances=True,
         is_for_eks=True,
         ecs=EcsSupport(
             capacity_providers=_providers,

@@ -13,6 +13,7 @@ from chalicelib.core.resources.compute_types.compute_type import (
 )
 from chalicelib.core.resources.compute_types.scaling_policy import validate_scaling_policy
 from chalicelib.core.resources.platforms import Platform
+from chalicelib.core.resources.updates import merge_managed_provider
 
 _INSTANCE_MEMBERS = frozenset(
     {
@@ -92,6 +93,7 @@ ECS_MANAGED_INSTANCES = ComputeType(
     platform=Platform.MANAGED_INSTANCES,
     queue_type="ECS_MANAGED_INSTANCES",
     validate=_validate,
+    merge=merge_managed_provider,
     ecs=EcsSupport(
         capacity_providers=lambda target: (provider_name(target.cluster),),
         run_task=_run_task,

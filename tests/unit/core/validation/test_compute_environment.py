@@ -366,7 +366,6 @@ def test_an_unmanaged_environment_can_be_updated() -> None:
             {"computeResources": {"desiredvCpus": 1}},
             "desiredvCpus is not applicable for Fargate.",
         ),
-        (managed(), {"computeResources": {"subnets": []}}, "Subnets are required."),
         (
             managed(),
             {"updatePolicy": {"terminateJobsOnUpdate": True}},

@@ -135,15 +135,14 @@ def test_new_capacity_tags_are_added_to_the_provider(world: World) -> None:
 def test_a_provider_that_ecs_cannot_create_makes_it_invalid_and_an_update_tries_again(
     world: World,
 ) -> None:
-    world.ecs.provider_failure = CAUSE
+    world.ecs.provider_failures["CREATE"] = CAUSE
     make(world)
     world.advance(600)
     found = described(world)
     assert found is not None
     assert found["status"] == "INVALID"
     assert CAUSE in found["statusReason"]
-    world.ecs.provider_failure = None
-    world.ecs.providers.clear()  # ECS forgets one that it could not create
+    world.ecs.provider_failures.clear()
     update_managed(world, state="ENABLED")
     world.advance(60)
     assert status(world) == "VALID"
@@ -151,14 +150,14 @@ def test_a_provider_that_ecs_cannot_create_makes_it_invalid_and_an_update_tries_
 
 def test_a_change_that_ecs_cannot_make_is_tried_again_and_then_the_reason(world: World) -> None:
     make(world)
-    world.ecs.provider_failure = CAUSE
+    world.ecs.provider_failures["UPDATE"] = CAUSE
     change = {"infrastructureOptimization": {"scaleInAfter": 60}}
     update_managed(world, computeResources={"managedInstancesProvider": change})
     world.advance(600)
     found = described(world)
     assert found is not None
     assert (found["status"], CAUSE in found["statusReason"]) == ("INVALID", True)
-    world.ecs.provider_failure = None
+    world.ecs.provider_failures.clear()
     update_managed(world, computeResources={"maxvCpus": 8})
     world.advance(60)
     assert status(world) == "VALID"
@@ -211,3 +210,22 @@ def test_a_deletion_waits_for_tasks_that_still_run(world: World) -> None:
     world.ecs.finish(task)
     world.advance(1800)
     assert described(world) is None
+
+
+def test_a_provider_that_ecs_cannot_delete_makes_it_invalid_and_is_deleted_another_time(
+    world: World,
+) -> None:
+    make(world)
+    update_managed(world, state="DISABLED")
+    world.ecs.provider_failures["DELETE"] = CAUSE
+    world.api("DeleteComputeEnvironment", {"computeEnvironment": NAME})
+    world.run_until_idle()
+    world.advance(600)
+    found = described(world)
+    assert found is not None
+    assert (found["status"], CAUSE in found["statusReason"]) == ("INVALID", True)
+    world.ecs.provider_failures.clear()
+    world.api("DeleteComputeEnvironment", {"computeEnvironment": NAME})
+    world.advance(60)
+    assert described(world) is None
+    assert world.ecs.providers == {}
