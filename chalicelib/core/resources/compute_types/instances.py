@@ -50,6 +50,8 @@ def _validate(resources: ComputeResources) -> None:
             raise ClientError(f"{member} is not applicable for {resources['type']}.")
     if not resources.get("instanceRole"):
         raise ClientError("Instance role is required.")
+    if "minvCpus" not in resources:
+        raise ClientError("Resource minvCpus is required.")
     if not resources.get("instanceTypes"):
         raise ClientError("Resource instanceTypes are required.")
     mixed = refuse_mixed_architectures(resources["instanceTypes"])
@@ -61,7 +63,8 @@ def _validate(resources: ComputeResources) -> None:
         raise ClientError("Security group ids are required.")
     _validate_vcpus(resources)
     _validate_strategy(resources)
-    if not 0 <= resources.get("bidPercentage", 100) <= 100:
+    # On-Demand Instances have no bid, and clients send any number with them.
+    if resources["type"] == "SPOT" and not 0 <= resources.get("bidPercentage", 100) <= 100:
         raise ClientError("Bid percentage must be between 0 to 100.")
     if "launchTemplate" in resources:
         _validate_launch_template(resources["launchTemplate"])
@@ -69,8 +72,6 @@ def _validate(resources: ComputeResources) -> None:
 
 
 def _validate_vcpus(resources: ComputeResources) -> None:
-    if "minvCpus" not in resources:
-        raise ClientError("Resource minvCpus is required.")
     least, most = resources["minvCpus"], resources["maxvCpus"]
     if least < 0:
         raise ClientError("minvCpus should be greater than or equal to 0.")

@@ -139,7 +139,10 @@ def test_fargate_takes_nothing_of_instances(member: str) -> None:
         ({"minvCpus": -1}, "minvCpus should be greater than or equal to 0."),
         ({"minvCpus": 17}, "maxvCpus should be greater than or equal to minvCpus."),
         ({"desiredvCpus": 17}, "desiredvCpus should be between minvCpus and maxvCpus."),
-        ({"bidPercentage": 101}, "Bid percentage must be between 0 to 100."),
+        (
+            {"type": "SPOT", "spotIamFleetRole": "arn", "bidPercentage": 101},
+            "Bid percentage must be between 0 to 100.",
+        ),
         (
             {"allocationStrategy": "SPOT_CAPACITY_OPTIMIZED"},
             "Allocation strategy SPOT_CAPACITY_OPTIMIZED requires compute resource type SPOT.",
