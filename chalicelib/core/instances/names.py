@@ -6,6 +6,8 @@ or a launch template begins with `<stack>_`, a capacity provider with `batchyard
 
 import hashlib
 
+# The tag of a launch template that says whose it is: its ARN has an id in place of its name.
+STACK_TAG = "batchyard:stack"
 # A capacity provider's name may not begin with aws, ecs or fargate, which a stack's name may.
 _PROVIDER_PREFIX = "batchyard-"
 _DOT = "."

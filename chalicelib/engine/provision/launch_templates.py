@@ -21,7 +21,7 @@ from chalicelib.core.instances.launch_templates import (
     template_reference,
     variant_of,
 )
-from chalicelib.core.instances.names import template_name
+from chalicelib.core.instances.names import STACK_TAG, template_name
 from chalicelib.core.instances.user_data import joining_script
 from chalicelib.ports import PassingError
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from chalicelib.core.resources.compute_environment import ComputeEnvironment
-    from chalicelib.ports import HasEc2, HasParameters
+    from chalicelib.ports import HasEc2, HasParameters, HasSettings
 
-    class LaunchTemplatesPorts(HasEc2, HasParameters, Protocol):
+    class LaunchTemplatesPorts(HasEc2, HasParameters, HasSettings, Protocol):
         """What this module asks of the outside world."""
 
 
@@ -90,7 +90,8 @@ def _ensure(
     data = _data_of(task, variant, types, images, ports)
     digest = digest_of(data)
     if found is None:
-        ports.ec2.create_template(name, data, digest, task.environment.cluster_tags)
+        tags = {**task.environment.cluster_tags, STACK_TAG: ports.settings.stack}
+        ports.ec2.create_template(name, data, digest, tags)
     elif found[1] != digest:
         ports.ec2.create_template_version(name, data, digest)
     else:

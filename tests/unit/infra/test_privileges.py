@@ -22,6 +22,11 @@ PUT_RULES = "events:PutRule events:PutTargets"
 REMOVE_RULES = "events:DeleteRule events:RemoveTargets"
 CHANGE_NOTIFICATIONS = "s3:GetBucketLocation s3:GetBucketNotification s3:PutBucketNotification"
 PROVISIONED = ("compute-environment", "job-queue", "trigger")
+# What an instance has besides itself and its volumes.
+STARTED_WITH = {
+    "capacity-reservation", "image", "key-pair", "network-interface", "placement-group",
+    "security-group", "snapshot", "subnet",
+}  # fmt: skip
 DELIVER_LOGS = (
     "logs:CreateLogDelivery logs:DeleteLogDelivery logs:DescribeLogGroups "
     "logs:DescribeResourcePolicies logs:GetLogDelivery logs:ListLogDeliveries "
@@ -155,10 +160,40 @@ ALLOWED: dict[str, dict[str, str]] = {
             "dynamodb:BatchGetItem dynamodb:DeleteItem dynamodb:PutItem dynamodb:UpdateItem"
         ),
         "cluster/<stack>_*": (
-            "ecs:CreateCluster ecs:DeleteCluster ecs:DescribeClusters "
+            "ecs:CreateCluster ecs:DeleteCluster ecs:DescribeClusters ecs:ListTasks "
             "ecs:PutClusterCapacityProviders ecs:TagResource ecs:UpdateClusterSettings"
         ),
         "role/aws-service-role/ecs.amazonaws.com/*": "iam:CreateServiceLinkedRole",
+        "role/aws-service-role/ecs-compute.amazonaws.com/*": "iam:CreateServiceLinkedRole",
+        "role/aws-service-role/autoscaling.amazonaws.com/*": "iam:CreateServiceLinkedRole",
+        "*": (
+            "autoscaling:DescribeAutoScalingGroups autoscaling:DescribeInstanceRefreshes "
+            "ec2:DescribeImages ec2:DescribeInstanceTypes ec2:DescribeLaunchTemplateVersions "
+            "ec2:DescribeLaunchTemplates ec2:DescribeSecurityGroups ec2:DescribeSubnets "
+            "ecs:CreateCapacityProvider"
+        ),
+        "capacity-provider/batchyard-<stack>_*": (
+            "ecs:DeleteCapacityProvider ecs:DescribeCapacityProviders ecs:TagResource "
+            "ecs:UpdateCapacityProvider"
+        ),
+        "task/<stack>_*": "ecs:StopTask",
+        "autoScalingGroup:*:autoScalingGroupName/<stack>_*": (
+            "autoscaling:CreateAutoScalingGroup autoscaling:CreateOrUpdateTags "
+            "autoscaling:DeleteAutoScalingGroup autoscaling:SetDesiredCapacity "
+            "autoscaling:SetInstanceProtection autoscaling:StartInstanceRefresh "
+            "autoscaling:UpdateAutoScalingGroup"
+        ),
+        "launch-template/*": (
+            "ec2:CreateLaunchTemplate ec2:CreateLaunchTemplateVersion ec2:CreateTags "
+            "ec2:DeleteLaunchTemplate ec2:RunInstances"
+        ),
+        **{f"{kind}/*": "ec2:RunInstances" for kind in STARTED_WITH},
+        "instance/*": "ec2:CreateTags ec2:RunInstances ec2:TerminateInstances",
+        "volume/*": "ec2:CreateTags ec2:RunInstances",
+        "parameter/aws/service/ecs/optimized-ami/*": "ssm:GetParameter",
+        "instance-profile/*": "iam:GetInstanceProfile",
+        "role/${InstanceRolePattern}": "iam:PassRole",
+        "role/${InfrastructureRolePattern}": "iam:PassRole",
         "rule/${TriggerBusPattern}/<stack>-trigger-*": PUT_RULES,
         "rule/<stack>-trigger-*": REMOVE_RULES,
         "rule/*/<stack>-trigger-*": REMOVE_RULES,
