@@ -31,6 +31,8 @@ class Settings:
     log_group: str
     execution_role_arn: str
     job_role_pattern: str
+    instance_role_pattern: str
+    infrastructure_role_pattern: str
     check_pass_role: bool
     pass_role_accounts: frozenset[str]
     trigger_buckets: tuple[str, ...]
@@ -69,6 +71,12 @@ class Settings:
             log_group=environ.get(_PREFIX + "LOG_GROUP", "/aws/batch/job"),
             execution_role_arn=environ[_PREFIX + "EXECUTION_ROLE_ARN"],
             job_role_pattern=environ.get(_PREFIX + "JOB_ROLE_PATTERN", "*batchyard-job*"),
+            instance_role_pattern=environ.get(
+                _PREFIX + "INSTANCE_ROLE_PATTERN", "*ecsInstanceRole*"
+            ),
+            infrastructure_role_pattern=environ.get(
+                _PREFIX + "INFRASTRUCTURE_ROLE_PATTERN", "*ecsInfrastructureRole*"
+            ),
             check_pass_role=environ.get(_PREFIX + "CHECK_PASS_ROLE", "true") == "true",
             pass_role_accounts=frozenset(_list(environ.get(_PREFIX + "PASS_ROLE_ACCOUNTS", ""))),
             trigger_buckets=_list(environ.get(_PREFIX + "TRIGGER_BUCKETS", "")),

@@ -10,10 +10,12 @@ from chalicelib.api.catalog_pages import find_by_reference, find_referenced_or_p
 from chalicelib.api.desired_vcpus import desired_vcpus
 from chalicelib.core.errors import ClientError
 from chalicelib.core.ids import Scope
+from chalicelib.core.passed_roles import roles_in_environment
 from chalicelib.core.resources.compute_environment import ComputeEnvironment
 from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT
 from chalicelib.core.validation.compute_environment import validate_create, validate_update
 from chalicelib.jobs.caller import Call
+from chalicelib.jobs.pass_role import check_environment_roles
 
 MODIFIED = "Cannot delete, resource is being modified."
 BEING_UPDATED = "Cannot update, resource is being modified."
@@ -25,6 +27,7 @@ _TRANSITIONAL = {"CREATING", "UPDATING", "DELETING"}
 def create_compute_environment(request: dict[str, Any], call: Call) -> dict[str, Any]:
     members = validate_create(request) | {"uuid": call.ports.new_id()}
     environment = ComputeEnvironment.from_members(members, status="CREATING")
+    check_environment_roles(environment.resources, call)
     # Closes the race of two creations under one name: the first takes it.
     if not call.ports.catalog.put(environment.to_resource(), replacing=None):
         raise ClientError("Object already exists")
@@ -46,6 +49,8 @@ def update_compute_environment(request: dict[str, Any], call: Call) -> dict[str,
     if current.status in _TRANSITIONAL:
         raise ClientError(BEING_UPDATED)
     updated = current.updated(validate_update(current.members(), request))
+    if roles_in_environment(updated.resources) != roles_in_environment(current.resources):
+        check_environment_roles(updated.resources, call)
     # Closes the race with any other change, which raises the version.
     if not call.ports.catalog.put(updated.to_resource(), replacing=current.to_resource()):
         raise ClientError(BEING_UPDATED)

@@ -1,4 +1,4 @@
-"""The client of IAM: whether a user or a role may pass a role to ECS."""
+"""The client of IAM: whether a user or a role may pass a role to a service."""
 
 from collections.abc import Callable
 from typing import Any
@@ -32,7 +32,12 @@ class BotoPermissions:
     def has_instance_profile(self, name: str) -> bool:
         return _asked(self._client.get_instance_profile, InstanceProfileName=name) is not None
 
-    def may_pass(self, source_arn: str, role_arn: str) -> bool:
+    def role_of_profile(self, name: str) -> str | None:
+        answer = _asked(self._client.get_instance_profile, InstanceProfileName=name)
+        roles = [] if answer is None else answer["InstanceProfile"]["Roles"]
+        return str(roles[0]["Arn"]) if roles else None
+
+    def may_pass(self, source_arn: str, role_arn: str, service: str) -> bool:
         answer = _asked(
             self._client.simulate_principal_policy,
             PolicySourceArn=source_arn,
@@ -41,7 +46,7 @@ class BotoPermissions:
             ContextEntries=[
                 {
                     "ContextKeyName": "iam:PassedToService",
-                    "ContextKeyValues": ["ecs-tasks.amazonaws.com"],
+                    "ContextKeyValues": [service],
                     "ContextKeyType": "string",
                 }
             ],

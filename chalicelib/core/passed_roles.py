@@ -11,6 +11,44 @@ from chalicelib.core.errors import ClientError
 from chalicelib.core.iam import account_of_role, matches
 from chalicelib.core.ids import Scope
 
+TO_TASKS = "ecs-tasks.amazonaws.com"
+TO_ECS = "ecs.amazonaws.com"
+TO_EC2 = "ec2.amazonaws.com"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentRoles:
+    """The roles that a compute environment hands to AWS, each None where it hands over none.
+
+    `instance_profile` is the name of the instance profile whose role its instances run under.
+    `spotIamFleetRole` is not among them: Auto Scaling starts Spot Instances under a role of its
+    own, so nothing is passed.
+    """
+
+    infrastructure: str | None
+    instance_profile: str | None
+
+
+def roles_in_environment(resources: Mapping[str, Any]) -> EnvironmentRoles:
+    """Return the roles in the `computeResources` of an environment."""
+    provider = resources.get("managedInstancesProvider") or {}
+    template = provider.get("instanceLaunchTemplate") or {}
+    profile = resources.get("instanceRole") or template.get("ec2InstanceProfileArn")
+    return EnvironmentRoles(
+        infrastructure=provider.get("infrastructureRoleArn"),
+        instance_profile=None if profile is None else profile.rpartition("/")[2],
+    )
+
+
+def refuse_environment_role(arn: str, pattern: str, parameter: str, scope: Scope) -> None:
+    """Raise ClientError for a role that the stack may not pass; `parameter` has its pattern."""
+    whole = f"arn:{scope.partition}:iam::{scope.account}:role/{pattern}"
+    if not matches(whole, arn):
+        raise ClientError(
+            f"Role {arn[:200]} can not be passed to instances. This stack passes roles that match "
+            f"{whole} (stack parameter {parameter})."
+        )
+
 
 class PassedRole(NamedTuple):
     """A role that a payload names: what its containers act as, or what ECS itself acts as."""

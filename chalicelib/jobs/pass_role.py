@@ -1,4 +1,4 @@
-"""Whether the roles of a job may be passed: by this stack, and by who asks for it.
+"""Whether roles of jobs and environments may be passed: by this stack, and by who asks for it.
 
 AWS Batch checks iam:PassRole with the caller's credentials. The stack passes roles with its own, so
 it asks IAM what the caller's policies say (SimulatePrincipalPolicy). A job without a role, or with
@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.errors import AccessDeniedError, ClientError, TooManyRequestsError
 from chalicelib.core.iam import Principal, PrincipalKind, principal_from_arn
-from chalicelib.core.passed_roles import PassableRoles, refuse_unpassable, roles_in
+from chalicelib.core.passed_roles import (
+    TO_EC2,
+    TO_ECS,
+    TO_TASKS,
+    PassableRoles,
+    refuse_environment_role,
+    refuse_unpassable,
+    roles_in,
+    roles_in_environment,
+)
 from chalicelib.ports import RefusedError, ThrottledError
 
 if TYPE_CHECKING:
@@ -47,11 +56,48 @@ def check_roles(members: Mapping[str, Any], call: Call) -> None:
         return
     asked = {one.arn for one in roles if not (one.is_execution and one.arn == execution_role)}
     for arn in sorted(asked):
-        _check_caller(arn, call)
+        _check_caller(arn, TO_TASKS, call)
 
 
-def _check_caller(role_arn: str, call: Call) -> None:
-    """Raise AccessDeniedError unless the caller may pass the role to ECS."""
+def check_environment_roles(resources: Mapping[str, Any], call: Call) -> None:
+    """Refuse the roles in `computeResources` that may not be passed to EC2 or ECS.
+
+    Raises as `check_roles` does, and ClientError for an instance profile that does not exist. Only
+    where callers are checked: else provisioning finds that out.
+    """
+    roles, settings = roles_in_environment(resources), call.ports.settings
+    checks = call.is_principal and settings.check_pass_role
+    if roles.infrastructure is not None:
+        pattern = settings.infrastructure_role_pattern
+        refuse_environment_role(
+            roles.infrastructure, pattern, "InfrastructureRolePattern", settings.scope
+        )
+        if checks:
+            _check_caller(roles.infrastructure, TO_ECS, call)
+    principal = principal_from_arn(call.caller)
+    is_root = principal is not None and principal.kind is PrincipalKind.ROOT
+    if roles.instance_profile is None or not checks or is_root:
+        return
+    role = _role_of_profile(roles.instance_profile, call)
+    pattern = settings.instance_role_pattern
+    refuse_environment_role(role, pattern, "InstanceRolePattern", settings.scope)
+    _check_caller(role, TO_EC2, call)
+
+
+def _role_of_profile(name: str, call: Call) -> str:
+    try:
+        role = call.ports.permissions.role_of_profile(name)
+    except ThrottledError:
+        raise TooManyRequestsError from None
+    except RefusedError as error:
+        raise ClientError(f"Instance profile {name[:200]} can not be checked: {error}") from None
+    if role is None:
+        raise ClientError(f"Instance profile {name[:200]} does not exist, or has no role.")
+    return role
+
+
+def _check_caller(role_arn: str, service: str, call: Call) -> None:
+    """Raise AccessDeniedError unless the caller may pass the role to the service."""
     settings = call.ports.settings
     principal = principal_from_arn(call.caller)
     if principal is None:
@@ -61,7 +107,9 @@ def _check_caller(role_arn: str, call: Call) -> None:
         if principal.account not in settings.pass_role_accounts:
             why = f"account {principal.account} is not in the stack parameter PassRoleAccounts"
             raise _denied(call.caller, role_arn, why)
-    elif principal.kind is not PrincipalKind.ROOT and not _may_pass(principal, role_arn, call):
+    elif principal.kind is not PrincipalKind.ROOT and not _may_pass(
+        principal, role_arn, service, call
+    ):
         raise _denied(call.caller, role_arn)
 
 
@@ -72,15 +120,15 @@ def _denied(caller: str, role_arn: str, why: str = "") -> AccessDeniedError:
     )
 
 
-def _may_pass(principal: Principal, role_arn: str, call: Call) -> bool:
+def _may_pass(principal: Principal, role_arn: str, service: str, call: Call) -> bool:
     """Return IAM's answer, which is kept for a while."""
     known, now_ms = call.ports.known_permissions, call.ports.now_ms()
-    key = (principal.source, role_arn)
+    key = (principal.source, role_arn if service == TO_TASKS else f"{role_arn} {service}")
     allowed, until_ms = known.get(key, (False, 0))
     if now_ms < until_ms:
         return allowed
     try:
-        allowed = _ask(principal, role_arn, call)
+        allowed = _ask(principal, role_arn, service, call)
     except ThrottledError:
         raise TooManyRequestsError from None
     except RefusedError as error:
@@ -93,10 +141,10 @@ def _may_pass(principal: Principal, role_arn: str, call: Call) -> bool:
     return allowed
 
 
-def _ask(principal: Principal, role_arn: str, call: Call) -> bool:
+def _ask(principal: Principal, role_arn: str, service: str, call: Call) -> bool:
     permissions = call.ports.permissions
     if principal.kind is PrincipalKind.USER:
-        return permissions.may_pass(principal.arn, role_arn)
+        return permissions.may_pass(principal.arn, role_arn, service)
     # A session's ARN lacks the path of its role.
     source = permissions.find_role(principal.name)
-    return source is not None and permissions.may_pass(source, role_arn)
+    return source is not None and permissions.may_pass(source, role_arn, service)

@@ -255,8 +255,11 @@ class Permissions(Protocol):
     def has_instance_profile(self, name: str) -> bool:
         """Return whether the account has an instance profile of this name."""
 
-    def may_pass(self, source_arn: str, role_arn: str) -> bool:
-        """Return whether the user or role `source_arn` may pass the role to tasks of ECS."""
+    def role_of_profile(self, name: str) -> str | None:
+        """Return the ARN of the role in the instance profile; None if there is none."""
+
+    def may_pass(self, source_arn: str, role_arn: str, service: str) -> bool:
+        """Return whether the user or role `source_arn` may pass the role to this service."""
 
 
 class Schedules(Protocol):

@@ -90,6 +90,14 @@ class StackSettings(Protocol):
         """Path and name of the roles that the stack may pass to jobs, as a pattern of IAM."""
 
     @property
+    def instance_role_pattern(self) -> str:
+        """Path and name of the roles that instances may run under, as a pattern of IAM."""
+
+    @property
+    def infrastructure_role_pattern(self) -> str:
+        """Path and name of the roles under which ECS may manage instances, as a pattern of IAM."""
+
+    @property
     def check_pass_role(self) -> bool:
         """Whether callers must be allowed to pass the roles of their jobs."""
 

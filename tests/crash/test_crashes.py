@@ -32,6 +32,8 @@ from tests.support.firings import (
     take_dead_letters,
 )
 from tests.support.gathering import arrive, put_gatherer
+from tests.support.managed_instances import NAME as MANAGED
+from tests.support.managed_instances import create_managed
 from tests.support.multinode import make_multinode_stage, start_main, submit_multinode_job
 from tests.support.sampling import sampled
 from tests.support.scaling import report_failed_scaling
@@ -122,6 +124,24 @@ def environments(world: MortalWorld) -> None:
     world.advance(600)
     world.api("DeleteComputeEnvironment", {"computeEnvironment": "fargate"})
     world.advance(600)
+
+
+def managed_instances(world: MortalWorld) -> None:
+    """Play managed instances that are made and changed, each of which takes ECS a while."""
+    world.ecs.provider_seconds = 60
+    create_managed(world)
+    world.advance(A_WHILE_SECONDS)
+    change = {"managedInstancesProvider": {"propagateTags": "CAPACITY_PROVIDER"}}
+    members = {"state": "DISABLED", "computeResources": change | {"capacityTags": {"cost": "43"}}}
+    world.api("UpdateComputeEnvironment", {"computeEnvironment": MANAGED} | members)
+    world.advance(A_WHILE_SECONDS)
+
+
+def managed_instances_end(world: MortalWorld) -> None:
+    """Play managed instances that are deleted, which takes ECS a while."""
+    managed_instances(world)
+    world.api("DeleteComputeEnvironment", {"computeEnvironment": MANAGED})
+    world.advance(A_WHILE_SECONDS)
 
 
 def lost_tasks(world: MortalWorld) -> None:
@@ -279,6 +299,8 @@ STORIES: tuple[tuple[Story, tuple[str, ...]], ...] = (
     (no_capacity, ("react", "dispatch", "task_events")),
     (no_instances, ("react", "dispatch", "task_events")),
     (environments, (API, "catalog_changed", "provision_step")),
+    (managed_instances, ("provision_step",)),
+    (managed_instances_end, ("provision_step",)),
     (multinode_jobs, ("react", "task_events", "node_step")),
     (lost_tasks, ("sweep", "sweep_part")),
     (lost_moments, ("sweep", "sweep_part")),
@@ -294,6 +316,7 @@ LOSSLESS = (
     no_instances,
     lives,
     environments,
+    managed_instances_end,
     multinode_jobs,
     firings,
     waited_for,
@@ -341,6 +364,10 @@ def state_of(world: MortalWorld) -> dict[str, Any]:
         "cooling": [world.capacity(name).cooling for name in ("fargate", "spot")],
         "work": world.ports.lanes.has_work("queue"),
         "clusters": world.ecs.clusters,
+        "providers": [
+            {member: value for member, value in provider.items() if member != "change"}
+            for provider in world.ecs.providers.values()
+        ],
         "manifests": world.s3.objects,
         "catalog": [
             (kind, r.name, r.state, r.status, r.status_reason, r.used_by)

@@ -123,6 +123,20 @@ def in_the_emulators_words(statement: Policy) -> Iterator[Policy]:
             case "ecs:DescribeClusters" | "ecs:TagResource":
                 # Only a member `cluster` names a cluster here, not a list of them, nor an ARN.
                 yield allow(action, "*")
+            case "ec2:CreateLaunchTemplateVersion" | "ec2:DeleteLaunchTemplate":
+                # Tags of launch templates are not known here.
+                yield allow(action, "*")
+            case "ec2:CreateLaunchTemplate" | "ec2:CreateTags" | "ec2:TerminateInstances":
+                # Nor are those of a request, or of an instance that a group has started.
+                yield allow(action, "*")
+            case "ecs:DeleteCapacityProvider" | "ecs:DescribeCapacityProviders":
+                # A capacity provider has no resource of its own here.
+                yield allow(action, "*")
+            case "ecs:UpdateCapacityProvider":
+                yield allow(action, "*")
+            case "ssm:GetParameter":
+                # Public parameters belong to no account in AWS, and to the caller's here.
+                yield allow(action, resource.replace("::parameter/", ":*:parameter/"))
             case "events:PutTargets" | "events:RemoveTargets":
                 # A call on a rule is a call on its bus here.
                 named = resource if isinstance(resource, str) else resource[0]

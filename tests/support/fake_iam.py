@@ -18,6 +18,8 @@ class FakeIam(FakeClient):
     def __init__(self, now_ms: Callable[[], int], on_call: OnCall) -> None:
         super().__init__(now_ms, on_call)
         self.passes: dict[str, list[str]] = {}  # patterns of the roles, by ARN of who may pass them
+        self.profiles: dict[str, str] = {}  # ARNs of roles, by the names of instance profiles
+        self.services: list[str] = []  # to which roles are passed, by the questions
         self.throttled = False
         self.refusal: str | None = None  # the code with which every call is refused
 
@@ -39,6 +41,14 @@ class FakeIam(FakeClient):
                 return {"Role": {"RoleName": params["RoleName"], "Arn": arn}}
         raise client_error("NoSuchEntity", "The role cannot be found.", "GetRole")
 
+    def do_get_instance_profile(self, params: dict[str, Any]) -> dict[str, Any]:
+        self._refuse("GetInstanceProfile")
+        name = params["InstanceProfileName"]
+        if name not in self.profiles:
+            raise client_error("NoSuchEntity", "cannot be found.", "GetInstanceProfile")
+        arn = self.profiles[name]
+        return {"InstanceProfile": {"Roles": [{"Arn": arn}] if arn else []}}
+
     def do_simulate_principal_policy(self, params: dict[str, Any]) -> dict[str, Any]:
         self._refuse("SimulatePrincipalPolicy")
         source = params["PolicySourceArn"]
@@ -47,7 +57,8 @@ class FakeIam(FakeClient):
         assert params["ActionNames"] == ["iam:PassRole"]
         (service,) = params["ContextEntries"]
         assert service["ContextKeyName"] == "iam:PassedToService"
-        assert service["ContextKeyValues"] == ["ecs-tasks.amazonaws.com"]
+        assert service["ContextKeyValues"][0].endswith(".amazonaws.com")
+        self.services.append(service["ContextKeyValues"][0])
         results = [
             {
                 "EvalActionName": "iam:PassRole",

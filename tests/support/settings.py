@@ -36,6 +36,8 @@ def settings_of(**overrides: Any) -> Settings:
         "log_group": "/aws/batch/job",
         "execution_role_arn": f"arn:aws:iam::{stack.ACCOUNT}:role/yard-execution",
         "job_role_pattern": "*",
+        "instance_role_pattern": "*",
+        "infrastructure_role_pattern": "*",
         "check_pass_role": False,
         "pass_role_accounts": frozenset(),
         "trigger_buckets": ("*",),

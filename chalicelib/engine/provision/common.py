@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.core.resources.resource import Resource
+from chalicelib.core.instances.advice import with_advice
+from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, Resource
 
 if TYPE_CHECKING:
     from chalicelib.ports import AllPorts, HasCatalog
@@ -32,9 +33,14 @@ def accept(resource: Resource, ports: HasCatalog, *, reason: str) -> None:
 
 
 def reject(resource: Resource, cause: str | None, ports: HasCatalog) -> None:
-    """Make a row INVALID; `cause` is the error that Step Functions caught."""
+    """Make a row INVALID; `cause` is the error that Step Functions caught.
+
+    For an environment the reason says what to do, where that is known.
+    """
     if resource.status in ACTIONS:
-        _put_status(resource, "INVALID", _reason_of(cause), ports)
+        text = _text_of(cause)
+        advised = with_advice(text) if resource.kind == COMPUTE_ENVIRONMENT else text
+        _put_status(resource, "INVALID", f"CLIENT_ERROR - {advised}"[:REASON_LIMIT], ports)
 
 
 def postpone(resource: Resource, cause: str | None, ports: HasCatalog) -> None:
@@ -58,12 +64,8 @@ def _put_status(resource: Resource, status: str, reason: str, ports: HasCatalog)
         raise ChangedMeanwhileError(resource.name)
 
 
-def _reason_of(cause: str | None) -> str:
-    """Return the part of a caught error that its reader can act on."""
-    return f"CLIENT_ERROR - {_text_of(cause)}"[:REASON_LIMIT]
-
-
 def _text_of(cause: str | None) -> str:
+    """Return the part of a caught error that its reader can act on."""
     text = cause or "the provisioning failed"
     # The error of a function is a document, of which only the message is meant for a person.
     with suppress(ValueError, KeyError, TypeError):

@@ -6,6 +6,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
 from chalicelib.aws.iam import BotoPermissions
+from chalicelib.core.passed_roles import TO_TASKS as TASKS
 from chalicelib.ports import RefusedError, ThrottledError
 
 ROLE, USER = "arn:aws:iam::123456789012:role/a/job", "arn:aws:iam::123456789012:user/dev"
@@ -24,7 +25,7 @@ class Client:
             raise self.answer
         return self.answer
 
-    get_role = simulate_principal_policy = _call
+    get_role = get_instance_profile = simulate_principal_policy = _call
 
 
 def refusal(code: str) -> ClientError:
@@ -40,12 +41,12 @@ def decided(*decisions: str) -> dict[str, Any]:
     [(("allowed",), True), (("implicitDeny",), False), (("explicitDeny",), False), ((), False)],
 )
 def test_only_an_allowed_role_may_be_passed(decisions: tuple[str, ...], allowed: bool) -> None:
-    assert BotoPermissions(Client(decided(*decisions))).may_pass(USER, ROLE) is allowed
+    assert BotoPermissions(Client(decided(*decisions))).may_pass(USER, ROLE, TASKS) is allowed
 
 
 def test_iam_is_asked_for_passing_the_role_to_tasks_of_ecs() -> None:
     client = Client(decided("allowed"))
-    BotoPermissions(client).may_pass(USER, ROLE)
+    BotoPermissions(client).may_pass(USER, ROLE, TASKS)
     assert client.given["PolicySourceArn"] == USER
     assert (client.given["ActionNames"], client.given["ResourceArns"]) == (["iam:PassRole"], [ROLE])
     (context,) = client.given["ContextEntries"]
@@ -60,7 +61,7 @@ def test_a_role_is_found_with_its_path() -> None:
 def test_who_does_not_exist_may_nothing() -> None:
     gone = BotoPermissions(Client(refusal("NoSuchEntity")))
     assert gone.find_role("job") is None
-    assert gone.may_pass(USER, ROLE) is False
+    assert gone.may_pass(USER, ROLE, TASKS) is False
 
 
 @pytest.mark.parametrize(
@@ -75,10 +76,23 @@ def test_who_does_not_exist_may_nothing() -> None:
 )
 def test_what_passes_by_itself_may_be_tried_again(error: Exception) -> None:
     with pytest.raises(ThrottledError):
-        BotoPermissions(Client(error)).may_pass(USER, ROLE)
+        BotoPermissions(Client(error)).may_pass(USER, ROLE, TASKS)
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "InvalidInput", "PolicyEvaluation"])
 def test_what_is_refused_says_why(code: str) -> None:
     with pytest.raises(RefusedError, match="no"):
         BotoPermissions(Client(refusal(code))).find_role("job")
+
+
+@pytest.mark.parametrize(("roles", "arn"), [([{"Arn": ROLE}], ROLE), ([], None)])
+def test_the_role_of_an_instance_profile_is_found(
+    roles: list[dict[str, str]], arn: str | None
+) -> None:
+    client = Client({"InstanceProfile": {"Roles": roles}})
+    assert BotoPermissions(client).role_of_profile("profile") == arn
+    assert client.given == {"InstanceProfileName": "profile"}
+
+
+def test_an_instance_profile_that_does_not_exist_has_no_role() -> None:
+    assert BotoPermissions(Client(refusal("NoSuchEntity"))).role_of_profile("profile") is None

@@ -247,6 +247,7 @@ CONDITIONAL: dict[str, tuple[str, set[str], dict[str, str]]] = {
         {
             "role/*": "iam:GetRole iam:SimulatePrincipalPolicy",
             "user/*": "iam:SimulatePrincipalPolicy",
+            "instance-profile/*": "iam:GetInstanceProfile",
         },
     ),
     "RulesOnDefaultBus": (

@@ -142,6 +142,7 @@ def test_a_provider_that_ecs_cannot_create_makes_it_invalid_and_an_update_tries_
     assert found is not None
     assert found["status"] == "INVALID"
     assert CAUSE in found["statusReason"]
+    assert "Let the role trust ecs.amazonaws.com" in found["statusReason"], "what to do about it"
     world.ecs.provider_failures.clear()
     update_managed(world, state="ENABLED")
     world.advance(60)

@@ -18,11 +18,20 @@ from chalicelib.handlers.set_aside import AT_FAULT_AFTER_SECONDS
 
 MAPPING = "AWS::Lambda::EventSourceMapping"
 # Actions that IAM knows no resource for, each with the reason written beside it in roles.yaml.
+ROLE_ARN = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role"
 WITHOUT_RESOURCE = {
     "autoscaling:DescribeAutoScalingGroups",
+    "autoscaling:DescribeInstanceRefreshes",
     "dynamodb:ListStreams",
+    "ec2:DescribeImages",
+    "ec2:DescribeInstanceTypes",
     "ec2:DescribeInstances",
+    "ec2:DescribeLaunchTemplateVersions",
+    "ec2:DescribeLaunchTemplates",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
     "ecr:GetAuthorizationToken",
+    "ecs:CreateCapacityProvider",
     "ecs:DeregisterTaskDefinition",
     "logs:CreateLogDelivery",
     "logs:DeleteLogDelivery",
@@ -182,7 +191,17 @@ def test_only_the_launch_machine_runs_tasks(template: dict[str, Any]) -> None:
     ]
 
 
-def test_roles_are_passed_to_ecs_tasks_and_one_to_schedules(template: dict[str, Any]) -> None:
+# The roles that are passed to other services than tasks.
+PASSED_ELSEWHERE = {
+    "scheduler.amazonaws.com": {"Fn::GetAtt": ["SchedulerRole", "Arn"]},
+    "ec2.amazonaws.com": {"Fn::Sub": f"{ROLE_ARN}/${{InstanceRolePattern}}"},
+    "ecs.amazonaws.com": {"Fn::Sub": f"{ROLE_ARN}/${{InfrastructureRolePattern}}"},
+}
+
+
+def test_roles_are_passed_to_ecs_tasks_to_schedules_and_for_instances(
+    template: dict[str, Any],
+) -> None:
     passed: dict[str, int] = {}
     for _, statement in statements(template):
         if "iam:PassRole" in actions_of(statement):
@@ -192,8 +211,8 @@ def test_roles_are_passed_to_ecs_tasks_and_one_to_schedules(template: dict[str, 
             assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": service}}
             passed[service] = passed.get(service, 0) + 1
             if service != "ecs-tasks.amazonaws.com":
-                assert statement["Resource"] == {"Fn::GetAtt": ["SchedulerRole", "Arn"]}
-    assert passed == {"ecs-tasks.amazonaws.com": 4, "scheduler.amazonaws.com": 1}
+                assert statement["Resource"] == PASSED_ELSEWHERE[service]
+    assert passed == {"ecs-tasks.amazonaws.com": 4, **dict.fromkeys(PASSED_ELSEWHERE, 1)}
 
 
 def test_every_method_of_the_api_asks_for_iam(template: dict[str, Any]) -> None:
