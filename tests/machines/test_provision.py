@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.engine.provision.steps import POSTPONE, REJECT, STEPS
+from chalicelib.engine.provision.steps import PATIENCE_SECONDS, POSTPONE, REJECT, STEPS
 from tests.support import stack
 from tests.support.asl import Execution, TaskError
 from tests.support.fake_step_functions import PROVISION_MACHINE_ARN_PREFIX, PROVISION_MACHINES
@@ -54,7 +54,8 @@ class Function:
             raise TaskError(self.error, CAUSE)
         if step == "postpone":
             assert payload["since"] == STARTED_AT
-            return {"Payload": {"decision": "WAIT" if self.patience > 0 else "GIVE_UP"}}
+            decision = "WAIT" if self.patience > 0 else "GIVE_UP"
+            return {"Payload": {"decision": decision, "seconds": 300}}
         return {"Payload": {"remaining": self.drained.pop(0)} if step == "drain" else {}}
 
 
@@ -204,8 +205,9 @@ def test_a_postponement_that_cannot_be_recorded_changes_nothing() -> None:
     assert (function.steps[-1], execution.entered[-1]) == ("accept", "Done")
 
 
-def test_a_machine_of_a_change_ends_within_a_day() -> None:
-    assert MACHINES[ENVIRONMENT]["TimeoutSeconds"] <= 24 * 3600
+def test_a_machine_of_a_change_waits_longer_than_an_update_may_take_and_then_ends() -> None:
+    longest = PATIENCE_SECONDS + 7200 * 60  # what an update policy may leave to jobs
+    assert longest < MACHINES[ENVIRONMENT]["TimeoutSeconds"] <= 7 * 24 * 3600
     assert MACHINES[TRIGGER]["TimeoutSeconds"] <= 24 * 3600
 
 

@@ -16,6 +16,7 @@ from chalicelib.core.task_size import TaskSize
 # The members of the API that have an attribute of their own in the row.
 _ROW_MEMBERS = frozenset({"computeEnvironmentName", "state", "tags"})
 _OWN_MEMBERS = _ROW_MEMBERS | {"type", "computeResources"}
+_DEFAULT_MINUTES_FOR_JOBS = 30
 # What provisioning writes into the row's document: a change of these alone asks for nothing.
 PROVISIONED_MEMBERS = frozenset({"holds", "made"})
 
@@ -164,6 +165,15 @@ class ComputeEnvironment:
         """What its jobs can use together; None means no limit."""
         limit = self.resources.get("maxvCpus")
         return None if limit is None else int(limit) * 1024
+
+    @property
+    def seconds_for_jobs(self) -> int:
+        """How long jobs may run on instances that an infrastructure update replaces.
+
+        The default is that of AWS Batch (API reference, UpdatePolicy).
+        """
+        policy = self.shown.get("updatePolicy") or {}
+        return int(policy.get("jobExecutionTimeoutMinutes", _DEFAULT_MINUTES_FOR_JOBS)) * 60
 
     @property
     def container_insights(self) -> str:

@@ -10,7 +10,8 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, JOB_QUEUE, TRIGGER
+from chalicelib.core.resources.compute_environment import ComputeEnvironment
+from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT, JOB_QUEUE, TRIGGER, Resource
 from chalicelib.engine.provision import compute_environments, job_queues
 from chalicelib.engine.provision.common import (
     ACTIONS,
@@ -32,6 +33,10 @@ POSTPONE, REJECT = "postpone", "reject"
 # The steps that make something; the others remove it.
 _MAKING = frozenset({"make_cluster", "make_capacity", "attach_providers", "make_trigger", "accept"})
 PATIENCE_SECONDS = 12 * 3600  # how long an execution waits for what passes by itself
+# How long it pauses after a while of tries. Each round takes some sixty events of the execution's
+# 25,000, and an update may leave its jobs five days.
+SHORTEST_PAUSE_SECONDS = 120
+LONGEST_PAUSE_SECONDS = 1800
 STEPS: Mapping[str, Mapping[str, Step]] = {
     COMPUTE_ENVIRONMENT: compute_environments.STEPS,
     JOB_QUEUE: job_queues.STEPS,
@@ -61,6 +66,13 @@ def run_step(request: Mapping[str, Any], ports: AllPorts) -> dict[str, Any]:
         raise PassingError(str(error)) from error
 
 
+def _time_for_jobs(resource: Resource | None) -> int:
+    """Return how long an update may wait for jobs on instances that it replaces, in seconds."""
+    if resource is None or resource.kind != COMPUTE_ENVIRONMENT:
+        return 0
+    return ComputeEnvironment.from_resource(resource).seconds_for_jobs
+
+
 def _run(request: Mapping[str, Any], ports: AllPorts) -> dict[str, Any]:
     kind, step = request["kind"], request["step"]
     resource = ports.catalog.find(kind, request["name"])
@@ -68,8 +80,10 @@ def _run(request: Mapping[str, Any], ports: AllPorts) -> dict[str, Any]:
         if resource is not None:
             postpone(resource, request["cause"], ports)
         began_ms = datetime.fromisoformat(request["since"]).timestamp() * 1000
-        waits = ports.now_ms() - began_ms < PATIENCE_SECONDS * 1000
-        return {"decision": "WAIT" if waits else "GIVE_UP"}
+        waited_seconds = int(ports.now_ms() - began_ms) // 1000
+        waits = waited_seconds < PATIENCE_SECONDS + _time_for_jobs(resource)
+        seconds = min(max(waited_seconds // 10, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
+        return {"decision": "WAIT" if waits else "GIVE_UP", "seconds": seconds}
     if resource is None:
         return {"remaining": 0}  # removed by an earlier run of this step
     if step == REJECT:

@@ -1,10 +1,12 @@
 """The cluster of an environment: the calls that make and change it, and what is waited for."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT
+from chalicelib.engine.provision.steps import run_step
 from tests.support.clients import client_error
 from tests.support.multinode import make_multinode_stage
 from tests.support.scenes import (
@@ -220,6 +222,46 @@ def test_the_capacity_providers_of_an_unmanaged_cluster_are_its_owners(world: Wo
     assert (cluster["providers"], cluster["default"]) == (["own-group"], own)
 
 
+def unmanaged(world: World, *, default: list[dict[str, Any]]) -> dict[str, Any]:
+    """Make an UNMANAGED environment to whose cluster the owner attaches a capacity provider."""
+    members = {"type": "UNMANAGED", "serviceRole": "arn:aws:iam::123456789012:role/batch"}
+    world.api("CreateComputeEnvironment", {"computeEnvironmentName": "metal"} | members)
+    world.run_until_idle()
+    cluster: dict[str, Any] = world.ecs.clusters[cluster_of(world, "metal")]
+    assert (status(world, "metal"), cluster["providers"]) == ("VALID", [])
+    cluster["providers"], cluster["default"] = ["own-group"], default
+    return cluster
+
+
+@pytest.mark.parametrize("default", [[{"capacityProvider": "own-group", "weight": 1}], []])
+def test_jobs_of_an_unmanaged_environment_run_by_the_default_strategy_of_its_cluster(
+    world: World, default: list[dict[str, Any]]
+) -> None:
+    """Or, without one, on the instances that are registered in the cluster."""
+    unmanaged(world, default=default)
+    world.ecs.has_instances = not default
+    make_queue(world, environments=("metal",))
+    make_definition(world, platformCapabilities=["EC2"])
+    job_id = submit(world)
+    world.run_until_idle()
+    task = world.task_of(job_id)
+    assert not task.request.keys() & {"launchType", "capacityProviderStrategy"}
+    world.ecs.start(task)
+    finish(world, job_id)
+    assert world.detail(job_id)["status"] == "SUCCEEDED"
+
+
+def test_a_deleted_unmanaged_environment_takes_no_provider_of_its_owner_along(world: World) -> None:
+    unmanaged(world, default=[])
+    world.api("UpdateComputeEnvironment", {"computeEnvironment": "metal", "state": "DISABLED"})
+    world.run_until_idle()
+    world.calls.clear()
+    world.api("DeleteComputeEnvironment", {"computeEnvironment": "metal"})
+    world.run_until_idle()
+    assert ecs_calls(world) == ["DeleteCluster"]
+    assert world.ecs.clusters == {}
+
+
 def test_an_environment_that_waited_for_half_a_day_is_invalid_and_says_for_what(
     world: World,
 ) -> None:
@@ -233,6 +275,30 @@ def test_an_environment_that_waited_for_half_a_day_is_invalid_and_says_for_what(
     world.advance(12 * 3600)
     update(world, state="DISABLED")
     assert status(world) == "VALID"
+
+
+def test_the_pauses_get_longer_so_that_an_execution_can_wait_for_days(world: World) -> None:
+    make_environment(world)
+    policy = {"jobExecutionTimeoutMinutes": 7200}
+    row = world.ports.catalog.find(COMPUTE_ENVIRONMENT, "fargate")
+    assert row is not None
+    changed = row.changed(document={**row.document, "updatePolicy": policy})
+    assert world.ports.catalog.put(changed, replacing=row)
+    seconds = []
+    for hours in (0, 1, 2, 10, 131, 133):
+        since = datetime.fromtimestamp(world.now_ms / 1000 - hours * 3600, UTC).isoformat()
+        asked = {"step": "postpone", "kind": COMPUTE_ENVIRONMENT, "name": "fargate"}
+        answer = run_step({**asked, "cause": "busy", "since": since}, world.ports)
+        seconds.append((answer["decision"], answer["seconds"]))
+    world.run_until_idle()
+    assert seconds == [
+        ("WAIT", 120),
+        ("WAIT", 360),
+        ("WAIT", 720),
+        ("WAIT", 1800),
+        ("WAIT", 1800),
+        ("GIVE_UP", 1800),
+    ]
 
 
 def test_a_paused_removal_leaves_a_new_environment_of_the_same_name_alone(world: World) -> None:
