@@ -48,13 +48,23 @@ def update_compute_environment(request: dict[str, Any], call: Call) -> dict[str,
     current = find_environment(request["computeEnvironment"], call)
     if current.status in _TRANSITIONAL:
         raise ClientError(BEING_UPDATED)
-    updated = current.updated(validate_update(current.members(), request))
+    updated = current.updated(validate_update(_members(current, request, call), request))
     if roles_in_environment(updated.resources) != roles_in_environment(current.resources):
         check_environment_roles(updated.resources, call)
     # Closes the race with any other change, which raises the version.
     if not call.ports.catalog.put(updated.to_resource(), replacing=current.to_resource()):
         raise ClientError(BEING_UPDATED)
     return name_and_arn(COMPUTE_ENVIRONMENT, updated.name, call)
+
+
+def _members(current: ComputeEnvironment, request: dict[str, Any], call: Call) -> dict[str, Any]:
+    """Return the current members; desiredvCpus as they really are, if they are to be raised."""
+    members = current.members()
+    if "desiredvCpus" in request.get("computeResources", {}):
+        desired = desired_vcpus([current], call.ports).get(current.name)
+        if desired is not None:
+            members["computeResources"] |= {"desiredvCpus": desired}
+    return members
 
 
 def delete_compute_environment(request: dict[str, Any], call: Call) -> dict[str, Any]:

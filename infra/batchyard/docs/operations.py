@@ -10,8 +10,8 @@ NOT_YET = "answers that it is not supported yet"
 # What works of an operation that is answered, where it is less than all of it.
 LIMITS: dict[str, str] = {
     "CreateComputeEnvironment": (
-        "FARGATE, FARGATE_SPOT and UNMANAGED; EC2, SPOT, ECS_MANAGED_INSTANCES and EKS are "
-        "validated, then refused as not supported yet"
+        "every type of instance and Fargate; environments on Amazon EKS are validated, then "
+        "refused as not supported yet"
     ),
     "CreateJobQueue": "FIFO queues; scheduling policies and service environments are refused",
     "UpdateJobQueue": "as CreateJobQueue",

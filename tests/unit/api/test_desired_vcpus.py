@@ -9,9 +9,10 @@ from chalicelib.api.desired_vcpus import REMEMBERED_MS
 from chalicelib.core.instances.groups import Group
 from chalicelib.core.instances.names import group_name
 from chalicelib.core.resources.compute_environment import ComputeEnvironment
+from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT
 from tests.support.clients import client_error
 from tests.support.scenes import make_environment
-from tests.support.world import World
+from tests.support.world import ApiError, World
 
 RESOURCES = {
     "type": "EC2",
@@ -150,3 +151,20 @@ def test_an_environment_without_groups_costs_no_call(world: World, groups: Group
     put(world, "new", slots=None)
     assert shown(world) == {"fargate": None, "new": 4}
     assert groups.calls == []
+
+
+def test_desired_vcpus_are_raised_from_what_they_really_are(world: World, groups: Groups) -> None:
+    """The stored value, 4, is of an earlier request; the groups have scaled in since, or out."""
+    put(world)
+    asked = {"computeEnvironment": "ec2", "computeResources": {"desiredvCpus": 3}}
+    groups.desired = {group_name("yard_ec2"): 2}
+    with pytest.raises(ApiError, match="Manually scaling down compute environment"):
+        world.api("UpdateComputeEnvironment", asked)
+    groups.desired = {group_name("yard_ec2"): 1}
+    world.now_ms += REMEMBERED_MS
+    world.api("UpdateComputeEnvironment", asked)
+    row = world.ports.catalog.find(COMPUTE_ENVIRONMENT, "ec2")
+    assert row is not None
+    assert ComputeEnvironment.from_resource(row).resources["desiredvCpus"] == 3
+    world.catalog_stream.draw()
+    world.catalog_stream.records.clear()
