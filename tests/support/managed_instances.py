@@ -41,7 +41,7 @@ def create_managed(world: World, **resources: Any) -> None:
     )
 
 
-def make_managed_definition(world: World, **task: Any) -> None:
+def make_managed_definition(world: World, *, vcpus: str = "1", **task: Any) -> None:
     """Register the definition `work`, whose task has one container."""
     container = {
         "name": "main",
@@ -49,7 +49,7 @@ def make_managed_definition(world: World, **task: Any) -> None:
         "essential": True,
         "command": ["true"],
         "resourceRequirements": [
-            {"type": "VCPU", "value": "1"},
+            {"type": "VCPU", "value": vcpus},
             {"type": "MEMORY", "value": "2048"},
         ],
     }

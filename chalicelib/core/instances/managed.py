@@ -4,10 +4,12 @@ AWS Batch's `managedInstancesProvider` has the members of ECS's, but for the ins
 Batch takes names, ECS takes attributes and names that narrow them down.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from chalicelib.core.instances.instance_types import InstanceType
 from chalicelib.core.instances.providers import Provider
+from chalicelib.core.task_size import TaskSize, pareto_front
 
 # The attributes of Amazon EC2's InstanceRequirements that leave no instance type out. Without them
 # EC2 leaves out burstable types, bare metal, and what costs much more than the cheapest type.
@@ -58,6 +60,37 @@ def update_managed_provider(
         "cluster": cluster,
         "managedInstancesProvider": {**wanted, "instanceLaunchTemplate": changeable},
     }
+
+
+def named_types(given: Mapping[str, Any]) -> list[str]:
+    """Return the types and families that are allowed; none where all are, or patterns name them."""
+    template = given["instanceLaunchTemplate"]
+    names = (template.get("instanceRequirements") or {}).get("allowedInstanceTypes") or []
+    return [] if any("*" in name for name in names) else list(names)
+
+
+def largest_tasks(names: Sequence[str], known: Iterable[InstanceType]) -> tuple[TaskSize, ...]:
+    """Return the largest tasks that instances of these types and families can hold.
+
+    By the nominal memory, because AWS does not document what its own image leaves: no job is
+    refused that could run. Empty, so without a limit, where a name is not known in the Region.
+    """
+    found: set[TaskSize] = set()
+    types = list(known)
+    for name in names:
+        members = [one for one in types if name in (one.name, one.family)]
+        if not members:
+            return ()
+        found |= {
+            TaskSize(
+                cpu_units=one.vcpus * 1024,
+                memory_mib=one.memory_mib,
+                gpus=one.gpus,
+                architecture=one.architecture,
+            )
+            for one in members
+        }
+    return pareto_front(found)
 
 
 def missing_tags(found: Provider, tags: Mapping[str, str]) -> dict[str, str]:

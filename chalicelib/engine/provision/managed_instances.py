@@ -1,6 +1,7 @@
 """Provision ECS_MANAGED_INSTANCES environments: a capacity provider of the cluster's own.
 
 ECS starts, replaces and ends the instances. AWS actions:
+    ec2: DescribeInstanceTypes
     ecs: CreateCapacityProvider DeleteCapacityProvider DescribeCapacityProviders DescribeClusters
         ListTasks TagResource UpdateCapacityProvider
     iam: PassRole (the infrastructure role to ECS, the role of the instance profile to EC2)
@@ -12,12 +13,15 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core.instances.managed import (
     create_managed_provider,
+    largest_tasks,
     missing_tags,
+    named_types,
     update_managed_provider,
 )
 from chalicelib.core.instances.names import provider_name
 from chalicelib.core.resources.compute_environment import ComputeEnvironment
-from chalicelib.engine.provision.capacity import require_no_tasks
+from chalicelib.engine.provision.capacity import remember, require_no_tasks
+from chalicelib.engine.provision.instance_types import known_types
 from chalicelib.ports import PassingError
 
 if TYPE_CHECKING:
@@ -25,9 +29,9 @@ if TYPE_CHECKING:
 
     from chalicelib.core.instances.providers import Provider
     from chalicelib.core.resources.resource import Resource
-    from chalicelib.ports import HasEcs, HasSettings
+    from chalicelib.ports import Clock, HasCatalog, HasEc2, HasEcs, HasSettings
 
-    class ManagedInstancesPorts(HasEcs, HasSettings, Protocol):
+    class ManagedInstancesPorts(Clock, HasCatalog, HasEc2, HasEcs, HasSettings, Protocol):
         """What this module asks of the outside world."""
 
 
@@ -45,6 +49,9 @@ def make_managed(resource: Resource, ports: ManagedInstancesPorts) -> None:
     cluster = ports.settings.cluster_of(environment.name)
     name = provider_name(cluster)
     given = environment.resources["managedInstancesProvider"]
+    names = named_types(given)
+    types = known_types(names, ports) if names else ()
+    remember(resource, ports, holds=largest_tasks(names, types))
     tags = {**environment.cluster_tags, **(environment.resources.get("capacityTags") or {})}
     found = _find(name, ports)
     if found is None:

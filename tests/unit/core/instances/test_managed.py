@@ -9,11 +9,15 @@ from chalicelib.contract.model import service_model as batch_model
 from chalicelib.core.instances.managed import (
     IMMUTABLE_MEMBERS,
     create_managed_provider,
+    largest_tasks,
     missing_tags,
+    named_types,
     update_managed_provider,
 )
 from chalicelib.core.instances.providers import Provider
+from chalicelib.core.task_size import TaskSize
 from tests.support.clients import service_model
+from tests.support.instance_types import all_types
 
 NETWORK = {"subnets": ["subnet-1", "subnet-2"], "securityGroups": ["sg-1"]}
 LEAST: dict[str, Any] = {
@@ -149,3 +153,22 @@ def test_only_tags_that_differ_are_added() -> None:
     found = shown(created(LEAST))
     assert missing_tags(found, {"team": "blue"}) == {}
     assert missing_tags(found, {"team": "red", "cost": "1"}) == {"team": "red", "cost": "1"}
+
+
+def test_named_types_say_what_a_task_can_have_at_most() -> None:
+    names = ["m5.large", "g5.xlarge", "r6g"]
+    largest = [
+        TaskSize(cpu_units=64 * 1024, memory_mib=512 * 1024, architecture="arm64"),
+        TaskSize(cpu_units=4 * 1024, memory_mib=16 * 1024, gpus=1, architecture="x86_64"),
+    ]
+    assert largest_tasks(names, all_types()) == tuple(largest)
+    assert largest_tasks([*names, "x99"], all_types()) == (), "the Region may offer it tomorrow"
+
+
+@pytest.mark.parametrize("allowed", [None, [], ["m5.*", "g5"]])
+def test_patterns_and_no_names_set_no_limit(allowed: list[str] | None) -> None:
+    requirements = {} if allowed is None else {"allowedInstanceTypes": allowed}
+    template = {**LEAST["instanceLaunchTemplate"], "instanceRequirements": requirements}
+    assert named_types({**LEAST, "instanceLaunchTemplate": template}) == []
+    assert named_types(LEAST) == []
+    assert named_types(ALL) == ["m5.large", "g5"]

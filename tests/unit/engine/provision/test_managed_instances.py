@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from chalicelib.core.resources.compute_environment import ComputeEnvironment
 from chalicelib.core.resources.resource import COMPUTE_ENVIRONMENT
+from chalicelib.core.task_size import TaskSize
 from tests.support.managed_instances import (
     NAME,
     create_managed,
@@ -230,3 +232,32 @@ def test_a_provider_that_ecs_cannot_delete_makes_it_invalid_and_is_deleted_anoth
     world.advance(60)
     assert described(world) is None
     assert world.ecs.providers == {}
+
+
+def test_a_job_that_no_allowed_type_can_hold_says_so(world: World) -> None:
+    allowed = {"allowedInstanceTypes": ["m5.large"]}
+    make(world, managedInstancesProvider=managed_provider(instanceRequirements=allowed))
+    make_queue(world, environments=(NAME,), jobQueueType="ECS_MANAGED_INSTANCES")
+    make_managed_definition(world, vcpus="4")
+    job_id = submit(world)
+    world.run_until_idle()
+    detail = world.detail(job_id)
+    assert detail["status"] == "RUNNABLE"
+    assert detail["statusReason"].startswith("MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT")
+    assert "2 vCPU, 8192 MiB" in detail["statusReason"]
+    world.api("TerminateJob", {"jobId": job_id, "reason": "over"})
+    world.run_until_idle()
+
+
+def test_an_update_to_other_types_changes_what_a_job_can_have(world: World) -> None:
+    make(world)
+    requirements = {"instanceRequirements": {"allowedInstanceTypes": ["m5.large"]}}
+    change = {"instanceLaunchTemplate": requirements}
+    update_managed(world, computeResources={"managedInstancesProvider": change})
+    assert status(world) == "VALID"
+    row = world.ports.catalog.find(COMPUTE_ENVIRONMENT, NAME)
+    assert row is not None
+    largest = TaskSize(cpu_units=2048, memory_mib=8192, architecture="x86_64")
+    assert ComputeEnvironment.from_resource(row).holds == (largest,)
+    runs = [run.name for run in world.machines.ended if run.name.startswith("make-")]
+    assert len(runs) == 2, "what provisioning writes into the row starts no other execution"
