@@ -163,12 +163,12 @@ def drain_groups(resource: Resource, ports: GroupsPorts) -> None:
             _empty(group, ports)
     left = sum(len(group.instances) for group in groups.values())
     if left:
-        raise PassingError(f"{left} instances are finishing their jobs before they are terminated")
+        raise PassingError(f"instances whose jobs still run, before they are terminated: {left}")
     tasks = ports.ecs.list_tasks(cluster)
     for task in tasks[:_STOPPED]:
         ports.ecs.stop_task(cluster, task, _DRAINED_REASON)
     if tasks:
-        raise PassingError(f"{len(tasks)} tasks that wait for an instance are being stopped")
+        raise PassingError(f"tasks that wait for an instance, and are being stopped: {len(tasks)}")
 
 
 def remove_groups(resource: Resource, ports: GroupsPorts) -> None:
@@ -369,4 +369,6 @@ def _replace_outdated(plan: _Plan, groups: Mapping[int, Group], ports: GroupsPor
             ports.ec2.terminate([each.instance_id for each in old])
         left += 0 if what is Next.DONE else len(old)
     if left:
-        raise PassingError(f"{left} instances of the earlier configuration are being replaced")
+        raise PassingError(
+            f"instances of the earlier configuration, which are being replaced: {left}"
+        )

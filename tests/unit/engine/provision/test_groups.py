@@ -118,7 +118,7 @@ def test_a_scaling_update_does_not_take_up_a_newer_version_of_the_user_s_templat
     make(account)
     assert operations(account) == ["UpdateAutoScalingGroup"]
     update(account, ec2KeyPair="mine")
-    with pytest.raises(PassingError, match="1 instances of the earlier configuration"):
+    with pytest.raises(PassingError, match="earlier configuration, which are being replaced: 1"):
         make(account)
     (_, request) = account.requests[1]
     assert request["LaunchTemplateData"]["EbsOptimized"] is False
@@ -187,7 +187,9 @@ def test_an_infrastructure_update_waits_until_auto_scaling_has_replaced_the_inst
     account = with_instances(2)
     update(account, ec2KeyPair="mine")
     for _ in range(2):  # once to start it, once while it is under way
-        with pytest.raises(PassingError, match="2 instances of the earlier configuration"):
+        with pytest.raises(
+            PassingError, match="earlier configuration, which are being replaced: 2"
+        ):
             make(account)
     assert operations(account).count("StartInstanceRefresh") == 1
     account.groups.replace(GROUP)
@@ -243,7 +245,7 @@ def test_an_environment_is_drained_instance_by_instance() -> None:
     account = with_instances(60)
     for one in account.groups.instances(GROUP):
         one["LifecycleState"] = "InService"
-    with pytest.raises(PassingError, match="60 instances are finishing their jobs"):
+    with pytest.raises(PassingError, match="before they are terminated: 60"):
         drain(account)
     assert operations(account) == [
         "UpdateAutoScalingGroup",
@@ -257,7 +259,9 @@ def test_an_environment_is_drained_instance_by_instance() -> None:
 def test_a_task_that_waits_for_an_instance_of_a_deleted_environment_is_stopped() -> None:
     account = made()
     account.providers.tasks = ["task-1", "task-2"]
-    assert until_done(account, drain) == ["2 tasks that wait for an instance are being stopped"]
+    assert until_done(account, drain) == [
+        "tasks that wait for an instance, and are being stopped: 2"
+    ]
     assert operations(account)[-2:] == ["StopTask", "StopTask"]
 
 
