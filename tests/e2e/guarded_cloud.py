@@ -117,8 +117,8 @@ def in_the_emulators_words(statement: Policy) -> Iterator[Policy]:
             case "ecs:CreateCluster" | "ecs:RegisterTaskDefinition":
                 # Made things have no name here before they are made.
                 yield allow(action, "*")
-            case "iam:SimulatePrincipalPolicy":
-                # The source of the policies is not read off this call here.
+            case "iam:SimulatePrincipalPolicy" | "iam:GetInstanceProfile":
+                # The source of the policies is not read off this call here, nor is the profile.
                 yield allow(action, "*")
             case "ecs:DescribeClusters" | "ecs:TagResource":
                 # Only a member `cluster` names a cluster here, not a list of them, nor an ARN.

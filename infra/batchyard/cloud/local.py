@@ -52,6 +52,8 @@ PARAMETERS = {
     "DeletionProtection": "false",
     "ManifestsBucketName": f"{STACK_NAME}-manifests-{emulator.ACCOUNT}-{emulator.REGION}",
     "JobRolePattern": "*",
+    "InstanceRolePattern": "*",
+    "InfrastructureRolePattern": "*",
     "TriggerBuckets": "*",
     "TriggerBusPattern": "*",
     "SubmitRulePattern": "*",
