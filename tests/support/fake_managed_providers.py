@@ -1,4 +1,6 @@
-"""Capacity providers of ECS Managed Instances in memory: each belongs to one cluster.
+"""Capacity providers in memory: of Auto Scaling groups, and of ECS Managed Instances.
+
+The latter belong to one cluster each.
 
 As in AWS, ECS takes a while to create, change and delete one, refuses a name that is taken, and
 deletes none that a cluster has attached.
@@ -35,10 +37,12 @@ class FakeManagedProviders(FakeClusters):
     def do_create_capacity_provider(self, params: Json) -> Json:
         name = params["name"]
         assert not name.lower().startswith(("aws", "ecs", "fargate"))
-        cluster = name_of(params["cluster"])
-        self.cluster(params, "CreateCapacityProvider")
         if name in self.providers:
             raise client_error("ClientException", EXISTS, "CreateCapacityProvider")
+        if "autoScalingGroupProvider" in params:
+            return self._create_for_group(params)
+        cluster = name_of(params["cluster"])
+        self.cluster(params, "CreateCapacityProvider")
         given = params["managedInstancesProvider"]
         optimization = {"scaleInAfter": 300, **given.get("infrastructureOptimization", {})}
         self.providers[name] = {
@@ -56,8 +60,23 @@ class FakeManagedProviders(FakeClusters):
         self._begin(name, "CREATE")
         return {"capacityProvider": self._shown(name)}
 
+    def _create_for_group(self, params: Json) -> Json:
+        name = params["name"]
+        self.providers[name] = {
+            "capacityProviderArn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:capacity-provider/{name}",
+            "name": name,
+            "tags": params.get("tags", []),
+            "autoScalingGroupProvider": params["autoScalingGroupProvider"],
+        }
+        self._begin(name, "CREATE")
+        return {"capacityProvider": self._shown(name)}
+
     def do_update_capacity_provider(self, params: Json) -> Json:
         provider = self._provider(params["name"], "UpdateCapacityProvider")
+        if "autoScalingGroupProvider" in params:
+            provider["autoScalingGroupProvider"] |= params["autoScalingGroupProvider"]
+            self._begin(params["name"], "UPDATE")
+            return {"capacityProvider": self._shown(params["name"])}
         assert name_of(params["cluster"]) == name_of(provider["cluster"])
         current = provider["managedInstancesProvider"]
         given = params["managedInstancesProvider"]
@@ -83,7 +102,7 @@ class FakeManagedProviders(FakeClusters):
     def do_delete_capacity_provider(self, params: Json) -> Json:
         name = params["capacityProvider"]
         provider = self._provider(name, "DeleteCapacityProvider")
-        assert name_of(params["cluster"]) == name_of(provider["cluster"])
+        assert name_of(params.get("cluster", "")) == name_of(provider.get("cluster", ""))
         users = [one for one, cluster in self.clusters.items() if name in cluster["providers"]]
         if users:
             raise client_error("ClientException", IN_USE.format(*users), "DeleteCapacityProvider")
@@ -101,7 +120,7 @@ class FakeManagedProviders(FakeClusters):
 
     def providers_of(self, name: str) -> list[str]:
         there = [one for one in self.providers if not self._is_gone(one)]
-        return [one for one in there if name_of(self.providers[one]["cluster"]) == name]
+        return [one for one in there if name_of(self.providers[one].get("cluster", "")) == name]
 
     def _begin(self, name: str, change: str) -> None:
         done_at_ms = self.now_ms() + self.provider_seconds * 1000

@@ -7,6 +7,7 @@ from typing import Any
 from moto.ec2.models.instance_types import INSTANCE_TYPES
 
 from tests.support.clients import FakeClient, OnCall, client_error
+from tests.support.fake_ssm import IMAGES
 
 Json = dict[str, Any]
 PAGE = 100  # types that DescribeInstanceTypes returns at once, at most
@@ -22,6 +23,8 @@ class FakeTemplates(FakeClient):
         self.subnets = {"subnet-1", "subnet-2"}
         self.groups = {"sg-1"}
         self.images: dict[str, Json] = {}
+        for image_id, architecture in IMAGES.values():
+            self.add_image(image_id, architecture)
         self.templates: dict[str, Json] = {}  # by name: LaunchTemplateId and versions
         self.on_terminate: Callable[[list[str]], None] = lambda ids: None
         self._ids = itertools.count(1)

@@ -18,6 +18,7 @@ from chalicelib.wiring import Ports
 from tests.support.clients import FakeClient, client_error
 from tests.support.fake_autoscaling import FakeAutoScaling
 from tests.support.fake_providers import FakeProviders
+from tests.support.fake_ssm import FakeSsm
 from tests.support.fake_templates import FakeTemplates
 from tests.support.memory import Memory
 from tests.support.memory_catalog import MemoryCatalogStore
@@ -29,26 +30,11 @@ if TYPE_CHECKING:
 Fake = TypeVar("Fake", bound=FakeClient)
 Json = dict[str, Any]
 START_MS = 1_800_000_000_000
-IMAGES = {
-    "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id": "ami-x86",
-    "/aws/service/ecs/optimized-ami/amazon-linux-2023/arm64/recommended/image_id": "ami-arm",
-    "/aws/service/ecs/optimized-ami/amazon-linux-2023/gpu/recommended/image_id": "ami-gpu",
-}
 _READING = ("Describe", "Get", "List")
 
 
 class Crash(BaseException):
     """The process ends here."""
-
-
-class FakeSsm(FakeClient):
-    service = "ssm"
-    values: dict[str, str]
-
-    def do_get_parameter(self, params: Json) -> Json:
-        if params["Name"] not in self.values:
-            raise client_error("ParameterNotFound", "", "GetParameter")
-        return {"Parameter": {"Name": params["Name"], "Value": self.values[params["Name"]]}}
 
 
 class FakeProfiles(FakeClient):
@@ -77,11 +63,7 @@ class GroupAccount(Ports):
         self.ssm = self._recorded(FakeSsm)
         self.profiles = self._recorded(FakeProfiles)
         self.ec2_fake.on_terminate = self.groups.ended
-        self.ssm.values = dict(IMAGES)
         self.profiles.names = {"ecsInstanceRole"}
-        for image_id, architecture in (("ami-x86", "x86_64"), ("ami-arm", "arm64")):
-            self.ec2_fake.add_image(image_id, architecture)
-        self.ec2_fake.add_image("ami-gpu")
 
     def now_ms(self) -> int:
         return self.clock_ms

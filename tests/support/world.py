@@ -26,6 +26,7 @@ from chalicelib.core.scheduling.snapshot import Capacity
 from chalicelib.jobs.caller import Call
 from chalicelib.wiring import Ports
 from tests.support import stack, tables
+from tests.support.fake_autoscaling import FakeAutoScaling
 from tests.support.fake_ec2 import FakeEc2
 from tests.support.fake_ecs import FakeEcs, Task
 from tests.support.fake_events import FakeEvents
@@ -37,6 +38,7 @@ from tests.support.fake_sqs import (
     Message,
     Queue,
 )
+from tests.support.fake_ssm import FakeSsm
 from tests.support.fake_step_functions import (
     NODE_STEP_ARN,
     PROVISION_STEP_ARN,
@@ -119,6 +121,9 @@ class World:
         self.scheduler = FakeScheduler(clock, self._on_call)
         self.s3 = FakeS3(clock, self._on_call)
         self.iam = FakeIam(clock, self._on_call)
+        self.ec2 = FakeEc2(clock, self._on_call)
+        self.groups = FakeAutoScaling(clock, self._on_call, self.ec2)
+        self.ec2.on_terminate = self.groups.ended
         self.machines = FakeStepFunctions(
             clock,
             self._on_call,
@@ -129,12 +134,14 @@ class World:
         )
         self.clients = {
             "sqs": self.sqs,
-            "ec2": FakeEc2(clock, self._on_call),
+            "autoscaling": self.groups,
+            "ec2": self.ec2,
             "ecs": self.ecs,
             "events": self.events,
             "iam": self.iam,
             "s3": self.s3,
             "scheduler": self.scheduler,
+            "ssm": FakeSsm(clock, self._on_call),
             "stepfunctions": self.machines,
         }
         self.ports = WorldPorts(self, self.settings)
