@@ -6,7 +6,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from chalicelib.core.instances.groups import Group, GroupInstance
-from chalicelib.core.instances.launch_templates import TemplateVersion
+from chalicelib.core.instances.launch_templates import TemplateVersion, tag_list
 from chalicelib.core.instances.replacement import Refresh
 
 _PROTECTION_PAGE = 50  # instances in one SetInstanceProtection
@@ -35,6 +35,11 @@ class BotoAutoScaling:
 
     def update_group(self, name: str, changes: Mapping[str, Any]) -> None:
         self._client.update_auto_scaling_group(AutoScalingGroupName=name, **changes)
+
+    def tag_group(self, name: str, tags: Mapping[str, str]) -> None:
+        of_group = {"ResourceId": name, "ResourceType": "auto-scaling-group"}
+        given = [{**of_group, **tag, "PropagateAtLaunch": False} for tag in tag_list(tags)]
+        self._client.create_or_update_tags(Tags=given)
 
     def set_desired(self, name: str, instances: int) -> None:
         self._client.set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=instances)

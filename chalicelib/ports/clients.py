@@ -146,6 +146,9 @@ class AutoScaling(Protocol):
     def update_group(self, name: str, changes: Mapping[str, Any]) -> None:
         """Change these members of the group."""
 
+    def tag_group(self, name: str, tags: Mapping[str, str]) -> None:
+        """Give the group these tags beside those that it has; not its instances."""
+
     def set_desired(self, name: str, instances: int) -> None:
         """Have the group start, or terminate, what makes it so many instances."""
 

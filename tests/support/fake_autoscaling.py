@@ -78,6 +78,13 @@ class FakeAutoScaling(FakeClient):
         self._reconcile(params["AutoScalingGroupName"])
         return {}
 
+    def do_create_or_update_tags(self, params: Json) -> Json:
+        for tag in params["Tags"]:
+            group = self._group({"AutoScalingGroupName": tag["ResourceId"]}, "CreateOrUpdateTags")
+            others = [one for one in group.get("Tags", []) if one["Key"] != tag["Key"]]
+            group["Tags"] = [*others, tag]
+        return {}
+
     def do_set_desired_capacity(self, params: Json) -> Json:
         group = self._group(params, "SetDesiredCapacity")
         desired = params["DesiredCapacity"]

@@ -38,6 +38,7 @@ class FakeProviders(FakeClient):
             "capacityProviderArn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:capacity-provider/{name}",
             "name": name,
             "status": "ACTIVE",
+            "tags": params.get("tags", []),
             "autoScalingGroupProvider": {
                 **group,
                 "managedScaling": {**scaling, **group["managedScaling"]},
@@ -73,6 +74,12 @@ class FakeProviders(FakeClient):
         provider["updateStatus"] = "DELETE_IN_PROGRESS"
         provider["gone_at_ms"] = self.now_ms() + self.delete_seconds * 1000
         return {"capacityProvider": provider}
+
+    def do_tag_resource(self, params: Json) -> Json:
+        provider = self._provider(params["resourceArn"].rpartition("/")[2], "TagResource")
+        tags = {tag["key"]: tag["value"] for tag in (*provider["tags"], *params["tags"])}
+        provider["tags"] = [{"key": key, "value": value} for key, value in tags.items()]
+        return {}
 
     def do_list_tasks(self, params: Json) -> Json:
         return {"taskArns": self.tasks}

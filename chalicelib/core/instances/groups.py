@@ -140,6 +140,12 @@ def group_changes(found: Group, members: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def tag_changes(found: Group, tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags that the group has otherwise, or not; those of others stay."""
+    shown = {tag["Key"]: tag.get("Value", "") for tag in found.shown.get("Tags") or ()}
+    return {key: value for key, value in tags.items() if shown.get(key) != value}
+
+
 def outdated(found: Group, templates: Mapping[str, TemplateVersion]) -> list[GroupInstance]:
     """Return the instances of another type, or started from another template, than they should."""
     return [

@@ -30,9 +30,11 @@ from chalicelib.core.instances.groups import (
     group_members,
     group_size,
     outdated,
+    tag_changes,
 )
 from chalicelib.core.instances.instance_types import InstanceType, resolve
 from chalicelib.core.instances.launch_templates import TemplateVersion
+from chalicelib.core.instances.managed import missing_tags
 from chalicelib.core.instances.names import group_name, provider_name, template_name
 from chalicelib.core.instances.providers import create_provider_request, update_provider_request
 from chalicelib.core.instances.replacement import PREFERENCES, Next, next_of
@@ -295,10 +297,12 @@ def _ensure_group(
     )
     templates = {each.name: plan.templates[each.name] for each in one.types}
     members = group_members(environment.resources, one, templates, size, is_spot=plan.is_spot)
+    tags = environment.cluster_tags
     if group is None:
-        tags = environment.cluster_tags
         ports.auto_scaling.create_group(create_group_request(name, members, size, tags))
         return True
+    if tagged := tag_changes(group, tags):
+        ports.auto_scaling.tag_group(name, tagged)
     changes = group_changes(group, members)
     if changes:
         ports.auto_scaling.update_group(name, changes)
@@ -334,6 +338,9 @@ def _ensure_providers(plan: _Plan, groups: Mapping[int, Group], ports: HasEcs) -
             continue
         if provider.is_changing:
             raise PassingError(f"ECS is still changing the capacity provider {name}")
+        tags = plan.environment.cluster_tags
+        if tagged := missing_tags(provider, tags):
+            ports.ecs.tag(provider.arn, tagged)
         request = update_provider_request(provider)
         if request is not None:
             ports.ecs.update_provider(request)

@@ -141,7 +141,11 @@ def test_a_provider_that_was_deleted_is_not_there() -> None:
     found = BotoEcs(client).find_providers(["gone", "going"], cluster="c")
     assert list(found) == ["going"]
     assert found["going"].is_changing
-    assert client.calls[0][1] == {"capacityProviders": ["gone", "going"], "cluster": "c"}
+    assert client.calls[0][1] == {
+        "capacityProviders": ["gone", "going"],
+        "cluster": "c",
+        "include": ["TAGS"],
+    }
 
 
 def test_the_user_data_of_a_template_is_plain_text_here_and_encoded_for_ec2() -> None:

@@ -233,6 +233,20 @@ def test_jobs_have_half_an_hour_if_the_update_policy_says_nothing() -> None:
     assert operations(account)[-1] == "TerminateInstances"
 
 
+def test_tags_of_an_update_go_to_group_and_provider_beside_those_of_others() -> None:
+    account = made(tags={"team": "blue"})
+    group(account)["Tags"].append({"Key": "AmazonECSManaged", "Value": ""})  # as ECS does
+    update(account, tags={"team": "green"})
+    make(account)
+    tags = {one["Key"]: one["Value"] for one in group(account)["Tags"]}
+    assert tags == {"owner": "tests", "team": "green", "AmazonECSManaged": ""}
+    (provider,) = account.providers.providers.values()
+    assert {"key": "team", "value": "green"} in provider["tags"]
+    account.requests.clear()
+    make(account)
+    assert account.requests == []
+
+
 def test_a_provider_that_was_changed_by_hand_is_corrected() -> None:
     account = made()
     (provider,) = account.providers.providers.values()
@@ -334,7 +348,8 @@ def test_the_actions_in_the_module_s_docstring_are_those_that_the_steps_call() -
     make(account)
     update(account, desiredvCpus=2)
     make(account)
-    update(account, ec2KeyPair="mine", updatePolicy={"terminateJobsOnUpdate": True})
+    policy = {"terminateJobsOnUpdate": True}
+    update(account, ec2KeyPair="mine", tags={"team": "blue"}, updatePolicy=policy)
     (provider,) = account.providers.providers.values()
     provider["autoScalingGroupProvider"]["managedDraining"] = "DISABLED"
     until_done(account, make)
@@ -342,10 +357,8 @@ def test_the_actions_in_the_module_s_docstring_are_those_that_the_steps_call() -
     until_done(account, drain)
     until_done(account, remove)
     checked_by_aws = {
-        "autoscaling.CreateOrUpdateTags",
         "ec2.CreateTags",
         "ec2.RunInstances",
-        "ecs.TagResource",
         "iam.PassRole",
     }
     assert listed_actions() == set(account.calls) | checked_by_aws
