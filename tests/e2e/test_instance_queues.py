@@ -46,7 +46,30 @@ class Instances:
         self.world.await_environment(name, "VALID")
         return name
 
-    def queue(self, environments: Sequence[str]) -> str:
+    def managed_environment(self, *types: str) -> str:
+        """Make an environment of managed instances, and wait until it is VALID."""
+        name = self.world.new_name("managed")
+        template = {
+            "ec2InstanceProfileArn": f"arn:aws:iam::000000000000:instance-profile/{PROFILE}",
+            "networkConfiguration": {"subnets": self.subnets, "securityGroups": self.groups},
+            "instanceRequirements": {"allowedInstanceTypes": list(types)},
+        }
+        self.world.batch.create_compute_environment(
+            computeEnvironmentName=name,
+            type="MANAGED",
+            computeResources={
+                "type": "ECS_MANAGED_INSTANCES",
+                "maxvCpus": 16,
+                "managedInstancesProvider": {
+                    "infrastructureRoleArn": f"arn:aws:iam::000000000000:role/{PROFILE}",
+                    "instanceLaunchTemplate": template,
+                },
+            },
+        )
+        self.world.await_environment(name, "VALID")
+        return name
+
+    def queue(self, environments: Sequence[str], **members: Any) -> str:
         name = self.world.new_name("queue")
         self.world.batch.create_job_queue(
             jobQueueName=name,
@@ -55,6 +78,7 @@ class Instances:
                 {"order": number, "computeEnvironment": one}
                 for number, one in enumerate(environments, 1)
             ],
+            **members,
         )
         until(
             lambda: self.world.batch.describe_job_queues(jobQueues=[name])["jobQueues"][0],
@@ -63,7 +87,14 @@ class Instances:
         )
         return name
 
-    def definition(self, script: str, *, gpus: int = 0, vcpus: str = "1", **more: Any) -> str:
+    def definition(
+        self,
+        script: str,
+        *,
+        gpus: int = 0,
+        vcpus: str = "1",
+        **more: Any,
+    ) -> str:
         name = self.world.new_name("on-instances")
         asked = [{"type": "VCPU", "value": vcpus}, {"type": "MEMORY", "value": "1024"}]
         asked += [{"type": "GPU", "value": str(gpus)}] * bool(gpus)
@@ -78,6 +109,28 @@ class Instances:
                 "executionRoleArn": EXECUTION_ROLE,
             },
             **more,
+        )
+        return name
+
+    def managed_definition(self, script: str) -> str:
+        name = self.world.new_name("on-managed")
+        container = {
+            "name": "main",
+            "image": "busybox",
+            "essential": True,
+            "command": ["sh", "-c", script],
+            "resourceRequirements": [
+                {"type": "VCPU", "value": "1"},
+                {"type": "MEMORY", "value": "1024"},
+            ],
+        }
+        self.world.batch.register_job_definition(
+            jobDefinitionName=name,
+            type="container",
+            platformCapabilities=["MANAGED_INSTANCES"],
+            ecsProperties={
+                "taskProperties": [{"containers": [container], "executionRoleArn": EXECUTION_ROLE}]
+            },
         )
         return name
 
@@ -123,6 +176,17 @@ def test_forty_jobs_of_an_ec2_queue_run_from_zero_instances_and_back_to_zero(
         lambda seen: seen is not None and seen["computeResources"]["desiredvCpus"] == 0,
         seconds=PATIENCE_SECONDS,
     )
+
+
+def test_managed_instances_come_for_a_job_and_go_after_it(
+    instances: Instances, world: World
+) -> None:
+    environment = instances.managed_environment("m6i.*")
+    queue = instances.queue([environment], jobQueueType="ECS_MANAGED_INSTANCES")
+    job = world.submit(queue, instances.managed_definition("sleep 1"))
+    world.await_job(job, "SUCCEEDED")
+    assert instances.shown(environment)
+    instances.await_none(environment)
 
 
 def test_a_gpu_job_gets_an_instance_with_a_gpu(instances: Instances, world: World) -> None:
