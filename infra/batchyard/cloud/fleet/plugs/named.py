@@ -1,9 +1,10 @@
 """What compute environments name and the local cloud does not need: it exists once it is named.
 
 The local cloud has no network and gives instances no role, so a request may be taken as it is from
-a manual. The role in a profile has the profile's name, as the console of AWS makes it. Subnets and security groups exist for who asks by the filters `subnet-id` and `group-id`,
-as provisioning does, and instance profiles for everyone. Who asks for a subnet or a group by its id
-alone, as Terraform does after a deletion, gets what is really there.
+a manual. The role in a profile has the profile's name, as the console of AWS makes it. Subnets and
+security groups exist for who asks by the filters `subnet-id` and `group-id`, as provisioning does,
+and instance profiles for everyone. Who asks for a subnet or a group by its id alone, as Terraform
+does after a deletion, gets what is really there.
 """
 
 from collections.abc import Callable, Mapping, Sequence
