@@ -74,4 +74,4 @@ def require_no_tasks(cluster: str, ports: HasEcs) -> None:
     """Raise PassingError while tasks run in the cluster."""
     tasks = ports.ecs.list_tasks(cluster)
     if tasks:
-        raise PassingError(f"{len(tasks)} tasks still run in the cluster {cluster}")
+        raise PassingError(f"tasks that still run in the cluster {cluster}: {len(tasks)}")

@@ -208,7 +208,7 @@ def test_a_deletion_waits_for_tasks_that_still_run(world: World) -> None:
     world.advance(400)
     found = described(world)
     assert found is not None
-    assert "1 tasks still run in the cluster" in found["statusReason"]
+    assert found["statusReason"].endswith(f"{cluster_of(world, NAME)}: 1")
     assert list(world.ecs.providers)
     world.ecs.finish(task)
     world.advance(1800)
