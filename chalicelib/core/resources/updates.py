@@ -15,6 +15,12 @@ SCALING_MEMBERS = frozenset({"minvCpus", "maxvCpus", "desiredvCpus", "scalingPol
 _OF_ONE_UPDATE = frozenset({"updateToLatestImageVersion"})
 
 
+def infrastructure_of(resources: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members whose change is an infrastructure update."""
+    left_out = SCALING_MEMBERS | _OF_ONE_UPDATE
+    return {name: value for name, value in resources.items() if name not in left_out}
+
+
 def merge(current: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the current members with those that were given."""
     return {**current, **given}
@@ -70,8 +76,8 @@ def infrastructure_changes(before: Mapping[str, Any], after: Mapping[str, Any]) 
 
     An update without any is a scaling update. An update to the latest image always has one.
     """
-    names = (before.keys() | after.keys()) - SCALING_MEMBERS - _OF_ONE_UPDATE
-    changed = {name for name in names if before.get(name) != after.get(name)}
+    old, new = infrastructure_of(before), infrastructure_of(after)
+    changed = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
     return tuple(sorted(changed | {name for name in _OF_ONE_UPDATE if after.get(name)}))
 
 

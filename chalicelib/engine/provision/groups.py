@@ -49,6 +49,7 @@ from chalicelib.core.instances.slots import (
     slots_of,
 )
 from chalicelib.core.resources.compute_environment import ComputeEnvironment
+from chalicelib.core.resources.updates import infrastructure_of
 from chalicelib.core.task_size import TaskSize
 from chalicelib.engine.provision.capacity import remember
 from chalicelib.engine.provision.instance_types import known_types
@@ -84,9 +85,6 @@ if TYPE_CHECKING:
         """What this module asks of the outside world."""
 
 
-# What a scaling update changes; anything else is an infrastructure update (AWS Batch user guide,
-# "Updating compute environments").
-_SCALING_MEMBERS = frozenset({"minvCpus", "maxvCpus", "desiredvCpus", "scalingPolicy"})
 _TEMPLATE_NUMBERS = range(22)  # two for the default template and for each of ten overrides
 _STOPPED = 100  # tasks that one run of `drain` stops
 _DRAINED_REASON = "The compute environment is being deleted and has no instances."
@@ -210,7 +208,7 @@ def _provider_names(cluster: str) -> list[str]:
 
 def _infrastructure_of(environment: ComputeEnvironment, *, is_spot: bool) -> str:
     """Return a digest of all that an infrastructure update changes."""
-    members = {k: v for k, v in environment.resources.items() if k not in _SCALING_MEMBERS}
+    members = infrastructure_of(environment.resources)
     text = json.dumps([members, is_spot], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -12,12 +12,12 @@ from tests.support.settings import settings_of
 from tests.support.stack import ACCOUNT, ROOT, machine
 
 # They run on the local cloud only, whose partition is `aws`.
-LOCAL = {"infra/batchyard/client/setup.py", "infra/batchyard/demo/events.py"}
+LOCAL = ("infra/batchyard/client/setup.py", "infra/batchyard/demo/", "infra/batchyard/cloud/fleet/")
 DEPLOYED = [
     module
     for folder in ("chalicelib", "infra/batchyard")
     for module in modules_in(folder)
-    if module.path not in LOCAL
+    if not module.path.startswith(LOCAL)
 ]
 MACHINES = sorted((ROOT / "statemachines").rglob("*.json"))
 
