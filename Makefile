@@ -73,6 +73,7 @@ test-slow: .venv/.dev ## Slow tests, whole sweeps, property tests with random ex
 	HYPOTHESIS_PROFILE=random $(BIN)/pytest --quiet --hypothesis-seed=$(SEED) -m slow
 	BATCHYARD_THOROUGH=true $(BIN)/pytest --quiet --numprocesses 2 \
 		tests/crash/test_crashes.py tests/unit/jobs/test_stop_races.py
+	BATCHYARD_THOROUGH=true $(BIN)/pytest --quiet -m e2e tests/e2e/test_environments.py
 
 test-docker: .venv/.dev ## The container runtime against a real engine (Debian, as root)
 	tests/docker/engine.sh $(BIN)/pytest --quiet -m docker tests/docker

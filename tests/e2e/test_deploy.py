@@ -126,6 +126,7 @@ def test_a_deleted_stack_is_deployed_again_with_its_tables(account: Account) -> 
     )
 
 
+@pytest.mark.slow
 def test_what_kept_rows_describe_is_made_again(account: Account) -> None:
     ensure_default(account.batch(account.deploy()))
     assert account.clusters() == [f"{STACK}_default"]

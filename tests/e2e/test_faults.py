@@ -134,6 +134,7 @@ def test_a_job_goes_on_while_its_agent_is_killed(world: World, queue: str, tmp_p
 
 
 @pytest.mark.e2e
+@pytest.mark.slow
 def test_no_child_runs_twice_however_often_the_agent_is_killed(
     world: World, queue: str, tmp_path: Path
 ) -> None:

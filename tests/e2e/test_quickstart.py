@@ -140,6 +140,7 @@ def test_logs_and_watch_of_an_array_show_its_children(
     assert "0 more are not shown" in logs.stderr
 
 
+@pytest.mark.slow
 def test_what_happened_since_the_last_down_is_lost_when_the_emulator_is_killed(
     pasted: "subprocess.CompletedProcess[str]", checkout: Path, tmp_path: Path
 ) -> None:

@@ -2,9 +2,9 @@
 
 The local cloud has no network and gives instances no role, so a request may be taken as it is from
 a manual. The role in a profile has the profile's name, as the console of AWS makes it. Subnets and
-security groups exist for who asks by the filters `subnet-id` and `group-id`, as provisioning does,
-and instance profiles for everyone. Who asks for a subnet or a group by its id alone, as Terraform
-does after a deletion, gets what is really there.
+security groups exist for who asks by the filters `subnet-id` and `group-id`, as provisioning does;
+who asks for one by its id alone, as Terraform does after a deletion, gets what is really there.
+Images and instance profiles exist for everyone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ CREATED = "2026-01-01T00:00:00Z"
 
 
 def install(ec2: Any, iam: Any) -> None:
-    """Replace DescribeSubnets, DescribeSecurityGroups and GetInstanceProfile."""
+    """Replace DescribeSubnets, -SecurityGroups and -Images, and GetInstanceProfile."""
     require(ec2, "_parse_filters", "_subnets", "_security_groups", "_subnet_xml", "_sg_xml", "_xml")
     require(iam, "_instance_profiles", "_xml", "get_account_id")
     describe_subnets, describe_groups = ec2._describe_subnets, ec2._describe_security_groups
@@ -36,6 +36,18 @@ def install(ec2: Any, iam: Any) -> None:
         inner = f"<securityGroupInfo>{items}</securityGroupInfo>"
         return _answer(ec2._xml(200, "DescribeSecurityGroupsResponse", inner))
 
+    describe_images = ec2._describe_images
+
+    def images(parameters: Any) -> Answer:
+        answer = _answer(describe_images(parameters))
+        named = queries.members(parameters, "ImageId")
+        unknown = [one for one in named if f">{one}<".encode() not in _bytes(answer[2])]
+        if not unknown:
+            return answer
+        items = queries.xml([_image(one) for one in unknown], item="item")
+        return _answer(ec2._xml(200, "DescribeImagesResponse", f"<imagesSet>{items}</imagesSet>"))
+
+    replace(ec2._ACTION_MAP, "DescribeImages", images)
     replace(ec2._ACTION_MAP, "DescribeSubnets", subnets)
     replace(ec2._ACTION_MAP, "DescribeSecurityGroups", security_groups)
     get_profile: Callable[[Any], Any] = iam._get_instance_profile
@@ -74,6 +86,15 @@ def _subnet(subnet_id: str) -> dict[str, Any]:
 
 def _security_group(group_id: str) -> dict[str, Any]:
     return {"groupId": group_id, "groupName": group_id, "groupDescription": "named by a request"}
+
+
+def _image(image_id: str) -> dict[str, Any]:
+    architecture = "arm64" if "arm64" in image_id else "x86_64"
+    return {"imageId": image_id, "architecture": architecture, "rootDeviceName": "/dev/xvda"}
+
+
+def _bytes(body: bytes | str) -> bytes:
+    return body.encode() if isinstance(body, str) else body
 
 
 def _profile(name: str, account: str) -> dict[str, Any]:
