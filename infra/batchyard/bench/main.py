@@ -46,6 +46,7 @@ LONE_JOBS = 50
 LEDGER_JOBS = 20
 INSTANCE_JOBS = 20
 JOBS_FROM_ZERO = 5
+IDLE_SECONDS = 2.0  # after which an instance leaves: longer than one job takes
 BATCH_JOBS = 500
 ARRAY_SIZE = 1_000
 UPLOADS = 1_000
@@ -150,7 +151,14 @@ def plain_cloud(say: Say, report: Report) -> Iterator[PlainCloud]:
     state = StateDir.at(Path(tempfile.mkdtemp(prefix="batchyard-")))
     with emulator.reserved_port() as port:
         try:
-            cloud = local.up(state, port=port, runtime="process", say=say, report=report)
+            cloud = local.up(
+                state,
+                port=port,
+                runtime="process",
+                say=say,
+                report=report,
+                emulator_settings=emulator.fleet_settings(boot=0, idle=IDLE_SECONDS),
+            )
             clients = Clients(variables(state.root))
             with Runs(clients, clients, jobs_table=cloud.outputs["JobsTable"]) as runs:
                 arrays = Arrays(runs, clients, lanes_table=cloud.outputs["LanesTable"])
@@ -180,7 +188,9 @@ def recorded_cloud(say: Say, report: Report) -> Iterator["RecordedCloud"]:
         mark = processes.start(
             emulator.command(emulator.install(say)),
             # The proxy changes requests, so their signatures are no longer right behind it.
-            env=emulator.environment(state, hidden_port, keys, is_open=True),
+            env=emulator.environment(
+                state, hidden_port, keys, is_open=True, extra=emulator.fleet_settings(boot=0)
+            ),
             cwd=state.emulator,
             log=log,
         )
