@@ -239,9 +239,24 @@ def test_a_job_that_spot_loses_twice_ends_on_demand(
             seconds=PATIENCE_SECONDS,
         )
     done = world.await_job(job, "SUCCEEDED")
+    assert done["spotLosses"] == 2
     reasons = [attempt.get("statusReason", "") for attempt in done["attempts"]]
     assert [reason.startswith("Host EC2 (instance i-") for reason in reasons] == [True, True, False]
     assert instances.shown(on_demand), "the last attempt ran On-Demand"
+
+
+def test_a_task_on_fargate_spot_is_interrupted_and_its_job_retried(
+    world: World, fleet: FleetCalls
+) -> None:
+    environment = world.environment(vcpus=2, kind="FARGATE_SPOT")
+    script = "test $AWS_BATCH_JOB_ATTEMPT = 1 && exec sleep 600; true"
+    definition = world.definition("sh", "-c", script)
+    job = world.submit(world.queue(environment), definition, retryStrategy={"attempts": 2})
+    world.await_job(job, "RUNNING")
+    fleet.interrupt(environment)
+    done = world.await_job(job, "SUCCEEDED")
+    assert done["attempts"][0]["statusReason"] == "Your Spot Task was interrupted."
+    assert done["spotLosses"] == 1
 
 
 def test_without_capacity_the_next_environment_takes_over_and_the_first_is_used_again(

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from batchyard.client import setup
 from batchyard.cloud.emulator import reserved_port
 from tests.e2e.world import Job, World, until
 
@@ -43,6 +44,14 @@ TALK = ([sys.executable, "-c", MAIN], [sys.executable, "-c", OTHER])
 @pytest.fixture(scope="module")
 def queue(world: World) -> str:
     return world.queue(world.unmanaged_environment())
+
+
+@pytest.fixture(scope="module")
+def ec2_queue(world: World) -> str:
+    """Return a queue whose instances hold two nodes each."""
+    name = world.new_name("nodes")
+    setup.ensure_instances(world.batch, name, kind="EC2", types=["m6i.large"], vcpus=8)
+    return world.queue(name)
 
 
 def multinode_job(world: World, main: list[str], others: list[str]) -> str:
@@ -118,6 +127,21 @@ def test_three_nodes_exchange_messages(world: World, queue: str) -> None:
         assert main["startedAt"] <= node["startedAt"] <= node["stoppedAt"]
     assert listed(world, job_id, "SUCCEEDED") == [f"{job_id}#0"]
     assert listed(world, job_id, "FAILED") == [f"{job_id}#1", f"{job_id}#2"]
+
+
+def test_nodes_run_on_instances_that_come_for_them(world: World, ec2_queue: str) -> None:
+    with reserved_port() as port:
+        job_id = submit_talk(world, ec2_queue, port, failures=0)
+        job = world.await_job(job_id, "SUCCEEDED")
+    [attempt] = job["attempts"]
+    assert world.log_of(attempt["container"], last_line="end") == ["node 1 node 2", "end"]
+    nodes = until(
+        lambda: nodes_of(world, job_id),
+        lambda nodes: all("exitCode" in node["container"] for node in nodes),
+        seconds=30,
+    )
+    instances = {node["container"]["containerInstanceArn"] for node in nodes}
+    assert len(instances) == 2, "two nodes of a vCPU share one of two"
 
 
 def test_the_main_node_s_failure_runs_every_node_again(world: World, queue: str) -> None:

@@ -98,10 +98,10 @@ class World:
     def new_name(self, word: str) -> str:
         return f"{word}-{next(self._numbers)}"
 
-    def environment(self, *, vcpus: int = 8) -> str:
+    def environment(self, *, vcpus: int = 8, kind: str = "FARGATE") -> str:
         """Make a Fargate environment, and wait until it is VALID; return its name."""
         name = self.new_name("environment")
-        setup.ensure_environment(self.batch, name, vcpus=vcpus)
+        setup.ensure_environment(self.batch, name, vcpus=vcpus, kind=kind)
         return name
 
     def unmanaged_environment(self) -> str:

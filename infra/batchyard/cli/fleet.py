@@ -50,8 +50,8 @@ def interrupt(
     ] = None,
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
 ) -> None:
-    """Interrupt Spot instances: a short notice, then SIGTERM to what runs on them."""
-    _ask(state_dir, lambda calls: calls.interrupt(environment), "Interrupted: {instances}")
+    """Interrupt Spot instances, with a short notice, and tasks on Fargate Spot: SIGTERM."""
+    _ask(state_dir, lambda calls: calls.interrupt(environment), "Interrupted: {taken}")
 
 
 @app.command("no-capacity")
@@ -81,7 +81,7 @@ def lose_host(
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
 ) -> None:
     """Lose an instance without a notice: what runs on it is killed."""
-    _ask(state_dir, lambda calls: calls.lose_host(instance), "Lost: {instances}")
+    _ask(state_dir, lambda calls: calls.lose_host(instance), "Lost: {taken}")
 
 
 def _ask(state_dir: Path, call: Any, done: str) -> None:
@@ -89,7 +89,7 @@ def _ask(state_dir: Path, call: Any, done: str) -> None:
         answer: dict[str, Any] = call(_calls(state_dir))
     except Exception as error:
         fail(error)
-    say(done.format(instances=", ".join(answer.get("instances", []))))
+    say(done.format(taken=", ".join([*answer.get("instances", []), *answer.get("tasks", [])])))
 
 
 def _calls(state_dir: Path) -> "FleetCalls":

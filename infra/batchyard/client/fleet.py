@@ -31,7 +31,7 @@ class FleetCalls:
         return self._send({"action": "show"})
 
     def interrupt(self, environment: str | None) -> dict[str, Any]:
-        """Interrupt the Spot instances of an environment, or all."""
+        """Interrupt the Spot instances and the tasks on Fargate Spot of an environment, or all."""
         return self._send({"action": "interrupt", "cluster": self._cluster(environment)})
 
     def no_capacity(self, environment: str, seconds: float) -> dict[str, Any]:

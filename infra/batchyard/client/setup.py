@@ -49,8 +49,8 @@ def ensure_default(batch: Any) -> None:
     ensure_queue(batch, DEFAULT_NAME, DEFAULT_NAME)
 
 
-def ensure_environment(batch: Any, name: str, *, vcpus: int) -> None:
-    """Make a Fargate environment unless it exists, and wait until it is VALID."""
+def ensure_environment(batch: Any, name: str, *, vcpus: int, kind: str = "FARGATE") -> None:
+    """Make an environment on Fargate, or Fargate Spot, unless it exists; wait until it is VALID."""
     if _find(batch, _ENVIRONMENT, name) is None:
         _create(
             batch,
@@ -60,7 +60,7 @@ def ensure_environment(batch: Any, name: str, *, vcpus: int) -> None:
             computeEnvironmentName=name,
             type="MANAGED",
             computeResources={
-                "type": "FARGATE",
+                "type": kind,
                 "maxvCpus": vcpus,
                 "subnets": [SUBNET],
                 "securityGroupIds": [SECURITY_GROUP],

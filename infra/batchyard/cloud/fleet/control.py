@@ -11,6 +11,7 @@ from typing import Any
 from batchyard.cloud.fleet import texts
 from batchyard.cloud.fleet.fleet import Fleet
 from batchyard.cloud.fleet.pools import PoolReader
+from batchyard.cloud.fleet.port import EmulatorPort
 from batchyard.cloud.fleet.report import report
 from batchyard.cloud.fleet.values import Instance
 from batchyard.cloud.fleet.worker import FleetWorker
@@ -25,8 +26,8 @@ class Impossible(Exception):
 class FleetControl:
     """The application."""
 
-    def __init__(self, worker: FleetWorker, reader: PoolReader) -> None:
-        self._worker, self._reader = worker, reader
+    def __init__(self, worker: FleetWorker, reader: PoolReader, port: EmulatorPort) -> None:
+        self._worker, self._reader, self._port = worker, reader, port
 
     async def __call__(
         self,
@@ -79,12 +80,15 @@ class FleetControl:
                 for one in _in_cluster(fleet, cluster)
                 if one.is_spot and one.reclaimed_at is None
             ]
-            if not found:
+            tasks = self._port.interrupt_fargate(cluster)
+            if not found and not tasks:
                 where = f" in the cluster {cluster}" if cluster else ""
-                raise Impossible(f"There is no Spot instance{where} to interrupt.")
+                raise Impossible(
+                    f"There is no Spot instance{where} to interrupt, and no task on Fargate Spot."
+                )
             for one in found:
                 fleet.interrupt(one, self._worker.now())
-            return {"instances": [one.id for one in found]}
+            return {"instances": [one.id for one in found], "tasks": tasks}
 
     def _lose(self, name: str | None) -> dict[str, Any]:
         with self._worker.changing() as fleet:

@@ -4,11 +4,13 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from batchyard.cloud.fleet import texts
 from batchyard.cloud.fleet.pools import PoolReader
 from batchyard.cloud.fleet.values import Activity, Instance, Pool, PoolId
 
 # A mark of the fleet's tasks in the emulator's records: what the task needs.
 NEED = "_fleet_need"
+FARGATE_SPOT = "FARGATE_SPOT"
 LAUNCH_UNSUCCESSFUL = "EC2 Instance Launch Unsuccessful"
 
 
@@ -44,6 +46,21 @@ class EmulatorPort:
             task = self._ecs._tasks.get(arn)
             if task is not None:
                 self._ecs._mark_task_stopped(arn, task, reason, stop_code)
+
+    def interrupt_fargate(self, cluster: str | None) -> list[str]:
+        """Take back what Fargate Spot gave to a cluster, or to all; return the tasks' ids."""
+        ecs, found = self._ecs, []
+        for (account, region, arn), task in list(ecs._tasks.all_items()):
+            name = str(task["clusterArn"]).rpartition("/")[2]
+            if task.get("capacityProviderName") != FARGATE_SPOT or cluster not in (None, name):
+                continue
+            with ecs.request_scope(account, region):
+                if task["desiredStatus"] != "STOPPED":
+                    ecs._mark_task_stopped(
+                        arn, task, texts.SPOT_TASK_INTERRUPTED, texts.SPOT_INTERRUPTION
+                    )
+                    found.append(arn.rpartition("/")[2])
+        return found
 
     def publish_failure(self, activity: Activity) -> None:
         if activity.group.is_managed:

@@ -66,4 +66,4 @@ def start() -> Started:
             load()
 
     app._load_persisted_state = load_whole
-    return Started(control=FleetControl(worker, reader), worker=worker)
+    return Started(control=FleetControl(worker, reader, port), worker=worker)

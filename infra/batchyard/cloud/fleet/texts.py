@@ -3,6 +3,7 @@
 from batchyard.cloud.fleet.instance_types import InstanceType
 
 SPOT_INTERRUPTION, TERMINATION_NOTICE = "SpotInterruption", "TerminationNotice"
+SPOT_TASK_INTERRUPTED = "Your Spot Task was interrupted."  # on Fargate
 FAILED_TO_START = "TaskFailedToStart"
 NO_INSTANCE_CAME = "TaskFailedToStart: EMPTY CAPACITY PROVIDER"
 CAPACITY_IS_UNAVAILABLE = (
